@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing.c - a memory backend: one file, opened, locked and mapped once, and synced through the same
+ * descriptor. The properties, their rules and the error texts are those of QEMU's memory-backend-file.
+ */
+#include "backing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const char *const policy_names[] = {
+	[VPMEM_POLICY_DEFAULT] = "default",
+	[VPMEM_POLICY_PREFERRED] = "preferred",
+	[VPMEM_POLICY_BIND] = "bind",
+	[VPMEM_POLICY_INTERLEAVE] = "interleave",
+};
+
+/* Contradictions between options, before anything is touched. */
+static int check_options(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	if (!opts->path || !*opts->path)
+		return err_fail(err, -EINVAL, "Parameter 'mem-path' is missing");
+	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
+		return err_fail(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
+		return err_fail(err, -EINVAL,
+		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'");
+	if (opts->prealloc && !opts->reserve)
+		return err_fail(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
+	if ((unsigned)opts->policy > VPMEM_POLICY_INTERLEAVE)
+		return err_fail(err, -EINVAL, "Parameter 'policy' is not valid");
+	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes)
+		return err_fail(err, -EINVAL,
+		                "host-nodes must be empty for policy default, or you should explicitly specify a policy "
+		                "other than default");
+	if (opts->policy != VPMEM_POLICY_DEFAULT && !opts->host_nodes)
+		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s", policy_names[opts->policy]);
+	return 0;
+}
+
+static void backing_free(struct vpmem_backing *b)
+{
+	free(b->id);
+	free(b->path);
+	free(b);
+}
+
+static struct vpmem_backing *backing_new(const struct vpmem_backing_options *opts)
+{
+	struct vpmem_backing *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->id = strdup(opts->id ? opts->id : opts->path);
+	b->path = strdup(opts->path);
+	if (!b->id || !b->path) {
+		backing_free(b);
+		return NULL;
+	}
+	b->fd = -1;
+	b->writes_through = opts->share && !opts->readonly;
+	/* auto: a file opened read-only has always been ROM. */
+	b->rom = opts->readonly && opts->rom != VPMEM_ROM_OFF;
+	b->discard = opts->discard_data && b->writes_through;
+	return b;
+}
+
+int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
+                       struct vpmem_error *err)
+{
+	struct vpmem_backing *b;
+	int rc = check_options(opts, err);
+
+	if (rc)
+		return rc;
+	b = backing_new(opts);
+	if (!b)
+		return err_fail(err, -ENOMEM, "can't open backing store %s for guest RAM: %m", opts->path);
+	rc = backing_file_open(b, opts, err);
+	if (rc)
+		goto out_free;
+	rc = backing_map(b, opts, err);
+	if (rc)
+		goto out_file;
+	*out = b;
+	return 0;
+
+out_file:
+	backing_file_close(b);
+out_free:
+	backing_free(b);
+	return rc;
+}
+
+void vpmem_backing_keep(struct vpmem_backing *backing)
+{
+	backing->undo = BACKING_UNDO_NOTHING;
+}
+
+int vpmem_backing_sync(struct vpmem_backing *backing)
+{
+	if (!backing->writes_through)
+		return 0;
+	while (fdatasync(backing->fd)) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The last sync: not for data that nobody shall see again. */
+static int sync_last(struct vpmem_backing *b)
+{
+	if (b->undo != BACKING_UNDO_NOTHING || b->is_scratch)
+		return 0;
+	if (b->discard && madvise(b->hva, b->map_len, MADV_REMOVE) == 0)
+		return 0;
+	return vpmem_backing_sync(b);
+}
+
+int vpmem_backing_close(struct vpmem_backing *backing)
+{
+	int rc;
+
+	if (!backing)
+		return 0;
+	rc = sync_last(backing);
+	backing_unmap(backing);
+	backing_file_close(backing);
+	backing_free(backing);
+	return rc;
+}
+
+void *vpmem_backing_hva(const struct vpmem_backing *backing)
+{
+	return backing->hva;
+}
+
+uint64_t vpmem_backing_size(const struct vpmem_backing *backing)
+{
+	return backing->size;
+}
+
+bool vpmem_backing_is_rom(const struct vpmem_backing *backing)
+{
+	return backing->rom;
+}
+
+const char *vpmem_backing_id(const struct vpmem_backing *backing)
+{
+	return backing->id;
+}
+
+const char *vpmem_backing_path(const struct vpmem_backing *backing)
+{
+	return backing->path;
+}
+
+uint64_t vpmem_backing_align(const struct vpmem_backing *backing)
+{
+	return backing->align;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing.h - the parts of a memory backend: finding the file (backing_find.c), its size (backing_file.c),
+ * its lock (backing_lock.c) and its mapping (backing_map.c). backing.c puts them together.
+ *
+ * There is one descriptor for the lock, the map and the sync: Linux keeps a writeback error per open file
+ * and reports it once, so a descriptor opened later could miss what happened before.
+ */
+#ifndef VPMEM_BACKING_H
+#define VPMEM_BACKING_H
+
+#include "error.h"
+
+#define BACKING_HUGE_SIZE (UINT64_C(2) << 20)
+#define BACKING_GIANT_SIZE (UINT64_C(1) << 30)
+
+/* What open did to the file system, and close takes back unless the backing was kept. */
+enum backing_undo { BACKING_UNDO_NOTHING, BACKING_UNDO_CREATE, BACKING_UNDO_GROW };
+
+struct vpmem_backing {
+	char *id, *path;
+	int fd;
+	bool is_block;            /* block device; else regular file */
+	bool is_scratch;          /* has no name: gone with its descriptor */
+	bool writes_through;      /* stores reach the file: share=on, readonly=off */
+	bool rom;                 /* mapped without write permission */
+	bool discard;             /* drop the data at close */
+	enum backing_undo undo;
+	uint64_t page_size;       /* unit of the mapping: the host's page, or hugetlbfs's */
+	uint64_t offset, size;    /* bytes of the file that are mapped */
+	uint64_t map_len;         /* size, rounded up to page_size */
+	uint64_t align;           /* of the guest-physical address */
+	void *hva;
+};
+
+static inline uint64_t round_up(uint64_t val, uint64_t unit)
+{
+	return (val + unit - 1) / unit * unit;
+}
+
+/* Opens or creates what the path names; a file created here is marked for undo. On failure fd is -1. */
+int backing_find(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
+/* The two texts that more than one place needs. Return rc, and -EINVAL. */
+int backing_open_failed(const struct vpmem_backing *b, int rc, struct vpmem_error *err);
+int backing_size_missing(const char *path, const char *what, struct vpmem_error *err);
+
+/* Opens (or creates) and locks the file, and settles its size. On failure nothing is left open or behind. */
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
+/* Takes back what open did, if nobody else uses the file, and closes it. */
+void backing_file_close(struct vpmem_backing *b);
+
+enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
+
+/*
+ * Locks the whole file for this open file, or changes the lock; never waits. -EBUSY: somebody else has it,
+ * and err says who. A file system without locks is no error.
+ */
+int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
+/* Fills err for a file that somebody else uses; returns -EBUSY. */
+int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err);
+
+/* Maps the file and applies the memory properties; backing_unmap undoes it. */
+int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
+void backing_unmap(struct vpmem_backing *b);
+
+#endif

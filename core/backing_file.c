@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_file.c - the file of a memory backend: locked, its size settled, and taken back at close.
+ */
+#include "backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Makes the new name durable: a file that a power failure takes away has no durable data either. */
+static int sync_directory(const char *path)
+{
+	char *copy = strdup(path);
+	int fd, rc = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	if (fd < 0)
+		return -errno;
+	/* EINVAL: a file system that has nothing to sync here. */
+	if (fsync(fd) && errno != EINVAL)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Is the open file still what the path names? */
+static bool still_named(const struct vpmem_backing *b)
+{
+	struct stat by_path, by_fd;
+
+	return stat(b->path, &by_path) == 0 && fstat(b->fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
+	       by_path.st_ino == by_fd.st_ino;
+}
+
+static int file_size(const struct vpmem_backing *b, uint64_t *size)
+{
+	struct stat st;
+
+	if (b->is_block)
+		return ioctl(b->fd, BLKGETSIZE64, size) ? -errno : 0;
+	if (fstat(b->fd, &st))
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* The unit in which the file can be mapped. */
+static uint64_t file_page_size(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
+		return (uint64_t)fs.f_bsize;
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int check_units(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                       struct vpmem_error *err)
+{
+	if (opts->align % b->page_size)
+		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		                opts->align, b->page_size);
+	if (opts->align & (opts->align - 1))
+		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
+	if (opts->offset % b->page_size)
+		return err_fail(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		                opts->offset, b->page_size);
+	if (opts->size && opts->size < b->page_size && b->page_size != (uint64_t)sysconf(_SC_PAGESIZE))
+		return err_fail(err, -EINVAL,
+		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%" PRIx64,
+		                opts->size, b->page_size);
+	return 0;
+}
+
+/* A file that is empty gets its full size; a file with content is never extended (it has an end for a reason). */
+static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
+{
+	int rc;
+
+	/* Two that find the same empty file: only one may grow it. */
+	if (!b->writes_through) {
+		rc = backing_lock(b, BACKING_LOCK_EXCLUSIVE, err);
+		if (rc)
+			return rc;
+	}
+	if (b->undo == BACKING_UNDO_NOTHING)
+		b->undo = BACKING_UNDO_GROW;
+	if (ftruncate(b->fd, (off_t)(b->offset + b->size)))
+		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m", b->path,
+		                b->offset + b->size);
+	if (b->undo == BACKING_UNDO_CREATE) {
+		rc = sync_directory(b->path);
+		if (rc)
+			return err_fail(err, rc, "can't sync the directory of backing store %s: %m", b->path);
+	}
+	return b->writes_through ? 0 : backing_lock(b, BACKING_LOCK_SHARED, err);
+}
+
+static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	uint64_t have;
+	int rc = file_size(b, &have);
+
+	if (rc)
+		return backing_open_failed(b, rc, err);
+	if (opts->size > INT64_MAX / 2 || opts->offset > INT64_MAX / 2)
+		return err_fail(err, -EFBIG,
+		                "'size' option 0x%" PRIx64 " plus 'offset' option 0x%" PRIx64 " is too large for a file",
+		                opts->size, opts->offset);
+	b->offset = opts->offset;
+	if (opts->size == 0) {
+		if (have == 0)
+			return backing_size_missing(b->path, "is empty", err);
+		if (have <= b->offset)
+			return err_fail(err, -EINVAL,
+			                "%s backing store size 0x%" PRIx64 " has nothing beyond 'offset' option 0x%" PRIx64,
+			                b->id, have, b->offset);
+		b->size = have - b->offset;
+		return 0;
+	}
+	b->size = round_up(opts->size, b->page_size);
+	if (have == 0 && !b->is_block && !opts->readonly)
+		return file_grow(b, err);
+	if (have < b->offset + b->size)
+		return err_fail(err, -EINVAL,
+		                "%s backing store size 0x%" PRIx64 " is too small for 'size' option 0x%" PRIx64
+		                " plus 'offset' option 0x%" PRIx64,
+		                b->id, have, b->size, b->offset);
+	return 0;
+}
+
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	int rc = backing_find(b, opts, err);
+
+	if (rc)
+		return rc;
+	b->page_size = file_page_size(b->fd);
+	rc = backing_lock(b, b->writes_through ? BACKING_LOCK_EXCLUSIVE : BACKING_LOCK_SHARED, err);
+	if (rc) {
+		/* If it was created here, another was quicker to lock it: it is theirs now. */
+		b->undo = BACKING_UNDO_NOTHING;
+		goto out_close;
+	}
+	/* A backend that is being closed removes its file under the lock: what we locked may have no name. */
+	if (!b->is_scratch && !still_named(b)) {
+		rc = backing_open_failed(b, -ESTALE, err);
+		err_hint(err, "it was removed or replaced in this moment: try again");
+		goto out_close;
+	}
+	rc = check_units(b, opts, err);
+	if (!rc)
+		rc = settle_size(b, opts, err);
+	if (!rc)
+		return 0;
+
+out_close:
+	backing_file_close(b);
+	return rc;
+}
+
+void backing_file_close(struct vpmem_backing *b)
+{
+	/* Take back only what nobody else has begun to use. */
+	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
+		if (b->undo == BACKING_UNDO_GROW)
+			(void)!ftruncate(b->fd, 0);
+		else if (still_named(b))
+			unlink(b->path);
+	}
+	close(b->fd);
+	b->fd = -1;
+}

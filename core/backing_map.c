@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_map.c - the mapping of a memory backend, and the memory properties: NUMA policy, preallocation,
+ * merge, dump, huge pages.
+ */
+#include "backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/*
+ * Finds room for the mapping at a multiple of align: KVM can use large pages only where guest and host
+ * address agree modulo the large page's size, and the guest-physical side will be a multiple of it too.
+ */
+static uint8_t *reserve_hva(uint64_t len, uint64_t align)
+{
+	uint64_t before;
+	uint8_t *room;
+
+	if (len + align < len) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	room = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return NULL;
+	before = round_up((uintptr_t)room, align) - (uintptr_t)room;
+	if (before)
+		munmap(room, before);
+	munmap(room + before + len, align - before);
+	return room + before;
+}
+
+static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	int prot = b->rom ? PROT_READ : PROT_READ | PROT_WRITE;
+	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) | (opts->reserve ? 0 : MAP_NORESERVE);
+	uint64_t align = b->align > BACKING_HUGE_SIZE ? b->align : BACKING_HUGE_SIZE;
+	uint8_t *hva = reserve_hva(b->map_len, align);
+	int rc;
+
+	if (hva && mmap(hva, b->map_len, prot, flags, b->fd, (off_t)b->offset) != MAP_FAILED) {
+		b->hva = hva;
+		return 0;
+	}
+	rc = err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
+	if (rc == -ENOMEM && !opts->share && opts->reserve)
+		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
+	if (hva)
+		munmap(hva, b->map_len);
+	return rc;
+}
+
+/* Wishes, not conditions: a kernel without huge pages or page merging is as good. */
+static void advise(const struct vpmem_backing *b, const struct vpmem_backing_options *opts)
+{
+	/* A child process (a helper the monitor starts) shall not turn the guest's pages into copies. */
+	madvise(b->hva, b->map_len, MADV_DONTFORK);
+	madvise(b->hva, b->map_len, MADV_HUGEPAGE);
+	if (opts->merge)
+		madvise(b->hva, b->map_len, MADV_MERGEABLE);
+	if (!opts->dump)
+		madvise(b->hva, b->map_len, MADV_DONTDUMP);
+}
+
+static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                      struct vpmem_error *err)
+{
+	static const int modes[] = {
+		[VPMEM_POLICY_PREFERRED] = MPOL_PREFERRED,
+		[VPMEM_POLICY_BIND] = MPOL_BIND,
+		[VPMEM_POLICY_INTERLEAVE] = MPOL_INTERLEAVE,
+	};
+	unsigned long nodes = opts->host_nodes;
+
+	if (opts->policy == VPMEM_POLICY_DEFAULT)
+		return 0;
+	/* The kernel looks at one bit less than it is told. */
+	if (syscall(SYS_mbind, b->hva, b->map_len, modes[opts->policy], &nodes, 8 * sizeof(nodes) + 1,
+	            MPOL_MF_STRICT | MPOL_MF_MOVE))
+		return err_fail(err, -errno, "cannot bind memory to host NUMA nodes: %m");
+	return 0;
+}
+
+static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available, struct vpmem_error *err)
+{
+	err_fail(err, -ENOSPC,
+	         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64 " MiB), its file system has %" PRIu64
+	         " bytes (%" PRIu64 " MiB) free: %m",
+	         b->path, needed, needed >> 20, available, available >> 20);
+	err_hint(err, "make room, use another file system, or prealloc=off");
+	return -ENOSPC;
+}
+
+/*
+ * Gives the file its blocks, without touching what they hold. Asking first keeps a file system from being
+ * filled to its last block by an attempt that cannot succeed.
+ */
+static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
+{
+	struct statvfs fs = { 0 };
+	struct stat st = { 0 };
+	uint64_t allocated, needed, available;
+	int rc;
+
+	if (fstat(b->fd, &st) || fstatvfs(b->fd, &fs))
+		return err_fail(err, -errno, "prealloc: backing store %s: %m", b->path);
+	allocated = (uint64_t)st.st_blocks * 512;
+	needed = allocated < b->size ? b->size - allocated : 0;
+	available = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (needed > available)
+		return no_space(b, needed, available, err);
+	do
+		rc = fallocate(b->fd, 0, (off_t)b->offset, (off_t)b->size) ? -errno : 0;
+	while (rc == -EINTR);
+	if (rc == -ENOSPC)
+		return no_space(b, needed, available, err);
+	if (rc == -EOPNOTSUPP) {
+		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m", b->path);
+		err_hint(err, "write the file once in full, or use another file system, or prealloc=off");
+	} else if (rc) {
+		err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
+	}
+	return rc;
+}
+
+/* prealloc=on: whatever a store could still have to wait for, or fail for, is reserved now. */
+static int prealloc(const struct vpmem_backing *b, struct vpmem_error *err)
+{
+	/* A block device has its blocks, and nothing is stored into a ROM. */
+	if (b->rom || (b->is_block && b->writes_through))
+		return 0;
+	if (b->writes_through)
+		return prealloc_file(b, err);
+	/* Copy-on-write: the file is not written; what is needed is private memory. */
+	if (madvise(b->hva, b->map_len, MADV_POPULATE_WRITE))
+		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m", b->id,
+		                b->map_len);
+	return 0;
+}
+
+int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	int rc;
+
+	b->map_len = round_up(b->size, b->page_size);
+	b->align = b->size >= BACKING_GIANT_SIZE ? BACKING_GIANT_SIZE : BACKING_HUGE_SIZE;
+	if (opts->align)
+		b->align = opts->align;
+	rc = map_file(b, opts, err);
+	if (rc)
+		return rc;
+	advise(b, opts);
+	rc = bind_nodes(b, opts, err);
+	if (!rc && opts->prealloc)
+		rc = prealloc(b, err);
+	if (rc)
+		backing_unmap(b);
+	return rc;
+}
+
+void backing_unmap(struct vpmem_backing *b)
+{
+	munmap(b->hva, b->map_len);
+	b->hva = NULL;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * device.c - how a pmem device comes into being and goes away, with its worker.
+ */
+#include "error.h"
+#include "pmem.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* The worker's frames are small, and so is what a callback may need. */
+#define WORKER_STACK_SIZE (64u << 10)
+
+static int check_size(const struct vpmem_device_options *opts, struct vpmem_error *err)
+{
+	uint64_t size = vpmem_backing_size(opts->backing);
+	uint64_t below = size / VPMEM_GRANULE * VPMEM_GRANULE, above = below + VPMEM_GRANULE;
+
+	if (size > 0 && size == below)
+		return 0;
+	if (below == 0) {
+		below = VPMEM_GRANULE;
+		above = 2 * VPMEM_GRANULE;
+	}
+	err_fail(err, -EINVAL,
+	         "memory backend '%s' has %" PRIu64 " bytes, but the guest's kernel maps persistent memory in units "
+	         "of 2 MiB: the nearest sizes that work are %" PRIu64 " bytes (%" PRIu64 " MiB) and %" PRIu64
+	         " bytes (%" PRIu64 " MiB)",
+	         vpmem_backing_id(opts->backing), size, below, below >> 20, above, above >> 20);
+	err_hint(err, "use one of them for size=, or make the file larger: truncate -s %" PRIu64 "M %s",
+	         (size <= below ? below : above) >> 20, vpmem_backing_path(opts->backing));
+	return -EINVAL;
+}
+
+static int check_options(const struct vpmem_device_options *opts, struct vpmem_error *err)
+{
+	if (!opts->name || !opts->gmem || !opts->backing || !opts->callbacks.interrupt)
+		return err_fail(err, -EINVAL, "a pmem device needs a name, guest memory, a backing and an interrupt");
+	if (opts->gpa > UINT64_MAX - vpmem_backing_size(opts->backing))
+		return err_fail(err, -EINVAL, "can't add memory device, device too big");
+	return check_size(opts, err);
+}
+
+static uint64_t offered_features(const struct vpmem_device_options *opts)
+{
+	uint64_t bits = UINT64_C(1) << VIRTIO_F_VERSION_1;
+
+	if (opts->shmem)
+		bits |= UINT64_C(1) << VIRTIO_PMEM_F_SHMEM_REGION;
+	if (!opts->no_event_idx)
+		bits |= UINT64_C(1) << VIRTIO_F_EVENT_IDX;
+	if (!opts->no_indirect_desc)
+		bits |= UINT64_C(1) << VIRTIO_F_INDIRECT_DESC;
+	if (!opts->no_ring_reset)
+		bits |= UINT64_C(1) << VIRTIO_F_RING_RESET;
+	return bits;
+}
+
+/* Starts the worker with every signal blocked: signals are the monitor's. */
+static int start_worker(struct vpmem_device *dev)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	int rc;
+
+	rc = pthread_attr_init(&attr);
+	if (rc)
+		return -rc;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
+	if (!rc)
+		rc = pthread_create(&dev->worker, &attr, pmem_worker_main, dev);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -rc;
+}
+
+int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,
+                        struct vpmem_error *err)
+{
+	struct vpmem_device *dev;
+	int rc = check_options(opts, err);
+
+	if (rc)
+		return rc;
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return err_fail(err, -ENOMEM, "pmem: %s: %m", opts->name);
+	dev->name = strdup(opts->name);
+	if (!dev->name) {
+		rc = -ENOMEM;
+		goto out_free;
+	}
+	dev->backing = opts->backing;
+	dev->gpa = opts->gpa;
+	dev->virtio.name = dev->name;
+	dev->virtio.gmem = opts->gmem;
+	dev->virtio.callbacks = opts->callbacks;
+	dev->virtio.offered = offered_features(opts);
+	virtio_reset(&dev->virtio);
+	pthread_mutex_init(&dev->lock, NULL);
+	dev->kick_efd = eventfd(0, EFD_CLOEXEC);
+	if (dev->kick_efd < 0) {
+		rc = -errno;
+		goto out_lock;
+	}
+	rc = start_worker(dev);
+	if (rc)
+		goto out_efd;
+	*out = dev;
+	return 0;
+
+out_efd:
+	close(dev->kick_efd);
+out_lock:
+	pthread_mutex_destroy(&dev->lock);
+	free(dev->name);
+out_free:
+	free(dev);
+	return err_fail(err, rc, "pmem: %s: cannot create the device: %m", opts->name);
+}
+
+void vpmem_device_destroy(struct vpmem_device *dev)
+{
+	if (!dev)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	virtio_reset(&dev->virtio);
+	dev->stopping = true;
+	pthread_mutex_unlock(&dev->lock);
+	pmem_wake(dev);
+	pthread_join(dev->worker, NULL);
+	close(dev->kick_efd);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev->name);
+	free(dev);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pmem.c - the flush path of the pmem device, from a kick to the answer.
+ *
+ * Top down it is pmem_worker_main, pmem_serve_queue, and then for each batch batch_take, batch_sync and
+ * batch_complete; they stand here in the opposite order. The rule that they keep: one sync answers exactly
+ * the requests that were visible before it began. docs/flush-path.md tells why.
+ */
+#include "pmem.h"
+#include "guest_access.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* Notes where the next bytes of the status go. A status is 4 bytes; what is writable beyond is not used. */
+static void request_add_status(struct pmem_request *req, const struct virtq_buf *buf)
+{
+	uint32_t missing = PMEM_STATUS_LEN - req->status_len;
+	uint8_t len = (uint8_t)(buf->len < missing ? buf->len : missing);
+
+	if (len == 0)
+		return;
+	req->segs[req->nsegs].hva = buf->hva;
+	req->segs[req->nsegs].len = len;
+	req->nsegs++;
+	req->status_len = (uint8_t)(req->status_len + len);
+}
+
+/*
+ * Reads a request: le32 type for the device, then room for a le32 status. A driver may cut both into
+ * descriptors as it likes (a device MUST NOT assume a framing), so this goes by bytes.
+ * Returns 0, or -EPROTO or -EINVAL of the chain; the request is complete enough to be answered in any case.
+ */
+static int request_parse(struct pmem_request *req, struct virtq_chain *chain)
+{
+	uint32_t type = 0;
+	uint64_t type_len = 0;
+	bool ordered = true;
+	struct virtq_buf buf;
+	int rc;
+
+	*req = (struct pmem_request){ .head = chain->head };
+	while ((rc = virtq_chain_next(chain, &buf)) > 0) {
+		if (buf.writable) {
+			request_add_status(req, &buf);
+			continue;
+		}
+		/* A driver MUST place what the device reads before what it writes. */
+		ordered = ordered && req->nsegs == 0;
+		for (uint32_t i = 0; i < buf.len && type_len + i < PMEM_TYPE_LEN; i++)
+			type |= (uint32_t)guest_load8(buf.hva + i) << (8 * (type_len + i));
+		type_len += buf.len;
+	}
+	req->flush = rc == 0 && ordered && type_len == PMEM_TYPE_LEN && type == PMEM_REQ_TYPE_FLUSH &&
+	             req->status_len == PMEM_STATUS_LEN;
+	return rc;
+}
+
+/* Writes the status and returns the chain. Without room for a whole status nothing is written. */
+static void request_complete(struct vpmem_device *dev, const struct pmem_request *req, uint32_t status)
+{
+	bool writable = req->status_len == PMEM_STATUS_LEN;
+
+	if (writable) {
+		for (unsigned i = 0, byte = 0; i < req->nsegs; i++) {
+			for (unsigned j = 0; j < req->segs[i].len; j++, byte++)
+				guest_store8(req->segs[i].hva + j, (uint8_t)(status >> (8 * byte)));
+		}
+	}
+	virtq_push(virtio_queue(&dev->virtio, PMEM_QUEUE), req->head, writable ? PMEM_STATUS_LEN : 0);
+	count(&dev->stats.completed);
+	if (status != PMEM_STATUS_OK)
+		count(&dev->stats.failed);
+}
+
+/* Pops the requests that are visible now, no later ones, into the batch. Under the lock. */
+static void batch_take(struct vpmem_device *dev, struct pmem_batch *batch)
+{
+	struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
+	struct virtq_chain chain;
+	int navail;
+
+	batch->generation = q->generation;
+	batch->nrequests = batch->nflushes = 0;
+	batch->fault = NULL;
+	/* A device MUST NOT consume buffers before DRIVER_OK. */
+	if (dev->stopping || !virtio_queue_live(&dev->virtio, q))
+		return;
+	navail = virtq_available(q);
+	if (navail == 0) {
+		virtq_kicks_on(q);
+		navail = virtq_available(q);
+	}
+	if (navail < 0)
+		batch->fault = q->fault;
+	if (navail > 0)
+		virtq_kicks_off(q);
+	for (int i = 0; i < navail; i++) {
+		struct pmem_request *req = &batch->requests[batch->nrequests];
+
+		if (virtq_pop(q, &chain)) {
+			batch->fault = q->fault;
+			return;
+		}
+		if (request_parse(req, &chain) == -EPROTO)
+			batch->fault = q->fault;
+		batch->nrequests++;
+		batch->nflushes += req->flush;
+		count(&dev->stats.requests);
+	}
+}
+
+/*
+ * The one sync that answers the batch's flushes: 0 or -errno. After a failure there is none until an operator
+ * clears the error: the kernel reports a lost write once, so a second sync would succeed without the data.
+ */
+static int batch_sync(struct vpmem_device *dev, const struct pmem_batch *batch, bool *failed_now)
+{
+	int rc = vpmem_device_error(dev);
+
+	*failed_now = false;
+	if (rc || batch->nflushes == 0)
+		return rc;
+	rc = vpmem_backing_sync(dev->backing);
+	count(&dev->stats.syncs);
+	*failed_now = rc != 0;
+	return rc;
+}
+
+/* The data of some flush is not durable: every later flush fails too. Under the lock. */
+static void sync_failed(struct vpmem_device *dev, int rc)
+{
+	const struct vpmem_callbacks *cb = &dev->virtio.callbacks;
+	char text[512];
+
+	atomic_store(&dev->error, rc);
+	if (!cb->event)
+		return;
+	errno = -rc;
+	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name, vpmem_backing_path(dev->backing));
+	cb->event(cb->opaque, VPMEM_EVENT_SYNC_FAILED, rc, text);
+}
+
+/* Answers the requests of the batch, unless they were forgotten by a reset meanwhile. Under the lock. */
+static void batch_complete(struct vpmem_device *dev, const struct pmem_batch *batch, int sync_rc)
+{
+	const struct vpmem_callbacks *cb = &dev->virtio.callbacks;
+	struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
+
+	if (batch->generation != q->generation)
+		return;
+	for (unsigned i = 0; i < batch->nrequests; i++) {
+		const struct pmem_request *req = &batch->requests[i];
+
+		request_complete(dev, req, req->flush && sync_rc == 0 ? PMEM_STATUS_OK : PMEM_STATUS_ERROR);
+	}
+	if (batch->nrequests > 0 && virtq_publish(q)) {
+		count(&dev->stats.interrupts);
+		cb->interrupt(cb->opaque, VPMEM_INTERRUPT_QUEUE);
+	}
+	if (batch->fault)
+		virtio_guest_fault(&dev->virtio, batch->fault);
+}
+
+/* Serves the queue until it is empty. The lock is free during a sync, so that a reset never waits for one. */
+void pmem_serve_queue(struct vpmem_device *dev)
+{
+	struct pmem_batch *batch = &dev->batch;
+	bool failed_now;
+	int rc;
+
+	pthread_mutex_lock(&dev->lock);
+	for (;;) {
+		batch_take(dev, batch);
+		if (batch->nrequests == 0 && !batch->fault)
+			break;
+		pthread_mutex_unlock(&dev->lock);
+
+		rc = batch_sync(dev, batch, &failed_now);
+
+		pthread_mutex_lock(&dev->lock);
+		if (failed_now)
+			sync_failed(dev, rc);
+		batch_complete(dev, batch, rc);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void *pmem_worker_main(void *opaque)
+{
+	struct vpmem_device *dev = opaque;
+	bool stopping = false;
+	uint64_t nkicks;
+
+	while (!stopping) {
+		/* Blocks. A signal cannot interrupt it: all are blocked in this thread. */
+		if (read(dev->kick_efd, &nkicks, sizeof(nkicks)) != sizeof(nkicks))
+			continue;
+		pmem_serve_queue(dev);
+		pthread_mutex_lock(&dev->lock);
+		stopping = dev->stopping;
+		pthread_mutex_unlock(&dev->lock);
+	}
+	return NULL;
+}
+
+void pmem_wake(struct vpmem_device *dev)
+{
+	uint64_t one = 1;
+
+	/* Cannot fail or block: nobody can kick 2^64 times before the worker reads. */
+	while (write(dev->kick_efd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pmem.h - the pmem device's state, shared by pmem.c (the flush path), registers.c (what the driver reads
+ * and writes) and device.c (create and destroy).
+ */
+#ifndef VPMEM_PMEM_H
+#define VPMEM_PMEM_H
+
+#include "virtio.h"
+
+#include <pthread.h>
+
+/* Feature bit, as a number. */
+#define VIRTIO_PMEM_F_SHMEM_REGION 0u
+
+#define PMEM_QUEUE 0u
+#define PMEM_REQ_TYPE_FLUSH 0u
+#define PMEM_STATUS_OK 0u
+#define PMEM_STATUS_ERROR UINT32_MAX /* -1 */
+#define PMEM_STATUS_LEN 4u
+#define PMEM_TYPE_LEN 4u
+
+/* A request between its pop and its completion. */
+struct pmem_request {
+	uint16_t head;
+	bool flush;               /* a flush in due form; anything else gets PMEM_STATUS_ERROR */
+	uint8_t nsegs;
+	uint8_t status_len;       /* bytes of the status that have a place, 0 to PMEM_STATUS_LEN */
+	/* Where the 4 bytes of the status go: a driver may spread them over descriptors as it likes. */
+	struct {
+		uint8_t *hva;
+		uint8_t len;
+	} segs[PMEM_STATUS_LEN];
+};
+
+/* All that one sync answers. Worker only. */
+struct pmem_batch {
+	uint64_t generation;      /* the queue's, when the requests were popped */
+	unsigned nrequests, nflushes;
+	const char *fault;        /* what breaks the specification, or NULL */
+	struct pmem_request requests[VPMEM_QUEUE_SIZE_MAX];
+};
+
+struct pmem_stats {
+	_Atomic uint64_t requests, completed, failed, syncs, interrupts;
+};
+
+struct vpmem_device {
+	char *name;
+	struct vpmem_backing *backing;  /* borrowed */
+	uint64_t gpa;
+
+	pthread_mutex_t lock;           /* guards virtio, with its queue, and stopping; never held over a sync */
+	struct virtio virtio;
+	bool stopping;                  /* the worker shall end */
+
+	_Atomic int error;              /* sticky: 0, or the -errno of the sync that failed */
+	struct pmem_stats stats;
+
+	int kick_efd;
+	pthread_t worker;
+	struct pmem_batch batch;
+};
+
+/* The worker thread, from create to destroy: waits for a kick and serves the queue. */
+void *pmem_worker_main(void *opaque);
+void pmem_serve_queue(struct vpmem_device *dev);
+/* Lets the worker look at the queue, and at stopping. Any thread. */
+void pmem_wake(struct vpmem_device *dev);
+
+#endif

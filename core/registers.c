@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * registers.c - the pmem device's registers: what a transport calls, each under the device's lock.
+ */
+#include "pmem.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <string.h>
+
+/* struct virtio_pmem_config of the specification. */
+struct pmem_config {
+	uint64_t start_le;
+	uint64_t size_le;
+};
+static_assert(sizeof(struct pmem_config) == VPMEM_CONFIG_SIZE, "layout of the specification");
+
+static void lock(struct vpmem_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+}
+
+static void unlock(struct vpmem_device *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* With SHMEM_REGION the address is in the shared memory region, and start and size SHOULD read 0. */
+static bool config_is_zero(const struct vpmem_device *dev)
+{
+	return virtio_has_feature(&dev->virtio, VIRTIO_PMEM_F_SHMEM_REGION);
+}
+
+uint32_t vpmem_device_features(const struct vpmem_device *dev, uint32_t word)
+{
+	return virtio_features(&dev->virtio, word);
+}
+
+uint32_t vpmem_device_driver_features(struct vpmem_device *dev, uint32_t word)
+{
+	uint32_t bits;
+
+	lock(dev);
+	bits = virtio_driver_features(&dev->virtio, word);
+	unlock(dev);
+	return bits;
+}
+
+void vpmem_device_set_driver_features(struct vpmem_device *dev, uint32_t word, uint32_t bits)
+{
+	lock(dev);
+	virtio_set_driver_features(&dev->virtio, word, bits);
+	unlock(dev);
+}
+
+uint8_t vpmem_device_status(const struct vpmem_device *dev)
+{
+	return virtio_status(&dev->virtio);
+}
+
+void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
+{
+	bool was_zero, driver_ok;
+
+	lock(dev);
+	was_zero = config_is_zero(dev);
+	driver_ok = virtio_set_status(&dev->virtio, status);
+	if (config_is_zero(dev) != was_zero)
+		virtio_config_changed(&dev->virtio);
+	unlock(dev);
+	/*
+	 * A driver may have made requests available, and kicked, before DRIVER_OK. The worker has then
+	 * looked, was not allowed to see them, and sleeps again.
+	 */
+	if (driver_ok)
+		pmem_wake(dev);
+}
+
+uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
+{
+	return atomic_load_explicit(&dev->virtio.config_generation, memory_order_acquire);
+}
+
+void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len)
+{
+	struct pmem_config config = { 0 };
+	uint32_t have;
+
+	lock(dev);
+	if (!config_is_zero(dev)) {
+		config.start_le = htole64(dev->gpa);
+		config.size_le = htole64(vpmem_backing_size(dev->backing));
+	}
+	unlock(dev);
+	memset(buf, 0, len);
+	if (off >= sizeof(config))
+		return;
+	have = (uint32_t)sizeof(config) - off;
+	memcpy(buf, (const uint8_t *)&config + off, len < have ? len : have);
+}
+
+struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
+{
+	const struct virtq *q = virtio_queue(&dev->virtio, queue_idx);
+	struct vpmem_queue regs = { 0 };
+
+	lock(dev);
+	if (q)
+		regs = q->regs;
+	unlock(dev);
+	return regs;
+}
+
+void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct vpmem_queue *regs)
+{
+	lock(dev);
+	virtio_queue_set(&dev->virtio, queue_idx, regs);
+	unlock(dev);
+}
+
+void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx)
+{
+	bool live;
+
+	lock(dev);
+	live = virtio_queue_enable(&dev->virtio, queue_idx);
+	unlock(dev);
+	/* After a queue reset this comes after DRIVER_OK: as there, a kick may have come too early. */
+	if (live)
+		pmem_wake(dev);
+}
+
+void vpmem_queue_reset(struct vpmem_device *dev, uint16_t queue_idx)
+{
+	lock(dev);
+	virtio_queue_reset(&dev->virtio, queue_idx);
+	unlock(dev);
+}
+
+void vpmem_queue_kick(struct vpmem_device *dev, uint16_t queue_idx)
+{
+	if (queue_idx < VPMEM_QUEUE_COUNT)
+		pmem_wake(dev);
+}
+
+int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queue_idx)
+{
+	return queue_idx < VPMEM_QUEUE_COUNT ? dev->kick_efd : -1;
+}
+
+int vpmem_device_error(const struct vpmem_device *dev)
+{
+	return atomic_load(&dev->error);
+}
+
+void vpmem_device_clear_error(struct vpmem_device *dev)
+{
+	atomic_store(&dev->error, 0);
+}
+
+static uint64_t value(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
+{
+	return (struct vpmem_stats){
+		.requests = value(&dev->stats.requests),
+		.completed = value(&dev->stats.completed),
+		.failed = value(&dev->stats.failed),
+		.syncs = value(&dev->stats.syncs),
+		.interrupts = value(&dev->stats.interrupts),
+	};
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vpmem.h - the virtio-pmem device as a library.
+ *
+ * A virtual machine monitor that embeds this library gives its guest persistent memory: a host file is
+ * mapped into the guest's physical address space, the guest uses it by loads and stores (DAX), and when
+ * the guest needs its stores to be durable it puts a flush request into a virtqueue. The library answers
+ * that request after one fdatasync(2) of the file. It implements the section "PMEM Device" of the OASIS
+ * virtio specification, with split virtqueues.
+ *
+ * The nouns:
+ *
+ *   guest memory   vpmem_gmem: which guest-physical addresses are RAM, and where that RAM is in this
+ *                  process. Rings and requests may lie in RAM only.
+ *   backing        vpmem_backing: one open file, mapped once and synced through the same descriptor
+ *                  (Linux reports a writeback error once per open file).
+ *   device         vpmem_device: virtio device 27 with one virtqueue. It knows no bus. Its registers are
+ *                  the fields of the specification's "common configuration", one function each; a
+ *                  transport (PCI, MMIO, vfio-user) maps its own layout onto them.
+ *
+ * What the library does not do: it creates no virtual machine, opens no socket and prints nothing. The
+ * monitor maps the backing (vpmem_backing_hva, vpmem_backing_size) at the address it told the device.
+ *
+ * Threads. A device has one worker thread of its own, created with it and joined when it is destroyed.
+ * All functions of a device may be called from any thread, at the same time, except vpmem_device_destroy,
+ * which must be the last. Guest memory and backings must not change or go away while a device uses them.
+ *
+ * Errors. Functions return 0 or -errno. Those with a `struct vpmem_error *err` (may be NULL) fill it when
+ * they fail: `text` in QEMU's words where QEMU has the same error, `hint` with the next step or empty.
+ *
+ * The guest is not trusted: no register value, ring content or request can make these functions read or
+ * write outside guest memory, wait without end, or allocate.
+ */
+#ifndef VPMEM_H
+#define VPMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define VPMEM_API __attribute__((visibility("default")))
+#else
+#define VPMEM_API
+#endif
+
+#define VPMEM_VERSION "0.1.0"
+
+/* A guest's kernel maps persistent memory in units of 2 MiB: a backing is a multiple of it. */
+#define VPMEM_GRANULE (UINT64_C(2) << 20)
+
+/* An error as a person reads it: what is wrong, and what to do next ("" if there is nothing to say). */
+struct vpmem_error {
+	char text[512];
+	char hint[256];
+};
+
+/* ---- guest memory -------------------------------------------------------------------------------- */
+
+struct vpmem_gmem;
+
+/* An empty map of guest memory. Returns NULL when out of memory. */
+VPMEM_API struct vpmem_gmem *vpmem_gmem_create(void);
+VPMEM_API void vpmem_gmem_destroy(struct vpmem_gmem *gmem);
+
+/*
+ * Declares [gpa, gpa + size) as RAM that lies at `hva` in this process. Borrows the memory.
+ * -EINVAL: size is 0, the range wraps, hva is NULL, or gpa and hva differ modulo 16 (rings are accessed as
+ * aligned words). -EEXIST: overlaps a region. -ENOSPC: more than 16 regions.
+ */
+VPMEM_API int vpmem_gmem_add(struct vpmem_gmem *gmem, uint64_t gpa, uint64_t size, void *hva);
+
+/*
+ * The one door from a guest-physical address to a pointer: NULL unless all of [gpa, gpa + len) lies in
+ * one region. len 0 gives NULL.
+ */
+VPMEM_API void *vpmem_gmem_hva(const struct vpmem_gmem *gmem, uint64_t gpa, uint64_t len);
+
+/* ---- backing ------------------------------------------------------------------------------------- */
+
+struct vpmem_backing;
+
+enum vpmem_rom { VPMEM_ROM_AUTO, VPMEM_ROM_ON, VPMEM_ROM_OFF };
+
+/* NUMA policy, the words and meanings of mbind(2). */
+enum vpmem_policy { VPMEM_POLICY_DEFAULT, VPMEM_POLICY_PREFERRED, VPMEM_POLICY_BIND, VPMEM_POLICY_INTERLEAVE };
+
+/* The properties of QEMU's memory-backend-file, with its defaults in VPMEM_BACKING_OPTIONS_INIT. */
+struct vpmem_backing_options {
+	const char *id;       /* name for messages */
+	const char *path;     /* file, block device, or directory (then an unlinked scratch file in it) */
+	uint64_t size;        /* bytes to map; 0: what the file has beyond `offset` */
+	uint64_t offset;      /* bytes from the start of the file, a multiple of the page size */
+	uint64_t align;       /* alignment of the mapping, a power of two; 0: chosen (2 MiB, or 1 GiB) */
+	bool share;           /* true: MAP_SHARED; false: copy-on-write, the file never changes */
+	bool readonly;        /* open the file read-only */
+	enum vpmem_rom rom;   /* map without write permission; auto: as readonly (QEMU 8.2) */
+	bool prealloc;        /* reserve the file's blocks now (fallocate): nothing is dirtied */
+	bool reserve;         /* false: MAP_NORESERVE */
+	bool merge;           /* MADV_MERGEABLE */
+	bool dump;            /* false: MADV_DONTDUMP */
+	bool discard_data;    /* at close, tell the kernel that the data need not be written (MADV_REMOVE) */
+	uint64_t host_nodes;  /* bit n: NUMA node n */
+	enum vpmem_policy policy;
+};
+
+#define VPMEM_BACKING_OPTIONS_INIT { .reserve = true, .merge = true, .dump = true }
+
+/*
+ * Opens, locks, if missing creates, and maps a file. A file that is opened for writing is locked by an
+ * open-file-description lock (fcntl F_OFD_SETLK): exclusively with share on, so that a second user is
+ * refused with -EBUSY and a text that names its process; readers take a shared lock.
+ * A file created here has its full size at once (sparse unless prealloc) and is removed again by
+ * vpmem_backing_close unless vpmem_backing_keep was called.
+ * -EINVAL: options contradict each other or the file. Others: what the system call gave.
+ */
+VPMEM_API int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
+                                 struct vpmem_error *err);
+
+/* The backing is in use for good: a file that open created stays. */
+VPMEM_API void vpmem_backing_keep(struct vpmem_backing *backing);
+
+/*
+ * Makes all stores durable that were visible before the call: one fdatasync(2) on the descriptor that
+ * was mapped. A read-only or copy-on-write backing has nothing to write: returns 0 at once.
+ * Returns 0 or -errno. Any thread.
+ */
+VPMEM_API int vpmem_backing_sync(struct vpmem_backing *backing);
+
+/*
+ * Syncs once more, unmaps, closes, unlocks. Returns the result of that last sync; the backing is gone in
+ * any case. NULL is allowed.
+ */
+VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
+
+VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);      /* aligned as `align` says */
+VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing);  /* bytes mapped */
+VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);    /* mapped without write permission */
+VPMEM_API const char *vpmem_backing_id(const struct vpmem_backing *backing);
+VPMEM_API const char *vpmem_backing_path(const struct vpmem_backing *backing);
+/* The alignment a guest-physical address needs so that large pages are possible: 2 MiB or 1 GiB, or `align`. */
+VPMEM_API uint64_t vpmem_backing_align(const struct vpmem_backing *backing);
+
+/* ---- device -------------------------------------------------------------------------------------- */
+
+struct vpmem_device;
+
+#define VPMEM_VIRTIO_ID 27         /* "PMEM device" */
+#define VPMEM_QUEUE_COUNT 1        /* flush_queue */
+#define VPMEM_QUEUE_SIZE_MAX 128
+#define VPMEM_CONFIG_SIZE 16       /* le64 start, le64 size */
+#define VPMEM_SHMEM_ID 0           /* shared memory region of VIRTIO_PMEM_F_SHMEM_REGION */
+
+enum vpmem_interrupt { VPMEM_INTERRUPT_CONFIG, VPMEM_INTERRUPT_QUEUE };
+
+enum vpmem_event {
+	VPMEM_EVENT_GUEST_FAULT,  /* the guest broke the specification; the device set DEVICE_NEEDS_RESET */
+	VPMEM_EVENT_SYNC_FAILED,  /* the host could not make data durable; `error` is the -errno */
+};
+
+/*
+ * What the monitor provides. Both are called with the device's lock held, from the worker or from a
+ * thread that writes a register: they must be quick, must not block and must not call the device.
+ */
+struct vpmem_callbacks {
+	/* Used buffers were added (QUEUE) or the configuration changed (CONFIG): tell the driver. */
+	void (*interrupt)(void *opaque, enum vpmem_interrupt source);
+	/* Something an operator should know. May be NULL. */
+	void (*event)(void *opaque, enum vpmem_event event, int error, const char *text);
+	void *opaque;
+};
+
+struct vpmem_device_options {
+	const char *name;                  /* for messages */
+	const struct vpmem_gmem *gmem;     /* borrowed */
+	struct vpmem_backing *backing;     /* borrowed */
+	uint64_t gpa;                      /* where the monitor maps the backing; 0 while unknown (shmem) */
+	bool shmem;                        /* offer VIRTIO_PMEM_F_SHMEM_REGION */
+	bool no_event_idx;                 /* do not offer VIRTIO_F_EVENT_IDX */
+	bool no_indirect_desc;             /* do not offer VIRTIO_F_INDIRECT_DESC */
+	bool no_ring_reset;                /* do not offer VIRTIO_F_RING_RESET */
+	struct vpmem_callbacks callbacks;
+};
+
+/*
+ * A device in its reset state, with its worker asleep. -EINVAL: the backing is smaller than 2 MiB or no
+ * multiple of it (`err` names the two nearest sizes that work), or the options are not complete.
+ */
+VPMEM_API int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,
+                                  struct vpmem_error *err);
+
+/* Resets, waits for a sync that is under way, joins the worker. NULL is allowed. Not from a callback. */
+VPMEM_API void vpmem_device_destroy(struct vpmem_device *dev);
+
+/* Feature bits offered, 32 at a time: word 0 is bits 0 to 31. Words beyond 1 read 0. */
+VPMEM_API uint32_t vpmem_device_features(const struct vpmem_device *dev, uint32_t word);
+VPMEM_API uint32_t vpmem_device_driver_features(struct vpmem_device *dev, uint32_t word);
+/* Ignored after FEATURES_OK and for words beyond 1. */
+VPMEM_API void vpmem_device_set_driver_features(struct vpmem_device *dev, uint32_t word, uint32_t bits);
+
+/*
+ * device_status. Reading takes no lock. Writing 0 resets: when the call returns, the device does not
+ * touch guest memory and raises no interrupt until it is initialised again, even if a sync of before is
+ * still running (its result is dropped); it does not wait for that sync.
+ * FEATURES_OK stays clear if the driver accepted bits that were not offered, or not VERSION_1.
+ */
+VPMEM_API uint8_t vpmem_device_status(const struct vpmem_device *dev);
+VPMEM_API void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status);
+
+/* config_generation: changes when the device configuration did since the last reset. */
+VPMEM_API uint8_t vpmem_device_config_generation(const struct vpmem_device *dev);
+/* Copies [off, off + len) of struct virtio_pmem_config; bytes beyond its end read 0. The config is read-only. */
+VPMEM_API void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len);
+
+/* A virtqueue's registers as the driver sees them. A queue index >= VPMEM_QUEUE_COUNT reads all 0. */
+struct vpmem_queue {
+	uint16_t size;        /* queue_size: VPMEM_QUEUE_SIZE_MAX after reset */
+	bool enabled;         /* queue_enable */
+	uint64_t desc_gpa;    /* queue_desc */
+	uint64_t driver_gpa;  /* queue_driver: available ring */
+	uint64_t device_gpa;  /* queue_device: used ring */
+};
+VPMEM_API struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx);
+
+/*
+ * Writes size and addresses; `enabled` is ignored. Takes effect only while the queue is not enabled (the
+ * registers are latched by vpmem_queue_enable) and for a queue that exists. A size that is 0, no power of
+ * two or above the maximum is not stored.
+ */
+VPMEM_API void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct vpmem_queue *regs);
+
+/*
+ * queue_enable = 1. Rings that are misaligned or not wholly inside guest memory leave the queue disabled
+ * and set DEVICE_NEEDS_RESET. Ignored before FEATURES_OK.
+ */
+VPMEM_API void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx);
+
+/* queue_reset = 1 (VIRTIO_F_RING_RESET): as device reset, for this queue only. Ignored if not negotiated. */
+VPMEM_API void vpmem_queue_reset(struct vpmem_device *dev, uint16_t queue_idx);
+
+/* The driver notified the queue. */
+VPMEM_API void vpmem_queue_kick(struct vpmem_device *dev, uint16_t queue_idx);
+
+/*
+ * The eventfd on which the worker waits: give it to KVM_IOEVENTFD and a guest's notification needs no
+ * exit to this process. Owned by the device. -1 for a queue that does not exist.
+ */
+VPMEM_API int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queue_idx);
+
+/*
+ * A sync that failed makes every later flush fail, over driver restarts and resets, because the kernel
+ * forgets which pages it could not write. 0 while all is well, else the -errno. Clearing is an operator's
+ * decision.
+ */
+VPMEM_API int vpmem_device_error(const struct vpmem_device *dev);
+VPMEM_API void vpmem_device_clear_error(struct vpmem_device *dev);
+
+/* Counters since creation. Reading them takes no lock. */
+struct vpmem_stats {
+	uint64_t requests;   /* flush requests taken from the ring */
+	uint64_t completed;  /* requests returned to the driver, whatever their status */
+	uint64_t failed;     /* of these, with a status other than 0 */
+	uint64_t syncs;      /* calls of vpmem_backing_sync */
+	uint64_t interrupts; /* VPMEM_INTERRUPT_QUEUE raised */
+};
+VPMEM_API struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * chardev_internal.h - what chardev.c (bytes) and chardev_open.c (descriptors) share.
+ */
+#ifndef PMVM_CHARDEV_INTERNAL_H
+#define PMVM_CHARDEV_INTERNAL_H
+
+#include "chardev.h"
+
+struct chardev {
+	enum chardev_kind kind;
+	const char *name;            /* for messages: "stdio" or the path */
+	char *path;                  /* file, unix */
+	struct loop *loop;
+	struct chardev_front front;
+	void (*quit)(void *owner);
+	void *quit_owner;
+
+	struct loop_source in, outs, listen;
+	struct loop_timer write_out; /* armed while bytes wait for the end of their line */
+	bool mux;                    /* Ctrl-a escapes are taken from the input */
+	bool escaped;                /* the last byte was Ctrl-a */
+	bool out_blocked;            /* the descriptor takes nothing now: waiting for POLLOUT */
+	bool discard;                /* writing failed for good */
+	bool created;                /* the file is new: removed unless kept */
+	bool restore_flags;          /* the descriptor is shared with others: give O_NONBLOCK back */
+
+	pthread_cond_t drained;      /* bytes were written out; with the machine lock */
+	size_t out_start, out_len;   /* ring buffer */
+	uint8_t out[16384];
+};
+
+int chardev_attach(struct chardev *chr);
+void chardev_detach(struct chardev *chr);
+void chardev_write_out(struct chardev *chr);
+void chardev_disconnect(struct chardev *chr);
+
+#endif

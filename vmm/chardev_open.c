@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens and closes the back ends of character devices.
+#include "chardev_internal.h"
+
+#include "log.h"
+#include "term.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LAST_BYTES_MS 1000
+
+/*
+ * A non-blocking descriptor for standard output. O_NONBLOCK belongs to the open file, which is shared with
+ * whoever started us (a shell, standard error): so a terminal or pipe is opened once more where that is
+ * possible. A regular file never blocks, and its offset has to stay shared.
+ */
+static int open_stdout(struct chardev *chr)
+{
+	struct stat st;
+	bool regular = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+	int fd = regular ? -1 : open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int flags;
+
+	if (fd >= 0)
+		return fd;
+	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return -errno;
+	if (regular)
+		return fd;
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && !(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+		chr->restore_flags = true;
+	return fd;
+}
+
+static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
+{
+	int rc;
+
+	chr->in.fd = STDIN_FILENO;
+	chr->outs.fd = open_stdout(chr);
+	if (chr->outs.fd < 0)
+		return error_set(err, chr->outs.fd, "stdio: cannot use standard output: %s",
+		                 strerror(-chr->outs.fd));
+	chr->mux = cfg->mux;
+	rc = term_raw(cfg->signals);
+	return rc ? error_set(err, rc, "stdio: cannot set the terminal: %s", strerror(-rc)) : 0;
+}
+
+static int open_file(struct chardev *chr, struct vpmem_error *err)
+{
+	int fd = open(chr->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+
+	chr->created = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(chr->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return error_set(err, -errno, "could not connect serial device to character backend 'file:%s': %s",
+		                 chr->path, strerror(errno));
+	chr->outs.fd = fd;
+	return 0;
+}
+
+// true if a server answers at this address: then the socket is not a left-over.
+static bool is_served(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
+static int bind_socket(int fd, const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return 0;
+	if (errno != EADDRINUSE || is_served(&addr))
+		return -errno;
+	struct stat st;
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || unlink(path) < 0)
+		return -EADDRINUSE;
+	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+}
+
+static void on_connect(void *owner, short revents)
+{
+	struct chardev *chr = owner;
+	int fd = accept4(chr->listen.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)revents;
+	if (fd < 0)
+		return;
+	// One peer at a time: others wait in the kernel's queue.
+	loop_set_events(chr->loop, &chr->listen, 0);
+	chr->in.fd = chr->outs.fd = fd;
+	chardev_accept(chr);
+}
+
+void chardev_disconnect(struct chardev *chr)
+{
+	if (chr->in.fd >= 0)
+		close(chr->in.fd);
+	chr->in.fd = chr->outs.fd = -1;
+	chr->out_len = 0;
+	chr->out_blocked = false;
+	loop_set_events(chr->loop, &chr->listen, POLLIN);
+}
+
+static int open_unix(struct chardev *chr, struct vpmem_error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc = fd < 0 ? -errno : bind_socket(fd, chr->path);
+
+	if (rc == 0)
+		chr->created = true;
+	if (rc == 0 && listen(fd, 1) < 0)
+		rc = -errno;
+	chr->listen = (struct loop_source) { .fd = fd, .events = POLLIN, .ready = on_connect };
+	if (rc == 0)
+		return 0;
+	error_set(err, rc, "Failed to bind socket to %s: %s", chr->path, strerror(-rc));
+	if (rc == -EADDRINUSE)
+		error_hint(err, "another program listens there: end it, or choose another path");
+	return rc;
+}
+
+static int open_kind(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
+{
+	switch (cfg->kind) {
+	case CHARDEV_STDIO:
+		return open_stdio(chr, cfg, err);
+	case CHARDEV_FILE:
+		return open_file(chr, err);
+	case CHARDEV_UNIX:
+		return open_unix(chr, err);
+	case CHARDEV_NULL:
+		break;
+	}
+	return 0;
+}
+
+int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*quit)(void *owner), void *owner,
+                 struct chardev **out, struct vpmem_error *err)
+{
+	struct chardev *chr = calloc(1, sizeof(*chr));
+	int rc;
+
+	if (!chr)
+		return error_set(err, -ENOMEM, "cannot set up character device: %s", strerror(ENOMEM));
+	*chr = (struct chardev) {
+		.kind = cfg->kind, .loop = loop, .quit = quit, .quit_owner = owner,
+		.in = { .fd = -1 }, .outs = { .fd = -1 }, .listen = { .fd = -1 },
+		.path = cfg->path ? strdup(cfg->path) : NULL,
+	};
+	chr->name = chr->path ? chr->path : "stdio";
+	pthread_cond_init(&chr->drained, NULL);
+	rc = open_kind(chr, cfg, err);
+	if (rc == 0)
+		rc = chardev_attach(chr);
+	if (rc < 0)
+		chardev_close(chr);
+	else
+		*out = chr;
+	return rc;
+}
+
+void chardev_keep(struct chardev *chr)
+{
+	if (chr->kind != CHARDEV_FILE)
+		return;
+	// Fails for a fifo or a device, where there is nothing to empty.
+	if (!chr->created && ftruncate(chr->outs.fd, 0) < 0 && errno != EINVAL)
+		log_warn("%s: cannot empty: %s", chr->path, strerror(errno));
+	chr->created = false;
+}
+
+static void write_last_bytes(struct chardev *chr)
+{
+	struct pollfd fd = { .fd = chr->outs.fd, .events = POLLOUT };
+
+	while (chr->out_len > 0 && chr->outs.fd >= 0) {
+		size_t before = chr->out_len;
+
+		if (poll(&fd, 1, LAST_BYTES_MS) <= 0)
+			break;
+		chardev_write_out(chr);
+		if (chr->out_len == before)
+			break;
+	}
+}
+
+void chardev_close(struct chardev *chr)
+{
+	if (!chr)
+		return;
+	chr->front = (struct chardev_front) { .owner = NULL };
+	write_last_bytes(chr);
+	chardev_detach(chr);
+	if (chr->restore_flags)
+		fcntl(chr->outs.fd, F_SETFL, fcntl(chr->outs.fd, F_GETFL) & ~O_NONBLOCK);
+	if (chr->outs.fd >= 0)
+		close(chr->outs.fd);
+	if (chr->listen.fd >= 0)
+		close(chr->listen.fd);
+	if (chr->created)
+		unlink(chr->path);
+	if (chr->kind == CHARDEV_STDIO)
+		term_restore();
+	pthread_cond_destroy(&chr->drained);
+	free(chr->path);
+	free(chr);
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// One -object or -device, checked: alone, and against those that are there already.
+#include "config.h"
+#include "log.h"
+#include "props.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLOTS 31u  /* of 32; 0 is the host bridge */
+
+// The word that says what to make: qom-type or driver. NULL with err set if there is none.
+static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
+{
+	struct json_object *json;
+
+	if (!json_object_object_get_ex(props, key, &json)) {
+		error_set(err, -EINVAL, "Parameter '%s' is missing", key);
+		return NULL;
+	}
+	if (!json_object_is_type(json, json_type_string)) {
+		error_set(err, -EINVAL, "Invalid parameter type for '%s', expected: string", key);
+		return NULL;
+	}
+	return json_object_get_string(json);
+}
+
+static void hint_nearest(const char *word, const char *known, const char *otherwise, struct vpmem_error *err)
+{
+	struct suggest s = { .word = word };
+
+	suggest_offer(&s, known);
+	error_hint(err, s.best ? "did you mean %s?" : otherwise, known);
+}
+
+static int check_qom_type(struct json_object *props, struct vpmem_error *err)
+{
+	const char *type = type_of(props, "qom-type", err);
+
+	if (!type) {
+		error_hint(err, "for example memory-backend-file,id=mem1,share=on,mem-path=FILE");
+		return -EINVAL;
+	}
+	if (!strcmp(type, memory_backend_file_class.name))
+		return 0;
+	if (!strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd")) {
+		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", type);
+		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked scratch file");
+		return -EINVAL;
+	}
+	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", type);
+	hint_nearest(type, memory_backend_file_class.name, "the one object type here is %s", err);
+	return -EINVAL;
+}
+
+static int check_driver(struct json_object *props, struct vpmem_error *err)
+{
+	const char *driver = type_of(props, "driver", err);
+
+	if (!driver) {
+		error_hint(err, "for example virtio-pmem-pci,memdev=mem1");
+		return -EINVAL;
+	}
+	if (!strcmp(driver, virtio_pmem_pci_class.name))
+		return 0;
+	if (!strcmp(driver, "virtio-pmem"))
+		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device 'virtio-pmem'");
+	else
+		error_set(err, -EINVAL, "'%s' is not a valid device model name", driver);
+	hint_nearest(driver, virtio_pmem_pci_class.name, "the one device model here is %s", err);
+	return -EINVAL;
+}
+
+static int check_numa(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	static const char *const names[] = {
+		[VPMEM_POLICY_PREFERRED] = "preferred", [VPMEM_POLICY_BIND] = "bind",
+		[VPMEM_POLICY_INTERLEAVE] = "interleave",
+	};
+
+	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes != 0)
+		return error_set(err, -EINVAL, "host-nodes must be empty for policy default, or you should explicitly "
+		                               "specify a policy other than default");
+	if (opts->policy != VPMEM_POLICY_DEFAULT && opts->host_nodes == 0)
+		return error_set(err, -EINVAL, "host-nodes must be set for policy %s", names[opts->policy]);
+	return 0;
+}
+
+static int check_alignment(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (opts->align % page_size != 0)
+		return error_set(err, -EINVAL,
+		                 "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64, opts->align,
+		                 page_size);
+	if (opts->align & (opts->align - 1))
+		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
+	if (opts->offset % page_size != 0)
+		return error_set(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		                 opts->offset, page_size);
+	return 0;
+}
+
+// Properties that contradict each other, whatever the file is.
+static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	int rc = check_numa(opts, err);
+
+	if (rc == 0)
+		rc = check_alignment(opts, err);
+	if (rc < 0)
+		return rc;
+	if (opts->prealloc && !opts->reserve)
+		return error_set(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
+	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
+		return error_set(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
+		return error_set(err, -EINVAL, "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
+		                               "'share' = 'on'");
+	return 0;
+}
+
+int config_memdev(struct json_object *props, bool strict, struct memdev_config *out, struct vpmem_error *err)
+{
+	int rc = check_qom_type(props, err);
+
+	*out = (struct memdev_config) { 0 };
+	if (rc == 0 && props_init(&memory_backend_file_class, out) < 0)
+		rc = error_set(err, -ENOMEM, "out of memory");
+	if (rc == 0)
+		rc = props_apply(&memory_backend_file_class, props, strict, out, err);
+	if (rc == 0 && !out->id)
+		rc = error_set(err, -EINVAL, "Parameter 'id' is missing");
+	if (rc == 0 && !out->mem_path)
+		rc = error_set(err, -EINVAL, "Parameter 'mem-path' is missing");
+	if (rc == 0)
+		rc = check_backing(&out->backing, err);
+	if (rc < 0) {
+		memdev_config_free(out);
+		return rc;
+	}
+	out->backing.id = out->id;
+	out->backing.path = out->mem_path;
+	out->size_set = out->backing.size != 0;
+	return 0;
+}
+
+void memdev_config_free(struct memdev_config *cfg)
+{
+	props_release(&memory_backend_file_class, cfg);
+	*cfg = (struct memdev_config) { 0 };
+}
+
+static int slot_taken(int slot, const char *by, struct vpmem_error *err)
+{
+	error_set(err, -EBUSY, "PCI: slot %d function 0 not available for virtio-pmem-pci, in use by %s", slot, by);
+	error_hint(err, "choose another slot from 1 to 1f, or leave addr out");
+	return -EBUSY;
+}
+
+static int check_device(const struct pmem_config *cfg, struct vpmem_error *err)
+{
+	if (cfg->bus && strcmp(cfg->bus, "pcie.0") && strcmp(cfg->bus, "pci.0")) {
+		error_set(err, -EINVAL, "Bus '%s' not found", cfg->bus);
+		error_hint(err, "the one bus is pcie.0: leave bus out");
+		return -EINVAL;
+	}
+	if (!cfg->memdev || !*cfg->memdev)
+		return error_set(err, -EINVAL, "'memdev' property must be set");
+	if (cfg->slot == 0)
+		return slot_taken(0, "the host bridge", err);
+	if (cfg->memaddr % VPMEM_GRANULE != 0)
+		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes", VPMEM_GRANULE);
+	if (cfg->shmem && cfg->memaddr != 0)
+		return error_set(err, -EINVAL, "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
+	return 0;
+}
+
+int config_pmem(struct json_object *props, bool strict, struct pmem_config *out, struct vpmem_error *err)
+{
+	int rc = check_driver(props, err);
+
+	*out = (struct pmem_config) { .slot = -1 };
+	if (rc == 0 && props_init(&virtio_pmem_pci_class, out) < 0)
+		rc = error_set(err, -ENOMEM, "out of memory");
+	if (rc == 0)
+		rc = props_apply(&virtio_pmem_pci_class, props, strict, out, err);
+	if (rc == 0)
+		rc = check_device(out, err);
+	if (rc < 0)
+		pmem_config_free(out);
+	return rc;
+}
+
+void pmem_config_free(struct pmem_config *cfg)
+{
+	props_release(&virtio_pmem_pci_class, cfg);
+	*cfg = (struct pmem_config) { .slot = -1 };
+}
+
+int config_check_memdev(const struct options *have, const struct memdev_config *cfg, bool strict,
+                        struct vpmem_error *err)
+{
+	for (unsigned i = 0; i < have->nmemdevs; i++) {
+		if (strcmp(have->memdevs[i].id, cfg->id) != 0)
+			continue;
+		if (strict)
+			return error_set(err, -EEXIST,
+			                 "attempt to add duplicate property '%s' to object (type 'container')", cfg->id);
+		return error_set(err, -EEXIST, "Duplicate ID '%s' for object", cfg->id);
+	}
+	return 0;
+}
+
+static int check_memdev_exists(const struct options *have, const char *id, struct vpmem_error *err)
+{
+	struct suggest s = { .word = id };
+
+	for (unsigned i = 0; i < have->nmemdevs; i++) {
+		if (!strcmp(have->memdevs[i].id, id))
+			return 0;
+		suggest_offer(&s, have->memdevs[i].id);
+	}
+	error_set(err, -ENODEV, "Device '%s' not found", id);
+	if (s.best)
+		error_hint(err, "did you mean memdev=%s?", s.best);
+	else
+		error_hint(err, "memdev names an object: memory-backend-file,id=%s,share=on,mem-path=FILE", id);
+	return -ENODEV;
+}
+
+static int check_against(const struct pmem_config *other, const struct pmem_config *cfg, bool strict,
+                         struct vpmem_error *err)
+{
+	char by[128];
+
+	if (cfg->id && other->id && !strcmp(cfg->id, other->id))
+		return error_set(err, -EEXIST, strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
+		                 cfg->id);
+	if (!strcmp(cfg->memdev, other->memdev)) {
+		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
+		error_hint(err, "every device needs an object of its own");
+		return -EBUSY;
+	}
+	if (cfg->slot < 0 || cfg->slot != other->slot)
+		return 0;
+	snprintf(by, sizeof(by), "virtio-pmem-pci,id=%s", other->id ? other->id : "(null)");
+	return slot_taken(cfg->slot, by, err);
+}
+
+int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
+                      struct vpmem_error *err)
+{
+	int rc = check_memdev_exists(have, cfg->memdev, err);
+
+	for (unsigned i = 0; i < have->npmems && rc == 0; i++)
+		rc = check_against(&have->pmems[i], cfg, strict, err);
+	if (rc == 0 && have->npmems >= SLOTS) {
+		rc = error_set(err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+		error_hint(err, "the bus has room for %u devices", SLOTS);
+	}
+	return rc;
+}
+
+int config_add_memdev(struct options *opts, struct memdev_config *cfg)
+{
+	struct memdev_config *list = reallocarray(opts->memdevs, opts->nmemdevs + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	opts->memdevs = list;
+	list[opts->nmemdevs++] = *cfg;
+	*cfg = (struct memdev_config) { 0 };
+	return 0;
+}
+
+int config_add_pmem(struct options *opts, struct pmem_config *cfg)
+{
+	struct pmem_config *list = reallocarray(opts->pmems, opts->npmems + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	opts->pmems = list;
+	list[opts->npmems++] = *cfg;
+	*cfg = (struct pmem_config) { .slot = -1 };
+	return 0;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dispatch of guest accesses to port I/O and memory-mapped I/O regions.
+#include "io.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+// Index of the first region whose end lies above addr: the one that holds addr, if any does.
+static unsigned find(const struct io_space *space, uint64_t addr)
+{
+	unsigned low = 0, high = space->nregions;
+
+	while (low < high) {
+		unsigned mid = low + (high - low) / 2;
+		const struct io_region *region = &space->regions[mid];
+
+		if (addr >= region->base && addr - region->base >= region->size)
+			low = mid + 1;
+		else if (addr < region->base)
+			high = mid;
+		else
+			return mid;
+	}
+	return low;
+}
+
+int io_add(struct io_space *space, const struct io_region *region)
+{
+	unsigned idx = find(space, region->base);
+
+	if (region->size == 0 || region->base + (region->size - 1) < region->base)
+		return -EINVAL;
+	if (idx < space->nregions && space->regions[idx].base <= region->base + (region->size - 1))
+		return -EEXIST;
+	if (space->nregions == IO_REGIONS_MAX)
+		return -ENOSPC;
+	memmove(&space->regions[idx + 1], &space->regions[idx],
+	        (space->nregions - idx) * sizeof(space->regions[0]));
+	space->regions[idx] = *region;
+	space->nregions++;
+	return 0;
+}
+
+int io_remove(struct io_space *space, uint64_t base)
+{
+	unsigned idx = find(space, base);
+
+	if (idx == space->nregions || space->regions[idx].base != base)
+		return -ENOENT;
+	space->nregions--;
+	memmove(&space->regions[idx], &space->regions[idx + 1],
+	        (space->nregions - idx) * sizeof(space->regions[0]));
+	return 0;
+}
+
+static uint64_t width_mask(unsigned width)
+{
+	return width >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * width)) - 1;
+}
+
+// The region that wholly holds an access of a legal width, or NULL.
+static const struct io_region *claim(const struct io_space *space, uint64_t addr, unsigned width)
+{
+	unsigned idx = find(space, addr);
+	const struct io_region *region = &space->regions[idx];
+
+	if (width != 1 && width != 2 && width != 4 && width != 8)
+		return NULL;
+	if (idx == space->nregions || addr < region->base)
+		return NULL;
+	return region->size - (addr - region->base) >= width ? region : NULL;
+}
+
+static void unclaimed(struct io_space *space, const char *what, uint64_t addr, unsigned width)
+{
+	if (space->nunclaimed++ == 0)
+		log_info("%s: first unclaimed %s: address 0x%" PRIx64 ", %u bytes", space->name, what, addr, width);
+}
+
+uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width)
+{
+	const struct io_region *region = claim(space, addr, width);
+
+	if (!region) {
+		unclaimed(space, "read", addr, width);
+		return width_mask(width);
+	}
+	return region->read(region->owner, addr - region->base, width) & width_mask(width);
+}
+
+void io_write(struct io_space *space, uint64_t addr, unsigned width, uint64_t val)
+{
+	const struct io_region *region = claim(space, addr, width);
+
+	if (!region) {
+		unclaimed(space, "write", addr, width);
+		return;
+	}
+	region->write(region->owner, addr - region->base, width, val & width_mask(width));
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * io.h - dispatch of guest accesses to port I/O and memory-mapped I/O.
+ *
+ * A region is one guest-visible window with one owner. A space is a sorted fixed array of regions; there
+ * are two: ports and MMIO. RAM and the pmem windows are no regions: they are memory slots.
+ *
+ * The dispatcher guarantees to read and write: width is 1, 2, 4 or 8, the access lies wholly inside the
+ * region, off is relative to its base, val is in host byte order. An access that no region holds wholly
+ * reads all ones; such a write is dropped and counted, and the first one logged.
+ *
+ * All of it runs under the machine lock (machine.h).
+ */
+#ifndef PMVM_IO_H
+#define PMVM_IO_H
+
+#include <stdint.h>
+
+typedef uint64_t gpa_t;
+
+#define IO_REGIONS_MAX 640
+
+struct io_region {
+	const char *name;  /* for messages; borrowed */
+	uint64_t base;
+	uint64_t size;     /* bytes */
+	uint64_t (*read)(void *owner, uint64_t off, unsigned width);
+	void (*write)(void *owner, uint64_t off, unsigned width, uint64_t val);
+	void *owner;
+};
+
+struct io_space {
+	const char *name;
+	unsigned nregions;
+	struct io_region regions[IO_REGIONS_MAX];
+	uint64_t nunclaimed;  /* accesses that no region held */
+};
+
+/* Copies the region in. -EINVAL: empty or wraps. -EEXIST: overlaps another. -ENOSPC: too many. */
+int io_add(struct io_space *space, const struct io_region *region);
+/* Removes the region that begins at base. -ENOENT if there is none. */
+int io_remove(struct io_space *space, uint64_t base);
+
+uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width);
+void io_write(struct io_space *space, uint64_t addr, unsigned width, uint64_t val);
+
+#endif

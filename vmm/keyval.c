@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// QEMU's key=value text and JSON arguments, turned into a json_object.
+#include "keyval.h"
+#include "log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool keyval_is_help(const char *word)
+{
+	return !strcmp(word, "help") || !strcmp(word, "?");
+}
+
+// Takes a value off the text: up to a single comma, with ",," for a comma. Returns what follows it.
+static const char *take_value(const char *text, char **value)
+{
+	char *out = malloc(strlen(text) + 1);
+	size_t len = 0;
+
+	*value = out;
+	if (!out)
+		return NULL;
+	for (; *text; text++) {
+		if (*text == ',' && *++text != ',')
+			break;
+		out[len++] = *text;
+	}
+	out[len] = '\0';
+	return text;
+}
+
+static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key, const char *value)
+{
+	struct json_object *old, *val = json_object_new_string(value);
+	bool exists = json_object_object_get_ex(obj, key, &old);
+
+	if (!val)
+		return -ENOMEM;
+	if (exists && !strcmp(key, "id")) {
+		json_object_put(val);
+		return 0;
+	}
+	if (syntax->list_key && !strcmp(key, syntax->list_key)) {
+		struct json_object *list = exists ? json_object_get(old) : json_object_new_array();
+
+		json_object_array_add(list, val);
+		val = list;
+	}
+	return json_object_object_add(obj, key, val) ? -ENOMEM : 0;
+}
+
+static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax, const char *word, bool *help)
+{
+	bool off = !strncmp(word, "no", 2);
+	const char *key = off ? word + 2 : word;
+
+	if (keyval_is_help(word)) {
+		*help = true;
+		return 0;
+	}
+	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key, off ? "off" : "on");
+	return add_value(obj, syntax, key, off ? "off" : "on");
+}
+
+// Takes one item off the text and adds it. Returns what follows, or NULL when out of memory.
+static const char *take_item(const char *text, bool first, const struct keyval_syntax *syntax,
+                             struct json_object *obj, bool *help)
+{
+	size_t key_len = strcspn(text, "=,");
+	bool has_value = text[key_len] == '=', implied = first && !has_value && syntax->implied_key;
+	char *key = strndup(text, key_len), *value = NULL;
+	int rc = 0;
+
+	if (!key)
+		return NULL;
+	if (has_value || implied) {
+		text = take_value(has_value ? text + key_len + 1 : text, &value);
+		rc = text ? add_value(obj, syntax, implied ? syntax->implied_key : key, value) : -ENOMEM;
+		*help |= keyval_is_help(implied && value ? value : key);
+	} else {
+		text += key_len + (text[key_len] == ',');
+		rc = add_flag(obj, syntax, key, help);
+	}
+	free(value);
+	free(key);
+	return rc < 0 ? NULL : text;
+}
+
+struct json_object *keyval_parse(const char *text, const struct keyval_syntax *syntax, bool *help)
+{
+	struct json_object *obj = json_object_new_object();
+	bool wants_help = false;
+
+	for (bool first = true; obj && text && *text; first = false)
+		text = take_item(text, first, syntax, obj, &wants_help);
+	if (!text) {
+		json_object_put(obj);
+		return NULL;
+	}
+	if (help)
+		*help = wants_help;
+	return obj;
+}
+
+static int json_error(enum json_tokener_error error, struct vpmem_error *err)
+{
+	// The text ends where there should be more.
+	if (error == json_tokener_continue || error == json_tokener_error_parse_eof)
+		return error_set(err, -EINVAL, "JSON parse error, premature EOI");
+	return error_set(err, -EINVAL, "JSON parse error, %s", json_tokener_error_desc(error));
+}
+
+int keyval_parse_json(const char *text, struct json_object **out, struct vpmem_error *err)
+{
+	struct json_tokener *tok = json_tokener_new();
+	struct json_object *obj;
+	int rc = 0;
+
+	*out = NULL;
+	if (!tok)
+		return error_set(err, -ENOMEM, "out of memory");
+	obj = json_tokener_parse_ex(tok, text, -1);
+	if (json_tokener_get_error(tok) != json_tokener_success)
+		rc = json_error(json_tokener_get_error(tok), err);
+	for (const char *rest = text + json_tokener_get_parse_end(tok); rc == 0 && *rest; rest++) {
+		if (!isspace((unsigned char)*rest))
+			rc = error_set(err, -EINVAL, "Expecting at most one JSON value");
+	}
+	if (rc == 0 && !json_object_is_type(obj, json_type_object))
+		rc = error_set(err, -EINVAL, "JSON object expected");
+	json_tokener_free(tok);
+	if (rc < 0)
+		json_object_put(obj);
+	else
+		*out = obj;
+	return rc;
+}

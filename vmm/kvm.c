@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// One virtual machine of Linux KVM: memory slots, interrupt routes, ioeventfds.
+#include "kvm.h"
+
+#include "kvm_probe.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static struct kvm *kvm_of(struct vm *vm)
+{
+	return (struct kvm *)vm;
+}
+
+// ---- memory slots
+
+static int set_slot(struct kvm *kvm, unsigned idx, gpa_t gpa, uint64_t size, void *hva, bool readonly)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = idx,
+		.flags = readonly ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	return ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
+static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
+{
+	struct kvm *kvm = kvm_of(vm);
+
+	for (unsigned i = 0; i < kvm->nslots_max; i++) {
+		int rc;
+
+		if (kvm->slots[i].size != 0)
+			continue;
+		rc = set_slot(kvm, i, gpa, size, hva, readonly);
+		if (rc == 0)
+			kvm->slots[i] = (struct kvm_slot) { .gpa = gpa, .size = size };
+		return rc;
+	}
+	return -ENOSPC;
+}
+
+static void slot_del(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	struct kvm *kvm = kvm_of(vm);
+
+	for (unsigned i = 0; i < kvm->nslots_max; i++) {
+		if (kvm->slots[i].size != size || kvm->slots[i].gpa != gpa)
+			continue;
+		if (set_slot(kvm, i, gpa, 0, NULL, false) < 0)
+			log_error("kvm: cannot remove memory slot %u: %s", i, strerror(errno));
+		kvm->slots[i].size = 0;
+		return;
+	}
+}
+
+// ---- interrupts
+
+static int set_routes(struct kvm *kvm)
+{
+	return ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, &kvm->routes) < 0 ? -errno : 0;
+}
+
+static struct kvm_irq_routing_entry *find_route(struct kvm *kvm, unsigned gsi)
+{
+	for (unsigned i = 0; i < kvm->routes.head.nr; i++)
+		if (kvm->routes.entries[i].gsi == gsi)
+			return &kvm->routes.entries[i];
+	return NULL;
+}
+
+static void drop_route(struct kvm *kvm, unsigned gsi)
+{
+	struct kvm_irq_routing_entry *entry = find_route(kvm, gsi);
+
+	if (entry)
+		*entry = kvm->routes.entries[--kvm->routes.head.nr];
+	kvm->route_used[gsi - IOAPIC_GSIS] = false;
+	(void)set_routes(kvm);
+}
+
+static int irqfd(struct kvm *kvm, unsigned gsi, int efd, unsigned flags)
+{
+	struct kvm_irqfd request = { .fd = (unsigned)efd, .gsi = gsi, .flags = flags };
+
+	return ioctl(kvm->vm_fd, KVM_IRQFD, &request) < 0 ? -errno : 0;
+}
+
+static int msi_set(struct vm *vm, int gsi, uint64_t addr, uint32_t data)
+{
+	struct kvm *kvm = kvm_of(vm);
+	struct kvm_irq_routing_entry *entry = find_route(kvm, (unsigned)gsi);
+
+	assert(entry);
+	if (entry->u.msi.address_lo == (uint32_t)addr && entry->u.msi.address_hi == (uint32_t)(addr >> 32) &&
+	    entry->u.msi.data == data)
+		return 0;
+	entry->u.msi.address_lo = (uint32_t)addr;
+	entry->u.msi.address_hi = (uint32_t)(addr >> 32);
+	entry->u.msi.data = data;
+	return set_routes(kvm);
+}
+
+static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
+{
+	struct kvm *kvm = kvm_of(vm);
+	unsigned idx = 0, gsi;
+	int rc;
+
+	while (idx < KVM_MSI_ROUTES_MAX && kvm->route_used[idx])
+		idx++;
+	if (idx == KVM_MSI_ROUTES_MAX)
+		return -ENOSPC;
+	gsi = IOAPIC_GSIS + idx;
+	kvm->routes.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data },
+	};
+	kvm->route_used[idx] = true;
+	rc = set_routes(kvm);
+	if (rc == 0)
+		rc = irqfd(kvm, gsi, efd, 0);
+	if (rc < 0) {
+		drop_route(kvm, gsi);
+		return rc;
+	}
+	return (int)gsi;
+}
+
+static void msi_del(struct vm *vm, int gsi, int efd)
+{
+	struct kvm *kvm = kvm_of(vm);
+
+	(void)irqfd(kvm, (unsigned)gsi, efd, KVM_IRQFD_FLAG_DEASSIGN);
+	drop_route(kvm, (unsigned)gsi);
+}
+
+static void irq_line(struct vm *vm, unsigned gsi, bool level)
+{
+	struct kvm_irq_level request = { .irq = gsi, .level = level };
+
+	if (ioctl(kvm_of(vm)->vm_fd, KVM_IRQ_LINE, &request) < 0)
+		log_error("kvm: cannot set interrupt line %u: %s", gsi, strerror(errno));
+}
+
+// ---- ioeventfd
+
+static int ioeventfd(struct kvm *kvm, gpa_t gpa, int efd, unsigned flags)
+{
+	// Length 0: a write of any width matches, and KVM need not decode its value.
+	struct kvm_ioeventfd request = { .addr = gpa, .len = 0, .fd = efd, .flags = flags };
+
+	return ioctl(kvm->vm_fd, KVM_IOEVENTFD, &request) < 0 ? -errno : 0;
+}
+
+static int ioeventfd_add(struct vm *vm, gpa_t gpa, int efd)
+{
+	return ioeventfd(kvm_of(vm), gpa, efd, 0);
+}
+
+static void ioeventfd_del(struct vm *vm, gpa_t gpa, int efd)
+{
+	(void)ioeventfd(kvm_of(vm), gpa, efd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+// ---- opening
+
+static int open_dev_kvm(struct kvm *kvm, struct vpmem_error *err)
+{
+	int rc;
+
+	kvm->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm->fd >= 0)
+		return 0;
+	rc = -errno;
+	error_set(err, rc, "Could not access KVM kernel module: %s", strerror(-rc));
+	if (rc == -EACCES || rc == -EPERM)
+		error_hint(err, "give yourself access to /dev/kvm: usually by joining the group kvm "
+		                "(sudo adduser $USER kvm, then log in again)");
+	else
+		error_hint(err, "load the module (sudo modprobe kvm_intel, or kvm_amd), and check that virtualization "
+		                "is enabled in the firmware or, inside a virtual machine, nested virtualization in its host");
+	return rc;
+}
+
+static int check_usable(struct kvm *kvm, struct vpmem_error *err)
+{
+	static const struct {
+		int cap;
+		const char *name;
+	} needed[] = {
+		{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
+		{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
+		{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+		{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH" },
+		{ KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM" },
+		{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	};
+	char why[128];
+	int rc;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
+			continue;
+		error_set(err, -ENOSYS, "kvm does not support %s", needed[i].name);
+		error_hint(err, "Linux 4.12 or later has it");
+		return -ENOSYS;
+	}
+	// Only a paravirtual KVM works without VMX or SVM, and the known one cannot run a stock kernel.
+	if (kvm_has_virtualization())
+		return 0;
+	rc = kvm_probe(kvm->fd, why, sizeof(why));
+	if (rc < 0) {
+		error_set(err, rc, "this machine's KVM cannot run a stock kernel: %s", why);
+		error_hint(err, "use a host whose processor shows vmx or svm in /proc/cpuinfo; without one, "
+		                "`make demo` shows pmvm inside an emulated host");
+	}
+	return rc;
+}
+
+static int create_irqchips(struct kvm *kvm)
+{
+	uint64_t identity_map_gpa = KVM_IDENTITY_MAP_GPA;
+
+	// Needed by Intel processors without unrestricted guest mode; harmless elsewhere.
+	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
+	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 || ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return -errno;
+	for (unsigned i = 0; i < 3; i++) {
+		kvm->new_irqchips[i].chip_id = i;
+		if (ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &kvm->new_irqchips[i]) < 0)
+			return -errno;
+	}
+	for (unsigned gsi = 0; gsi < IOAPIC_GSIS; gsi++)
+		kvm->routes.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },
+		};
+	return set_routes(kvm);
+}
+
+int kvm_reset_irqchips(struct kvm *kvm)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &kvm->new_irqchips[i]) < 0)
+			return -errno;
+	return 0;
+}
+
+static const struct vm_ops ops;
+
+int kvm_open(struct kvm *kvm, struct vpmem_error *err)
+{
+	int rc, size;
+
+	kvm->vm.ops = &ops;
+	kvm->fd = kvm->vm_fd = -1;
+	rc = open_dev_kvm(kvm, err);
+	if (rc == 0)
+		rc = check_usable(kvm, err);
+	if (rc < 0)
+		goto fail;
+
+	size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	kvm->vcpu_mmap_size = size > 0 ? (size_t)size : sizeof(struct kvm_run);
+	size = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
+	kvm->nslots_max = size > 0 && (unsigned)size < KVM_SLOTS_MAX ? (unsigned)size : KVM_SLOTS_MAX;
+	kvm->vm_fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
+	rc = kvm->vm_fd < 0 ? -errno : create_irqchips(kvm);
+	if (rc < 0) {
+		error_set(err, rc, "kvm: cannot create a virtual machine: %s", strerror(-rc));
+		goto fail;
+	}
+	return 0;
+fail:
+	kvm_close(kvm);
+	return rc;
+}
+
+void kvm_close(struct kvm *kvm)
+{
+	if (kvm->vm_fd >= 0)
+		close(kvm->vm_fd);
+	if (kvm->fd >= 0)
+		close(kvm->fd);
+	kvm->fd = kvm->vm_fd = -1;
+}
+
+static const struct vm_ops ops = {
+	.ioeventfd_add = ioeventfd_add,
+	.ioeventfd_del = ioeventfd_del,
+	.msi_add = msi_add,
+	.msi_set = msi_set,
+	.msi_del = msi_del,
+	.irq_line = irq_line,
+	.slot_add = slot_add,
+	.slot_del = slot_del,
+};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * kvm.h - one virtual machine of the Linux kernel's KVM: memory slots, interrupt routes, ioeventfds.
+ *
+ * It implements vm.h; devices see only that. irq_line may be called from any thread, everything else runs
+ * under the machine lock.
+ */
+#ifndef PMVM_KVM_H
+#define PMVM_KVM_H
+
+#include "vm.h"
+#include "x86/memory_map.h"
+
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <vpmem.h>
+
+#define KVM_SLOTS_MAX 512u
+#define KVM_MSI_ROUTES_MAX 512u
+#define KVM_ROUTES_MAX (IOAPIC_GSIS + KVM_MSI_ROUTES_MAX)
+
+struct kvm {
+	struct vm vm;           /* first: devices hold a pointer to it */
+	int fd, vm_fd;          /* /dev/kvm, the VM; -1: closed */
+	size_t vcpu_mmap_size;  /* bytes of struct kvm_run */
+	unsigned nslots_max;
+	struct kvm_slot {
+		gpa_t gpa;
+		uint64_t size;  /* bytes; 0: free */
+	} slots[KVM_SLOTS_MAX];
+	bool route_used[KVM_MSI_ROUTES_MAX];
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entries[KVM_ROUTES_MAX];
+	} routes;
+	struct kvm_irqchip new_irqchips[3];  /* both PICs and the I/O APIC as they were at the start */
+};
+
+/*
+ * Opens /dev/kvm, checks that it can run a stock kernel, creates the VM with its interrupt controllers.
+ * Errors: no /dev/kvm, no permission on it, too old, a KVM that only runs part of the instructions.
+ */
+int kvm_open(struct kvm *kvm, struct vpmem_error *err);
+void kvm_close(struct kvm *kvm);
+
+/* Puts the interrupt controllers back to their state of the start. vCPUs must not run. */
+int kvm_reset_irqchips(struct kvm *kvm);
+
+#endif

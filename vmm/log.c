@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages for people on standard error, and errors with their next step.
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LIMIT_MESSAGES 10u
+#define LIMIT_WINDOW_MS 10000u
+
+// One write per line, so that lines of several threads do not mix.
+static void print_line(const char *prefix, const char *fmt, va_list args)
+{
+	char line[1024];
+	int len = snprintf(line, sizeof(line), "pmvm: %s", prefix);
+
+	vsnprintf(line + len, sizeof(line) - (size_t)len - 1, fmt, args);
+	fprintf(stderr, "%s\n", line);
+}
+
+void log_error(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print_line("", fmt, args);
+	va_end(args);
+}
+
+void log_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print_line("warning: ", fmt, args);
+	va_end(args);
+}
+
+void log_info(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print_line("", fmt, args);
+	va_end(args);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Two threads that race on one limit print a line too many or too few, nothing worse: the fields are
+// accessed atomically, one by one.
+void log_guest_at(struct log_limit *limit, const char *fmt, ...)
+{
+	uint64_t now = now_ms();
+	uint64_t start = __atomic_load_n(&limit->window_start_ms, __ATOMIC_RELAXED);
+	va_list args;
+
+	if (start == 0 || now - start >= LIMIT_WINDOW_MS) {
+		unsigned nskipped = __atomic_exchange_n(&limit->nskipped, 0, __ATOMIC_RELAXED);
+
+		__atomic_store_n(&limit->window_start_ms, now, __ATOMIC_RELAXED);
+		__atomic_store_n(&limit->nprinted, 0, __ATOMIC_RELAXED);
+		if (nskipped > 0)
+			log_info("%u messages like the next one were left out", nskipped);
+	}
+	if (__atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
+		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	va_start(args, fmt);
+	print_line("", fmt, args);
+	va_end(args);
+}
+
+int error_set(struct vpmem_error *err, int rc, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err)
+		return rc;
+	va_start(args, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, args);
+	va_end(args);
+	err->hint[0] = '\0';
+	return rc;
+}
+
+void error_hint(struct vpmem_error *err, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!err)
+		return;
+	va_start(args, fmt);
+	vsnprintf(err->hint, sizeof(err->hint), fmt, args);
+	va_end(args);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event loop of the main thread.
+#include "loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int loop_init(struct loop *loop, pthread_mutex_t *lock)
+{
+	*loop = (struct loop) { .lock = lock, .wake_efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	return loop->wake_efd < 0 ? -errno : 0;
+}
+
+void loop_fini(struct loop *loop)
+{
+	if (loop->wake_efd >= 0)
+		close(loop->wake_efd);
+	loop->wake_efd = -1;
+}
+
+void loop_wake(struct loop *loop)
+{
+	// A full counter means that a wake-up is pending already.
+	if (eventfd_write(loop->wake_efd, 1) < 0)
+		assert(errno == EAGAIN);
+}
+
+int loop_add(struct loop *loop, struct loop_source *source)
+{
+	if (loop->nsources == LOOP_SOURCES_MAX)
+		return -ENOSPC;
+	loop->sources[loop->nsources++] = source;
+	loop_wake(loop);
+	return 0;
+}
+
+void loop_del(struct loop *loop, struct loop_source *source)
+{
+	for (unsigned i = 0; i < loop->nsources; i++) {
+		if (loop->sources[i] == source) {
+			loop->sources[i] = loop->sources[--loop->nsources];
+			return;
+		}
+	}
+}
+
+void loop_set_events(struct loop *loop, struct loop_source *source, short events)
+{
+	if (source->events == events)
+		return;
+	source->events = events;
+	loop_wake(loop);
+}
+
+int loop_add_timer(struct loop *loop, struct loop_timer *timer)
+{
+	if (loop->ntimers == LOOP_SOURCES_MAX)
+		return -ENOSPC;
+	loop->timers[loop->ntimers++] = timer;
+	return 0;
+}
+
+void loop_del_timer(struct loop *loop, struct loop_timer *timer)
+{
+	for (unsigned i = 0; i < loop->ntimers; i++) {
+		if (loop->timers[i] == timer) {
+			loop->timers[i] = loop->timers[--loop->ntimers];
+			return;
+		}
+	}
+}
+
+void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms)
+{
+	timer->deadline_ms = now_ms() + delay_ms;
+	loop_wake(loop);
+}
+
+static int next_timeout_ms(const struct loop *loop)
+{
+	uint64_t now = now_ms(), wait = INT_MAX;
+	bool any = false;
+
+	for (unsigned i = 0; i < loop->ntimers; i++) {
+		uint64_t deadline = loop->timers[i]->deadline_ms;
+		uint64_t left = deadline > now ? deadline - now : 0;
+
+		if (deadline != 0 && left < wait) {
+			wait = left;
+			any = true;
+		}
+	}
+	return any ? (int)wait : -1;
+}
+
+static void run_timers(struct loop *loop)
+{
+	uint64_t now = now_ms();
+
+	for (unsigned i = 0; i < loop->ntimers; i++) {
+		struct loop_timer *timer = loop->timers[i];
+
+		if (timer->deadline_ms != 0 && timer->deadline_ms <= now) {
+			timer->deadline_ms = 0;
+			timer->expired(timer->owner);
+		}
+	}
+}
+
+// A callback may remove sources, also its neighbours: serve one only while it is still there.
+static bool is_present(const struct loop *loop, const struct loop_source *source)
+{
+	for (unsigned i = 0; i < loop->nsources; i++)
+		if (loop->sources[i] == source)
+			return true;
+	return false;
+}
+
+int loop_once(struct loop *loop)
+{
+	struct pollfd fds[LOOP_SOURCES_MAX + 1];
+	struct loop_source *polled[LOOP_SOURCES_MAX];
+	nfds_t nfds = 0;
+	eventfd_t count;
+	int timeout_ms, nready, saved_errno;
+
+	for (unsigned i = 0; i < loop->nsources; i++) {
+		if (loop->sources[i]->fd < 0 || loop->sources[i]->events == 0)
+			continue;
+		polled[nfds] = loop->sources[i];
+		fds[nfds] = (struct pollfd) { .fd = polled[nfds]->fd, .events = polled[nfds]->events };
+		nfds++;
+	}
+	fds[nfds] = (struct pollfd) { .fd = loop->wake_efd, .events = POLLIN };
+	timeout_ms = next_timeout_ms(loop);
+
+	pthread_mutex_unlock(loop->lock);
+	nready = poll(fds, nfds + 1, timeout_ms);
+	saved_errno = errno;
+	pthread_mutex_lock(loop->lock);
+
+	if (nready < 0)
+		return saved_errno == EINTR ? 0 : -saved_errno;
+	if (fds[nfds].revents)
+		(void)eventfd_read(loop->wake_efd, &count);
+	for (nfds_t i = 0; i < nfds; i++)
+		if (fds[i].revents && is_present(loop, polled[i]) && polled[i]->fd == fds[i].fd)
+			polled[i]->ready(polled[i]->owner, fds[i].revents);
+	run_timers(loop);
+	return 0;
+}

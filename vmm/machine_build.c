@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the machine from one ordered list, and takes it down in the reverse order.
+#include "machine_internal.h"
+
+#include "log.h"
+#include "memory_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---- the event loop, and the signals that end the program
+
+static void on_signal(void *owner, short revents)
+{
+	struct machine *m = owner;
+	struct signalfd_siginfo info;
+	ssize_t len = read(m->signals.fd, &info, sizeof(info));
+	unsigned signo = info.ssi_signo, pid = info.ssi_pid;
+
+	(void)revents;
+	if (len != (ssize_t)sizeof(info))
+		return;
+	if (signo != SIGINT)
+		log_info("terminating on signal %u from pid %u", signo, pid);
+	machine_request(m, REQUEST_QUIT);
+}
+
+static int loop_up(struct machine *m, struct vpmem_error *err)
+{
+	sigset_t signals;
+	int rc = loop_init(&m->loop, &m->lock);
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	// Blocked here, before any thread exists, and so in all of them.
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	m->signals = (struct loop_source) { .fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
+	                                    .events = POLLIN, .ready = on_signal, .owner = m };
+	if (rc == 0 && m->signals.fd < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = loop_add(&m->loop, &m->signals);
+	return rc ? error_set(err, rc, "cannot set up the event loop: %s", strerror(-rc)) : 0;
+}
+
+static void loop_down(struct machine *m)
+{
+	if (m->signals.fd >= 0)
+		close(m->signals.fd);
+	loop_fini(&m->loop);
+}
+
+// ---- the kernel's files, opened before anything is created
+
+static int open_guest_file(const char *path, const char *what, struct vpmem_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int rc;
+
+	if (fd < 0) {
+		rc = -errno;
+		error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
+		error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
+		                                "/boot/initrd.img-VERSION" : "check the file's permissions");
+		return rc;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return error_set(err, -EINVAL, "could not load %s '%s': not a regular file", what, path);
+}
+
+static int files_up(struct machine *m, struct vpmem_error *err)
+{
+	m->kernel_fd = open_guest_file(m->opts->kernel, "kernel", err);
+	if (m->kernel_fd < 0)
+		return m->kernel_fd;
+	if (!m->opts->initrd)
+		return 0;
+	m->initrd_fd = open_guest_file(m->opts->initrd, "initrd", err);
+	return m->initrd_fd < 0 ? m->initrd_fd : 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void files_down(struct machine *m)
+{
+	close_fd(&m->kernel_fd);
+	close_fd(&m->initrd_fd);
+}
+
+// ---- KVM
+
+static int kvm_up(struct machine *m, struct vpmem_error *err)
+{
+	return kvm_open(&m->kvm, err);
+}
+
+static void kvm_down(struct machine *m)
+{
+	kvm_close(&m->kvm);
+}
+
+// ---- RAM
+
+#define RAM_ALIGN (2 * MIB)
+
+// Aligned to 2 MiB on both sides, so that large pages are possible.
+static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
+{
+	uint8_t *area = mmap(NULL, size + RAM_ALIGN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t head;
+	int rc;
+
+	if (area == MAP_FAILED)
+		return -errno;
+	head = -(uintptr_t)area % RAM_ALIGN;
+	if (head > 0)
+		munmap(area, head);
+	if (head < RAM_ALIGN)
+		munmap(area + head + size, RAM_ALIGN - head);
+	*ram = (struct ram) { .hva = area + head, .size = size };
+	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
+	(void)madvise(ram->hva, size, MADV_DONTFORK);
+	rc = vpmem_gmem_add(m->gmem, gpa, size, ram->hva);
+	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
+}
+
+static int ram_up(struct machine *m, struct vpmem_error *err)
+{
+	uint64_t size = m->opts->ram_size, low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
+	int rc = 0;
+
+	m->gmem = vpmem_gmem_create();
+	if (!m->gmem)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = map_ram(m, &m->ram_low, 0, low);
+	if (rc == 0 && size > low)
+		rc = map_ram(m, &m->ram_high, RAM_HIGH_BASE, size - low);
+	if (rc == 0)
+		return 0;
+	error_set(err, rc, "cannot set up guest memory 'pc.ram': %s", strerror(-rc));
+	error_hint(err, "-m asks for %" PRIu64 " MiB: give the guest less, or the host more memory or swap",
+	           size / MIB);
+	return rc;
+}
+
+static void ram_down(struct machine *m)
+{
+	struct ram *rams[] = { &m->ram_low, &m->ram_high };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (rams[i]->hva)
+			munmap(rams[i]->hva, rams[i]->size);
+	vpmem_gmem_destroy(m->gmem);
+}
+
+// ---- memory backends
+
+static int memdevs_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->opts->nmemdevs && rc == 0; i++)
+		rc = machine_add_memdev(m, &m->opts->memdevs[i], err);
+	return rc;
+}
+
+static void memdevs_down(struct machine *m)
+{
+	while (m->nmemdevs > 0) {
+		int rc = machine_drop_memdev(m);
+
+		if (rc < 0)
+			m->close_error = rc;
+	}
+}
+
+// ---- console
+
+static void on_quit(void *owner)
+{
+	machine_request(owner, REQUEST_QUIT);
+}
+
+static void set_com1_irq(void *owner, bool level)
+{
+	struct machine *m = owner;
+
+	m->kvm.vm.ops->irq_line(&m->kvm.vm, COM1_GSI, level);
+}
+
+static bool wait_console(void *owner)
+{
+	struct machine *m = owner;
+
+	vcpu_idle();
+	chardev_wait(m->console);
+	return vcpu_busy();
+}
+
+static int console_up(struct machine *m, struct vpmem_error *err)
+{
+	struct serial_config cfg = { .set_irq = set_com1_irq, .wait_writable = wait_console, .owner = m };
+	int rc = chardev_open(&m->opts->serial, &m->loop, on_quit, m, &m->console, err);
+
+	if (rc < 0)
+		return rc;
+	cfg.chr = m->console;
+	rc = serial_create(&cfg, &m->serial);
+	if (rc == 0)
+		rc = serial_attach(m->serial, &m->pio, COM1_PORT);
+	return rc ? error_set(err, rc, "cannot set up the serial port: %s", strerror(-rc)) : 0;
+}
+
+static void console_down(struct machine *m)
+{
+	serial_destroy(m->serial);
+	chardev_close(m->console);
+}
+
+// ---- power, PCI, pmem devices
+
+static void on_power_off(void *owner)
+{
+	machine_request(owner, REQUEST_POWER_OFF);
+}
+
+static void on_reset(void *owner)
+{
+	machine_request(owner, REQUEST_RESET);
+}
+
+static int power_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc;
+
+	m->acpi_pm = (struct acpi_pm) { .power_off = on_power_off, .reset = on_reset, .owner = m };
+	rc = acpi_pm_attach(&m->acpi_pm, &m->pio);
+	return rc ? error_set(err, rc, "cannot set up the power ports: %s", strerror(-rc)) : 0;
+}
+
+static void place_windows(struct machine *m)
+{
+	uint64_t ram_end = RAM_HIGH_BASE + m->ram_high.size;
+	uint64_t limit = UINT64_C(1) << cpu_phys_bits(m->kvm.fd);
+	uint64_t room;
+
+	m->pmem_gpa = (ram_end + GIB - 1) & ~(GIB - 1);
+	if (limit > ram_end + WINDOW_MAX)
+		limit = ram_end + WINDOW_MAX;
+	room = limit > m->pmem_gpa ? (limit - m->pmem_gpa) & ~(GIB - 1) : 0;
+	m->pmem_size = room / 4 * 3 & ~(GIB - 1);
+	m->mem64_gpa = m->pmem_gpa + m->pmem_size;
+	m->mem64_size = room - m->pmem_size;
+}
+
+static int pci_up(struct machine *m, struct vpmem_error *err)
+{
+	struct pci_bus_config cfg;
+
+	place_windows(m);
+	cfg = (struct pci_bus_config) {
+		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
+		.ecam_gpa = PCI_ECAM_BASE,
+		.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
+		.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
+	};
+	return pci_bus_create(&cfg, &m->pci, err);
+}
+
+static void pci_down(struct machine *m)
+{
+	if (m->pci)
+		pci_bus_destroy(m->pci);
+}
+
+static int pmems_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++)
+		rc = machine_add_pmem(m, &m->opts->pmems[i], err);
+	return rc;
+}
+
+static void pmems_down(struct machine *m)
+{
+	while (m->npmems > 0)
+		machine_drop_pmem(m);
+}
+
+// ---- vCPUs and guest
+
+static int vcpus_up(struct machine *m, struct vpmem_error *err)
+{
+	return vcpus_create(m, m->opts->ncpus, err);
+}
+
+static int guest_up(struct machine *m, struct vpmem_error *err)
+{
+	return machine_load_guest(m, err);
+}
+
+// ---- pidfile
+
+static int pidfile_up(struct machine *m, struct vpmem_error *err)
+{
+	const char *path = m->opts->pidfile;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int rc = 0;
+
+	if (!path)
+		return 0;
+	m->pidfile_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (m->pidfile_fd < 0)
+		return error_set(err, -errno, "cannot create PID file: Cannot open pid file %s: %s", path,
+		                 strerror(errno));
+	if (fcntl(m->pidfile_fd, F_OFD_SETLK, &lock) < 0) {
+		error_set(err, -EBUSY, "cannot create PID file: Cannot lock pid file %s", path);
+		error_hint(err, "another pmvm uses it: see the process in it");
+		close_fd(&m->pidfile_fd);
+		return -EBUSY;
+	}
+	if (ftruncate(m->pidfile_fd, 0) < 0 || dprintf(m->pidfile_fd, "%d\n", (int)getpid()) < 0)
+		rc = error_set(err, -errno, "cannot create PID file: Failed to write pid file %s: %s", path,
+		               strerror(errno));
+	return rc;
+}
+
+static void pidfile_down(struct machine *m)
+{
+	if (m->pidfile_fd >= 0)
+		unlink(m->opts->pidfile);
+	close_fd(&m->pidfile_fd);
+}
+
+// ---- the list
+
+static const struct stage {
+	int (*up)(struct machine *m, struct vpmem_error *err);
+	void (*down)(struct machine *m);  // legal after an up that failed half-way
+} stages[] = {
+	{ .up = loop_up, .down = loop_down },
+	{ .up = files_up, .down = files_down },
+	{ .up = kvm_up, .down = kvm_down },
+	{ .up = ram_up, .down = ram_down },
+	{ .up = memdevs_up, .down = memdevs_down },
+	{ .up = power_up },
+	{ .up = pci_up, .down = pci_down },
+	{ .up = pmems_up, .down = pmems_down },
+	{ .up = pidfile_up, .down = pidfile_down },
+	{ .up = console_up, .down = console_down },
+	{ .up = vcpus_up, .down = vcpus_destroy },
+	{ .up = guest_up },
+};
+#define NSTAGES (sizeof(stages) / sizeof(stages[0]))
+
+static void take_down(struct machine *m, size_t nstages)
+{
+	while (nstages-- > 0)
+		if (stages[nstages].down)
+			stages[nstages].down(m);
+}
+
+// From here on the machine is the user's: what it created stays when it ends.
+static void keep(struct machine *m)
+{
+	for (unsigned i = 0; i < m->nmemdevs; i++)
+		vpmem_backing_keep(m->memdevs[i].backing);
+	chardev_keep(m->console);
+}
+
+int machine_build(const struct options *opts, struct machine **out, struct vpmem_error *err)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	size_t i;
+	int rc = 0;
+
+	if (!m)
+		return error_set(err, -ENOMEM, "cannot set up the machine: %s", strerror(ENOMEM));
+	m->opts = opts;
+	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
+	m->kvm.fd = m->kvm.vm_fd = -1;
+	m->pio.name = "port I/O";
+	m->mmio.name = "MMIO";
+	pthread_mutex_init(&m->lock, NULL);
+
+	pthread_mutex_lock(&m->lock);
+	for (i = 0; i < NSTAGES && rc == 0; i++)
+		rc = stages[i].up(m, err);
+	if (rc == 0)
+		keep(m);
+	else
+		take_down(m, i);
+	pthread_mutex_unlock(&m->lock);
+	if (rc < 0) {
+		pthread_mutex_destroy(&m->lock);
+		free(m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+int machine_destroy(struct machine *m)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	take_down(m, NSTAGES);
+	rc = m->close_error;
+	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+	return rc;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: walks the arguments, checks the whole, and says where an error is.
+#include "keyval.h"
+#include "log.h"
+#include "options_internal.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Of a long argument the start is enough to find it again; the error itself must not be cut off.
+#define PLACE_MAX 200
+
+int option_string(struct cmdline *cl, char **field, const char *arg)
+{
+	char *copy = strdup(arg);
+
+	if (!copy)
+		return error_set(cl->err, -ENOMEM, "out of memory");
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int option_not_supported(struct cmdline *cl, const char *what, bool not_yet, const char *hint)
+{
+	error_set(cl->err, -ENOTSUP, "%s%snot supported%s", what ? what : "", what ? " is " : "", not_yet ? " yet" : "");
+	if (hint)
+		error_hint(cl->err, "%s", hint);
+	return -ENOTSUP;
+}
+
+int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls,
+                  void *obj)
+{
+	struct keyval_syntax syntax = { .implied_key = implied_key };
+	bool help = false;
+	struct json_object *json = keyval_parse(arg, &syntax, &help);
+	int rc;
+
+	if (!json)
+		return error_set(cl->err, -ENOMEM, "out of memory");
+	if (help)
+		props_help(cls, stdout);
+	rc = help ? HANDLED_HELP : props_apply(cls, json, false, obj, cl->err);
+	json_object_put(json);
+	return rc;
+}
+
+// "-device virtio-pmem-pci,memdev=zz: Device 'zz' not found"
+static void add_place(const struct place *place, struct vpmem_error *err)
+{
+	const char *arg = place->arg ? place->arg : "";
+	char text[PLACE_MAX + 64];
+	size_t len;
+
+	if (!err || !place->option)
+		return;
+	snprintf(text, sizeof(text), "%s%s%.*s%s: ", place->option, place->arg ? " " : "", PLACE_MAX, arg,
+	         strlen(arg) > PLACE_MAX ? "..." : "");
+	len = strlen(text);
+	memmove(err->text + len, err->text, sizeof(err->text) - len - 1);
+	memcpy(err->text, text, len);
+}
+
+// The name of an option without its dash, or two; NULL if it has none.
+static const char *option_name(const char *word)
+{
+	if (word[0] != '-')
+		return NULL;
+	return word[1] == '-' ? word + 2 : word + 1;
+}
+
+static const struct option *find_option(const char *name, size_t len)
+{
+	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
+		if (opt->name && strlen(opt->name) == len && !strncmp(opt->name, name, len))
+			return opt;
+	return NULL;
+}
+
+static int refuse(struct cmdline *cl, const char *word, const char *name)
+{
+	const struct refused_option *refused = refused_table;
+
+	while (refused->name && strcmp(refused->name, name) != 0)
+		refused++;
+	if (!refused->name)
+		return 0;
+	cl->now = (struct place) { .option = word };
+	return option_not_supported(cl, NULL, refused->not_yet, refused->hint);
+}
+
+static int invalid_option(struct cmdline *cl, const char *word, const char *name)
+{
+	struct suggest s = { .word = name };
+	size_t len = strcspn(name, "=");
+
+	error_set(cl->err, -EINVAL, "%s: invalid option", word);
+	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
+		if (opt->name)
+			suggest_offer(&s, opt->name);
+	if (name[len] && find_option(name, len))
+		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name, name + len + 1);
+	else if (s.best)
+		error_hint(cl->err, "did you mean -%s?", s.best);
+	else
+		error_hint(cl->err, "pmvm -help lists the options");
+	return -EINVAL;
+}
+
+static int no_option(struct cmdline *cl, const char *word)
+{
+	error_set(cl->err, -EINVAL, "%s: an option begins with '-'", word);
+	error_hint(cl->err, "to give the guest this file as persistent memory: -pmem %s", word);
+	return -EINVAL;
+}
+
+// Reads the option at argv[0]. Returns what its handler did, and in *used the words it took.
+static int parse_option(struct cmdline *cl, char **argv, int *used)
+{
+	const char *name = option_name(argv[0]);
+	const struct option *opt = name ? find_option(name, strlen(name)) : NULL;
+
+	*used = 1;
+	if (!name)
+		return no_option(cl, argv[0]);
+	if (!opt) {
+		int rc = refuse(cl, argv[0], name);
+
+		return rc < 0 ? rc : invalid_option(cl, argv[0], name);
+	}
+	if (opt->has_arg && !argv[1]) {
+		error_set(cl->err, -EINVAL, "%s: requires an argument", argv[0]);
+		error_hint(cl->err, "usage: -%s %s", opt->name, opt->usage ? opt->usage : "...");
+		return -EINVAL;
+	}
+	*used += opt->has_arg;
+	cl->now = (struct place) { .option = argv[0], .arg = opt->has_arg ? argv[1] : NULL };
+	return opt->handle(cl, cl->now.arg);
+}
+
+static int finish_kernel(struct cmdline *cl)
+{
+	const struct options *opts = cl->opts;
+
+	if (opts->kernel)
+		return 0;
+	if (opts->append || opts->initrd)
+		error_set(cl->err, -EINVAL, "%s only allowed with -kernel option", opts->append ? "-append" : "-initrd");
+	else
+		error_set(cl->err, -EINVAL, "no guest: -kernel is missing, and there is no firmware to boot from a disk");
+	error_hint(cl->err, "for example: pmvm -m 1G -nographic -kernel vmlinuz -initrd initrd.img "
+	                    "-append console=ttyS0 -pmem disk.img,size=4G (all options: pmvm -help)");
+	return -EINVAL;
+}
+
+// What only the whole command line can tell.
+static int finish(struct cmdline *cl)
+{
+	int (*const steps[])(struct cmdline *) = {
+		finish_m, finish_smp, finish_devices, finish_kernel, finish_console,
+	};
+	int rc = 0;
+
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]) && rc == 0; i++) {
+		cl->now = (struct place) { 0 };
+		rc = steps[i](cl);
+	}
+	return rc;
+}
+
+static int parse_all(struct cmdline *cl, int argc, char **argv)
+{
+	int used;
+
+	for (int i = 1; i < argc; i += used) {
+		int rc;
+
+		cl->now = (struct place) { 0 };
+		rc = parse_option(cl, argv + i, &used);
+		if (rc != 0)
+			return rc;
+	}
+	return finish(cl);
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *opts, struct vpmem_error *err)
+{
+	struct cmdline cl = { .opts = opts, .err = err };
+	int rc;
+
+	*opts = (struct options) {
+		.ram_size = UINT64_C(128) << 20,
+		.ncpus = 1,
+		.serial = { .kind = CHARDEV_NULL },
+	};
+	rc = parse_all(&cl, argc, argv);
+	for (unsigned i = 0; i < cl.ndevices; i++)
+		pmem_config_free(&cl.devices[i]);
+	free(cl.devices);
+	if (rc == 0)
+		return OPTIONS_RUN;
+	options_free(opts);
+	if (rc > 0)
+		return OPTIONS_DONE;
+	add_place(&cl.now, err);
+	return OPTIONS_ERROR;
+}
+
+void options_free(struct options *opts)
+{
+	char *const strings[] = { opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append,
+	                          opts->serial.path };
+
+	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		free(strings[i]);
+	for (unsigned i = 0; i < opts->nmemdevs; i++)
+		memdev_config_free(&opts->memdevs[i]);
+	for (unsigned i = 0; i < opts->npmems; i++)
+		pmem_config_free(&opts->pmems[i]);
+	free(opts->memdevs);
+	free(opts->pmems);
+	*opts = (struct options) { 0 };
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// -object, -device, -pmem: the persistent memory. Objects and devices may come in any order.
+#include "keyval.h"
+#include "log.h"
+#include "options_internal.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The argument of -object or -device as an object: JSON (then *strict is set), or key=value.
+static int parse_argument(struct cmdline *cl, const char *arg, const struct keyval_syntax *syntax,
+                          struct json_object **out, bool *strict, bool *help)
+{
+	*help = false;
+	*strict = arg[0] == '{';
+	if (*strict)
+		return keyval_parse_json(arg, out, cl->err);
+	*out = keyval_parse(arg, syntax, help);
+	return *out ? 0 : error_set(cl->err, -ENOMEM, "out of memory");
+}
+
+static const char *member(struct json_object *obj, const char *key)
+{
+	struct json_object *val;
+
+	return json_object_object_get_ex(obj, key, &val) ? json_object_get_string(val) : NULL;
+}
+
+static int add_object(struct cmdline *cl, struct json_object *json, bool strict)
+{
+	struct memdev_config cfg;
+	int rc = config_memdev(json, strict, &cfg, cl->err);
+
+	if (rc < 0)
+		return rc;
+	rc = config_check_memdev(cl->opts, &cfg, strict, cl->err);
+	if (rc == 0 && config_add_memdev(cl->opts, &cfg) < 0)
+		rc = error_set(cl->err, -ENOMEM, "out of memory");
+	if (rc < 0)
+		memdev_config_free(&cfg);
+	return rc;
+}
+
+static int object_help(struct cmdline *cl, const char *type)
+{
+	if (!type || keyval_is_help(type)) {
+		printf("List of user creatable objects:\n  %s\n", memory_backend_file_class.name);
+		return HANDLED_HELP;
+	}
+	if (!strcmp(type, memory_backend_file_class.name)) {
+		props_help(&memory_backend_file_class, stdout);
+		return HANDLED_HELP;
+	}
+	error_set(cl->err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", type);
+	error_hint(cl->err, "-object help lists the types");
+	return -EINVAL;
+}
+
+int handle_object(struct cmdline *cl, const char *arg)
+{
+	struct keyval_syntax syntax = { .implied_key = "qom-type", .list_key = "host-nodes" };
+	struct json_object *json;
+	bool strict, help;
+	int rc = parse_argument(cl, arg, &syntax, &json, &strict, &help);
+
+	if (rc < 0)
+		return rc;
+	rc = help ? object_help(cl, member(json, "qom-type")) : add_object(cl, json, strict);
+	json_object_put(json);
+	return rc;
+}
+
+// Checked against the objects by finish_devices: they may come later.
+static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
+{
+	struct pmem_config cfg, *list;
+	int rc = config_pmem(json, strict, &cfg, cl->err);
+
+	if (rc < 0)
+		return rc;
+	if (cl->ndevices == PCI_DEVICES_MAX) {
+		pmem_config_free(&cfg);
+		return error_set(cl->err, -ENOSPC,
+		                 "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+	}
+	list = reallocarray(cl->devices, cl->ndevices + 1, sizeof(*list));
+	if (!list) {
+		pmem_config_free(&cfg);
+		return error_set(cl->err, -ENOMEM, "out of memory");
+	}
+	cl->devices = list;
+	cl->devices[cl->ndevices] = cfg;
+	cl->devices_strict[cl->ndevices] = strict;
+	cl->device_places[cl->ndevices] = cl->now;
+	cl->ndevices++;
+	return 0;
+}
+
+static int device_help(struct cmdline *cl, const char *driver)
+{
+	if (!driver || keyval_is_help(driver)) {
+		printf("Misc devices:\nname \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
+		       virtio_pmem_pci_class.name);
+		return HANDLED_HELP;
+	}
+	if (!strcmp(driver, virtio_pmem_pci_class.name)) {
+		props_help(&virtio_pmem_pci_class, stdout);
+		return HANDLED_HELP;
+	}
+	error_set(cl->err, -ENODEV, "Device '%s' not found", driver);
+	error_hint(cl->err, "-device help lists the devices");
+	return -ENODEV;
+}
+
+int handle_device(struct cmdline *cl, const char *arg)
+{
+	struct keyval_syntax syntax = { .implied_key = "driver" };
+	struct json_object *json;
+	bool strict, help;
+	int rc = parse_argument(cl, arg, &syntax, &json, &strict, &help);
+
+	if (rc < 0)
+		return rc;
+	rc = help ? device_help(cl, member(json, "driver")) : add_device(cl, json, strict);
+	json_object_put(json);
+	return rc;
+}
+
+int finish_devices(struct cmdline *cl)
+{
+	for (unsigned i = 0; i < cl->ndevices; i++) {
+		int rc;
+
+		cl->now = cl->device_places[i];
+		rc = config_check_pmem(cl->opts, &cl->devices[i], cl->devices_strict[i], cl->err);
+		if (rc == 0 && config_add_pmem(cl->opts, &cl->devices[i]) < 0)
+			rc = error_set(cl->err, -ENOMEM, "out of memory");
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool id_in_use(const struct cmdline *cl, const char *id)
+{
+	char memdev[32];
+	bool used = false;
+
+	snprintf(memdev, sizeof(memdev), "%.16s-mem", id);
+	for (unsigned i = 0; i < cl->opts->nmemdevs; i++)
+		used |= !strcmp(cl->opts->memdevs[i].id, memdev);
+	for (unsigned i = 0; i < cl->ndevices; i++)
+		used |= cl->devices[i].id && !strcmp(cl->devices[i].id, id);
+	return used;
+}
+
+// pmem0, pmem1, ...: the next one that is not taken so far.
+static void default_id(struct cmdline *cl, char *id, size_t size)
+{
+	do
+		snprintf(id, size, "pmem%u", cl->npmem_shorthands++);
+	while (id_in_use(cl, id));
+}
+
+static int unknown_pmem_key(struct cmdline *cl, const char *key)
+{
+	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+	struct suggest s = { .word = key };
+
+	for (unsigned c = 0; c < 2; c++)
+		for (unsigned i = 0; i < classes[c]->nprops; i++)
+			suggest_offer(&s, classes[c]->props[i].name);
+	error_set(cl->err, -EINVAL, "Invalid parameter '%s'", key);
+	if (s.best)
+		error_hint(cl->err, "did you mean %s?", s.best);
+	else
+		error_hint(cl->err, "-pmem help lists the parameters");
+	return -EINVAL;
+}
+
+static void put_text(struct json_object *obj, const char *key, const char *text)
+{
+	json_object_object_add(obj, key, json_object_new_string(text));
+}
+
+// Which half of the pair does a key belong to?
+static int split_pmem(struct cmdline *cl, struct json_object *all, struct json_object *object,
+                      struct json_object *device)
+{
+	json_object_object_foreach(all, key, val)
+	{
+		bool named = !strcmp(key, "id") || !strcmp(key, "memdev") || !strcmp(key, "qom-type") || !strcmp(key, "driver");
+
+		if (!strcmp(key, "id"))
+			continue;
+		if (!named && props_find(&memory_backend_file_class, key))
+			json_object_object_add(object, key, json_object_get(val));
+		else if (!named && props_find(&virtio_pmem_pci_class, key))
+			json_object_object_add(device, key, json_object_get(val));
+		else
+			return unknown_pmem_key(cl, key);
+	}
+	return 0;
+}
+
+// -pmem FILE,id=nv1,... is -object memory-backend-file,id=nv1-mem,share=on,mem-path=FILE,... with
+// -device virtio-pmem-pci,id=nv1,memdev=nv1-mem,...
+static int add_pair(struct cmdline *cl, struct json_object *all, struct json_object *object,
+                    struct json_object *device)
+{
+	const char *id = member(all, "id");
+	char made_id[16], *memdev;
+	int rc;
+
+	if (!id) {
+		default_id(cl, made_id, sizeof(made_id));
+		id = made_id;
+	}
+	if (asprintf(&memdev, "%s-mem", id) < 0)
+		return error_set(cl->err, -ENOMEM, "out of memory");
+	put_text(object, "qom-type", memory_backend_file_class.name);
+	put_text(object, "id", memdev);
+	put_text(object, "share", "on");
+	put_text(device, "driver", virtio_pmem_pci_class.name);
+	put_text(device, "id", id);
+	put_text(device, "memdev", memdev);
+	free(memdev);
+	rc = split_pmem(cl, all, object, device);
+	if (rc == 0)
+		rc = add_object(cl, object, false);
+	return rc == 0 ? add_device(cl, device, false) : rc;
+}
+
+int handle_pmem(struct cmdline *cl, const char *arg)
+{
+	struct keyval_syntax syntax = { .implied_key = "mem-path", .list_key = "host-nodes" };
+	bool help = false;
+	struct json_object *all = keyval_parse(arg, &syntax, &help);
+	struct json_object *object = json_object_new_object(), *device = json_object_new_object();
+	int rc = HANDLED_HELP;
+
+	if (help) {
+		props_help(&memory_backend_file_class, stdout);
+		props_help(&virtio_pmem_pci_class, stdout);
+	} else if (all && object && device) {
+		rc = add_pair(cl, all, object, device);
+	} else {
+		rc = error_set(cl->err, -ENOMEM, "out of memory");
+	}
+	json_object_put(all);
+	json_object_put(object);
+	json_object_put(device);
+	return rc;
+}

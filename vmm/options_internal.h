@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * options_internal.h - the command line while it is read: shared by the files options*.c only.
+ *
+ * options.c walks the arguments and calls the handler that the table (options_table.c) names. A handler
+ * checks its argument alone and writes it into the options; what needs the whole command line is checked
+ * at the end: -m and -smp, which merge when repeated, -kernel with -initrd and -append, the console, and
+ * every device against the objects.
+ *
+ * Handlers return 0, -errno with err set, or HANDLED_HELP: something was printed and nothing is to be run.
+ * They write err without the option's name: options.c puts it in front.
+ */
+#ifndef PMVM_OPTIONS_INTERNAL_H
+#define PMVM_OPTIONS_INTERNAL_H
+
+#include "config.h"
+#include "pci.h"
+#include "props.h"
+
+#define HANDLED_HELP 1
+
+/* Where something stood on the command line, for errors that are found later. Borrowed from argv. */
+struct place {
+	const char *option, *arg;
+};
+
+struct mem_args {
+	struct place place;
+	uint64_t size, maxmem, slots;
+	bool has_maxmem, has_slots;
+};
+
+struct smp_args {
+	struct place place;
+	uint64_t cpus, maxcpus, sockets, dies, cores, threads;  /* 0: not given */
+};
+
+struct cmdline {
+	struct options *opts;
+	struct vpmem_error *err;
+	struct place now;            /* the option at hand */
+	struct mem_args mem;
+	struct smp_args smp;
+	bool nographic, nodefaults;
+	bool serial_given, no_monitor;
+	unsigned npmem_shorthands;
+	struct pmem_config *devices;  /* not yet checked against the objects, which may come later */
+	bool devices_strict[PCI_DEVICES_MAX];
+	struct place device_places[PCI_DEVICES_MAX];
+	unsigned ndevices;
+};
+
+struct option {
+	const char *name;                                        /* without dash; NULL: usage is a heading of -help */
+	bool has_arg;
+	int (*handle)(struct cmdline *cl, const char *arg);      /* arg is NULL without has_arg */
+	const char *usage;                                       /* what follows the name in -help; NULL: not listed */
+	const char *help;                                        /* lines separated by '\n' */
+};
+extern const struct option option_table[];  /* ends with an entry that is all zero */
+
+/* An option that QEMU has and pmvm does not: the error that is better than "invalid option". */
+struct refused_option {
+	const char *name;
+	bool not_yet;      /* planned */
+	const char *hint;  /* next step, or NULL */
+};
+/* options_refused.c */
+extern const struct refused_option refused_table[];  /* ends with an entry that is all zero */
+
+/* Text with an implied key into the struct that the class describes. HANDLED_HELP: help was printed. */
+int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls,
+                  void *obj);
+/* Replaces an allocated string. */
+int option_string(struct cmdline *cl, char **field, const char *arg);
+int option_not_supported(struct cmdline *cl, const char *what, bool not_yet, const char *hint);
+
+/* options_help.c */
+int handle_help(struct cmdline *cl, const char *arg);
+int handle_version(struct cmdline *cl, const char *arg);
+
+/* options_machine.c */
+int handle_machine(struct cmdline *cl, const char *arg);
+int handle_accel(struct cmdline *cl, const char *arg);
+int handle_cpu(struct cmdline *cl, const char *arg);
+int handle_rtc(struct cmdline *cl, const char *arg);
+int handle_overcommit(struct cmdline *cl, const char *arg);
+int handle_name(struct cmdline *cl, const char *arg);
+int handle_uuid(struct cmdline *cl, const char *arg);
+
+/* options_size.c: -m and -smp */
+int handle_m(struct cmdline *cl, const char *arg);
+int handle_smp(struct cmdline *cl, const char *arg);
+int finish_m(struct cmdline *cl);
+int finish_smp(struct cmdline *cl);
+
+/* options_console.c */
+int handle_serial(struct cmdline *cl, const char *arg);
+int handle_display(struct cmdline *cl, const char *arg);
+int handle_vga(struct cmdline *cl, const char *arg);
+int handle_none_only(struct cmdline *cl, const char *arg);
+int handle_monitor(struct cmdline *cl, const char *arg);
+int finish_console(struct cmdline *cl);
+
+/* options_device.c */
+int handle_object(struct cmdline *cl, const char *arg);
+int handle_device(struct cmdline *cl, const char *arg);
+int handle_pmem(struct cmdline *cl, const char *arg);
+int finish_devices(struct cmdline *cl);
+
+#endif

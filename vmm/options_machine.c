@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// -machine, -accel, -cpu, -rtc, -overcommit, -name, -uuid: what the machine is. Most of it is fixed.
+#include "keyval.h"
+#include "log.h"
+#include "options_internal.h"
+#include "parse.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+// A property that is accepted at the value that says what the machine does anyway.
+#define FIXED(prop_name, values, reason) \
+	{ .name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = values, .why = reason }
+#define ABSENT(what) "the machine has no " what ": leave it out"
+
+struct machine_args {
+	char *type, *accel;
+};
+
+static const struct prop machine_props[] = {
+	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct machine_args, accel) },
+	FIXED("acpi", "on|auto", "a guest finds its devices by ACPI: leave it out"),
+	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on", .not_yet = true },
+	FIXED("graphics", "off", ABSENT("display")),
+	FIXED("hmat", "off", ABSENT("NUMA nodes")),
+	FIXED("hpet", "off", ABSENT("HPET")),
+	FIXED("kernel-irqchip", "on", "interrupt controllers are KVM's: leave it out"),
+	{ .name = "mem-merge", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
+	{ .name = "memory-backend", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true },
+	FIXED("nvdimm", "off", "persistent memory is virtio-pmem here: -pmem FILE"),
+	FIXED("sata", "off", ABSENT("disks")),
+	FIXED("smbus", "off", ABSENT("SMBus")),
+	FIXED("smm", "off|auto", ABSENT("firmware")),
+	{ .name = "type", .type = PROP_STR, .offset = offsetof(struct machine_args, type) },
+	FIXED("usb", "off", ABSENT("USB")),
+	FIXED("vmport", "off|auto", ABSENT("vmport")),
+};
+static const struct prop_class machine_class = {
+	.name = "pmvm-machine", .prefix = "", .unknown = PROP_UNKNOWN_NOT_FOUND,
+	.props = machine_props, .nprops = COUNT(machine_props),
+};
+
+// Names that people have on their command lines. The machine is the same.
+static const char *const machine_names[] = { "pmvm", "q35", "pc", "microvm" };
+
+static void print_machines(void)
+{
+	printf("Supported machines are:\n");
+	for (unsigned i = 0; i < COUNT(machine_names); i++)
+		printf("%-20s %s\n", machine_names[i],
+		       i == 0 ? "PCI, ACPI, no firmware (default)" : "another name of pmvm");
+}
+
+static int check_machine_type(struct cmdline *cl, const char *type)
+{
+	struct suggest s = { .word = type };
+
+	// Versioned names, such as pc-q35-7.2: there is nothing here that a version could keep as it was.
+	if (!strncmp(type, "pc-q35-", 7) || !strncmp(type, "pc-i440fx-", 10))
+		return 0;
+	for (unsigned i = 0; i < COUNT(machine_names); i++) {
+		if (!strcmp(type, machine_names[i]))
+			return 0;
+		suggest_offer(&s, machine_names[i]);
+	}
+	error_set(cl->err, -EINVAL, "unsupported machine type: \"%s\"", type);
+	if (s.best)
+		error_hint(cl->err, "did you mean %s?", s.best);
+	else
+		error_hint(cl->err, "use -machine help to list supported machines, or leave it out");
+	return -EINVAL;
+}
+
+// "kvm", or a list to try in turn that has kvm in it: "kvm:tcg".
+static int check_accel(struct cmdline *cl, const char *list)
+{
+	const char *name = list;
+
+	while (*name) {
+		size_t len = strcspn(name, ":");
+
+		if (len == 3 && !strncmp(name, "kvm", 3))
+			return 0;
+		name += len + (name[len] == ':');
+	}
+	error_set(cl->err, -EINVAL, "invalid accelerator %s", list);
+	error_hint(cl->err, "pmvm runs on KVM only: leave it out, or use kvm");
+	return -EINVAL;
+}
+
+int handle_machine(struct cmdline *cl, const char *arg)
+{
+	struct machine_args args = { 0 };
+	int rc = 0;
+
+	if (keyval_is_help(arg)) {
+		print_machines();
+		return HANDLED_HELP;
+	}
+	rc = option_keyval(cl, arg, "type", &machine_class, &args);
+	if (rc == 0 && args.type)
+		rc = check_machine_type(cl, args.type);
+	if (rc == 0 && args.accel)
+		rc = check_accel(cl, args.accel);
+	props_release(&machine_class, &args);
+	return rc;
+}
+
+struct accel_args {
+	char *accel;
+};
+
+static const struct prop accel_props[] = {
+	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct accel_args, accel) },
+	FIXED("dirty-ring-size", "0", "there is no migration that would need it: leave it out"),
+	FIXED("kernel-irqchip", "on", "interrupt controllers are KVM's: leave it out"),
+};
+static const struct prop_class accel_class = {
+	.name = "kvm-accel", .prefix = "", .unknown = PROP_UNKNOWN_NOT_FOUND,
+	.props = accel_props, .nprops = COUNT(accel_props),
+};
+
+int handle_accel(struct cmdline *cl, const char *arg)
+{
+	struct accel_args args = { 0 };
+	int rc;
+
+	if (keyval_is_help(arg)) {
+		printf("Accelerators supported in pmvm binary:\nkvm\n");
+		return HANDLED_HELP;
+	}
+	// The accelerator first: its properties are unknown if it is not ours.
+	args.accel = strndup(arg, strcspn(arg, ",="));
+	if (args.accel && arg[strlen(args.accel)] != '=') {
+		rc = check_accel(cl, args.accel);
+		if (rc < 0) {
+			free(args.accel);
+			return rc;
+		}
+	}
+	rc = option_keyval(cl, arg, "accel", &accel_class, &args);
+	if (rc == 0)
+		rc = check_accel(cl, args.accel ? args.accel : "");
+	props_release(&accel_class, &args);
+	return rc;
+}
+
+int handle_cpu(struct cmdline *cl, const char *arg)
+{
+	size_t len = strcspn(arg, ",");
+
+	if (keyval_is_help(arg)) {
+		printf("Available CPUs:\n"
+		       "  host                  the host's processor with all features that KVM supports (default)\n"
+		       "  max                   the same\n");
+		return HANDLED_HELP;
+	}
+	if ((len != 4 || strncmp(arg, "host", len) != 0) && (len != 3 || strncmp(arg, "max", len) != 0)) {
+		error_set(cl->err, -EINVAL, "unable to find CPU model '%.*s'", (int)len, arg);
+		error_hint(cl->err, "the guest gets the host's processor: use -cpu host, or leave it out");
+		return -EINVAL;
+	}
+	if (!arg[len])
+		return 0;
+	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen", arg + len + 1);
+	error_hint(cl->err, "use -cpu host alone");
+	return -ENOTSUP;
+}
+
+static const struct prop rtc_props[] = {
+	FIXED("base", "utc", "the guest's clock is KVM's, in UTC"),
+	FIXED("clock", "host", "the guest's clock is KVM's, and follows the host's"),
+	FIXED("driftfix", "none", "there are no timer ticks that could get lost"),
+};
+static const struct prop_class rtc_class = {
+	.name = "rtc", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
+	.props = rtc_props, .nprops = COUNT(rtc_props),
+};
+
+int handle_rtc(struct cmdline *cl, const char *arg)
+{
+	return option_keyval(cl, arg, NULL, &rtc_class, NULL);
+}
+
+static const struct prop overcommit_props[] = {
+	{ .name = "cpu-pm", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
+	{ .name = "mem-lock", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
+};
+static const struct prop_class overcommit_class = {
+	.name = "overcommit", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
+	.props = overcommit_props, .nprops = COUNT(overcommit_props),
+};
+
+int handle_overcommit(struct cmdline *cl, const char *arg)
+{
+	return option_keyval(cl, arg, NULL, &overcommit_class, NULL);
+}
+
+static const struct prop name_props[] = {
+	{ .name = "debug-threads", .type = PROP_BOOL, .offset = PROP_NOWHERE },
+	{ .name = "guest", .type = PROP_STR, .offset = offsetof(struct options, name) },
+	{ .name = "process", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true,
+	  .why = "start pmvm by another name instead: exec -a NAME pmvm ..." },
+};
+static const struct prop_class name_class = {
+	.name = "name", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
+	.props = name_props, .nprops = COUNT(name_props),
+};
+
+int handle_name(struct cmdline *cl, const char *arg)
+{
+	return option_keyval(cl, arg, "guest", &name_class, cl->opts);
+}
+
+int handle_uuid(struct cmdline *cl, const char *arg)
+{
+	if (uuid_wellformed(arg))
+		return option_string(cl, &cl->opts->uuid, arg);
+	error_set(cl->err, -EINVAL, "failed to parse UUID string: wrong format");
+	error_hint(cl->err, "for example 550e8400-e29b-41d4-a716-446655440000");
+	return -EINVAL;
+}

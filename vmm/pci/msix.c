@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The MSI-X table, its pending bits, and the delivery of events (PCI Local Bus Specification 3.0, 6.8.2).
+#include "msix.h"
+
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { ADDR_LO, ADDR_HI, DATA, CONTROL, ENTRY_DWORDS };
+static_assert(ENTRY_DWORDS * 4 == PCI_MSIX_ENTRY_SIZE, "a table entry is four dwords");
+static_assert(MSIX_TABLE_SIZE == MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE, "as msix.h says");
+static_assert(MSIX_VECTORS <= 64, "the pending bits are one qword");
+
+struct vector {
+	uint32_t entry[ENTRY_DWORDS];  /* as the guest reads it */
+	int efd;
+	int gsi;                       /* the route, or -1 */
+	uint64_t route_addr;           /* what the route sends, if route_ok */
+	uint32_t route_data;
+	bool route_ok;
+};
+
+struct msix {
+	/* Register state: the machine lock guards it. */
+	struct vm *vm;
+	struct vector vectors[MSIX_VECTORS];
+	bool function_masked;
+	uint16_t event_vector[MSIX_EVENTS];  /* written under both locks, so either is enough to read it */
+
+	/* A leaf: guards what msix_raise needs. */
+	pthread_mutex_t lock;
+	bool enabled;                        /* written under both */
+	bool open[MSIX_VECTORS];             /* a message may be sent now */
+	bool pending[MSIX_VECTORS];
+};
+
+/* Never blocks: the eventfds are non-blocking, and a counter at its maximum is an interrupt as well. */
+static void signal_efd(int efd)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(efd, &one, sizeof(one));
+
+	(void)n;
+}
+
+/* ---- routes: vm_ops calls, machine lock held, leaf lock not ----------------------------------------- */
+
+/* Brings the vector's route in line with its table entry. */
+static int route_set(struct msix *msix, struct vector *vec)
+{
+	uint64_t addr = vec->entry[ADDR_LO] | (uint64_t)vec->entry[ADDR_HI] << 32;
+	uint32_t data = vec->entry[DATA];
+	int rc;
+
+	if (vec->route_ok && vec->route_addr == addr && vec->route_data == data)
+		return 0;
+	if (vec->gsi >= 0)
+		rc = msix->vm->ops->msi_set(msix->vm, vec->gsi, addr, data);
+	else
+		rc = msix->vm->ops->msi_add(msix->vm, vec->efd, addr, data);
+	vec->route_ok = rc >= 0;
+	if (rc < 0) {
+		log_guest("msix: no route for a message: address 0x%" PRIx64 " data 0x%" PRIx32 ": %s", addr, data,
+		          strerror(-rc));
+		return rc;
+	}
+	if (vec->gsi < 0)
+		vec->gsi = rc;
+	vec->route_addr = addr;
+	vec->route_data = data;
+	return 0;
+}
+
+/* After any register change that concerns the vector. A vector that no event uses has no route and stays closed. */
+static void vector_update(struct msix *msix, unsigned idx)
+{
+	struct vector *vec = &msix->vectors[idx];
+	bool unmasked = msix->enabled && !msix->function_masked &&
+	                !(vec->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	bool open = unmasked && vec->gsi >= 0 && route_set(msix, vec) == 0;
+
+	pthread_mutex_lock(&msix->lock);
+	msix->open[idx] = open;
+	if (open && msix->pending[idx]) {
+		msix->pending[idx] = false;
+		signal_efd(vec->efd);
+	}
+	pthread_mutex_unlock(&msix->lock);
+}
+
+/* ---- registers ---------------------------------------------------------------------------------------- */
+
+static bool access_ok(uint64_t off, unsigned width, uint64_t size)
+{
+	return (width == 4 || width == 8) && off % width == 0 && off < size;
+}
+
+static const uint32_t *table_dword(const struct msix *msix, uint64_t off)
+{
+	return &msix->vectors[off / PCI_MSIX_ENTRY_SIZE].entry[off % PCI_MSIX_ENTRY_SIZE / 4];
+}
+
+uint64_t msix_table_read(const struct msix *msix, uint64_t off, unsigned width)
+{
+	if (!access_ok(off, width, MSIX_TABLE_SIZE))
+		return 0;
+	if (width == 4)
+		return *table_dword(msix, off);
+	return *table_dword(msix, off) | (uint64_t)*table_dword(msix, off + 4) << 32;
+}
+
+void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t val)
+{
+	if (!access_ok(off, width, MSIX_TABLE_SIZE))
+		return;
+	unsigned idx = (unsigned)(off / PCI_MSIX_ENTRY_SIZE);
+	uint32_t *entry = msix->vectors[idx].entry;
+	unsigned dword = off % PCI_MSIX_ENTRY_SIZE / 4;
+
+	entry[dword] = (uint32_t)val;
+	if (width == 8)
+		entry[dword + 1] = (uint32_t)(val >> 32);
+	entry[ADDR_LO] &= ~UINT32_C(3);                   /* a message is a dword write */
+	entry[CONTROL] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;    /* the others are reserved, "must return 0" */
+	vector_update(msix, idx);
+}
+
+uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned width)
+{
+	uint64_t bits = 0;
+
+	if (!access_ok(off, width, MSIX_PBA_SIZE))
+		return 0;
+	pthread_mutex_lock(&msix->lock);
+	for (unsigned i = 0; i < MSIX_VECTORS; i++)
+		bits |= (uint64_t)msix->pending[i] << i;
+	pthread_mutex_unlock(&msix->lock);
+	bits >>= 8 * off;
+	return width == 4 ? (uint32_t)bits : bits;
+}
+
+void msix_set_control(struct msix *msix, bool enabled, bool function_masked)
+{
+	pthread_mutex_lock(&msix->lock);
+	msix->enabled = enabled;
+	if (!enabled)
+		memset(msix->pending, 0, sizeof(msix->pending));
+	pthread_mutex_unlock(&msix->lock);
+	msix->function_masked = function_masked;
+	for (unsigned i = 0; i < MSIX_VECTORS; i++)
+		vector_update(msix, i);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------- */
+
+/* With the leaf lock held. What was pending for the event alone is not delivered any more. */
+static void unmap_event(struct msix *msix, unsigned event)
+{
+	uint16_t vector = msix->event_vector[event];
+	bool shared = false;
+
+	msix->event_vector[event] = MSIX_NO_VECTOR;
+	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+		shared |= msix->event_vector[i] == vector;
+	if (vector != MSIX_NO_VECTOR && !shared)
+		msix->pending[vector] = false;
+}
+
+uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
+{
+	assert(event < MSIX_EVENTS);
+	if (vector >= MSIX_VECTORS)
+		vector = MSIX_NO_VECTOR;
+	else if (msix->vectors[vector].gsi < 0 && route_set(msix, &msix->vectors[vector]) < 0)
+		vector = MSIX_NO_VECTOR;
+	if (vector == msix->event_vector[event])
+		return vector;
+	pthread_mutex_lock(&msix->lock);
+	unmap_event(msix, event);
+	msix->event_vector[event] = vector;
+	pthread_mutex_unlock(&msix->lock);
+	if (vector != MSIX_NO_VECTOR)
+		vector_update(msix, vector);
+	return vector;
+}
+
+uint16_t msix_event_vector(const struct msix *msix, unsigned event)
+{
+	assert(event < MSIX_EVENTS);
+	return msix->event_vector[event];
+}
+
+void msix_unmap_events(struct msix *msix)
+{
+	pthread_mutex_lock(&msix->lock);
+	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+		unmap_event(msix, i);
+	pthread_mutex_unlock(&msix->lock);
+}
+
+bool msix_raise(struct msix *msix, unsigned event)
+{
+	assert(event < MSIX_EVENTS);
+	pthread_mutex_lock(&msix->lock);
+	bool enabled = msix->enabled;
+	uint16_t vector = msix->event_vector[event];
+	if (enabled && vector != MSIX_NO_VECTOR) {
+		if (msix->open[vector])
+			signal_efd(msix->vectors[vector].efd);
+		else
+			msix->pending[vector] = true;
+	}
+	pthread_mutex_unlock(&msix->lock);
+	return enabled;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------- */
+
+void msix_reset(struct msix *msix)
+{
+	msix_unmap_events(msix);
+	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+		memset(msix->vectors[i].entry, 0, sizeof(msix->vectors[i].entry));
+		msix->vectors[i].entry[CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	}
+	msix_set_control(msix, false, false);
+}
+
+int msix_create(struct vm *vm, struct msix **out)
+{
+	struct msix *msix = calloc(1, sizeof(*msix));
+
+	if (!msix)
+		return -ENOMEM;
+	msix->vm = vm;
+	pthread_mutex_init(&msix->lock, NULL);
+	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+		msix->event_vector[i] = MSIX_NO_VECTOR;
+	for (unsigned i = 0; i < MSIX_VECTORS; i++)
+		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
+	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+		msix->vectors[i].efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (msix->vectors[i].efd < 0) {
+			int rc = -errno;
+
+			msix_destroy(msix);
+			return rc;
+		}
+	}
+	msix_reset(msix);
+	*out = msix;
+	return 0;
+}
+
+void msix_destroy(struct msix *msix)
+{
+	if (!msix)
+		return;
+	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+		struct vector *vec = &msix->vectors[i];
+
+		if (vec->gsi >= 0)
+			msix->vm->ops->msi_del(msix->vm, vec->gsi, vec->efd);
+		if (vec->efd >= 0)
+			close(vec->efd);
+	}
+	pthread_mutex_destroy(&msix->lock);
+	free(msix);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * msix.h - the MSI-X table and pending bits of a virtio device, and which vector each of its events uses.
+ *
+ * A vector is an eventfd bound to a message route of the machine (vm_ops.msi_add). The route is added when
+ * an event is first mapped to the vector, and gets the table's address and data whenever the vector becomes
+ * unmasked, or changes while unmasked.
+ *
+ * Registers are written under the machine lock. msix_raise comes from any thread, without it: what it needs
+ * (is the vector open, which vector has this event) lies under a leaf lock in here, and the calls of vm_ops
+ * are made outside of that lock. That is safe in this order: a vector opens only after its route has the
+ * message; while it is closed, an event only sets its pending bit; opening delivers that bit, once.
+ */
+#ifndef PMVM_MSIX_H
+#define PMVM_MSIX_H
+
+#include "vm.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MSIX_VECTORS 2u
+#define MSIX_EVENTS 2u
+#define MSIX_NO_VECTOR 0xffffu  /* VIRTIO_MSI_NO_VECTOR */
+#define MSIX_TABLE_SIZE (MSIX_VECTORS * 16u)
+#define MSIX_PBA_SIZE 8u
+
+struct msix;
+
+/* Disabled, all vectors masked, no event mapped. */
+int msix_create(struct vm *vm, struct msix **out);
+/* Removes the routes. Under the machine lock; NULL is allowed. */
+void msix_destroy(struct msix *msix);
+/* As created. */
+void msix_reset(struct msix *msix);
+
+/* Guest accesses, off from the start of the table or of the pending bits. Only aligned 4 and 8 bytes count. */
+uint64_t msix_table_read(const struct msix *msix, uint64_t off, unsigned width);
+void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t val);
+uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned width);
+
+/* Message Control: MSI-X Enable and Function Mask. Disabling drops what is pending. */
+void msix_set_control(struct msix *msix, bool enabled, bool function_masked);
+
+/*
+ * Maps an event to a vector, MSIX_NO_VECTOR for none. Returns the vector in effect: MSIX_NO_VECTOR if there
+ * is no such vector or the machine has no route for it.
+ */
+uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector);
+uint16_t msix_event_vector(const struct msix *msix, unsigned event);
+/* Device reset: no event is mapped, and nothing pending is delivered any more. */
+void msix_unmap_events(struct msix *msix);
+
+/* An event happened: sends its message now or when it is unmasked. False if MSI-X is disabled. Any thread. */
+bool msix_raise(struct msix *msix, unsigned event);
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * virtio_pci_regs.c - the registers in BAR 0 (virtio specification, section 4.1.4).
+ *
+ * The driver "MUST access each field using the natural width"; 64-bit fields also by their halves, which
+ * are fields of their own here. A read of any other width gives the bytes that lie there; such a write
+ * counts for each field that it covers wholly. No read in the common configuration has a side effect.
+ */
+#include "virtio_pci_internal.h"
+
+#include "log.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+
+struct field {
+	uint8_t off, width;
+};
+
+static const struct field common_fields[] = {
+	{ VIRTIO_PCI_COMMON_DFSELECT, 4 },
+	{ VIRTIO_PCI_COMMON_DF, 4 },
+	{ VIRTIO_PCI_COMMON_GFSELECT, 4 },
+	{ VIRTIO_PCI_COMMON_GF, 4 },
+	{ VIRTIO_PCI_COMMON_MSIX, 2 },
+	{ VIRTIO_PCI_COMMON_NUMQ, 2 },
+	{ VIRTIO_PCI_COMMON_STATUS, 1 },
+	{ VIRTIO_PCI_COMMON_CFGGENERATION, 1 },
+	{ VIRTIO_PCI_COMMON_Q_SELECT, 2 },
+	{ VIRTIO_PCI_COMMON_Q_SIZE, 2 },
+	{ VIRTIO_PCI_COMMON_Q_MSIX, 2 },
+	{ VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
+	{ VIRTIO_PCI_COMMON_Q_NOFF, 2 },
+	{ VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 },
+	{ VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_AVAILHI, 4 },
+	{ VIRTIO_PCI_COMMON_Q_USEDLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },
+	{ VIRTIO_PCI_COMMON_Q_NDATA, 2 },
+	{ VIRTIO_PCI_COMMON_Q_RESET, 2 },
+};
+#define NFIELDS (sizeof(common_fields) / sizeof(common_fields[0]))
+
+static uint64_t width_mask(unsigned width)
+{
+	return UINT64_MAX >> (64 - 8 * width);
+}
+
+/* ---- queue registers ---------------------------------------------------------------------------------- */
+
+static bool queue_exists(const struct virtio_pci *vp)
+{
+	return vp->queue_select < VPMEM_QUEUE_COUNT;
+}
+
+/* Registers of a queue that does not exist read 0 ("0 means that the queue is unavailable"), its vector NO_VECTOR. */
+static uint32_t queue_read(const struct virtio_pci *vp, unsigned off)
+{
+	if (!queue_exists(vp))
+		return off == VIRTIO_PCI_COMMON_Q_MSIX ? MSIX_NO_VECTOR : 0;
+	const struct vpmem_queue queue = vpmem_queue_get(vp->device, vp->queue_select);
+
+	switch (off) {
+	case VIRTIO_PCI_COMMON_Q_SIZE:
+		return queue.size;
+	case VIRTIO_PCI_COMMON_Q_MSIX:
+		return msix_event_vector(vp->msix, EVENT_QUEUE);
+	case VIRTIO_PCI_COMMON_Q_ENABLE:
+		return queue.enabled;
+	case VIRTIO_PCI_COMMON_Q_NOFF:
+		return vp->queue_select;
+	case VIRTIO_PCI_COMMON_Q_DESCLO:
+		return (uint32_t)queue.desc_gpa;
+	case VIRTIO_PCI_COMMON_Q_DESCHI:
+		return (uint32_t)(queue.desc_gpa >> 32);
+	case VIRTIO_PCI_COMMON_Q_AVAILLO:
+		return (uint32_t)queue.driver_gpa;
+	case VIRTIO_PCI_COMMON_Q_AVAILHI:
+		return (uint32_t)(queue.driver_gpa >> 32);
+	case VIRTIO_PCI_COMMON_Q_USEDLO:
+		return (uint32_t)queue.device_gpa;
+	case VIRTIO_PCI_COMMON_Q_USEDHI:
+		return (uint32_t)(queue.device_gpa >> 32);
+	default:
+		return 0;  /* queue_notif_config_data is not offered; queue_reset: a reset is over when its write is */
+	}
+}
+
+static void set_low(uint64_t *addr, uint32_t val)
+{
+	*addr = (*addr & ~(uint64_t)UINT32_MAX) | val;
+}
+
+static void set_high(uint64_t *addr, uint32_t val)
+{
+	*addr = (*addr & UINT32_MAX) | (uint64_t)val << 32;
+}
+
+/* Size and addresses: the device takes them only while the queue is not enabled. */
+static void queue_layout_write(struct virtio_pci *vp, unsigned off, uint32_t val)
+{
+	struct vpmem_queue queue = vpmem_queue_get(vp->device, vp->queue_select);
+
+	switch (off) {
+	case VIRTIO_PCI_COMMON_Q_SIZE:
+		queue.size = (uint16_t)val;
+		break;
+	case VIRTIO_PCI_COMMON_Q_DESCLO:
+		set_low(&queue.desc_gpa, val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_DESCHI:
+		set_high(&queue.desc_gpa, val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_AVAILLO:
+		set_low(&queue.driver_gpa, val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_AVAILHI:
+		set_high(&queue.driver_gpa, val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_USEDLO:
+		set_low(&queue.device_gpa, val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_USEDHI:
+		set_high(&queue.device_gpa, val);
+		break;
+	default:
+		return;
+	}
+	vpmem_queue_set(vp->device, vp->queue_select, &queue);
+}
+
+static bool ring_reset_negotiated(struct virtio_pci *vp)
+{
+	return vpmem_device_status(vp->device) & VIRTIO_CONFIG_S_FEATURES_OK &&
+	       vpmem_device_driver_features(vp->device, 1) & UINT32_C(1) << (VIRTIO_F_RING_RESET - 32);
+}
+
+static void queue_write(struct virtio_pci *vp, unsigned off, uint32_t val)
+{
+	if (!queue_exists(vp))
+		return;
+	switch (off) {
+	case VIRTIO_PCI_COMMON_Q_MSIX:
+		msix_map_event(vp->msix, EVENT_QUEUE, (uint16_t)val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_ENABLE:
+		if (val == 1)  /* "the driver MUST NOT write a 0" */
+			vpmem_queue_enable(vp->device, vp->queue_select);
+		break;
+	case VIRTIO_PCI_COMMON_Q_RESET:
+		if (val != 1 || !ring_reset_negotiated(vp))
+			break;
+		vpmem_queue_reset(vp->device, vp->queue_select);
+		msix_map_event(vp->msix, EVENT_QUEUE, MSIX_NO_VECTOR);
+		break;
+	default:
+		queue_layout_write(vp, off, val);
+	}
+}
+
+/* ---- common configuration ------------------------------------------------------------------------------ */
+
+void virtio_pci_device_reset(struct virtio_pci *vp)
+{
+	/* First the device: after that it raises no interrupt, and what it raised before is taken back. */
+	vpmem_device_set_status(vp->device, 0);
+	msix_unmap_events(vp->msix);
+	pci_intx_take(vp->pci);
+	vp->device_feature_select = vp->driver_feature_select = 0;
+	vp->queue_select = 0;
+}
+
+static uint32_t common_field_read(const struct virtio_pci *vp, unsigned off)
+{
+	switch (off) {
+	case VIRTIO_PCI_COMMON_DFSELECT:
+		return vp->device_feature_select;
+	case VIRTIO_PCI_COMMON_DF:
+		return vpmem_device_features(vp->device, vp->device_feature_select);
+	case VIRTIO_PCI_COMMON_GFSELECT:
+		return vp->driver_feature_select;
+	case VIRTIO_PCI_COMMON_GF:
+		return vpmem_device_driver_features(vp->device, vp->driver_feature_select);
+	case VIRTIO_PCI_COMMON_MSIX:
+		return msix_event_vector(vp->msix, EVENT_CONFIG);
+	case VIRTIO_PCI_COMMON_NUMQ:
+		return VPMEM_QUEUE_COUNT;
+	case VIRTIO_PCI_COMMON_STATUS:
+		return vpmem_device_status(vp->device);
+	case VIRTIO_PCI_COMMON_CFGGENERATION:
+		return vpmem_device_config_generation(vp->device);
+	case VIRTIO_PCI_COMMON_Q_SELECT:
+		return vp->queue_select;
+	default:
+		return queue_read(vp, off);
+	}
+}
+
+static void common_field_write(struct virtio_pci *vp, unsigned off, uint32_t val)
+{
+	switch (off) {
+	case VIRTIO_PCI_COMMON_DFSELECT:
+		vp->device_feature_select = val;
+		break;
+	case VIRTIO_PCI_COMMON_GFSELECT:
+		vp->driver_feature_select = val;
+		break;
+	case VIRTIO_PCI_COMMON_GF:
+		vpmem_device_set_driver_features(vp->device, vp->driver_feature_select, val);
+		break;
+	case VIRTIO_PCI_COMMON_MSIX:
+		msix_map_event(vp->msix, EVENT_CONFIG, (uint16_t)val);
+		break;
+	case VIRTIO_PCI_COMMON_STATUS:
+		if (val == 0)
+			virtio_pci_device_reset(vp);
+		else
+			vpmem_device_set_status(vp->device, (uint8_t)val);
+		break;
+	case VIRTIO_PCI_COMMON_Q_SELECT:
+		vp->queue_select = (uint16_t)val;
+		break;
+	case VIRTIO_PCI_COMMON_DF:
+	case VIRTIO_PCI_COMMON_NUMQ:
+	case VIRTIO_PCI_COMMON_CFGGENERATION:
+		break;  /* read-only */
+	default:
+		queue_write(vp, off, val);
+	}
+}
+
+static uint64_t common_read(const struct virtio_pci *vp, uint64_t off, unsigned width)
+{
+	uint64_t val = 0;
+
+	for (const struct field *f = common_fields; f < common_fields + NFIELDS; f++) {
+		if (f->off >= off + width || off >= (uint64_t)f->off + f->width)
+			continue;
+		uint64_t field_val = common_field_read(vp, f->off);
+		val |= f->off >= off ? field_val << 8 * (f->off - off) : field_val >> 8 * (off - f->off);
+	}
+	return val & width_mask(width);
+}
+
+static void common_write(struct virtio_pci *vp, uint64_t off, unsigned width, uint64_t val)
+{
+	for (const struct field *f = common_fields; f < common_fields + NFIELDS; f++)
+		if (f->off >= off && f->off + f->width <= off + width)
+			common_field_write(vp, f->off,
+			                   (uint32_t)(val >> 8 * (f->off - off) & width_mask(f->width)));
+}
+
+/* ---- BAR 0 ---------------------------------------------------------------------------------------------- */
+
+static uint64_t device_cfg_read(struct virtio_pci *vp, uint64_t off, unsigned width)
+{
+	uint8_t bytes[8];
+	uint64_t val = 0;
+
+	vpmem_device_config_read(vp->device, (uint32_t)off, bytes, width);
+	for (unsigned i = 0; i < width; i++)
+		val |= (uint64_t)bytes[i] << 8 * i;
+	return val;
+}
+
+/*
+ * The address says which queue, as it does for an ioeventfd; the value must name the same one. Without
+ * VIRTIO_F_NOTIFICATION_DATA it is the 16-bit queue index.
+ */
+static void notify_write(struct virtio_pci *vp, uint64_t off, uint64_t val)
+{
+	uint64_t queue_idx = off / NOTIFY_MULTIPLIER;
+
+	if (off % NOTIFY_MULTIPLIER || queue_idx >= VPMEM_QUEUE_COUNT || (uint16_t)val != queue_idx) {
+		log_guest("virtio-pci: %s: notification of no queue: offset 0x%x value 0x%x", virtio_pci_name(vp),
+		          (unsigned)off, (unsigned)val);
+		return;
+	}
+	vpmem_queue_kick(vp->device, (uint16_t)queue_idx);
+}
+
+uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width)
+{
+	struct virtio_pci *vp = owner;
+
+	if (off < DEVICE_CFG_OFF)
+		return common_read(vp, off, width);
+	if (off < ISR_OFF)
+		return device_cfg_read(vp, off - DEVICE_CFG_OFF, width);
+	if (off == ISR_OFF)
+		return pci_intx_take(vp->pci);  /* "reading clears": and the pin goes down */
+	if (off >= MSIX_TABLE_OFF && off < MSIX_PBA_OFF)
+		return msix_table_read(vp->msix, off - MSIX_TABLE_OFF, width);
+	if (off >= MSIX_PBA_OFF)
+		return msix_pba_read(vp->msix, off - MSIX_PBA_OFF, width);
+	return 0;
+}
+
+void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	struct virtio_pci *vp = owner;
+
+	if (off < DEVICE_CFG_OFF)
+		common_write(vp, off, width, val);
+	else if (off >= NOTIFY_OFF && off < MSIX_TABLE_OFF)
+		notify_write(vp, off - NOTIFY_OFF, val);
+	else if (off >= MSIX_TABLE_OFF && off < MSIX_PBA_OFF)
+		msix_table_write(vp->msix, off - MSIX_TABLE_OFF, width, val);
+	/* The device configuration, the ISR and the pending bits are read-only. */
+}

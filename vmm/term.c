@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Raw mode of the terminal on standard input, and its way back however the program ends.
+#include "term.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct termios saved, raw;
+static volatile sig_atomic_t is_raw;
+
+static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGQUIT, SIGALRM };
+
+void term_restore(void)
+{
+	int saved_errno = errno;
+
+	if (is_raw) {
+		is_raw = 0;
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	}
+	errno = saved_errno;
+}
+
+static void on_fatal(int signo)
+{
+	term_restore();
+	// SA_RESETHAND gave the signal its default action back: it ends the process on return from here.
+	raise(signo);
+}
+
+static void on_continue(int signo)
+{
+	int saved_errno = errno;
+
+	(void)signo;
+	if (is_raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	errno = saved_errno;
+}
+
+int term_raw(bool signals)
+{
+	struct sigaction fatal = { .sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction resume = { .sa_handler = on_continue, .sa_flags = SA_RESTART };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	if (!isatty(STDIN_FILENO))
+		return 0;
+	if (tcgetattr(STDIN_FILENO, &saved) < 0)
+		return -errno;
+	raw = saved;
+	raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	// Output processing stays on, so that our own messages begin at the left.
+	raw.c_oflag |= OPOST;
+	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN);
+	if (!signals)
+		raw.c_lflag &= ~(tcflag_t)ISIG;
+	raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+
+	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
+		sigaction(fatal_signals[i], &fatal, NULL);
+	sigaction(SIGCONT, &resume, NULL);
+	// A background job that sets the terminal would be stopped.
+	sigaction(SIGTTOU, &ignore, NULL);
+
+	is_raw = 1;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0) {
+		is_raw = 0;
+		return -errno;
+	}
+	return 0;
+}

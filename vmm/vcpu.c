@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// vCPU threads: run the guest, serve its exits, park.
+#include "vcpu.h"
+
+#include "log.h"
+#include "machine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KICK_SIGNAL SIGUSR1
+#define THREAD_STACK_SIZE (64 * 1024)
+
+static _Thread_local struct vcpu *self;
+
+// ---- exits
+
+static void serve_io(struct machine *m, struct kvm_run *run)
+{
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	// String instructions come as several accesses of one port.
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		uint64_t val = 0;
+
+		if (run->io.direction == KVM_EXIT_IO_OUT) {
+			memcpy(&val, data, run->io.size);
+			io_write(&m->pio, run->io.port, run->io.size, val);
+		} else {
+			val = io_read(&m->pio, run->io.port, run->io.size);
+			memcpy(data, &val, run->io.size);
+		}
+	}
+}
+
+static void serve_mmio(struct machine *m, struct kvm_run *run)
+{
+	uint64_t val = 0;
+	unsigned width = run->mmio.len;
+
+	if (machine_pmem_at(m, run->mmio.phys_addr)) {
+		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		machine_pmem_fault(m, run->mmio.phys_addr, run->mmio.is_write);
+	} else if (run->mmio.is_write) {
+		memcpy(&val, run->mmio.data, width);
+		io_write(&m->mmio, run->mmio.phys_addr, width, val);
+	} else {
+		val = io_read(&m->mmio, run->mmio.phys_addr, width);
+		memcpy(run->mmio.data, &val, width);
+	}
+}
+
+static void fail(struct vcpu *vcpu, const char *what, uint64_t detail)
+{
+	struct kvm_regs regs = { 0 };
+
+	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	log_error("vcpu %u: %s: 0x%" PRIx64 ": rip 0x%" PRIx64, vcpu->idx, what, detail, (uint64_t)regs.rip);
+	machine_request(vcpu->machine, REQUEST_FAIL);
+}
+
+static void serve_exit(struct vcpu *vcpu)
+{
+	struct machine *m = vcpu->machine;
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		serve_io(m, run);
+		break;
+	case KVM_EXIT_MMIO:
+		serve_mmio(m, run);
+		break;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		// A triple fault: a processor would reset the machine.
+		log_guest("vcpu %u: triple fault: the machine is reset", vcpu->idx);
+		machine_request(m, REQUEST_RESET);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		machine_request(m, run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? REQUEST_POWER_OFF
+		                                                                       : REQUEST_RESET);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		fail(vcpu, "KVM internal error (1: it could not emulate an instruction)", run->internal.suberror);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		fail(vcpu, "the processor refused to enter the guest: hardware reason",
+		     run->fail_entry.hardware_entry_failure_reason);
+		break;
+	default:
+		fail(vcpu, "unexpected exit from KVM: reason", run->exit_reason);
+	}
+}
+
+// Enters the guest once and serves what it left for. The lock is held on entry and on return.
+static void run_once(struct vcpu *vcpu)
+{
+	pthread_mutex_t *lock = &vcpu->machine->lock;
+	int rc;
+
+	pthread_mutex_unlock(lock);
+	rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+	pthread_mutex_lock(lock);
+	if (rc == 0)
+		serve_exit(vcpu);
+	else if (rc != EINTR && rc != EAGAIN)
+		fail(vcpu, "KVM_RUN failed: errno", (uint64_t)rc);
+}
+
+// KVM completes the instruction of the last exit when it is entered again: let it, without running on.
+static void complete_exit(struct vcpu *vcpu)
+{
+	for (;;) {
+		vcpu->run->immediate_exit = 1;
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+			return;
+		serve_exit(vcpu);
+	}
+}
+
+// ---- parking
+
+static bool park(struct vcpu *vcpu)
+{
+	struct vcpus *vcpus = &vcpu->machine->vcpus;
+
+	vcpu->parked = true;
+	pthread_cond_broadcast(&vcpus->changed);
+	while (!vcpus->running && !vcpus->ended)
+		pthread_cond_wait(&vcpus->changed, &vcpu->machine->lock);
+	vcpu->parked = false;
+	vcpu->run->immediate_exit = 0;
+	return !vcpus->ended;
+}
+
+void vcpu_idle(void)
+{
+	assert(self);
+	self->parked = true;
+	pthread_cond_broadcast(&self->machine->vcpus.changed);
+}
+
+bool vcpu_busy(void)
+{
+	return park(self);
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	struct vcpus *vcpus = &vcpu->machine->vcpus;
+
+	self = vcpu;
+	pthread_mutex_lock(&vcpu->machine->lock);
+	while (!vcpus->ended) {
+		if (vcpus->running) {
+			run_once(vcpu);
+			continue;
+		}
+		complete_exit(vcpu);
+		park(vcpu);
+	}
+	vcpu->parked = true;
+	pthread_cond_broadcast(&vcpus->changed);
+	pthread_mutex_unlock(&vcpu->machine->lock);
+	return NULL;
+}
+
+// ---- control
+
+void vcpus_stop(struct vcpus *vcpus)
+{
+	vcpus->running = false;
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		if (!vcpu->has_thread || vcpu->parked || vcpu == self)
+			continue;
+		// The flag first: a vCPU that is about to enter sees it, one that is inside gets the signal.
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+		pthread_kill(vcpu->thread, KICK_SIGNAL);
+	}
+}
+
+void vcpus_pause(struct vcpus *vcpus)
+{
+	assert(!self);
+	vcpus_stop(vcpus);
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		while (vcpu->has_thread && !vcpu->parked)
+			pthread_cond_wait(&vcpus->changed, &vcpu->machine->lock);
+	}
+}
+
+void vcpus_resume(struct vcpus *vcpus)
+{
+	vcpus->running = true;
+	pthread_cond_broadcast(&vcpus->changed);
+}
+
+int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < vcpus->n && rc == 0; i++)
+		rc = cpu_state_restore(vcpus->vcpu[i].fd, vcpus->vcpu[i].new_state);
+	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, gmem, entry);
+}
+
+// ---- creation
+
+static void on_kick(int signo)
+{
+	(void)signo;
+}
+
+static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *err)
+{
+	void *run;
+	int rc;
+
+	vcpu->fd = ioctl(m->kvm.vm_fd, KVM_CREATE_VCPU, vcpu->idx);
+	if (vcpu->fd < 0)
+		return error_set(err, -errno, "kvm: cannot create vCPU %u: %s", vcpu->idx, strerror(errno));
+	run = mmap(NULL, m->kvm.vcpu_mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return error_set(err, -errno, "kvm: cannot map vCPU %u: %s", vcpu->idx, strerror(errno));
+	vcpu->run = run;
+	rc = cpu_set_cpuid(m->kvm.fd, vcpu->fd, vcpu->idx, m->vcpus.n, err);
+	if (rc < 0)
+		return rc;
+	rc = cpu_state_save(m->kvm.fd, vcpu->fd, &vcpu->new_state);
+	return rc ? error_set(err, rc, "kvm: cannot read the state of vCPU %u: %s", vcpu->idx, strerror(-rc)) : 0;
+}
+
+static int start_threads(struct vcpus *vcpus, struct vpmem_error *err)
+{
+	pthread_attr_t attr;
+	int rc = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
+	for (unsigned i = 0; i < vcpus->n && rc == 0; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+		char name[24];
+
+		rc = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
+		vcpu->has_thread = rc == 0;
+		snprintf(name, sizeof(name), "CPU %u/KVM", i);
+		if (vcpu->has_thread)
+			pthread_setname_np(vcpu->thread, name);
+	}
+	pthread_attr_destroy(&attr);
+	return rc ? error_set(err, -rc, "cannot start a vCPU's thread: %s", strerror(rc)) : 0;
+}
+
+int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err)
+{
+	// Without SA_RESTART: its only effect is that KVM_RUN returns.
+	struct sigaction kick = { .sa_handler = on_kick };
+	int rc = 0;
+
+	sigaction(KICK_SIGNAL, &kick, NULL);
+	m->vcpus.n = n;
+	pthread_cond_init(&m->vcpus.changed, NULL);
+	for (unsigned i = 0; i < n; i++)
+		m->vcpus.vcpu[i] = (struct vcpu) { .machine = m, .idx = i, .fd = -1 };
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = create_one(m, &m->vcpus.vcpu[i], err);
+	return rc ? rc : start_threads(&m->vcpus, err);
+}
+
+void vcpus_destroy(struct machine *m)
+{
+	struct vcpus *vcpus = &m->vcpus;
+
+	vcpus->ended = true;
+	vcpus_stop(vcpus);
+	pthread_cond_broadcast(&vcpus->changed);
+	pthread_mutex_unlock(&m->lock);
+	for (unsigned i = 0; i < vcpus->n; i++)
+		if (vcpus->vcpu[i].has_thread)
+			pthread_join(vcpus->vcpu[i].thread, NULL);
+	pthread_mutex_lock(&m->lock);
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		if (vcpu->run)
+			munmap(vcpu->run, m->kvm.vcpu_mmap_size);
+		if (vcpu->fd >= 0)
+			close(vcpu->fd);
+		cpu_state_free(vcpu->new_state);
+	}
+	if (vcpus->n > 0)
+		pthread_cond_destroy(&vcpus->changed);
+	vcpus->n = 0;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vcpu.h - the vCPUs: one thread each, which runs the guest and serves its exits.
+ *
+ * A vCPU is either in the guest, serving an exit under the machine lock, or parked. All functions are
+ * called under the machine lock; vcpus_pause and vcpus_end release it while they wait.
+ */
+#ifndef PMVM_VCPU_H
+#define PMVM_VCPU_H
+
+#include "config.h"
+#include "cpu.h"
+
+#include <pthread.h>
+
+struct machine;
+struct kvm_run;
+
+struct vcpu {
+	struct machine *machine;
+	unsigned idx;
+	int fd;                      /* -1: not created */
+	struct kvm_run *run;         /* shared with the kernel */
+	struct cpu_state *new_state; /* as it was when created: a reset puts it back */
+	pthread_t thread;
+	bool has_thread;
+	bool parked;
+};
+
+struct vcpus {
+	unsigned n;
+	bool running;           /* false: every vCPU parks as soon as it can */
+	bool ended;             /* threads return */
+	pthread_cond_t changed; /* running, ended or some parked changed */
+	struct vcpu vcpu[CPUS_MAX];
+};
+
+/* Creates n vCPUs with their threads, all parked. */
+int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err);
+
+/* Asks every vCPU to leave the guest, without waiting: the caller may be one of them. */
+void vcpus_stop(struct vcpus *vcpus);
+/* Stops and waits until all are parked. Not from a vCPU's thread. */
+void vcpus_pause(struct vcpus *vcpus);
+void vcpus_resume(struct vcpus *vcpus);
+
+/* All vCPUs as new, vCPU 0 at the kernel's entry. They must be parked. */
+int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
+
+/* Joins the threads and closes everything; legal after a failed create. */
+void vcpus_destroy(struct machine *m);
+
+/* The vCPU whose thread this is counts as parked until vcpu_busy: it sleeps inside an exit. */
+void vcpu_idle(void);
+/* Returns when the vCPUs run. false: they ended, give up. */
+bool vcpu_busy(void);
+
+#endif

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cpu_state.c - takes down all that KVM keeps of a vCPU, and puts it back.
+ *
+ * KVM has no call that resets a vCPU. A new one is in its reset state, so that is saved once, whatever it
+ * contains on this host's KVM, and restored at every reset.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "cpu.h"
+
+#define MSRS_MAX 1024u      /* KVM has some 300 */
+#define MSRS_AT_ONCE 64u
+
+#define MSR_TSC 0x10u
+#define MSR_TSC_ADJUST 0x3bu
+
+union msrs {
+	struct kvm_msrs head;
+	uint8_t room[sizeof(struct kvm_msrs) + MSRS_AT_ONCE * sizeof(struct kvm_msr_entry)];
+};
+
+struct cpu_state {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_debugregs debugregs;
+	struct kvm_xcrs xcrs;
+	struct kvm_vcpu_events events;
+	struct kvm_lapic_state lapic;
+	struct kvm_mp_state mp_state;
+	struct kvm_nested_state nested;  /* a new vCPU has only its header */
+	bool has_xcrs, has_nested;
+	struct kvm_xsave *xsave;
+	unsigned nmsrs;
+	struct kvm_msr_entry *msrs;
+};
+
+/*
+ * Reads n MSRs, n <= MSRS_AT_ONCE, and returns how many KVM could read: the one behind them it could not.
+ */
+static int get_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
+{
+	union msrs batch = { .head.nmsrs = n };
+	int nread;
+
+	memcpy(batch.head.entries, entries, n * sizeof(entries[0]));
+	nread = ioctl(vcpu_fd, KVM_GET_MSRS, &batch.head);
+	if (nread < 0)
+		return -errno;
+	memcpy(entries, batch.head.entries, (unsigned)nread * sizeof(entries[0]));
+	return nread;
+}
+
+/* Fills in the values, drops those that cannot be read, and returns how many are left. */
+static int read_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
+{
+	unsigned done = 0;
+
+	while (done < n) {
+		unsigned want = n - done < MSRS_AT_ONCE ? n - done : MSRS_AT_ONCE;
+		int nread = get_msrs(vcpu_fd, entries + done, want);
+
+		if (nread < 0)
+			return nread;
+		done += (unsigned)nread;
+		if ((unsigned)nread == want)
+			continue;
+		n--;
+		memmove(entries + done, entries + done + 1, (n - done) * sizeof(entries[0]));
+	}
+	return (int)n;
+}
+
+static int save_msrs(int kvm_fd, int vcpu_fd, struct cpu_state *state)
+{
+	union {
+		struct kvm_msr_list head;
+		uint8_t room[sizeof(struct kvm_msr_list) + MSRS_MAX * sizeof(uint32_t)];
+	} list = { .head.nmsrs = MSRS_MAX };
+	int n;
+
+	if (ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, &list.head) < 0)
+		return -errno;
+	state->msrs = calloc(list.head.nmsrs + 1, sizeof(state->msrs[0]));
+	if (!state->msrs)
+		return -ENOMEM;
+	for (unsigned i = 0; i < list.head.nmsrs; i++)
+		state->msrs[i].index = list.head.indices[i];
+	n = read_msrs(vcpu_fd, state->msrs, list.head.nmsrs);
+	if (n < 0)
+		return n;
+	state->nmsrs = (unsigned)n;
+	return 0;
+}
+
+/* The guest's clock goes on over a reset. */
+static bool goes_on(uint32_t msr)
+{
+	return msr == MSR_TSC || msr == MSR_TSC_ADJUST;
+}
+
+static void set_msr(int vcpu_fd, const struct kvm_msr_entry *entry)
+{
+	union msrs one = { .head.nmsrs = 1 };
+
+	one.head.entries[0] = *entry;
+	(void)ioctl(vcpu_fd, KVM_SET_MSRS, &one.head);
+}
+
+/* Only what differs, because some are read-only; what KVM does not accept stays. */
+static int restore_msrs(int vcpu_fd, const struct cpu_state *state)
+{
+	struct kvm_msr_entry now[MSRS_AT_ONCE];
+
+	for (unsigned first = 0; first < state->nmsrs; first += MSRS_AT_ONCE) {
+		const struct kvm_msr_entry *want = state->msrs + first;
+		unsigned left = state->nmsrs - first, n = left < MSRS_AT_ONCE ? left : MSRS_AT_ONCE;
+		int nread;
+
+		memcpy(now, want, n * sizeof(now[0]));
+		nread = get_msrs(vcpu_fd, now, n);
+		if (nread < 0)
+			return nread;
+		for (unsigned i = 0; i < n; i++) {
+			/* Beyond nread it is not known. */
+			bool differs = i >= (unsigned)nread || now[i].data != want[i].data;
+
+			if (differs && !goes_on(want[i].index))
+				set_msr(vcpu_fd, &want[i]);
+		}
+	}
+	return 0;
+}
+
+static int save_xsave(int kvm_fd, int vcpu_fd, struct cpu_state *state)
+{
+	int size = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+	bool large = size > (int)sizeof(struct kvm_xsave);
+
+	state->xsave = calloc(1, large ? (size_t)size : sizeof(struct kvm_xsave));
+	if (!state->xsave)
+		return -ENOMEM;
+	return ioctl(vcpu_fd, large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, state->xsave) < 0 ? -errno : 0;
+}
+
+static int save_registers(int vcpu_fd, struct cpu_state *state)
+{
+	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &state->mp_state) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_REGS, &state->regs) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_SREGS, &state->sregs) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_DEBUGREGS, &state->debugregs) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_LAPIC, &state->lapic) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &state->events) < 0)
+		return -errno;
+	if (state->has_xcrs && ioctl(vcpu_fd, KVM_GET_XCRS, &state->xcrs) < 0)
+		return -errno;
+	if (state->has_nested && ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &state->nested) < 0)
+		return -errno;
+	return 0;
+}
+
+int cpu_state_save(int kvm_fd, int vcpu_fd, struct cpu_state **out)
+{
+	struct cpu_state *state = calloc(1, sizeof(*state));
+	int rc;
+
+	if (!state)
+		return -ENOMEM;
+	state->has_xcrs = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
+	state->has_nested = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) > 0;
+	state->nested.size = sizeof(state->nested);
+	rc = save_registers(vcpu_fd, state);
+	if (rc == 0)
+		rc = save_xsave(kvm_fd, vcpu_fd, state);
+	if (rc == 0)
+		rc = save_msrs(kvm_fd, vcpu_fd, state);
+	if (rc < 0) {
+		cpu_state_free(state);
+		return rc;
+	}
+	*out = state;
+	return 0;
+}
+
+/*
+ * The order matters. Reading the run state first makes KVM accept an INIT or SIPI that still waits, so that
+ * it does not come after the reset. A guest hypervisor's mode goes before the control registers, because
+ * VMX fixes bits of them. The APIC base, in sregs, decides what the LAPIC registers mean, and the LAPIC's
+ * timer mode whether the TSC deadline MSR does anything. Events and run state come last, because setting
+ * registers may change them.
+ */
+int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
+{
+	struct kvm_mp_state accepted;
+	int rc;
+
+	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &accepted) < 0)
+		return -errno;
+	if (state->has_nested && ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &state->nested) < 0)
+		return -errno;
+	if (ioctl(vcpu_fd, KVM_SET_SREGS, &state->sregs) < 0 ||
+	    ioctl(vcpu_fd, KVM_SET_REGS, &state->regs) < 0 ||
+	    ioctl(vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0)
+		return -errno;
+	if (state->has_xcrs && ioctl(vcpu_fd, KVM_SET_XCRS, &state->xcrs) < 0)
+		return -errno;
+	if (ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &state->debugregs) < 0 ||
+	    ioctl(vcpu_fd, KVM_SET_LAPIC, &state->lapic) < 0)
+		return -errno;
+	rc = restore_msrs(vcpu_fd, state);
+	if (rc < 0)
+		return rc;
+	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &state->events) < 0 ||
+	    ioctl(vcpu_fd, KVM_SET_MP_STATE, &state->mp_state) < 0)
+		return -errno;
+	return 0;
+}
+
+void cpu_state_free(struct cpu_state *state)
+{
+	if (!state)
+		return;
+	free(state->xsave);
+	free(state->msrs);
+	free(state);
+}

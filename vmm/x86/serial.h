@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * serial.h - a 16550A UART on a character device.
+ *
+ * No byte is lost in either direction. Input is taken from the back end only as far as the receive FIFO has
+ * room, and only while the guest is ready for it: it has enabled the receive interrupt or raised RTS. (What
+ * came earlier would go away when the guest's driver clears the FIFO at its start.) Output that the back end
+ * cannot take stays in the transmitter, which then shows "not empty". Linux waits 10 ms for the transmitter
+ * and then writes anyway; once the FIFO is full too, serial holds that vCPU by `wait_writable`.
+ *
+ * All of it runs under the machine lock.
+ */
+#ifndef PMVM_SERIAL_H
+#define PMVM_SERIAL_H
+
+#include "chardev.h"
+#include "io.h"
+
+#include <stdbool.h>
+
+struct serial;
+
+struct serial_config {
+	struct chardev *chr;  /* borrowed */
+	void (*set_irq)(void *owner, bool level);
+	/*
+	 * Blocks a vCPU's thread, with the machine lock released, until `writable` may have been called.
+	 * False: the machine stops, and the byte is dropped.
+	 */
+	bool (*wait_writable)(void *owner);
+	void *owner;
+};
+
+int serial_create(const struct serial_config *cfg, struct serial **out);
+int serial_attach(struct serial *serial, struct io_space *pio, uint16_t port);
+/* Registers and receive FIFO as new. Output that waits for the back end still waits. */
+void serial_reset(struct serial *serial);
+/* NULL is allowed. */
+void serial_destroy(struct serial *serial);
+
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exercises files on a DAX file system from inside the guest, for the demo and the tests.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// One line of a record file, so that `cat` shows it: number and checksum, of fixed length.
+#define RECORD_FORMAT "record %010" PRIu64 " %016" PRIx64 "\n"
+#define RECORD_LEN 35
+
+static _Noreturn void die(const char *what)
+{
+    fprintf(stderr, "dax-tool: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    errno = 0;
+    const uint64_t value = strtoull(text, &end, 0);
+    if (errno || end == text || *end) {
+        fprintf(stderr, "dax-tool: not a number: %s\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+// splitmix64's mixing step: neighbouring inputs give unrelated outputs.
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// A file is worked on eight bytes at a time, the last time with what is left.
+enum { WORD_LEN = 8 };
+
+static uint64_t pattern(uint64_t seed, uint64_t off)
+{
+    return mix(seed * 0x9e3779b97f4a7c15u + off / WORD_LEN);
+}
+
+static size_t word_len(size_t off, size_t size)
+{
+    return size - off < WORD_LEN ? size - off : WORD_LEN;
+}
+
+static int open_file(const char *path, int flags)
+{
+    const int fd = open(path, flags | O_CLOEXEC, 0644);
+    if (fd < 0)
+        die(path);
+    return fd;
+}
+
+static size_t file_size(int fd, const char *path)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        die(path);
+    return (size_t)st.st_size;
+}
+
+static uint8_t *map_file(int fd, size_t size, int prot, const char *path)
+{
+    void *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        die(path);
+    return p;
+}
+
+static int cmd_write(char **args)
+{
+    const size_t size = number(args[1]);
+    const uint64_t seed = number(args[2]);
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    if (ftruncate(fd, (off_t)size) < 0)
+        die(args[0]);
+    uint8_t *p = map_file(fd, size, PROT_READ | PROT_WRITE, args[0]);
+    for (size_t off = 0; off < size; off += WORD_LEN) {
+        const uint64_t word = pattern(seed, off);
+        memcpy(p + off, &word, word_len(off, size));
+    }
+    if (msync(p, size, MS_SYNC) < 0)
+        die("msync");
+    printf("ok %zu\n", size);
+    return 0;
+}
+
+static int cmd_verify(char **args)
+{
+    const size_t size = number(args[1]);
+    const uint64_t seed = number(args[2]);
+    const int fd = open_file(args[0], O_RDONLY);
+    if (file_size(fd, args[0]) != size) {
+        printf("wrong size %zu\n", file_size(fd, args[0]));
+        return 1;
+    }
+    const uint8_t *p = map_file(fd, size, PROT_READ, args[0]);
+    for (size_t off = 0; off < size; off += WORD_LEN) {
+        const uint64_t word = pattern(seed, off);
+        if (memcmp(p + off, &word, word_len(off, size)) != 0) {
+            printf("wrong bytes at %zu\n", off);
+            return 1;
+        }
+    }
+    printf("ok %zu\n", size);
+    return 0;
+}
+
+// A virtio-pmem guest must refuse MAP_SYNC: stores are durable only after a flush request.
+static int cmd_mapsync(char **args)
+{
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    if (file_size(fd, args[0]) == 0 && ftruncate(fd, 4096) < 0)
+        die(args[0]);
+    const void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+    if (p != MAP_FAILED) {
+        puts("mapped");
+        return 1;
+    }
+    const int error = errno;
+    puts(strerrorname_np(error));
+    return error == EOPNOTSUPP ? 0 : 1;
+}
+
+static int cmd_fsync(char **args)
+{
+    const uint64_t n = number(args[1]);
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    if (file_size(fd, args[0]) < 4096 && ftruncate(fd, 4096) < 0)
+        die(args[0]);
+    volatile uint8_t *p = map_file(fd, 4096, PROT_READ | PROT_WRITE, args[0]);
+    for (uint64_t i = 0; i < n; i++) {
+        p[i % 4096]++;
+        if (fsync(fd) < 0)
+            die("fsync");
+    }
+    printf("fsync %" PRIu64 "\n", n);
+    return 0;
+}
+
+static void format_record(char line[static RECORD_LEN + 1], uint64_t i)
+{
+    const int len = snprintf(line, RECORD_LEN + 1, RECORD_FORMAT, i, mix(i));
+    if (len != RECORD_LEN) {
+        fprintf(stderr, "dax-tool: record number too large: %" PRIu64 "\n", i);
+        exit(2);
+    }
+}
+
+// The number of good records at the beginning of the file, which is the number of the last one.
+static uint64_t good_records(int fd, const char *path)
+{
+    char expected[RECORD_LEN + 1], line[RECORD_LEN];
+    for (uint64_t i = 1;; i++) {
+        const ssize_t len = pread(fd, line, RECORD_LEN, (off_t)((i - 1) * RECORD_LEN));
+        if (len < 0)
+            die(path);
+        format_record(expected, i);
+        if (len != RECORD_LEN || memcmp(line, expected, RECORD_LEN) != 0)
+            return i - 1;
+    }
+}
+
+// Goes on after the last good record, so that it can be called again after a power failure.
+static int cmd_records(char **args)
+{
+    const uint64_t n = number(args[1]);
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    const uint64_t first = good_records(fd, args[0]) + 1;
+    if (ftruncate(fd, (off_t)((first - 1) * RECORD_LEN)) < 0)
+        die(args[0]);
+    for (uint64_t i = first; i < first + n; i++) {
+        char line[RECORD_LEN + 1];
+        format_record(line, i);
+        if (pwrite(fd, line, RECORD_LEN, (off_t)((i - 1) * RECORD_LEN)) != RECORD_LEN)
+            die(args[0]);
+        if (fsync(fd) < 0)
+            die("fsync");
+        printf("record %" PRIu64 " durable\n", i);
+    }
+    return 0;
+}
+
+static int cmd_check_records(char **args)
+{
+    printf("%" PRIu64 "\n", good_records(open_file(args[0], O_RDONLY), args[0]));
+    return 0;
+}
+
+static int cmd_isdax(char **args)
+{
+    struct statx st;
+    if (statx(AT_FDCWD, args[0], 0, STATX_BASIC_STATS, &st) < 0)
+        die(args[0]);
+    const bool dax = st.stx_attributes & STATX_ATTR_DAX;
+    puts(dax ? "dax" : "not dax");
+    return dax ? 0 : 1;
+}
+
+static int cmd_cache(char **args)
+{
+    (void)args;
+    FILE *f = fopen("/proc/meminfo", "re");
+    char line[128];
+    unsigned long kib;
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "Cached: %lu kB", &kib) == 1) {
+            printf("%lu\n", kib);
+            fclose(f);
+            return 0;
+        }
+    }
+    die("/proc/meminfo");
+}
+
+static int cmd_read(char **args)
+{
+    const int fd = open_file(args[0], O_RDONLY);
+    const size_t size = file_size(fd, args[0]);
+    uint64_t hash = size;
+    const uint8_t *p = size ? map_file(fd, size, PROT_READ, args[0]) : NULL;
+    for (size_t off = 0; off < size; off += WORD_LEN) {
+        uint64_t word = 0;
+        memcpy(&word, p + off, word_len(off, size));
+        hash = mix(hash + word);
+    }
+    printf("%016" PRIx64 " %zu\n", hash, size);
+    return 0;
+}
+
+static const struct command {
+    const char *name, *args, *help;
+    int nargs;
+    int (*run)(char **args);
+} commands[] = {
+    {.name = "write", .nargs = 3, .run = cmd_write, .args = "FILE BYTES SEED",
+     .help = "write a pattern through a mapping, msync it"},
+    {.name = "verify", .nargs = 3, .run = cmd_verify, .args = "FILE BYTES SEED",
+     .help = "check that pattern"},
+    {.name = "read", .nargs = 1, .run = cmd_read, .args = "FILE",
+     .help = "read all through a mapping, print a checksum and the size"},
+    {.name = "fsync", .nargs = 2, .run = cmd_fsync, .args = "FILE N",
+     .help = "N times: one store through a mapping, one fsync"},
+    {.name = "mapsync", .nargs = 1, .run = cmd_mapsync, .args = "FILE",
+     .help = "try MAP_SYNC, print the error; success is EOPNOTSUPP"},
+    {.name = "records", .nargs = 2, .run = cmd_records, .args = "FILE N",
+     .help = "append N checksummed records, an fsync after each"},
+    {.name = "check-records", .nargs = 1, .run = cmd_check_records, .args = "FILE",
+     .help = "print the number of the last good record"},
+    {.name = "isdax", .nargs = 1, .run = cmd_isdax, .args = "FILE",
+     .help = "say whether the file is accessed by DAX"},
+    {.name = "cache", .nargs = 0, .run = cmd_cache, .args = "",
+     .help = "print the size of the page cache in KiB"},
+};
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0); // a line is out when its fsync has returned, whatever follows
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const struct command *c = &commands[i];
+        if (argc == c->nargs + 2 && strcmp(argv[1], c->name) == 0)
+            return c->run(argv + 2);
+    }
+    fputs("usage: dax-tool COMMAND\n", stderr);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(stderr, "  %-13s %-15s  %s\n", commands[i].name, commands[i].args, commands[i].help);
+    return 2;
+}

@@ -1,0 +1,180 @@
+"""A pmvm process with a Linux guest, driven over its console: for the demo and the tests.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+PMVM = pathlib.Path(os.environ.get("PMVM", CHECKOUT / "build/pmvm"))
+GUESTS = CHECKOUT / "build/guest"
+# Emulated hosts are slow: these only bound a wait that would otherwise have no end.
+BOOT_MAX = 120
+COMMAND_MAX = 120
+END_MAX = 60
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Failed(Exception):
+    """What was waited for did not happen; the text has the console's end."""
+
+
+class Vm:
+    """A running pmvm. As a context manager it is ended, whatever state it is in."""
+
+    def __init__(self, args, cwd=None, console=subprocess.PIPE, prefix=()):
+        self.command = [*map(str, prefix), str(PMVM), *map(str, args)]
+        self.output = bytearray()
+        self.changed = threading.Condition()
+        self.closed = False
+        self.process = subprocess.Popen(self.command, cwd=cwd, stdin=subprocess.PIPE, stdout=console,
+                                        stderr=subprocess.PIPE)
+        self.errors = bytearray()
+        self.threads = [threading.Thread(target=self._read, args=(stream, sink), daemon=True)
+                        for stream, sink in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
+                        if stream]
+        for thread in self.threads:
+            thread.start()
+        self.commands = 0
+
+    def _read(self, stream, sink):
+        while data := os.read(stream.fileno(), 65536):
+            with self.changed:
+                sink += data
+                self.changed.notify_all()
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    @property
+    def text(self):
+        with self.changed:
+            return self.output.decode(errors="replace")
+
+    @property
+    def error_text(self):
+        with self.changed:
+            return self.errors.decode(errors="replace")
+
+    def wait_for(self, pattern, timeout=COMMAND_MAX, start=0):
+        """Waits until the console shows the pattern behind `start`; returns the match."""
+        compiled, end = re.compile(pattern.encode(), re.MULTILINE), time.monotonic() + timeout
+        with self.changed:
+            while not (match := compiled.search(self.output, start)):
+                left = end - time.monotonic()
+                if left <= 0 or (self.closed and self.process.poll() is not None):
+                    why = f"in {timeout} s" if left <= 0 else f"before pmvm ended with {self.process.returncode}"
+                    raise Failed(f"did not see {pattern!r} {why}\n--- stderr\n{self.errors.decode(errors='replace')}"
+                                 f"\n--- console\n{self.output[-4000:].decode(errors='replace')}")
+                self.changed.wait(min(left, 0.2))
+        return match
+
+    def send(self, data):
+        self.process.stdin.write(data if isinstance(data, bytes) else data.encode())
+        self.process.stdin.flush()
+
+    def end(self, timeout=END_MAX):
+        """Waits for the process to end by itself; returns its exit status."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"pmvm did not end in {timeout} s\n{self.text[-3000:]}") from None
+        for thread in self.threads:
+            thread.join(10)
+        return status
+
+    def kill(self):
+        """SIGKILL: what a crash of the process is to its data."""
+        self.process.kill()
+        self.process.wait(END_MAX)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process.stdin.close()
+
+
+class Guest(Vm):
+    """A Linux guest with a shell on ttyS0."""
+
+    def __init__(self, *args, flavour="cloud", image="bzImage", memory="256M", cpus=1, append="", cwd=None, wait=True,
+                 prefix=(), serial=("-nographic",)):
+        kernel, initrd = kernel_files(flavour, image)
+        super().__init__(["-m", memory, "-smp", cpus, *serial, "-kernel", kernel, "-initrd", initrd, "-append",
+                          f"console=ttyS0 quiet {append}", *args], cwd=cwd, prefix=prefix)
+        if wait:
+            self.booted()
+
+    def booted(self, start=0):
+        self.wait_for(r"pmvm-guest: ready", BOOT_MAX, start)
+        self.send("stty -echo; PS1=; PS2=\n")
+        self.run("true")
+
+    def run(self, command, timeout=COMMAND_MAX, check=True):
+        """Runs a shell command in the guest; returns its output, or (status, output) without `check`."""
+        self.commands += 1
+        start = len(self.output)
+        self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands}:\"$?'>'\n")
+        match = self.wait_for(rf"<end {self.commands}:(\d+)>", timeout, start)
+        output = bytes(self.output[start:match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
+        status = int(match[1])
+        if not check:
+            return status, output
+        if status:
+            raise Failed(f"in the guest: {command}: status {status}\n{output}")
+        return output
+
+    def power_off(self):
+        self.send("poweroff -f\n")
+        return self.end()
+
+
+_copied = {}
+
+
+def kernel_files(flavour="cloud", image="bzImage"):
+    """Paths of a kernel and its initrd, in memory: the checkout may be slow to read."""
+    paths = []
+    for name in (image, "initrd.img"):
+        source = GUESTS / flavour / name
+        if source not in _copied:
+            directory = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"pmvm-guest-{os.getpid()}" / flavour
+            directory.mkdir(parents=True, exist_ok=True)
+            _copied[source] = shutil.copy(source, directory)
+        paths.append(_copied[source])
+    return paths
+
+
+def forget_kernel_files():
+    shutil.rmtree(pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"pmvm-guest-{os.getpid()}", ignore_errors=True)
+
+
+def pmem(path, number=1, size=None, **properties):
+    """The options of one pair: -object memory-backend-file and -device virtio-pmem-pci."""
+    properties = {"share": "on"} | {key.replace("_", "-"): value for key, value in properties.items()}
+    backend = "".join(f",{key}={value}" for key, value in properties.items())
+    size = f",size={size}" if size else ""
+    return ["-object", f"memory-backend-file,id=mem{number},mem-path={path}{size}{backend}",
+            "-device", f"virtio-pmem-pci,memdev=mem{number},id=nv{number}"]
+
+
+def run_pmvm(*args, cwd=None, timeout=END_MAX, **kwargs):
+    """A pmvm that ends by itself: (status, stdout, stderr)."""
+    done = subprocess.run([str(PMVM), *map(str, args)], cwd=cwd, timeout=timeout, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", check=False, **kwargs)
+    return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,49 @@
+"""What tests/box/box and its agent say to each other over one virtio-serial port.
+
+SPDX-License-Identifier: Apache-2.0
+
+A message is a kind (one byte), a length (32 bits, big endian) and that many bytes.
+From the box command to the agent:
+    R  request, JSON: nonce, argv, cwd, env, timeout (seconds or null), stdin (bool), tty ([rows, columns] or null)
+    i  bytes for standard input;  none: end of input
+    s  one byte: a signal for the command's process group
+    P  power off
+From the agent:
+    N  the nonce of the request: all before it belongs to somebody else's session and is to be ignored
+    o  standard output
+    e  standard error
+    x  the end, JSON: status, text (what to tell the user, or empty)
+"""
+import struct
+
+HEADER = struct.Struct(">cI")
+MAX_LEN = 1 << 20
+SESSIONS = 8  # ports for commands; one more, number 0, for start and stop
+
+
+def port_name(number):
+    return f"box.{number}"
+
+
+def pack(kind, payload=b""):
+    return HEADER.pack(kind, len(payload)) + payload
+
+
+class Unpacker:
+    """Cuts a stream into messages."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def feed(self, data):
+        """Yields (kind, payload) for each message that is complete now."""
+        self.data += data
+        while len(self.data) >= HEADER.size:
+            kind, length = HEADER.unpack_from(self.data)
+            if length > MAX_LEN:
+                raise ValueError("not a message")
+            if len(self.data) < HEADER.size + length:
+                return
+            payload = bytes(self.data[HEADER.size:HEADER.size + length])
+            del self.data[:HEADER.size + length]
+            yield kind, payload

@@ -1,0 +1,31 @@
+"""What all system tests share.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "guest"))
+import machine  # noqa: E402
+
+
+def pytest_sessionfinish():
+    machine.forget_kernel_files()
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(tmp_path):
+    """Every pmvm that a test started has ended when the test has."""
+    yield
+    left = [process.name for process in pathlib.Path("/proc").iterdir() if process.name.isdigit() and
+            str(tmp_path) in command_line(process) and "pmvm" in command_line(process)]
+    assert not left, f"pmvm processes left behind: {left}"
+
+
+def command_line(process):
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

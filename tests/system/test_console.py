@@ -1,0 +1,195 @@
+"""The console: back ends of the serial port, the terminal, escapes, and that no character is lost.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import hashlib
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import termios
+import time
+
+import pytest
+
+from machine import BOOT_MAX, END_MAX, MIB, PMVM, Guest, Vm, kernel_files
+
+
+def test_printing_a_mebibyte_loses_nothing(tmp_path):
+    with Guest() as guest:
+        guest.run("dd if=/dev/urandom of=/tmp/data bs=1024 count=768 2>/dev/null; base64 -w 76 /tmp/data >/tmp/text")
+        wanted = guest.run("md5sum </tmp/text").split()[0]
+        start = len(guest.output)
+        guest.send("cat /tmp/text; echo the-end\n")
+        match = guest.wait_for(r"^the-end", start=start)
+        text = bytes(guest.output[start:match.start()]).replace(b"\r\n", b"\n")
+        assert len(text) > MIB
+        assert hashlib.md5(text).hexdigest() == wanted
+
+
+def test_printing_to_a_slow_reader_loses_nothing(tmp_path):
+    """The reader stops for a while: the guest waits and goes on."""
+    reading, writing = os.pipe()
+    with Vm(["-m", "256M", "-nographic", *linux_options()], console=writing) as vm:
+        os.close(writing)
+        text = read_until(reading, b"pmvm-guest: ready")
+        vm.send("stty -echo; PS1=; seq 1 60000; echo the-end\n")
+        time.sleep(2)
+        assert vm.process.poll() is None
+        text = read_until(reading, b"\nthe-end")
+        numbers = re.search(rb"\n1\r?\n2\r?\n.*", text, re.DOTALL)[0].replace(b"\r", b"").split(b"\n")
+        assert [n for n in numbers if n.isdigit()] == [str(n).encode() for n in range(1, 60001)]
+    os.close(reading)
+
+
+def test_pasting_a_mebibyte_loses_nothing(tmp_path):
+    with Guest() as guest:
+        line = b"0123456789abcdef" * 4 + b"\n"
+        text = b"".join(b"%07d" % n + line for n in range(MIB // (7 + len(line)) + 1))
+        guest.send("cat >/tmp/pasted; md5sum </tmp/pasted; wc -c </tmp/pasted; echo the-end\n")
+        start = len(guest.output)
+        guest.send(text + b"\x04")
+        guest.wait_for(r"^the-end", timeout=300, start=start)
+        shown = guest.text[start:]
+        assert str(len(text)) in shown
+        assert hashlib.md5(text).hexdigest() in shown
+
+
+def linux_options():
+    kernel, initrd = kernel_files()
+    return ["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet"]
+
+
+def read_until(fd, wanted, timeout=BOOT_MAX):
+    text, end = b"", time.monotonic() + timeout
+    while wanted not in text:
+        assert time.monotonic() < end, f"did not see {wanted} in {timeout} s: {text[-2000:]}"
+        text += os.read(fd, 65536)
+    return text
+
+
+def test_serial_file(tmp_path):
+    log = tmp_path / "serial.log"
+    log.write_text("old content")
+    with Vm(["-m", "256M", "-display", "none", "-serial", f"file:{log}", *linux_options()]) as vm:
+        end = time.monotonic() + BOOT_MAX
+        while "pmvm-guest: ready" not in log.read_text(errors="replace"):
+            assert time.monotonic() < end and vm.process.poll() is None
+            time.sleep(0.2)
+        assert "old content" not in log.read_text(errors="replace")
+        assert vm.text == ""
+
+
+def test_serial_null(tmp_path):
+    kernel, initrd = kernel_files()
+    with Vm(["-m", "256M", "-serial", "null", "-kernel", kernel, "-initrd", initrd, "-append",
+             "console=ttyS0 quiet pmvm.run=" + "dHJ1ZQo="]) as vm:
+        assert vm.end(BOOT_MAX) == 0
+        assert vm.text == ""
+
+
+def test_serial_unix_socket(tmp_path):
+    path = tmp_path / "serial.sock"
+    with Vm(["-m", "256M", "-display", "none", "-serial", f"unix:{path},server=on,wait=off", *linux_options()]) as vm:
+        end = time.monotonic() + END_MAX
+        while not path.exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            read_until(peer.fileno(), b"pmvm-guest: ready")
+        # The peer hangs up half-way; the machine goes on, and serves the next one.
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            peer.sendall(b"echo again $((40 + 2))\n")
+            read_until(peer.fileno(), b"again 42")
+            peer.sendall(b"poweroff -f\n")
+            assert vm.end() == 0
+    assert not path.exists()
+
+
+class Terminal:
+    """pmvm on a pseudo-terminal, as a person has it."""
+
+    def __init__(self, *args):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen([str(PMVM), *map(str, args)], stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        os.close(self.master)
+        os.close(self.slave)
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
+
+    def is_restored(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+    def end(self):
+        return self.process.wait(END_MAX)
+
+
+def started_terminal():
+    terminal = Terminal("-m", "256M", "-nographic", *linux_options())
+    read_until(terminal.master, b"pmvm-guest: ready")
+    assert terminal.is_raw()
+    return terminal
+
+
+def test_terminal_escapes(tmp_path):
+    with started_terminal() as terminal:
+        os.write(terminal.master, b"\x01h")
+        assert b"C-a x" in read_until(terminal.master, b"C-a C-a")
+        # Ctrl-c goes to the guest, and does not end the program.
+        os.write(terminal.master, b"sleep 1000\n")
+        time.sleep(1)
+        os.write(terminal.master, b"\x03echo still $((40 + 2))\n")
+        read_until(terminal.master, b"still 42")
+        os.write(terminal.master, b"\x01x")
+        assert terminal.end() == 0
+        assert terminal.is_restored()
+
+
+@pytest.mark.parametrize("number,status", [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 0),
+                                           (signal.SIGSEGV, -signal.SIGSEGV), (signal.SIGABRT, -signal.SIGABRT),
+                                           (signal.SIGQUIT, -signal.SIGQUIT)])
+def test_terminal_is_restored_after_a_signal(tmp_path, number, status):
+    with Terminal("-m", "256M", "-nographic", *linux_options()) as terminal:
+        end = time.monotonic() + END_MAX
+        while not terminal.is_raw():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        terminal.process.send_signal(number)
+        assert terminal.end() == status
+        assert terminal.is_restored()
+
+
+def test_terminal_is_restored_after_power_off(tmp_path):
+    with started_terminal() as terminal:
+        os.write(terminal.master, b"poweroff -f\n")
+        assert terminal.end() == 0
+        assert terminal.is_restored()
+
+
+def test_terminal_is_untouched_after_a_failed_start(tmp_path):
+    with Terminal("-m", "256M", "-nographic", "-kernel", "/dev/null") as terminal:
+        assert terminal.end() == 1
+        assert terminal.is_restored()
+
+
+def test_output_to_a_full_device_does_not_end_the_machine(tmp_path):
+    with open("/dev/full", "wb") as full:
+        with Vm(["-m", "256M", "-nographic", *linux_options()[:-1], "console=ttyS0 quiet pmvm.run=dHJ1ZQo="],
+                console=full) as vm:
+            assert vm.end(BOOT_MAX) == 0
+            assert vm.error_text.count("cannot write") == 1

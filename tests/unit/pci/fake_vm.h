@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/* fake_vm.h - a struct vm that records what was asked of it, for tests without KVM. */
+#ifndef FAKE_VM_H
+#define FAKE_VM_H
+
+#include "vm.h"
+
+#include <pthread.h>
+
+#define FAKE_MAX 64
+
+struct fake_ioeventfd {
+	bool used;
+	gpa_t gpa;
+	int efd;
+};
+
+struct fake_route {
+	bool used;
+	int efd;
+	uint64_t addr;
+	uint32_t data;
+};
+
+struct fake_slot {
+	bool used;
+	gpa_t gpa;
+	uint64_t size;
+	void *hva;
+	bool readonly;
+};
+
+struct fake_vm {
+	struct vm vm;
+	struct fake_ioeventfd ioeventfds[FAKE_MAX];
+	struct fake_route routes[FAKE_MAX];  /* by number */
+	struct fake_slot slots[FAKE_MAX];
+	unsigned nroute_calls;               /* msi_add and msi_set */
+	int ioeventfd_error, msi_error, slot_error;  /* what the next calls return; 0: they work */
+	pthread_mutex_t line_lock;           /* irq_line comes from any thread */
+	bool lines[FAKE_MAX];
+	unsigned nline_changes;
+};
+
+void fake_vm_init(struct fake_vm *fake);
+/* Asserts that everything that was added was removed. */
+void fake_vm_check_empty(struct fake_vm *fake);
+
+unsigned fake_vm_nioeventfds(const struct fake_vm *fake);
+unsigned fake_vm_nslots(const struct fake_vm *fake);
+unsigned fake_vm_nroutes(const struct fake_vm *fake);
+bool fake_vm_line(struct fake_vm *fake, unsigned gsi);
+/* The eventfd registered at gpa, or -1. */
+int fake_vm_ioeventfd(const struct fake_vm *fake, gpa_t gpa);
+/* The route with this message, or NULL. */
+const struct fake_route *fake_vm_route(const struct fake_vm *fake, uint64_t addr, uint32_t data);
+/* How often an eventfd was signalled since the last call; 0 if not. */
+uint64_t fake_efd_take(int efd);
+
+#endif

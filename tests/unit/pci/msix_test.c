@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+// The MSI-X table: masks, pending bits, routes, odd accesses, and firing against register writes.
+#include "fake_vm.h"
+#include "msix.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ADDR 0xfee01000u
+#define MASKED 1u
+
+struct fixture {
+	struct fake_vm fake;
+	struct msix *msix;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = malloc(sizeof(*f));
+
+	fake_vm_init(&f->fake);
+	assert_int_equal(msix_create(&f->fake.vm, &f->msix), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	msix_destroy(f->msix);
+	fake_vm_check_empty(&f->fake);
+	free(f);
+	return 0;
+}
+
+static void entry_write(struct fixture *f, unsigned idx, uint32_t data, uint32_t control)
+{
+	msix_table_write(f->msix, 16 * idx, 4, ADDR);
+	msix_table_write(f->msix, 16 * idx + 4, 4, 0);
+	msix_table_write(f->msix, 16 * idx + 8, 4, data);
+	msix_table_write(f->msix, 16 * idx + 12, 4, control);
+}
+
+/* How often the message was sent since the last call; -1: there is no such route. */
+static int sent(struct fixture *f, uint32_t data)
+{
+	const struct fake_route *route = fake_vm_route(&f->fake, ADDR, data);
+
+	return route ? (int)fake_efd_take(route->efd) : -1;
+}
+
+static void assert_as_created(struct msix *msix)
+{
+	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+		assert_int_equal(msix_table_read(msix, 16 * i, 8), 0);
+		assert_int_equal(msix_table_read(msix, 16 * i + 8, 4), 0);
+		assert_int_equal(msix_table_read(msix, 16 * i + 12, 4), MASKED);
+	}
+	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+		assert_int_equal(msix_event_vector(msix, i), MSIX_NO_VECTOR);
+	assert_int_equal(msix_pba_read(msix, 0, 8), 0);
+}
+
+static void starts_masked_and_unmapped(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_as_created(f->msix);
+	assert_int_equal(f->fake.nroute_calls, 0);
+}
+
+static void an_event_sends_its_message(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	entry_write(f, 1, 0x41, 0);
+	msix_set_control(f->msix, true, false);
+	assert_int_equal(msix_map_event(f->msix, 0, 0), 0);
+	assert_int_equal(msix_map_event(f->msix, 1, 1), 1);
+	assert_true(msix_raise(f->msix, 1));
+	assert_int_equal(sent(f, 0x41), 1);
+	assert_int_equal(sent(f, 0x40), 0);
+	assert_true(msix_raise(f->msix, 0));
+	assert_int_equal(sent(f, 0x40), 1);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 0);
+}
+
+static void disabled_is_for_the_pin(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	msix_map_event(f->msix, 0, 0);
+	assert_false(msix_raise(f->msix, 0));
+	msix_set_control(f->msix, true, false);
+	assert_int_equal(sent(f, 0x40), 0);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 0);
+}
+
+/* "NO_VECTOR: the device MUST NOT deliver an interrupt for that event" - and not by the pin either. */
+static void no_vector_means_no_interrupt(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	assert_int_equal(msix_map_event(f->msix, 0, MSIX_NO_VECTOR), MSIX_NO_VECTOR);
+	assert_true(msix_raise(f->msix, 0));
+	assert_true(msix_raise(f->msix, 1));
+	assert_int_equal(sent(f, 0x40), 0);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 0);
+}
+
+static void vectors_out_of_range_are_not_mapped(void **state)
+{
+	struct fixture *f = *state;
+	static const uint16_t bad[] = { MSIX_VECTORS, 3, 0x7ff, 0x800, 0x8000, 0xfffe };
+
+	msix_map_event(f->msix, 1, 1);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(msix_map_event(f->msix, 1, bad[i]), MSIX_NO_VECTOR);
+		assert_int_equal(msix_event_vector(f->msix, 1), MSIX_NO_VECTOR);
+	}
+	assert_int_equal(fake_vm_nroutes(&f->fake), 1);
+}
+
+/* "MUST return NO_VECTOR when failing to map"; and the machine may have room later. */
+static void without_a_route_there_is_no_vector(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake.msi_error = -ENOSPC;
+	assert_int_equal(msix_map_event(f->msix, 0, 0), MSIX_NO_VECTOR);
+	assert_int_equal(msix_event_vector(f->msix, 0), MSIX_NO_VECTOR);
+	f->fake.msi_error = 0;
+	assert_int_equal(msix_map_event(f->msix, 0, 0), 0);
+}
+
+/* P5: pending while masked; delivered once by the unmask, however often it was raised. */
+static void a_masked_vector_is_delivered_once(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 1, 0x41, MASKED);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 1, 1);
+	for (unsigned i = 0; i < 3; i++)
+		msix_raise(f->msix, 1);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 2);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 2);
+	assert_int_equal(msix_pba_read(f->msix, 4, 4), 0);
+	assert_int_equal(sent(f, 0x41), 0);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	assert_int_equal(sent(f, 0x41), 1);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 0);
+	msix_table_write(f->msix, 16 + 12, 4, MASKED);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	assert_int_equal(sent(f, 0x41), 0);
+}
+
+static void the_function_mask_holds_all(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	entry_write(f, 1, 0x41, MASKED);
+	msix_set_control(f->msix, true, true);
+	msix_map_event(f->msix, 0, 0);
+	msix_map_event(f->msix, 1, 1);
+	msix_raise(f->msix, 0);
+	msix_raise(f->msix, 1);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 3);
+	msix_set_control(f->msix, true, false);
+	assert_int_equal(sent(f, 0x40), 1);
+	/* Its own mask still holds the other. */
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 2);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	assert_int_equal(sent(f, 0x41), 1);
+}
+
+/* The message that counts is the one at the unmask: Linux moves an interrupt by mask, write, unmask. */
+static void an_unmask_sends_the_new_message(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	msix_table_write(f->msix, 12, 4, MASKED);
+	unsigned calls = f->fake.nroute_calls;
+	msix_table_write(f->msix, 8, 4, 0x50);
+	msix_raise(f->msix, 0);
+	assert_int_equal(f->fake.nroute_calls, calls);
+	assert_int_equal(sent(f, 0x40), 0);
+	msix_table_write(f->msix, 12, 4, 0);
+	assert_int_equal(sent(f, 0x50), 1);
+	assert_int_equal(sent(f, 0x40), -1);
+	/* Unmasked again without a change: no work for the machine. */
+	calls = f->fake.nroute_calls;
+	msix_table_write(f->msix, 12, 4, MASKED);
+	msix_table_write(f->msix, 12, 4, 0);
+	assert_int_equal(f->fake.nroute_calls, calls);
+	/* Changed while unmasked. */
+	msix_table_write(f->msix, 8, 4, 0x60);
+	msix_raise(f->msix, 0);
+	assert_int_equal(sent(f, 0x60), 1);
+}
+
+/* A message that the machine refuses is not sent as an old one: it stays pending until there is a good one. */
+static void a_refused_message_stays_pending(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, 0);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	f->fake.msi_error = -EINVAL;
+	msix_table_write(f->msix, 4, 4, 0xff);
+	msix_raise(f->msix, 0);
+	assert_int_equal(sent(f, 0x40), 0);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 1);
+	f->fake.msi_error = 0;
+	msix_table_write(f->msix, 4, 4, 0);
+	assert_int_equal(sent(f, 0x40), 1);
+}
+
+static void two_events_may_share_a_vector(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 0, 0x40, MASKED);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	msix_map_event(f->msix, 1, 0);
+	msix_raise(f->msix, 1);
+	/* Event 0 goes; what is pending may be event 1's. */
+	msix_map_event(f->msix, 0, MSIX_NO_VECTOR);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 1);
+	msix_map_event(f->msix, 1, MSIX_NO_VECTOR);
+	assert_int_equal(msix_pba_read(f->msix, 0, 4), 0);
+}
+
+/* After a device reset "the device MUST NOT send notifications": not at a later unmask either. */
+static void nothing_pending_survives_a_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 1, 0x41, MASKED);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 1, 1);
+	msix_raise(f->msix, 1);
+	msix_unmap_events(f->msix);
+	msix_map_event(f->msix, 1, 1);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	assert_int_equal(sent(f, 0x41), 0);
+	/* The table is PCI's and stays; a machine reset clears it. */
+	assert_int_equal(msix_table_read(f->msix, 16 + 8, 4), 0x41);
+	msix_raise(f->msix, 1);
+	assert_int_equal(sent(f, 0x41), 1);
+	msix_reset(f->msix);
+	assert_false(msix_raise(f->msix, 1));
+	assert_as_created(f->msix);
+	assert_int_equal(fake_vm_nroutes(&f->fake), 1);
+}
+
+static void disabling_drops_what_is_pending(void **state)
+{
+	struct fixture *f = *state;
+
+	entry_write(f, 1, 0x41, MASKED);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 1, 1);
+	msix_raise(f->msix, 1);
+	msix_set_control(f->msix, false, false);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	msix_set_control(f->msix, true, false);
+	assert_int_equal(sent(f, 0x41), 0);
+}
+
+/* P5 (CVE-2013-4542, CVE-2020-13754): every width at every offset around table and pending bits. */
+static void odd_accesses_are_harmless(void **state)
+{
+	struct fixture *f = *state;
+
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	for (uint64_t off = 0; off < 4096; off++) {
+		for (unsigned width = 1; width <= 8; width *= 2) {
+			bool legal = width >= 4 && off % width == 0 && off < MSIX_TABLE_SIZE;
+
+			if (legal)
+				continue;
+			msix_table_write(f->msix, off, width, UINT64_MAX);
+			assert_int_equal(msix_table_read(f->msix, off, width), 0);
+			if (off >= MSIX_PBA_SIZE || width < 4)
+				assert_int_equal(msix_pba_read(f->msix, off, width), 0);
+		}
+	}
+	msix_map_event(f->msix, 0, MSIX_NO_VECTOR);
+	msix_set_control(f->msix, false, false);
+	assert_as_created(f->msix);
+}
+
+static void legal_accesses_of_both_widths(void **state)
+{
+	struct fixture *f = *state;
+
+	msix_table_write(f->msix, 16, 8, UINT64_C(0x00000001fee01003));
+	msix_table_write(f->msix, 24, 8, UINT64_C(0xffffffff00000041));
+	assert_true(msix_table_read(f->msix, 16, 8) == UINT64_C(0x00000001fee01000));
+	assert_int_equal(msix_table_read(f->msix, 16, 4), 0xfee01000);
+	assert_int_equal(msix_table_read(f->msix, 20, 4), 1);
+	assert_int_equal(msix_table_read(f->msix, 24, 4), 0x41);
+	/* Only the mask bit of vector control is writable. */
+	assert_int_equal(msix_table_read(f->msix, 28, 4), 1);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 1, 1);
+	/* Data and unmask in one access: the route has both before the vector opens. */
+	msix_raise(f->msix, 1);
+	msix_table_write(f->msix, 24, 8, 0x42);
+	const struct fake_route *route = fake_vm_route(&f->fake, UINT64_C(0x1fee01000), 0x42);
+	assert_non_null(route);
+	assert_int_equal(fake_efd_take(route->efd), 1);
+}
+
+/* ---- threads ------------------------------------------------------------------------------------------------ */
+
+#define NRAISES 20000
+
+static void *raise_often(void *arg)
+{
+	struct fixture *f = arg;
+
+	for (unsigned i = 0; i < NRAISES; i++) {
+		msix_raise(f->msix, 1);
+		msix_raise(f->msix, 0);
+	}
+	return NULL;
+}
+
+/* P11: one thread fires while another masks, moves and unmasks: no event is lost for good. */
+static void firing_against_register_writes(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+	uint64_t nsent = 0;
+
+	entry_write(f, 0, 0x40, 0);
+	entry_write(f, 1, 0x41, 0);
+	msix_set_control(f->msix, true, false);
+	msix_map_event(f->msix, 0, 0);
+	msix_map_event(f->msix, 1, 1);
+	int efd = fake_vm_route(&f->fake, ADDR, 0x41)->efd;
+	assert_int_equal(pthread_create(&thread, NULL, raise_often, f), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		msix_table_write(f->msix, 16 + 12, 4, MASKED);
+		msix_table_write(f->msix, 16 + 8, 4, i);
+		msix_pba_read(f->msix, 0, 8);
+		msix_table_write(f->msix, 16 + 12, 4, 0);
+		msix_set_control(f->msix, true, i & 1);
+		nsent += fake_efd_take(efd);
+		msix_map_event(f->msix, 0, i & 2 ? MSIX_NO_VECTOR : 0);
+	}
+	msix_table_write(f->msix, 16 + 12, 4, MASKED);
+	pthread_join(thread, NULL);
+	nsent += fake_efd_take(efd);
+	/* All is quiet: what the last event left is one pending bit or a message that was sent. */
+	bool pending = msix_pba_read(f->msix, 0, 4) & 2;
+	assert_true(nsent > 0 || pending);
+	msix_set_control(f->msix, true, false);
+	msix_table_write(f->msix, 16 + 12, 4, 0);
+	assert_int_equal(fake_efd_take(efd), pending);
+	msix_raise(f->msix, 1);
+	assert_int_equal(fake_efd_take(efd), 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(starts_masked_and_unmapped),
+		TEST(an_event_sends_its_message),
+		TEST(disabled_is_for_the_pin),
+		TEST(no_vector_means_no_interrupt),
+		TEST(vectors_out_of_range_are_not_mapped),
+		TEST(without_a_route_there_is_no_vector),
+		TEST(a_masked_vector_is_delivered_once),
+		TEST(the_function_mask_holds_all),
+		TEST(an_unmask_sends_the_new_message),
+		TEST(a_refused_message_stays_pending),
+		TEST(two_events_may_share_a_vector),
+		TEST(nothing_pending_survives_a_reset),
+		TEST(disabling_drops_what_is_pending),
+		TEST(odd_accesses_are_harmless),
+		TEST(legal_accesses_of_both_widths),
+		TEST(firing_against_register_writes),
+	};
+
+	return cmocka_run_group_tests_name("msix", tests, NULL, NULL);
+}

@@ -119,7 +119,8 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 	allocated = (uint64_t)st.st_blocks * 512;
 	needed = allocated < b->size ? b->size - allocated : 0;
 	available = (uint64_t)fs.f_bavail * fs.f_frsize;
-	if (needed > available)
+	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) does not tell. */
+	if (fs.f_blocks && needed > available)
 		return no_space(b, needed, available, err);
 	do
 		rc = fallocate(b->fd, 0, (off_t)b->offset, (off_t)b->size) ? -errno : 0;

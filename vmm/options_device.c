@@ -166,6 +166,12 @@ static void default_id(struct cmdline *cl, char *id, size_t size)
 	while (id_in_use(cl, id));
 }
 
+// What -pmem fills in itself.
+static bool is_pair_key(const char *key)
+{
+	return !strcmp(key, "memdev") || !strcmp(key, "qom-type") || !strcmp(key, "driver");
+}
+
 static int unknown_pmem_key(struct cmdline *cl, const char *key)
 {
 	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
@@ -173,9 +179,12 @@ static int unknown_pmem_key(struct cmdline *cl, const char *key)
 
 	for (unsigned c = 0; c < 2; c++)
 		for (unsigned i = 0; i < classes[c]->nprops; i++)
-			suggest_offer(&s, classes[c]->props[i].name);
+			if (!is_pair_key(classes[c]->props[i].name))
+				suggest_offer(&s, classes[c]->props[i].name);
 	error_set(cl->err, -EINVAL, "Invalid parameter '%s'", key);
-	if (s.best)
+	if (is_pair_key(key))
+		error_hint(cl->err, "-pmem makes the object and the device itself: leave %s out", key);
+	else if (s.best)
 		error_hint(cl->err, "did you mean %s?", s.best);
 	else
 		error_hint(cl->err, "-pmem help lists the parameters");
@@ -193,13 +202,13 @@ static int split_pmem(struct cmdline *cl, struct json_object *all, struct json_o
 {
 	json_object_object_foreach(all, key, val)
 	{
-		bool named = !strcmp(key, "id") || !strcmp(key, "memdev") || !strcmp(key, "qom-type") || !strcmp(key, "driver");
-
 		if (!strcmp(key, "id"))
 			continue;
-		if (!named && props_find(&memory_backend_file_class, key))
+		if (is_pair_key(key))
+			return unknown_pmem_key(cl, key);
+		if (props_find(&memory_backend_file_class, key))
 			json_object_object_add(object, key, json_object_get(val));
-		else if (!named && props_find(&virtio_pmem_pci_class, key))
+		else if (props_find(&virtio_pmem_pci_class, key))
 			json_object_object_add(device, key, json_object_get(val));
 		else
 			return unknown_pmem_key(cl, key);

@@ -65,7 +65,6 @@ struct refused_option {
 	bool not_yet;      /* planned */
 	const char *hint;  /* next step, or NULL */
 };
-/* options_refused.c */
 extern const struct refused_option refused_table[];  /* ends with an entry that is all zero */
 
 /* Text with an implied key into the struct that the class describes. HANDLED_HELP: help was printed. */

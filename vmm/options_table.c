@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All options, with their texts for -help.
+// All options, with their texts for -help; and those of QEMU's that are refused by name.
 #include "options_internal.h"
 
 #include <stddef.h>
@@ -71,7 +71,7 @@ const struct option option_table[] = {
 
 	HEADING("Persistent memory"),
 	{ "pmem", true, handle_pmem, "FILE[,size=N][,id=ID][,readonly=on][,share=off][,PROP=VALUE]...",
-	  "FILE as /dev/pmemN in the guest, an -object and a -device in one;\n"
+	  "FILE as /dev/pmemN in the guest: an -object with its -device;\n"
 	  "a missing file is created; '-pmem help' lists the properties" },
 	{ "object", true, handle_object, "memory-backend-file,id=ID,mem-path=FILE[,PROP=VALUE]...",
 	  "a file as memory; share=on writes to the file; also as JSON;\n"
@@ -114,5 +114,103 @@ const struct option option_table[] = {
 	{ "version", false, handle_version, "", "print the version" },
 	{ "h", false, handle_help, "", "the same as -help" },
 	{ "help", false, handle_help, "", "print this text" },
+	{ 0 },
+};
+
+#define NO_DISKS "the machine has no disks: a file becomes /dev/pmemN by -pmem FILE"
+#define NO_FIRMWARE "there is no firmware: the kernel of -kernel boots"
+#define NO_NETWORK "the machine has no network: leave it out"
+#define NO_DISPLAY "the machine has no display: use -nographic"
+#define NO_MONITOR "there is no monitor yet: leave it out"
+#define NO_MIGRATION "there are no snapshots and no migration"
+
+const struct refused_option refused_table[] = {
+	/* Not yet. */
+	{ "S", true, "leave it out: the guest starts at once" },
+	{ "D", true, "messages go to standard error: redirect it with 2>FILE" },
+	{ "action", true, "-no-reboot is supported" },
+	{ "add-fd", true, NULL },
+	{ "async-teardown", true, NULL },
+	{ "chardev", true, "use -serial" },
+	{ "chroot", true, NULL },
+	{ "d", true, NULL },
+	{ "daemonize", true, "start it in the background: setsid pmvm ... -serial null &" },
+	{ "echr", true, "the escape character is Ctrl-a" },
+	{ "gdb", true, NULL },
+	{ "global", true, "give the property to the -device" },
+	{ "mem-path", true, "guest RAM is anonymous memory; for persistent memory: -pmem FILE" },
+	{ "mem-prealloc", true, "for persistent memory: -pmem FILE,prealloc=on" },
+	{ "mon", true, NO_MONITOR },
+	{ "msg", true, NULL },
+	{ "no-shutdown", true, "leave it out: the program ends when the guest powers off" },
+	{ "numa", true, "for a file's memory: -object memory-backend-file,...,host-nodes=0,policy=bind" },
+	{ "preconfig", true, NULL },
+	{ "qmp-pretty", true, NO_MONITOR },
+	{ "readconfig", true, "write the options into a shell script" },
+	{ "run-with", true, NULL },
+	{ "runas", true, "start it as that user" },
+	{ "s", true, NULL },
+	{ "sandbox", true, "leave it out" },
+	{ "set", true, "give the property to the -device" },
+	{ "trace", true, NULL },
+
+	/* Not planned. */
+	{ "L", false, NO_FIRMWARE },
+	{ "acpitable", false, NULL },
+	{ "audio", false, "the machine has no sound" },
+	{ "audio-help", false, "the machine has no sound" },
+	{ "audiodev", false, "the machine has no sound" },
+	{ "bios", false, NO_FIRMWARE },
+	{ "blockdev", false, NO_DISKS },
+	{ "boot", false, NO_FIRMWARE },
+	{ "cdrom", false, NO_DISKS },
+	{ "compat", false, NULL },
+	{ "debugcon", false, NULL },
+	{ "dfilter", false, NULL },
+	{ "drive", false, NO_DISKS },
+	{ "dtb", false, "a guest finds its devices by ACPI" },
+	{ "dump-vmstate", false, NO_MIGRATION },
+	{ "enable-sync-profile", false, NULL },
+	{ "fda", false, NO_DISKS },
+	{ "fdb", false, NO_DISKS },
+	{ "fsdev", false, "the machine has no shared directories" },
+	{ "full-screen", false, NO_DISPLAY },
+	{ "fw_cfg", false, NO_FIRMWARE },
+	{ "hda", false, NO_DISKS },
+	{ "hdb", false, NO_DISKS },
+	{ "hdc", false, NO_DISKS },
+	{ "hdd", false, NO_DISKS },
+	{ "icount", false, "it is for emulated processors" },
+	{ "incoming", false, NO_MIGRATION },
+	{ "iscsi", false, NO_DISKS },
+	{ "k", false, NO_DISPLAY },
+	{ "loadvm", false, NO_MIGRATION },
+	{ "mtdblock", false, NO_DISKS },
+	{ "netdev", false, NO_NETWORK },
+	{ "no-acpi", false, "a guest finds its devices by ACPI" },
+	{ "no-fd-bootchk", false, NO_FIRMWARE },
+	{ "no-hpet", false, "there is no HPET: leave it out" },
+	{ "only-migratable", false, NO_MIGRATION },
+	{ "option-rom", false, NO_FIRMWARE },
+	{ "pflash", false, NO_FIRMWARE },
+	{ "plugin", false, "it is for emulated processors" },
+	{ "portrait", false, NO_DISPLAY },
+	{ "rotate", false, NO_DISPLAY },
+	{ "sd", false, NO_DISKS },
+	{ "seed", false, NULL },
+	{ "singlestep", false, "it is for emulated processors" },
+	{ "smbios", false, NO_FIRMWARE },
+	{ "snapshot", false, "share=off on a -pmem keeps its file unchanged" },
+	{ "spice", false, NO_DISPLAY },
+	{ "tpmdev", false, NULL },
+	{ "usb", false, "the machine has no USB" },
+	{ "usbdevice", false, "the machine has no USB" },
+	{ "virtfs", false, "the machine has no shared directories" },
+	{ "vnc", false, NO_DISPLAY },
+	{ "watchdog-action", false, "the machine has no watchdog" },
+	{ "win2k-hack", false, NO_DISKS },
+	{ "xen-attach", false, NULL },
+	{ "xen-domid", false, NULL },
+	{ "xen-domid-restrict", false, NULL },
 	{ 0 },
 };

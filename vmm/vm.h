@@ -4,7 +4,7 @@
  *
  * The machine hands a `struct vm` to whatever is plugged into it; tests hand in a fake. Calls that add
  * something are paired with calls that remove it, with the same arguments. They are made under the machine
- * lock, except signal(efd), which any thread does by writing to the eventfd.
+ * lock. Interrupts need no lock: any thread may write to an eventfd given to msi_add, and call irq_line.
  */
 #ifndef PMVM_VM_H
 #define PMVM_VM_H
@@ -27,7 +27,10 @@ struct vm_ops {
 	int (*msi_add)(struct vm *vm, int efd, uint64_t addr, uint32_t data);
 	int (*msi_set)(struct vm *vm, int gsi, uint64_t addr, uint32_t data);
 	void (*msi_del)(struct vm *vm, int gsi, int efd);
-	/* Drives a level-triggered interrupt line of the I/O APIC. */
+	/*
+	 * Drives a level-triggered interrupt line of the I/O APIC. Any thread (it is KVM_IRQ_LINE); who shares
+	 * a line keeps its own calls in order. Must not call back.
+	 */
 	void (*irq_line)(struct vm *vm, unsigned gsi, bool level);
 	/* Maps [hva, hva + size) at gpa: guest accesses do not leave the guest (writes do if readonly). */
 	int (*slot_add)(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);

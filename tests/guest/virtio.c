@@ -2,7 +2,6 @@
 // A driver for the pmem device, as bare-metal guest programs need it.
 #include "virtio.h"
 
-#include "memory_map.h"
 #include "pci.h"
 
 #define VENDOR 0x1af4u
@@ -290,11 +289,14 @@ void msix_control(const struct virtio *dev, bool enabled, bool masked)
 	          (enabled ? PCI_MSIX_FLAGS_ENABLE : 0) | (masked ? PCI_MSIX_FLAGS_MASKALL : 0));
 }
 
+// The address of the first local APIC.
+#define MESSAGE_ADDRESS 0xfee00000u
+
 void msix_set_entry(const struct virtio *dev, unsigned entry, unsigned vector, bool masked)
 {
 	gpa_t at = dev->msix_table + entry * PCI_MSIX_ENTRY_SIZE;
 
-	mem_write(at + PCI_MSIX_ENTRY_LOWER_ADDR, 4, (uint32_t)LAPIC_GPA);
+	mem_write(at + PCI_MSIX_ENTRY_LOWER_ADDR, 4, MESSAGE_ADDRESS);
 	mem_write(at + PCI_MSIX_ENTRY_UPPER_ADDR, 4, 0);
 	mem_write(at + PCI_MSIX_ENTRY_DATA, 4, vector);
 	msix_mask(dev, entry, masked);

@@ -54,11 +54,14 @@ struct rings {
 		volatile uint16_t flags, idx, ring[QUEUE_SIZE_MAX + 1];
 	} avail;
 	struct {
-		_Alignas(4) volatile uint16_t flags, idx;
+		_Alignas(4) volatile uint16_t flags;
+		volatile uint16_t idx;
 		volatile struct used_elem ring[QUEUE_SIZE_MAX];
 		volatile uint16_t avail_event;
 	} used;
 };
+
+_Static_assert(offsetof(struct rings, avail) == 2048 && offsetof(struct rings, used.ring) == 2312 + 4, "layout");
 
 struct request {
 	uint32_t type;

@@ -58,7 +58,8 @@ static void pci_cfg_cap_add(struct virtio_pci *vp)
 static void shmem_cap_add(struct virtio_pci *vp)
 {
 	uint64_t len = vpmem_backing_size(vp->backing);
-	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, CAP64_SIZE, SHMEM_BAR, 0, (uint32_t)len);
+	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, CAP64_SIZE, SHMEM_BAR, 0,
+	                              (uint32_t)len);
 
 	pci_config_set(vp->pci, cap + CAP_ID_OFF, 1, VPMEM_SHMEM_ID);
 	pci_config_set(vp->pci, cap + CAP64_OFFSET_HI_OFF, 4, 0);
@@ -90,8 +91,9 @@ static bool touches(unsigned off, unsigned width, unsigned first, unsigned len)
 }
 
 /*
- * What the window's registers select, all of it the guest's choice. Only BAR 0 can be reached; "the driver
- * MUST NOT write" any other bar, a length that is not 1, 2 or 4, or an offset that is no multiple of it.
+ * What the window's registers select, all of it the guest's choice (section 4.1.4.9). Registers are in BAR 0
+ * only; a length that is not 1, 2 or 4 and an offset that is no multiple of it are the driver's mistake.
+ * Where the window leads nowhere, its data reads all ones and writes are dropped.
  */
 static bool pci_cfg_target(const struct virtio_pci *vp, uint32_t *off, uint32_t *width)
 {
@@ -131,5 +133,5 @@ void virtio_pci_config_written(void *owner, unsigned off, unsigned width)
 	}
 	if (touches(off, width, data, 4) && pci_cfg_target(vp, &reg_off, &reg_width))
 		virtio_pci_regs_write(vp, reg_off, reg_width,
-		                      pci_config_get(vp->pci, data, 4) & UINT32_MAX >> (32 - 8 * reg_width));
+		                      pci_config_get(vp->pci, data, 4) & (UINT32_MAX >> (32 - 8 * reg_width)));
 }

@@ -83,7 +83,8 @@ static uint32_t queue_read(const struct virtio_pci *vp, unsigned off)
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
 		return (uint32_t)(queue.device_gpa >> 32);
 	default:
-		return 0;  /* queue_notif_config_data is not offered; queue_reset: a reset is over when its write is */
+		/* queue_notif_config_data is not offered; queue_reset reads 0: a reset is over when its write is. */
+		return 0;
 	}
 }
 

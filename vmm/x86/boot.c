@@ -4,6 +4,7 @@
  */
 #include "boot.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acpi_pm.h"
 #include "boot_image.h"
 #include "log.h"
 #include "memory_map.h"
@@ -216,6 +218,25 @@ static int load_cmdline(struct boot *boot)
 	return boot_put(boot, BOOT_CMDLINE_GPA, boot->src->cmdline, len + 1);
 }
 
+/*
+ * On hardware-reduced ACPI Linux reboots by EFI, and without EFI it jumps in real mode to where a BIOS has its
+ * entry, F000:FFF0. That is all that we have of a BIOS: a write to the reset register.
+ */
+static int put_reset_vector(struct boot *boot)
+{
+	const uint16_t port = ACPI_PORT + ACPI_RESET_OFF;
+	const uint8_t code[] = {
+		0xba, port & 0xff, port >> 8,  /* mov dx, port */
+		0xb0, ACPI_RESET_VALUE,        /* mov al, value */
+		0xee,                          /* out dx, al */
+		0xf4,                          /* hlt */
+		0xeb, 0xfd,                    /* jmp to the hlt */
+	};
+
+	static_assert(sizeof(code) <= HIMEM_GPA - RESET_VECTOR_GPA, "fits below 1 MiB");
+	return boot_put(boot, RESET_VECTOR_GPA, code, sizeof(code));
+}
+
 int boot_load(const struct boot_source *src, struct boot_entry *entry, struct vpmem_error *err)
 {
 	static const uint8_t no_bios_data[BIOS_DATA_SIZE];
@@ -241,5 +262,7 @@ int boot_load(const struct boot_source *src, struct boot_entry *entry, struct vp
 		rc = load_cmdline(&boot);
 	if (rc == 0)
 		rc = boot_put(&boot, BIOS_DATA_GPA, no_bios_data, sizeof(no_bios_data));
+	if (rc == 0)
+		rc = put_reset_vector(&boot);
 	return rc == 0 ? protocol->handover(&boot, entry) : rc;
 }

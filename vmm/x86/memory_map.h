@@ -25,7 +25,8 @@
 #define BOOT_CMDLINE_MAX 2048                  /* bytes with the final 0; x86 kernels' COMMAND_LINE_SIZE */
 #define LOW_RAM_END UINT64_C(0xa0000)          /* 640 KiB; up to 1 MiB is reserved in the e820 map */
 #define ACPI_GPA UINT64_C(0xe0000)             /* RSDP first, then the tables */
-#define ACPI_SIZE UINT64_C(0x20000)
+#define ACPI_SIZE UINT64_C(0x1f000)
+#define RESET_VECTOR_GPA UINT64_C(0xffff0)     /* a few bytes of code that reset the machine: boot.c */
 #define HIMEM_GPA UINT64_C(0x100000)
 
 /* The PCI hole below 4 GiB. */

@@ -91,6 +91,8 @@ void driver_ok(struct driver *d);
 
 uint8_t *driver_hva(const struct driver *d, uint64_t gpa);
 void driver_store(struct driver *d, uint64_t gpa, uint64_t val, unsigned width);
+/* As one access, for what the device may read at the same time. */
+void driver_store16(struct driver *d, uint64_t gpa, uint16_t val);
 uint64_t driver_load(const struct driver *d, uint64_t gpa, unsigned width);
 
 void driver_desc(struct driver *d, unsigned idx, uint64_t gpa, uint32_t len, unsigned flags, unsigned next);
@@ -119,7 +121,7 @@ uint32_t driver_status(const struct driver *d, unsigned slot);
 bool driver_wait_used(struct driver *d, uint16_t idx);
 /* One flush, submitted and waited for; returns its status. */
 uint32_t driver_flush_now(struct driver *d);
-/* Waits for this many queue interrupts and takes them. */
+/* Waits for at least this many queue interrupts and takes all there are. */
 bool driver_wait_irq(struct driver *d, unsigned n);
 /* Waits until a counter of `seen` has this value. */
 bool driver_wait_count(const atomic_uint *counter, unsigned n);

@@ -105,9 +105,10 @@ static void features_can_be_withheld(void **state)
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		driver_init(&d, backing, &cases[i].opts);
 		assert_int_equal(offered(d.dev), cases[i].features);
-		/* and then accepting it is refused */
-		driver_features(&d, ALL_OFFERED | FEATURE_SHMEM);
-		assert_false(vpmem_device_status(d.dev) & STATUS_FEATURES_OK);
+		/* and what is withheld cannot be accepted */
+		driver_features(&d, ALL_OFFERED);
+		assert_int_equal(!!(vpmem_device_status(d.dev) & STATUS_FEATURES_OK),
+		                 (ALL_OFFERED & ~cases[i].features) == 0);
 		driver_free(&d);
 	}
 	fake_backing_destroy(backing);
@@ -537,12 +538,13 @@ static void *stress_registers(void *opaque)
 static void *stress_kicks(void *opaque)
 {
 	struct vpmem_device *dev = opaque;
-	volatile uint64_t sink = 0;
 
 	for (unsigned i = 0; i < STRESS_ROUNDS; i++) {
 		vpmem_queue_kick(dev, 0);
-		sink += vpmem_device_status(dev) + vpmem_device_config_generation(dev) +
-		        (unsigned)vpmem_device_error(dev) + vpmem_device_stats(dev).requests;
+		vpmem_device_status(dev);
+		vpmem_device_config_generation(dev);
+		vpmem_device_error(dev);
+		vpmem_device_stats(dev);
 	}
 	return NULL;
 }

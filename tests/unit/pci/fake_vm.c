@@ -109,7 +109,7 @@ static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool rea
 		struct fake_slot *slot = &fake->slots[i];
 
 		if (!slot->used)
-			unused = slot;
+			unused = unused ? unused : slot;
 		else if (gpa < slot->gpa + slot->size && slot->gpa < gpa + size)
 			return -EEXIST;
 	}

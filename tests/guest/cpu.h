@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * irq.h - interrupts of a bare-metal guest program, and its second processor.
+ * cpu.h - interrupts of a bare-metal guest program, and its second processor.
  *
  * Every interrupt is counted under its vector and acknowledged at the local APIC; a vector may have a handler
  * that runs before that. An exception ends the program as a failed fact.
  */
-#ifndef GUEST_IRQ_H
-#define GUEST_IRQ_H
+#ifndef GUEST_CPU_H
+#define GUEST_CPU_H
 
 #include "lib.h"
 

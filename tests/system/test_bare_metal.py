@@ -1,0 +1,171 @@
+"""The device and the machine under bare-metal guest programs (tests/guest), which drive them from ring 0.
+
+A program prints one TAP line for each fact that it checked, then SUCCESS or FAILURE, and powers off.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import shutil
+import struct
+
+import pytest
+
+from machine import CHECKOUT, MIB, Failed, Vm, pmem, run_pmvm
+
+PROGRAMS = CHECKOUT / "build/tests/guest"
+PROGRAM_MAX = 180
+SIZE = 16 * MIB
+
+
+def machine(program, *args, memory="128M", cpus=1, append="", prefix=()):
+    """A pmvm that runs the program, its words and lines seen through Vm."""
+    kernel = PROGRAMS / f"{program}.elf"
+    if not kernel.exists():
+        pytest.fail(f"{kernel} is missing: run `make`")
+    return Vm(["-m", memory, "-smp", cpus, "-nographic", "-kernel", kernel, "-append", append, *args], prefix=prefix)
+
+
+def verdict(vm):
+    """Waits for the program's end and judges what it printed. Returns its TAP lines."""
+    try:
+        vm.wait_for(r"^(SUCCESS|FAILURE)\r?$", PROGRAM_MAX)
+        status = vm.end()
+    except Failed as failed:
+        pytest.fail(f"the guest program did not come to its end; the last it told is below\n{failed}", pytrace=False)
+    lines = vm.text.replace("\r", "").splitlines()
+    wrong = [f"{line}\n    {after}" if after.startswith("#") else line
+             for line, after in zip(lines, lines[1:]) if line.startswith("not ok ")]
+    checks = [line for line in lines if re.match(r"(not )?ok ", line)]
+    numbers = [int(re.match(r"(?:not )?ok (\d+)", line)[1]) for line in checks]
+    for line in checks:
+        print(line)
+    assert not wrong, f"{len(wrong)} of {len(checks)} facts are not so:\n" + "\n".join(wrong) + f"\n{vm.error_text}"
+    assert numbers == list(range(1, len(checks) + 1)), "TAP lines are missing or doubled"
+    assert f"1..{len(checks)}" in lines and checks, "the plan does not match the TAP lines"
+    assert lines[-1] == "SUCCESS"
+    assert status == 0, f"pmvm ended with {status}\n{vm.error_text}"
+    return checks
+
+
+def run(*args, **kwargs):
+    with machine(*args, **kwargs) as vm:
+        return verdict(vm)
+
+
+def words(path, off, n):
+    with open(path, "rb") as file:
+        file.seek(off)
+        return list(struct.unpack(f"<{n}Q", file.read(8 * n)))
+
+
+def test_flush(tmp_path):
+    """Negotiation, requests in every framing, the index past 65536; three devices that do not mix."""
+    images = [tmp_path / f"{n}.img" for n in range(3)]
+    pairs = [option for n, image in enumerate(images) for option in pmem(image, n, size=f"{(n + 1) * 16}M")]
+    run("flush", *pairs, append=f"size={SIZE}")
+    for off in range(0, SIZE, 4096):
+        assert words(images[0], off, 1) == [0x1122334400000000 | off], f"{images[0]} at {off}"
+    assert images[0].read_bytes()[-8:] == struct.pack("<Q", 0x6c617374206f6e65)
+    assert [words(image, 0, 1) for image in images[1:]] == [[0x4156494345000001], [0x4156494345000002]]
+
+
+def test_flush_without_optional_features(tmp_path):
+    """The properties event_idx, indirect_desc and queue_reset take a feature away each."""
+    off = "event_idx=off,indirect_desc=off,queue_reset=off"
+    pair = pmem(tmp_path / "a.img", size="16M")
+    with machine("flush", *pair[:-1], f"{pair[-1]},{off}", append=f"size={SIZE}") as vm:
+        vm.wait_for(r"# features 0x100000000\b")
+
+
+@pytest.mark.parametrize("memory", ["128M", "1G", "4G"])
+def test_irq(tmp_path, memory):
+    """MSI-X and INTx with all their masks; with RAM on both sides of 4 GiB too."""
+    run("irq", *pmem(tmp_path / "a.img", size="16M"), memory=memory, append="rounds=500")
+
+
+def test_reset(tmp_path):
+    """Resets of device and queue while flushes are under way, and while another processor kicks."""
+    run("reset", *pmem(tmp_path / "a.img", size="16M"), cpus=2)
+
+
+def test_reset_during_slow_sync(tmp_path):
+    """The same with a host that needs 20 ms for each sync, so that every reset comes in the middle of one."""
+    needs_strace()
+    slow = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=20000")
+    run("reset", *pmem(tmp_path / "a.img", size="16M"), cpus=2, append=f"rounds=40 slow={2 ** 27}", prefix=slow)
+
+
+@pytest.mark.parametrize("program,cpus", [("hostile_chain", 1), ("hostile_queue", 2), ("hostile_bus", 1)])
+def test_hostile(tmp_path, program, cpus):
+    """Whatever a driver does, pmvm runs on, and the device works again after a reset."""
+    run(program, *pmem(tmp_path / "a.img", 1, size="16M"), *pmem(tmp_path / "b.img", 2, size="4M"), cpus=cpus)
+
+
+def test_shmem(tmp_path):
+    """shmem=on: the window is a BAR, which may move; the file has the data."""
+    image = tmp_path / "a.img"
+    pair = pmem(image, size="16M")
+    run("shmem", *pair[:-1], f"{pair[-1]},shmem=on", append=f"size={SIZE}")
+    for off in range(0, SIZE, 4096):
+        assert words(image, off, 1) == [0x5348000000000000 | off], f"at {off}"
+    assert words(image, 4096 + 8, 1) == [0x6d6f766564]
+
+
+def test_shmem_beside_fixed_window(tmp_path):
+    """A size that is no power of two, beside a device whose window has a fixed address."""
+    pair = pmem(tmp_path / "a.img", 1, size="6M")
+    run("shmem", *pair[:-1], f"{pair[-1]},shmem=on", *pmem(tmp_path / "b.img", 2, size="4M"), append=f"size={6 * MIB}")
+
+
+def test_machine_and_reboots(tmp_path):
+    """Reset register, keyboard controller and triple fault start the same machine again."""
+    image = tmp_path / "a.img"
+    with machine("machine", *pmem(image, size="16M")) as vm:
+        verdict(vm)
+        boots = re.findall(r"^# boot (\d+)", vm.text, re.MULTILINE)
+        assert boots == ["0", "1", "2", "3"]
+        assert "# string output: the quick brown fox jumps over the lazy dog 0123456789\n" in vm.text.replace("\r", "")
+    assert words(image, 0, 2) == [0x6d616368696e6531, 3]
+
+
+def test_no_reboot(tmp_path):
+    """-no-reboot: the first reset is the end, with status 0."""
+    with machine("machine", "-no-reboot", *pmem(tmp_path / "a.img", size="16M")) as vm:
+        assert vm.end() == 0
+        assert "# reset by the reset register" in vm.text and "# boot 1" not in vm.text
+
+
+# ---- what the host does, counted by strace
+
+def needs_strace():
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+
+
+def count_calls(tmp_path, append, name):
+    """(fdatasync calls, returns of KVM_RUN) of a run, the last sync at the end included."""
+    log = tmp_path / f"{name}.strace"
+    prefix = ("strace", "-f", "-qq", "-o", log, "-e", "trace=fdatasync,ioctl")
+    run("syscalls", *pmem(tmp_path / f"{name}.img", size="16M"), append=append, prefix=prefix)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return len(re.findall(r"\bfdatasync\(", text)), len(re.findall(r"\bioctl\(\d+, KVM_RUN\b", text))
+
+
+def test_syscalls_per_flush(tmp_path):
+    """One sync for each flush that was answered before the next, one for many that came together, no exit for a kick."""
+    needs_strace()
+    none_syncs, none_runs = count_calls(tmp_path, "single=0", "none")
+    single_syncs, single_runs = count_calls(tmp_path, "single=200", "single")
+    burst_syncs, _ = count_calls(tmp_path, "burst=128", "burst")
+    assert single_syncs - none_syncs == 200, "200 flushes one at a time"
+    assert burst_syncs - none_syncs == 1, "128 flushes with one kick"
+    # Some returns are due to signals; 200 would be one for each kick.
+    assert abs(single_runs - none_runs) < 20, f"KVM_RUN returned {single_runs} times with 200 flushes, {none_runs} with none"
+
+
+def test_kernel_is_refused(tmp_path):
+    """A program that is not one: pmvm says so and leaves no file."""
+    kernel, image = tmp_path / "cut.elf", tmp_path / "a.img"
+    kernel.write_bytes((PROGRAMS / "flush.elf").read_bytes()[:5000])
+    status, _, error = run_pmvm("-nographic", "-kernel", kernel, *pmem(image, size="16M"))
+    assert status == 1 and str(kernel) in error and not image.exists()

@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_file_test.c - the file of a memory backend: what may be opened, creation and its undoing, sizes,
+ * locks; each refusal with its text.
+ *
+ * The cases that need root (another user, a loop device) skip with a message where that is not possible.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "backing_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OPEN_TEXT "can't open backing store %s for guest RAM: "
+
+/* ---- options that contradict each other ---------------------------------------------------------- */
+
+static void refuses_contradictions(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts;
+
+	opts = options(d, MIB);
+	opts.path = NULL;
+	must_refuse(&opts, -EINVAL, "Parameter 'mem-path' is missing", NULL);
+	opts.path = "";
+	must_refuse(&opts, -EINVAL, "Parameter 'mem-path' is missing", NULL);
+	opts = options(d, MIB);
+	opts.rom = VPMEM_ROM_ON;
+	must_refuse(&opts, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'", NULL);
+	opts.rom = VPMEM_ROM_OFF;
+	opts.readonly = true;
+	must_refuse(&opts, -EINVAL,
+	            "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'", NULL);
+	opts = options(d, MIB);
+	opts.prealloc = true;
+	opts.reserve = false;
+	must_refuse(&opts, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible", NULL);
+	opts = options(d, MIB);
+	opts.host_nodes = 1;
+	must_refuse(&opts, -EINVAL,
+	            "host-nodes must be empty for policy default, or you should explicitly specify a policy other than "
+	            "default", NULL);
+	opts.host_nodes = 0;
+	opts.policy = VPMEM_POLICY_BIND;
+	must_refuse(&opts, -EINVAL, "host-nodes must be set for policy bind", NULL);
+	opts.policy = VPMEM_POLICY_PREFERRED;
+	must_refuse(&opts, -EINVAL, "host-nodes must be set for policy preferred", NULL);
+	opts.policy = VPMEM_POLICY_INTERLEAVE;
+	must_refuse(&opts, -EINVAL, "host-nodes must be set for policy interleave", NULL);
+	/* nothing was created for any of them */
+	assert_int_equal(files_in(d->path), 0);
+}
+
+static void refuses_bad_units_and_takes_the_file_away_again(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	opts.align = 3;
+	must_refuse(&opts, -EINVAL, "alignment 0x3 must be multiples of page size 0x1000", NULL);
+	opts.align = 0x300000;
+	must_refuse(&opts, -EINVAL, "alignment 0x300000 must be a power of two", NULL);
+	opts.align = 0;
+	opts.offset = 0x800;
+	must_refuse(&opts, -EINVAL, "offset 0x800 must be multiples of page size 0x1000", NULL);
+	opts.offset = UINT64_MAX - 0xfff;
+	must_refuse(&opts, -EFBIG,
+	            "'size' option 0x100000 plus 'offset' option 0xfffffffffffff000 is too large for a file", NULL);
+	opts.offset = 0;
+	opts.size = UINT64_MAX;
+	must_refuse(&opts, -EFBIG,
+	            "'size' option 0xffffffffffffffff plus 'offset' option 0x0 is too large for a file", NULL);
+	assert_int_equal(files_in(d->path), 0);
+}
+
+/* ---- what can be opened -------------------------------------------------------------------------- */
+
+static void refuses_what_cannot_be_opened(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	char path[300];
+
+	opts.readonly = true;
+	must_refuse(&opts, -ENOENT, OPEN_TEXT "No such file or directory", NULL);
+	opts.path = d->path;
+	must_refuse(&opts, -EISDIR, OPEN_TEXT "Is a directory", NULL);
+	opts.readonly = false;
+	snprintf(path, sizeof(path), "%s/no/a.img", d->path);
+	opts.path = path;
+	must_refuse(&opts, -ENOENT, OPEN_TEXT "No such file or directory", NULL);
+	file_make(d->file, MIB, 0);
+	snprintf(path, sizeof(path), "%s/a.img", d->file);
+	must_refuse(&opts, -ENOTDIR, OPEN_TEXT "Not a directory", NULL);
+	snprintf(path, sizeof(path), "%s/link", d->path);
+	assert_int_equal(symlink("nowhere", path), 0);
+	must_refuse(&opts, -EEXIST, OPEN_TEXT "File exists", "symbolic link");
+}
+
+static void refuses_other_kinds_of_files(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int sock_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* without waiting for a writer */
+	assert_int_equal(mkfifo(d->file, 0600), 0);
+	must_refuse(&opts, -EINVAL, OPEN_TEXT "it is a FIFO", "regular file");
+	opts.readonly = true;
+	must_refuse(&opts, -EINVAL, OPEN_TEXT "it is a FIFO", "regular file");
+	unlink(d->file);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", d->file);
+	assert_int_equal(bind(sock_fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	must_refuse(&opts, -EINVAL, OPEN_TEXT "it is a socket", "regular file");
+	close(sock_fd);
+	opts.path = "/dev/null";
+	must_refuse(&opts, -EINVAL, OPEN_TEXT "it is a character device", "regular file");
+}
+
+static void refuses_a_file_without_permission(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+
+	file_make(d->file, MIB, 0);
+	assert_int_equal(chmod(d->file, 0444), 0);
+	assert_int_equal(chmod(d->path, 0755), 0);
+	if (geteuid() == 0 && seteuid(65534)) {
+		print_message("SKIPPED: cannot become another user: %s\n", strerror(errno));
+		skip();
+	}
+	must_refuse(&opts, -EACCES, OPEN_TEXT "Permission denied", "readonly=on");
+	opts.share = false;
+	must_refuse(&opts, -EACCES, OPEN_TEXT "Permission denied", "readonly=on,rom=off");
+	/* what the hints say works */
+	opts.readonly = true;
+	opts.rom = VPMEM_ROM_OFF;
+	b = must_open(&opts);
+	assert_true(writable(vpmem_backing_hva(b)));
+	vpmem_backing_close(b);
+	opts.rom = VPMEM_ROM_AUTO;
+	opts.share = true;
+	vpmem_backing_close(must_open(&opts));
+	if (getuid() == 0)
+		assert_int_equal(seteuid(0), 0);
+}
+
+static void descriptors_are_closed_on_exec_and_there_is_one(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	unsigned nfound = 0;
+	char name[300], link[64];
+
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		len = readlink(link, name, sizeof(name) - 1);
+		if (len < 0)
+			continue;
+		name[len] = '\0';
+		if (strcmp(name, d->file))
+			continue;
+		nfound++;
+		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		/* the same for the map and for the sync */
+		vpmem_backing_sync(b);
+		assert_int_equal(faults.synced_fd, fd);
+	}
+	assert_int_equal(nfound, 1);
+	vpmem_backing_close(b);
+}
+
+/* ---- creating and taking back -------------------------------------------------------------------- */
+
+static void a_missing_file_is_created_and_goes_away_unless_kept(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	struct stat st;
+
+	assert_int_equal(stat(d->file, &st), 0);
+	assert_int_equal(st.st_size, 4 * MIB);
+	assert_int_equal(st.st_blocks, 0);
+	assert_int_equal(st.st_mode & 0777 & ~0644u, 0);
+	/* its name is as durable as its data */
+	assert_int_equal(faults.nfsyncs, 1);
+	assert_int_equal(vpmem_backing_close(b), 0);
+	assert_false(file_exists(d->file));
+	assert_int_equal(faults.nfdatasyncs, 0);
+
+	b = must_open(&opts);
+	vpmem_backing_keep(b);
+	assert_int_equal(vpmem_backing_close(b), 0);
+	assert_int_equal(file_size(d->file), 4 * MIB);
+	/* and a file that was there before stays in any case */
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(file_size(d->file), 4 * MIB);
+}
+
+static void created_with_offset_the_file_is_larger(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 2 * MIB);
+	struct vpmem_backing *b;
+
+	opts.offset = MIB;
+	b = must_open(&opts);
+	assert_int_equal(file_size(d->file), 3 * MIB);
+	vpmem_backing_close(b);
+}
+
+static void a_file_of_another_is_not_removed(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	assert_int_equal(unlink(d->file), 0);
+	file_make(d->file, 100, 0);
+	vpmem_backing_close(b);
+	assert_int_equal(file_size(d->file), 100);
+}
+
+static void a_created_file_that_others_use_by_now_stays(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *first, *second;
+
+	opts.share = false;
+	first = must_open(&opts);
+	second = must_open(&opts);
+	vpmem_backing_close(first);
+	assert_true(file_exists(d->file));
+	vpmem_backing_close(second);
+}
+
+static void an_empty_file_grows_and_shrinks_back_unless_kept(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 0, 0);
+	b = must_open(&opts);
+	assert_int_equal(file_size(d->file), MIB);
+	vpmem_backing_close(b);
+	assert_int_equal(file_size(d->file), 0);
+	/* so also if the start fails later */
+	opts.host_nodes = UINT64_C(1) << 63;
+	opts.policy = VPMEM_POLICY_BIND;
+	assert_int_not_equal(vpmem_backing_open(&opts, &b, NULL), 0);
+	assert_int_equal(file_size(d->file), 0);
+	opts = options(d, MIB);
+	b = must_open(&opts);
+	vpmem_backing_keep(b);
+	vpmem_backing_close(b);
+	assert_int_equal(file_size(d->file), MIB);
+}
+
+static void a_directory_gives_a_scratch_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *first, *second;
+
+	opts.path = d->path;
+	for (int i = 0; i < 2; i++) {
+		faults.no_tmpfile = i == 1;
+		first = must_open(&opts);
+		second = must_open(&opts);
+		assert_int_equal(files_in(d->path), 0);
+		*(char *)vpmem_backing_hva(first) = 'x';
+		assert_int_equal(*(char *)vpmem_backing_hva(second), 0);
+		vpmem_backing_keep(first);
+		assert_int_equal(vpmem_backing_sync(first), 0);
+		vpmem_backing_close(first);
+		vpmem_backing_close(second);
+		assert_int_equal(files_in(d->path), 0);
+	}
+}
+
+static void a_file_that_vanishes_while_it_is_opened_is_not_used(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+	struct vpmem_error err;
+
+	file_make(d->file, MIB, 0);
+	faults.unlink_after_open = d->file;
+	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ESTALE);
+	assert_non_null(strstr(err.hint, "try again"));
+}
+
+/* ---- sizes --------------------------------------------------------------------------------------- */
+
+static void size_is_taken_from_the_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 3 * MIB + 100, 0);
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_size(b), 3 * MIB + 100);
+	vpmem_backing_close(b);
+	opts.offset = MIB;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_size(b), 2 * MIB + 100);
+	vpmem_backing_close(b);
+	assert_int_equal(file_size(d->file), 3 * MIB + 100);
+	opts.offset = 4 * MIB;
+	must_refuse(&opts, -EINVAL, "m1 backing store size 0x300064 has nothing beyond 'offset' option 0x400000", NULL);
+}
+
+static void size_is_needed_where_there_is_no_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+
+	must_refuse(&opts, -EINVAL, "Parameter 'size' is missing", "does not exist");
+	assert_false(file_exists(d->file));
+	opts.path = d->path;
+	must_refuse(&opts, -EINVAL, "Parameter 'size' is missing", "directory");
+	opts.path = d->file;
+	file_make(d->file, 0, 0);
+	must_refuse(&opts, -EINVAL, "Parameter 'size' is missing", "empty");
+}
+
+static void a_file_with_content_is_never_extended(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+
+	file_make(d->file, 4 * MIB, 0);
+	must_refuse(&opts, -EINVAL,
+	            "m1 backing store size 0x400000 is too small for 'size' option 0x800000 plus 'offset' option 0x0",
+	            NULL);
+	opts.size = MIB;
+	opts.offset = 4 * MIB;
+	must_refuse(&opts, -EINVAL,
+	            "m1 backing store size 0x400000 is too small for 'size' option 0x100000 plus 'offset' option 0x400000",
+	            NULL);
+	/* read-only, not even an empty one */
+	opts.offset = 0;
+	opts.readonly = true;
+	file_make(d->file, 0, 0);
+	must_refuse(&opts, -EINVAL,
+	            "m1 backing store size 0x0 is too small for 'size' option 0x100000 plus 'offset' option 0x0", NULL);
+	assert_int_equal(file_size(d->file), 0);
+}
+
+static void a_part_of_the_file_is_fine_and_size_is_rounded_to_pages(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB + 1);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 4 * MIB, 0);
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_size(b), MIB + 4096);
+	vpmem_backing_close(b);
+	assert_int_equal(file_size(d->file), 4 * MIB);
+}
+
+/* ---- locks --------------------------------------------------------------------------------------- */
+
+static void one_writer_or_many_readers(void **state)
+{
+	const struct dir *d = *state;
+	enum { WRITER, COW, READER, NMODES };
+	struct vpmem_backing_options opts[NMODES] = { options(d, 0), options(d, 0), options(d, 0) };
+
+	file_make(d->file, MIB, 0);
+	opts[COW].share = false;
+	opts[READER].readonly = true;
+	for (unsigned i = 0; i < NMODES; i++) {
+		for (unsigned j = 0; j < NMODES; j++) {
+			struct vpmem_backing *first = must_open(&opts[i]), *second = NULL;
+			struct vpmem_error err = { 0 };
+			int rc = vpmem_backing_open(&opts[j], &second, &err);
+
+			assert_int_equal(rc, i == WRITER || j == WRITER ? -EBUSY : 0);
+			if (rc) {
+				assert_non_null(strstr(err.text, d->file));
+				assert_non_null(strstr(err.text, "another memory backend of this process"));
+				assert_non_null(strstr(err.hint, "readonly=on"));
+			}
+			vpmem_backing_close(first);
+			/* the lock went with it */
+			if (rc)
+				second = must_open(&opts[j]);
+			vpmem_backing_close(second);
+		}
+	}
+}
+
+static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	int up[2], down[2];
+	char byte = 0, expected[600];
+	pid_t pid;
+
+	file_make(d->file, MIB, 0);
+	assert_int_equal(pipe(up) | pipe(down), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct vpmem_backing *b = NULL;
+
+		close(down[1]);
+		byte = vpmem_backing_open(&opts, &b, NULL) == 0;
+		(void)!write(up[1], &byte, 1);
+		/* until the parent closes its end, or is gone */
+		(void)!read(down[0], &byte, 1);
+		_exit(0);
+	}
+	close(down[0]);
+	assert_int_equal(read(up[0], &byte, 1), 1);
+	assert_int_equal(byte, 1);
+	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (backing_file_te)", d->file, pid);
+	/* the name is what the kernel keeps of it: 15 characters */
+	must_refuse(&opts, -EBUSY, expected, "readonly=on");
+	opts.readonly = true;
+	must_refuse(&opts, -EBUSY, expected, "readonly=on");
+	close(down[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	vpmem_backing_close(must_open(&opts));
+	close(up[0]);
+	close(up[1]);
+}
+
+/* ---- block devices ------------------------------------------------------------------------------- */
+
+static int loop_attach(const char *file, char *path, size_t size)
+{
+	int control_fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC), nr, file_fd, loop_fd;
+
+	if (control_fd < 0)
+		return -1;
+	nr = ioctl(control_fd, LOOP_CTL_GET_FREE);
+	close(control_fd);
+	snprintf(path, size, "/dev/loop%d", nr);
+	loop_fd = nr < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	file_fd = open(file, O_RDWR | O_CLOEXEC);
+	if (loop_fd >= 0 && ioctl(loop_fd, LOOP_SET_FD, file_fd)) {
+		close(loop_fd);
+		loop_fd = -1;
+	}
+	close(file_fd);
+	return loop_fd;
+}
+
+static void a_block_device_has_its_own_size(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *b, *second;
+	struct vpmem_error err;
+	char path[64];
+	int loop_fd;
+
+	file_make(d->file, 4 * MIB, 7);
+	loop_fd = loop_attach(d->file, path, sizeof(path));
+	if (loop_fd < 0) {
+		print_message("SKIPPED: no loop device: %s\n", strerror(errno));
+		skip();
+	}
+	opts.path = path;
+	opts.prealloc = true; /* it has its blocks */
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_size(b), 4 * MIB);
+	assert_int_equal(*(unsigned char *)vpmem_backing_hva(b), 7);
+	*(unsigned char *)vpmem_backing_hva(b) = 99;
+	assert_int_equal(vpmem_backing_sync(b), 0);
+	assert_int_equal(file_byte(d->file, 0), 99);
+	/* claimed: a second user, or mount, is refused */
+	assert_int_equal(vpmem_backing_open(&opts, &second, &err), -EBUSY);
+	assert_non_null(strstr(err.hint, "mounted"));
+	assert_int_equal(vpmem_backing_close(b), 0);
+	opts.size = 8 * MIB;
+	assert_int_equal(vpmem_backing_open(&opts, &second, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "size 0x400000 is too small for 'size' option 0x800000"));
+	ioctl(loop_fd, LOOP_CLR_FD);
+	close(loop_fd);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(refuses_contradictions),
+		CASE(refuses_bad_units_and_takes_the_file_away_again),
+		CASE(refuses_what_cannot_be_opened),
+		CASE(refuses_other_kinds_of_files),
+		CASE(refuses_a_file_without_permission),
+		CASE(descriptors_are_closed_on_exec_and_there_is_one),
+		CASE(a_missing_file_is_created_and_goes_away_unless_kept),
+		CASE(created_with_offset_the_file_is_larger),
+		CASE(a_file_of_another_is_not_removed),
+		CASE(a_created_file_that_others_use_by_now_stays),
+		CASE(an_empty_file_grows_and_shrinks_back_unless_kept),
+		CASE(a_directory_gives_a_scratch_file),
+		CASE(a_file_that_vanishes_while_it_is_opened_is_not_used),
+		CASE(size_is_taken_from_the_file),
+		CASE(size_is_needed_where_there_is_no_file),
+		CASE(a_file_with_content_is_never_extended),
+		CASE(a_part_of_the_file_is_fine_and_size_is_rounded_to_pages),
+		CASE(one_writer_or_many_readers),
+		CASE(d11_a_file_in_use_by_another_process_is_refused_by_name),
+		CASE(a_block_device_has_its_own_size),
+	};
+
+	return cmocka_run_group_tests_name("backing_file", tests, NULL, NULL);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_fixture.h - a directory of its own for each test of the memory backend, and system calls that
+ * can be made to fail or lie: fdatasync, fsync, fallocate, fstatvfs and open are wrapped by the linker.
+ */
+#ifndef TEST_BACKING_FIXTURE_H
+#define TEST_BACKING_FIXTURE_H
+
+#include <vpmem.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+struct dir {
+	char path[200];
+	char file[256];              /* a name in it: nothing is there at first */
+};
+
+/* cmocka set-up and tear-down; *state is a struct dir. All faults are off. */
+int dir_setup(void **state);
+int dir_teardown(void **state);
+
+/* A file of this size, filled with a pattern from the byte on. */
+void file_make(const char *path, uint64_t size, unsigned char first);
+uint64_t file_size(const char *path);
+bool file_exists(const char *path);
+unsigned char file_byte(const char *path, uint64_t off);
+unsigned files_in(const char *dir);
+
+/* Options for d->file: share=on, this size. */
+struct vpmem_backing_options options(const struct dir *d, uint64_t size);
+/* Opens, or fails the test with the error's text. */
+struct vpmem_backing *must_open(const struct vpmem_backing_options *opts);
+/* Must be refused with this code and exactly this text, "%s" standing for the path; and a hint that holds `hint`. */
+void must_refuse(const struct vpmem_backing_options *opts, int rc, const char *text, const char *hint);
+
+/* Can the byte be written? Asked of the kernel, so that a "no" is not the end of the test. */
+bool writable(void *hva);
+/* The flags of the mapping at hva as /proc/self/smaps shows them: does it have this one? */
+bool has_vm_flag(const void *hva, const char *flag);
+
+/* Faults and counters of the wrapped calls. */
+struct faults {
+	int fdatasync_error;         /* errno, or 0 */
+	unsigned fdatasync_eintr;    /* fail so often with EINTR first */
+	int fallocate_error;
+	bool free_known;             /* the file system has this much room, or says nothing about it */
+	uint64_t free_bytes;
+	bool no_blocks_counted;
+	bool no_tmpfile;             /* open(O_TMPFILE) is not supported */
+	const char *unlink_after_open; /* somebody removes this file just after it was opened */
+	unsigned nfdatasyncs, nfsyncs, nfallocates;
+	int synced_fd;
+};
+extern struct faults faults;
+
+#endif

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_map_test.c - the mapping of a memory backend, its memory properties, its syncs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "backing_fixture.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define GIB (UINT64_C(1) << 30)
+
+static uint8_t *hva(const struct vpmem_backing *b)
+{
+	return vpmem_backing_hva(b);
+}
+
+/* ---- what a mapping shows ------------------------------------------------------------------------ */
+
+static void a_shared_mapping_is_the_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 2 * MIB, 1);
+	b = must_open(&opts);
+	assert_int_equal(hva(b)[0], 1);
+	assert_int_equal(hva(b)[4096], 2);
+	hva(b)[4097] = 'x';
+	assert_int_equal(file_byte(d->file, 4097), 'x');
+	assert_false(vpmem_backing_is_rom(b));
+	assert_string_equal(vpmem_backing_id(b), "m1");
+	assert_string_equal(vpmem_backing_path(b), d->file);
+	vpmem_backing_close(b);
+	assert_int_equal(file_byte(d->file, 4097), 'x');
+}
+
+static void offset_is_where_the_mapping_begins(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4096);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 2 * MIB, 1);
+	opts.offset = 5 * 4096;
+	b = must_open(&opts);
+	assert_int_equal(hva(b)[0], 6);
+	vpmem_backing_close(b);
+}
+
+static void copy_on_write_never_changes_the_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *first, *second;
+
+	file_make(d->file, 2 * MIB, 1);
+	opts.share = false;
+	first = must_open(&opts);
+	second = must_open(&opts);
+	hva(first)[0] = 'x';
+	assert_int_equal(hva(second)[0], 1);
+	assert_int_equal(vpmem_backing_sync(first), 0);
+	assert_int_equal(vpmem_backing_close(first), 0);
+	vpmem_backing_close(second);
+	assert_int_equal(file_byte(d->file, 0), 1);
+	assert_int_equal(faults.nfdatasyncs, 0);
+}
+
+static void readonly_and_rom(void **state)
+{
+	const struct dir *d = *state;
+	static const struct {
+		bool share, readonly, rom;
+		enum vpmem_rom option;
+	} cases[] = {
+		{ true, false, false, VPMEM_ROM_AUTO },
+		{ true, false, false, VPMEM_ROM_OFF },
+		{ true, true, true, VPMEM_ROM_AUTO },
+		{ true, true, true, VPMEM_ROM_ON },
+		{ false, false, false, VPMEM_ROM_AUTO },
+		{ false, true, true, VPMEM_ROM_AUTO },
+		{ false, true, true, VPMEM_ROM_ON },
+		{ false, true, false, VPMEM_ROM_OFF },
+	};
+
+	file_make(d->file, MIB, 1);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vpmem_backing_options opts = options(d, 0);
+		struct vpmem_backing *b;
+
+		opts.share = cases[i].share;
+		opts.readonly = cases[i].readonly;
+		opts.rom = cases[i].option;
+		b = must_open(&opts);
+		assert_int_equal(vpmem_backing_is_rom(b), cases[i].rom);
+		assert_int_equal(writable(hva(b) + 100), !cases[i].rom);
+		assert_int_equal(vpmem_backing_sync(b), 0);
+		vpmem_backing_close(b);
+	}
+}
+
+static void addresses_are_aligned_for_large_pages(void **state)
+{
+	const struct dir *d = *state;
+	static const struct {
+		uint64_t size, align, expected;
+	} cases[] = {
+		{ MIB, 0, 2 * MIB },
+		{ GIB - 2 * MIB, 0, 2 * MIB },
+		{ GIB, 0, GIB },
+		{ 3 * GIB, 0, GIB },
+		{ MIB, 64 * MIB, 64 * MIB },
+		{ 3 * GIB, 4 * MIB, 4 * MIB },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vpmem_backing_options opts = options(d, cases[i].size);
+		/* several at once, so that one that is aligned by luck is not enough */
+		struct vpmem_backing *b[4];
+		char path[4][300];
+
+		opts.align = cases[i].align;
+		for (unsigned j = 0; j < 4; j++) {
+			snprintf(path[j], sizeof(path[j]), "%s/%u", d->path, j);
+			opts.path = path[j];
+			b[j] = must_open(&opts);
+			assert_int_equal((uintptr_t)hva(b[j]) % cases[i].expected, 0);
+			assert_int_equal(vpmem_backing_align(b[j]), cases[i].expected);
+			hva(b[j])[cases[i].size - 1] = 1;
+		}
+		for (unsigned j = 0; j < 4; j++)
+			vpmem_backing_close(b[j]);
+	}
+}
+
+static uint64_t address_space_pages(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
+/* The slack that alignment needs, and the mapping itself, are given back. */
+static void no_address_space_is_lost(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, GIB);
+	struct vpmem_backing *b;
+	uint64_t before, grown;
+
+	vpmem_backing_close(must_open(&opts));
+	before = address_space_pages();
+	b = must_open(&opts);
+	grown = address_space_pages() - before;
+	assert_in_range(grown, GIB / 4096, GIB / 4096 + 1024);
+	vpmem_backing_close(b);
+	assert_in_range(address_space_pages(), before - 1024, before + 1024);
+}
+
+static void an_alignment_that_cannot_be_had_is_refused(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	opts.align = UINT64_C(1) << 62;
+	must_refuse(&opts, -ENOMEM, "unable to map backing store for guest RAM: Cannot allocate memory", NULL);
+	assert_false(file_exists(d->file));
+	opts.align = UINT64_C(1) << 63;
+	opts.size = INT64_MAX / 2;
+	assert_int_not_equal(vpmem_backing_open(&opts, &(struct vpmem_backing *){ NULL }, NULL), 0);
+	assert_false(file_exists(d->file));
+}
+
+/* ---- memory properties --------------------------------------------------------------------------- */
+
+static void properties_reach_the_kernel(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	if (!has_vm_flag(hva(b), " rd")) {
+		vpmem_backing_close(b);
+		print_message("SKIPPED: this kernel's smaps has no VmFlags\n");
+		skip();
+	}
+	assert_true(has_vm_flag(hva(b), " dc")); /* not inherited by fork */
+	assert_false(has_vm_flag(hva(b), " dd"));
+	assert_false(has_vm_flag(hva(b), " nr"));
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
+		assert_true(has_vm_flag(hva(b), " hg"));
+	vpmem_backing_close(b);
+
+	opts.dump = false;
+	opts.reserve = false;
+	b = must_open(&opts);
+	assert_true(has_vm_flag(hva(b), " dd"));
+	assert_true(has_vm_flag(hva(b), " nr"));
+	vpmem_backing_close(b);
+
+	if (access("/sys/kernel/mm/ksm", F_OK))
+		return;
+	opts = options(d, 4 * MIB);
+	opts.share = false;
+	b = must_open(&opts);
+	assert_true(has_vm_flag(hva(b), " mg"));
+	vpmem_backing_close(b);
+	opts.merge = false;
+	b = must_open(&opts);
+	assert_false(has_vm_flag(hva(b), " mg"));
+	vpmem_backing_close(b);
+}
+
+static uint64_t allocated(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void prealloc_gives_the_file_its_blocks(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b;
+
+	opts.prealloc = true;
+	b = must_open(&opts);
+	assert_true(allocated(d->file) >= 4 * MIB);
+	vpmem_backing_close(b);
+	/* holes of a file that has content, which stays */
+	file_make(d->file, 64 * MIB, 1);
+	opts.size = 64 * MIB;
+	b = must_open(&opts);
+	assert_true(allocated(d->file) >= 64 * MIB);
+	assert_int_equal(hva(b)[4096], 2);
+	vpmem_backing_close(b);
+}
+
+static void prealloc_of_what_is_not_written_to_the_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	unsigned char resident = 0;
+	struct vpmem_backing *b;
+	struct vpmem_error err;
+	uint64_t before;
+	int rc;
+
+	file_make(d->file, 32 * MIB, 1);
+	before = allocated(d->file);
+	opts.prealloc = true;
+	opts.readonly = true;
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(allocated(d->file), before);
+	/* copy-on-write: memory is taken, the file's holes stay holes */
+	opts.readonly = false;
+	opts.share = false;
+	rc = vpmem_backing_open(&opts, &b, &err);
+	if (rc == -EINVAL) {
+		print_message("SKIPPED: this kernel has no MADV_POPULATE_WRITE: %s\n", err.text);
+		skip();
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(allocated(d->file), before);
+	assert_int_equal(mincore(hva(b) + 31 * MIB, 4096, &resident), 0);
+	assert_true(resident & 1);
+	vpmem_backing_close(b);
+}
+
+static void prealloc_that_does_not_fit_says_how_much_is_missing(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+
+	opts.prealloc = true;
+	faults.free_known = true;
+	faults.free_bytes = 3 * MIB;
+	must_refuse(&opts, -ENOSPC,
+	            "prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 3145728 bytes (3 MiB) "
+	            "free: No space left on device", "prealloc=off");
+	/* without an attempt, which would have filled the disk */
+	assert_int_equal(faults.nfallocates, 0);
+	assert_false(file_exists(d->file));
+	/* a file system that says nothing about its room is tried */
+	faults.no_blocks_counted = true;
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(faults.nfallocates, 1);
+	/* and may refuse: a quota, or another was quicker */
+	faults.free_bytes = 64 * MIB;
+	faults.fallocate_error = ENOSPC;
+	must_refuse(&opts, -ENOSPC,
+	            "prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 67108864 bytes (64 MiB) "
+	            "free: No space left on device", "prealloc=off");
+	faults.fallocate_error = EIO;
+	must_refuse(&opts, -EIO, "prealloc: backing store %s: Input/output error", NULL);
+	assert_false(file_exists(d->file));
+}
+
+static void prealloc_where_the_file_system_cannot(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	opts.prealloc = true;
+	faults.fallocate_error = EOPNOTSUPP;
+	must_refuse(&opts, -EOPNOTSUPP,
+	            "prealloc: backing store %s: its file system cannot reserve blocks: Operation not supported",
+	            "prealloc=off");
+	assert_false(file_exists(d->file));
+}
+
+static void host_nodes(void **state)
+{
+	const struct dir *d = *state;
+	static const struct {
+		enum vpmem_policy policy;
+		int mode;
+	} cases[] = {
+		{ VPMEM_POLICY_BIND, MPOL_BIND },
+		{ VPMEM_POLICY_PREFERRED, MPOL_PREFERRED },
+		{ VPMEM_POLICY_INTERLEAVE, MPOL_INTERLEAVE },
+	};
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+	unsigned long nodes;
+	int mode, rc;
+
+	opts.host_nodes = 1;
+	for (unsigned i = 0; i < 3; i++) {
+		opts.policy = cases[i].policy;
+		rc = vpmem_backing_open(&opts, &b, NULL);
+		if (rc == -ENOSYS) {
+			print_message("SKIPPED: this kernel has no NUMA\n");
+			skip();
+		}
+		assert_int_equal(rc, 0);
+		if (syscall(SYS_get_mempolicy, &mode, &nodes, 8 * sizeof(nodes), hva(b), MPOL_F_ADDR)) {
+			print_message("SKIPPED: get_mempolicy: %s\n", strerror(errno));
+			vpmem_backing_close(b);
+			skip();
+		}
+		assert_int_equal(mode, cases[i].mode);
+		assert_int_equal(nodes, 1);
+		vpmem_backing_close(b);
+	}
+	opts.host_nodes = UINT64_C(1) << 63;
+	must_refuse(&opts, -EINVAL, "cannot bind memory to host NUMA nodes: Invalid argument", NULL);
+	assert_false(file_exists(d->file));
+}
+
+/* ---- syncs --------------------------------------------------------------------------------------- */
+
+static void d1_sync_is_one_fdatasync(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *b;
+
+	file_make(d->file, MIB, 1);
+	b = must_open(&opts);
+	for (unsigned i = 1; i <= 3; i++) {
+		/* also when nothing was written: the disk's cache may still hold what was */
+		assert_int_equal(vpmem_backing_sync(b), 0);
+		assert_int_equal(faults.nfdatasyncs, i);
+	}
+	faults.fdatasync_eintr = 2;
+	assert_int_equal(vpmem_backing_sync(b), 0);
+	faults.fdatasync_error = EIO;
+	assert_int_equal(vpmem_backing_sync(b), -EIO);
+	faults.fdatasync_error = ENOSPC;
+	assert_int_equal(vpmem_backing_sync(b), -ENOSPC);
+	assert_int_equal(faults.nfdatasyncs, 6);
+	assert_int_equal(faults.nfsyncs, 0);
+	faults.fdatasync_error = 0;
+	vpmem_backing_close(b);
+}
+
+static void d9_close_syncs_once_more_and_says_how_it_went(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 0);
+	struct vpmem_backing *b;
+
+	assert_int_equal(vpmem_backing_close(NULL), 0);
+	file_make(d->file, MIB, 1);
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_close(b), 0);
+	assert_int_equal(faults.nfdatasyncs, 1);
+	b = must_open(&opts);
+	faults.fdatasync_error = EIO;
+	assert_int_equal(vpmem_backing_close(b), -EIO);
+	/* and it is closed all the same */
+	faults.fdatasync_error = 0;
+	vpmem_backing_close(must_open(&opts));
+}
+
+static void discard_data_drops_what_was_written(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 2 * MIB, 1);
+	opts.discard_data = true;
+	/* a reader or a copy-on-write user cannot drop anything */
+	opts.readonly = true;
+	vpmem_backing_close(must_open(&opts));
+	opts.readonly = false;
+	opts.share = false;
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(file_byte(d->file, 0), 1);
+
+	opts.share = true;
+	b = must_open(&opts);
+	hva(b)[0] = 'x';
+	assert_int_equal(vpmem_backing_close(b), 0);
+	if (faults.nfdatasyncs) {
+		print_message("SKIPPED: this file system has no MADV_REMOVE; the data was synced\n");
+		assert_int_equal(file_byte(d->file, 0), 'x');
+		skip();
+	}
+	assert_int_equal(file_byte(d->file, 0), 0);
+	/* but not what was not mapped */
+	assert_int_equal(file_byte(d->file, MIB), 1);
+	assert_int_equal(file_size(d->file), 2 * MIB);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_shared_mapping_is_the_file),
+		CASE(offset_is_where_the_mapping_begins),
+		CASE(copy_on_write_never_changes_the_file),
+		CASE(readonly_and_rom),
+		CASE(addresses_are_aligned_for_large_pages),
+		CASE(no_address_space_is_lost),
+		CASE(an_alignment_that_cannot_be_had_is_refused),
+		CASE(properties_reach_the_kernel),
+		CASE(prealloc_gives_the_file_its_blocks),
+		CASE(prealloc_of_what_is_not_written_to_the_file),
+		CASE(prealloc_that_does_not_fit_says_how_much_is_missing),
+		CASE(prealloc_where_the_file_system_cannot),
+		CASE(host_nodes),
+		CASE(d1_sync_is_one_fdatasync),
+		CASE(d9_close_syncs_once_more_and_says_how_it_went),
+		CASE(discard_data_drops_what_was_written),
+	};
+
+	return cmocka_run_group_tests_name("backing_map", tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Helpers for the tests of the command line.
+#include "options_fixture.h"
+#include "fake_log.h"
+#include "unit_test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum options_result parse_line(const char *line, struct options *opts, struct vpmem_error *err)
+{
+	char *copy = strdup(line), *words[WORDS_MAX + 1] = { "pmvm" }, *rest = copy;
+	enum options_result result;
+	int nwords = 1;
+
+	assert_non_null(copy);
+	while (*line && rest) {
+		char *word = strsep(&rest, " ");
+
+		assert_true(nwords < WORDS_MAX);
+		words[nwords++] = strcmp(word, "''") ? word : "";
+	}
+	fake_log_clear();
+	*err = (struct vpmem_error) { "", "" };
+	result = options_parse(nwords, words, opts, err);
+	free(copy);
+	return result;
+}
+
+static const char *text(const char *s)
+{
+	return s ? s : "-";
+}
+
+static void describe_memdev(const struct memdev_config *cfg, FILE *out)
+{
+	const struct vpmem_backing_options *b = &cfg->backing;
+
+	fprintf(out, " memdev(%s %s", cfg->id, cfg->mem_path);
+	if (cfg->size_set)
+		fprintf(out, " size=%" PRIu64, b->size);
+	fprintf(out, "%s%s%s%s%s%s%s", b->share ? " share" : "", b->readonly ? " readonly" : "",
+	        b->prealloc ? " prealloc" : "", b->reserve ? "" : " noreserve", b->merge ? "" : " nomerge",
+	        b->dump ? "" : " nodump", b->discard_data ? " discard" : "");
+	if (b->offset || b->align)
+		fprintf(out, " offset=%" PRIu64 " align=%" PRIu64, b->offset, b->align);
+	if (b->rom != VPMEM_ROM_AUTO || b->policy != VPMEM_POLICY_DEFAULT || b->host_nodes)
+		fprintf(out, " rom=%d policy=%d nodes=%" PRIx64, (int)b->rom, (int)b->policy, b->host_nodes);
+	fputc(')', out);
+	assert_ptr_equal(b->id, cfg->id);
+	assert_ptr_equal(b->path, cfg->mem_path);
+}
+
+static void describe_pmem(const struct pmem_config *cfg, FILE *out)
+{
+	fprintf(out, " pmem(%s %s", text(cfg->id), cfg->memdev);
+	if (cfg->bus)
+		fprintf(out, " bus=%s", cfg->bus);
+	if (cfg->slot >= 0)
+		fprintf(out, " slot=%d", cfg->slot);
+	if (cfg->memaddr)
+		fprintf(out, " memaddr=%" PRIx64, cfg->memaddr);
+	fprintf(out, "%s%s%s%s)", cfg->shmem ? " shmem" : "", cfg->event_idx ? "" : " noevent_idx",
+	        cfg->indirect_desc ? "" : " noindirect_desc", cfg->queue_reset ? "" : " noqueue_reset");
+}
+
+static void describe_serial(const struct options *opts, FILE *out)
+{
+	static const char *const kinds[] = {
+		[CHARDEV_STDIO] = "stdio", [CHARDEV_FILE] = "file", [CHARDEV_NULL] = "null", [CHARDEV_UNIX] = "unix",
+	};
+	const struct chardev_config *cfg = &opts->serial;
+
+	fprintf(out, " serial=%s%s", opts->has_serial ? "" : "no-", kinds[cfg->kind]);
+	if (cfg->path)
+		fprintf(out, ":%s", cfg->path);
+	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");
+}
+
+const char *describe(const struct options *opts)
+{
+	static char buf[8192];
+	FILE *out = fmemopen(buf, sizeof(buf), "w");
+
+	fprintf(out, "ram=%" PRIu64 "M", opts->ram_size >> 20);
+	if (opts->ram_size & 0xfffff)
+		fprintf(out, "+%" PRIu64, opts->ram_size & 0xfffff);
+	fprintf(out, " cpus=%u", opts->ncpus);
+	describe_serial(opts, out);
+	fprintf(out, " kernel=%s", text(opts->kernel));
+	if (opts->initrd)
+		fprintf(out, " initrd=%s", opts->initrd);
+	if (opts->append)
+		fprintf(out, " append=%s", opts->append);
+	if (opts->name || opts->uuid || opts->pidfile)
+		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid), text(opts->pidfile));
+	if (opts->no_reboot)
+		fprintf(out, " no-reboot");
+	for (unsigned i = 0; i < opts->nmemdevs; i++)
+		describe_memdev(&opts->memdevs[i], out);
+	for (unsigned i = 0; i < opts->npmems; i++)
+		describe_pmem(&opts->pmems[i], out);
+	fclose(out);
+	return buf;
+}
+
+char *output_of(const char *line, enum options_result *result)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDOUT_FILENO);
+	struct vpmem_error err;
+	struct options opts;
+	char *output;
+	long len;
+
+	assert_non_null(file);
+	assert_true(saved >= 0);
+	fflush(stdout);
+	assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+	*result = parse_line(line, &opts, &err);
+	fflush(stdout);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	close(saved);
+	options_free(&opts);
+
+	fseek(file, 0, SEEK_END);
+	len = ftell(file);
+	rewind(file);
+	output = calloc(1, (size_t)len + 1);
+	assert_non_null(output);
+	assert_int_equal(fread(output, 1, (size_t)len, file), len);
+	fclose(file);
+	return output;
+}
+
+char *read_source(const char *path)
+{
+	char full[512], *content = NULL;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(full, sizeof(full), SOURCE_ROOT "/%s", path);
+	file = fopen(full, "r");
+	if (!file)
+		fail_msg("cannot read %s", full);
+	if (getdelim(&content, &size, '\0', file) < 0)
+		fail_msg("cannot read %s", full);
+	fclose(file);
+	return content;
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * options_fixture.h - command lines as text: parsed, and the result described as text.
+ */
+#ifndef OPTIONS_FIXTURE_H
+#define OPTIONS_FIXTURE_H
+
+#include "config.h"
+
+#define WORDS_MAX 64
+
+/*
+ * Parses a line whose words are separated by single spaces, as a shell would split it ('' is an empty
+ * word). Clears the fake log and the error first.
+ */
+enum options_result parse_line(const char *line, struct options *opts, struct vpmem_error *err);
+
+/* All fields of the options, one way only: equal options have equal texts. In a static buffer. */
+const char *describe(const struct options *opts);
+
+/* What the line prints on standard output; the caller frees it. */
+char *output_of(const char *line, enum options_result *result);
+
+/* The whole of a file of the source tree; the caller frees it. Fails the test if it cannot be read. */
+char *read_source(const char *path);
+
+#endif

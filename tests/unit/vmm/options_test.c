@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: what is accepted, what it means, what is printed. Errors: options_error_test.c.
+#include "fake_log.h"
+#include "options_fixture.h"
+#include "options_internal.h"
+#include "unit_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void the_documented_command_line(void **state)
+{
+	char *argv[] = {
+		"pmvm", "-m", "1G", "-smp", "2", "-nographic", "-kernel", "vmlinuz", "-initrd", "initrd.img", "-append",
+		"console=ttyS0", "-object", "memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G",
+		"-device", "virtio-pmem-pci,memdev=mem1,id=nv1", NULL,
+	};
+	struct vpmem_error err = { "", "" };
+	struct options opts;
+
+	(void)state;
+	fake_log_clear();
+	assert_int_equal(options_parse(COUNT(argv) - 1, argv, &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.ram_size, UINT64_C(1) << 30);
+	assert_int_equal(opts.ncpus, 2);
+	assert_string_equal(opts.kernel, "vmlinuz");
+	assert_string_equal(opts.initrd, "initrd.img");
+	assert_string_equal(opts.append, "console=ttyS0");
+	assert_true(opts.has_serial);
+	assert_int_equal(opts.serial.kind, CHARDEV_STDIO);
+	assert_true(opts.serial.mux);
+	assert_int_equal(opts.nmemdevs, 1);
+	assert_string_equal(opts.memdevs[0].id, "mem1");
+	assert_string_equal(opts.memdevs[0].mem_path, "./virtio_pmem.img");
+	assert_string_equal(opts.memdevs[0].backing.path, "./virtio_pmem.img");
+	assert_int_equal(opts.memdevs[0].backing.size, UINT64_C(4) << 30);
+	assert_true(opts.memdevs[0].size_set);
+	assert_true(opts.memdevs[0].backing.share);
+	assert_int_equal(opts.npmems, 1);
+	assert_string_equal(opts.pmems[0].id, "nv1");
+	assert_string_equal(opts.pmems[0].memdev, "mem1");
+	assert_int_equal(opts.pmems[0].slot, -1);
+	assert_true(opts.pmems[0].event_idx && opts.pmems[0].indirect_desc && opts.pmems[0].queue_reset);
+	assert_string_equal(fake_log_text,
+	                    "warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
+	options_free(&opts);
+}
+
+/* Every line gets "-kernel k" in front; `meaning` is what describe() says without " kernel=k". */
+struct accepted {
+	const char *line, *meaning;
+};
+
+#define DEFAULTS "ram=128M cpus=1 serial=no-null"
+#define M1 "-object memory-backend-file,id=m1,mem-path=f"
+
+static const struct accepted accepted[] = {
+	{ "", DEFAULTS },
+	{ "-initrd i --append a=b", DEFAULTS " initrd=i append=a=b" },
+	{ "-append a -append b", DEFAULTS " append=b" },
+	{ "-append ''", DEFAULTS " append=" },
+	{ "-m 256", "ram=256M cpus=1 serial=no-null" },
+	{ "-m 0x100", "ram=256M cpus=1 serial=no-null" },
+	{ "--m size=1G", "ram=1024M cpus=1 serial=no-null" },
+	{ "-m 256M -m 512M", "ram=512M cpus=1 serial=no-null" },
+	{ "-m 1.5G", "ram=1536M cpus=1 serial=no-null" },
+	{ "-m 2097153b", "ram=2M+8192 cpus=1 serial=no-null" },
+	{ "-m 16T", "ram=16777216M cpus=1 serial=no-null" },
+	{ "-m 0", DEFAULTS },
+	{ "-m ''", DEFAULTS },
+	{ "-m 2", "ram=2M cpus=1 serial=no-null" },
+	{ "-m 256M,slots=4,maxmem=2G", "ram=256M cpus=1 serial=no-null" },
+	{ "-m 256M -m slots=4,maxmem=2G", "ram=256M cpus=1 serial=no-null" },
+	{ "-m 256M,maxmem=256M", "ram=256M cpus=1 serial=no-null" },
+	{ "-m 256M,slots=0", "ram=256M cpus=1 serial=no-null" },
+	{ "-smp 8", "ram=128M cpus=8 serial=no-null" },
+	{ "-smp cpus=64", "ram=128M cpus=64 serial=no-null" },
+	{ "-smp 2,sockets=1,cores=2,threads=1,maxcpus=2", "ram=128M cpus=2 serial=no-null" },
+	{ "-smp 4,clusters=1,modules=1,books=1,drawers=1,dies=1", "ram=128M cpus=4 serial=no-null" },
+	{ "-smp cores=4", "ram=128M cpus=4 serial=no-null" },
+	{ "-smp maxcpus=4", "ram=128M cpus=4 serial=no-null" },
+	{ "-smp 4 -smp cores=4", "ram=128M cpus=4 serial=no-null" },
+	{ "-name g", DEFAULTS " name=g uuid=- pidfile=-" },
+	{ "-name guest=g,debug-threads=on", DEFAULTS " name=g uuid=- pidfile=-" },
+	{ "-uuid 550e8400-e29b-41d4-a716-446655440000",
+	  DEFAULTS " name=- uuid=550e8400-e29b-41d4-a716-446655440000 pidfile=-" },
+	{ "-pidfile p", DEFAULTS " name=- uuid=- pidfile=p" },
+	{ "-no-reboot", DEFAULTS " no-reboot" },
+	{ "-nodefaults -no-user-config -enable-kvm", DEFAULTS },
+	{ "-accel kvm", DEFAULTS },
+	{ "-accel accel=kvm,kernel-irqchip=on,dirty-ring-size=0", DEFAULTS },
+	{ "-machine q35", DEFAULTS },
+	{ "-M pc,accel=kvm:tcg", DEFAULTS },
+	{ "-machine pc-q35-9.0,usb=off,vmport=off,smm=off,dump-guest-core=on,mem-merge=off,hpet=off,acpi=on", DEFAULTS },
+	{ "-machine microvm,graphics=off,nvdimm=off,sata=off,smbus=off,hmat=off,kernel-irqchip=on", DEFAULTS },
+	{ "-machine type=pmvm", DEFAULTS },
+	{ "-machine accel=kvm", DEFAULTS },
+	{ "-cpu host", DEFAULTS },
+	{ "-cpu max", DEFAULTS },
+	{ "-rtc base=utc,clock=host,driftfix=none", DEFAULTS },
+	{ "-overcommit mem-lock=off,cpu-pm=off", DEFAULTS },
+	{ "-display none -vga none -parallel none -net none -nic none -monitor none -qmp none", DEFAULTS },
+
+	{ "-nographic", "ram=128M cpus=1 serial=stdio+mux" },
+	{ "-nographic -nodefaults", DEFAULTS },
+	{ "-nographic -monitor none", "ram=128M cpus=1 serial=stdio+signals" },
+	{ "-nographic -serial null", "ram=128M cpus=1 serial=null" },
+	{ "-serial stdio", "ram=128M cpus=1 serial=stdio+signals" },
+	{ "-serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" },
+	{ "-nodefaults -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" },
+	{ "-serial none", DEFAULTS },
+	{ "-nographic -serial none", DEFAULTS },
+	{ "-serial null -serial none", "ram=128M cpus=1 serial=null" },
+	{ "-serial file:a,b", "ram=128M cpus=1 serial=file:a,b" },
+	{ "-serial unix:s,server=on,wait=off", "ram=128M cpus=1 serial=unix:s" },
+	{ "-serial unix:s,server=on", "ram=128M cpus=1 serial=unix:s+wait" },
+	{ "-serial unix:s,,t,server,nowait", "ram=128M cpus=1 serial=unix:s,t" },
+
+	{ M1, DEFAULTS " memdev(m1 f)" },
+	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M",
+	  DEFAULTS " memdev(m1 f size=67108864 share readonly offset=1048576 align=2097152 rom=1 policy=0 nodes=0)" },
+	{ M1 ",prealloc=on,prealloc-threads=4,merge=off,dump=off,discard-data=on", DEFAULTS
+	  " memdev(m1 f prealloc nomerge nodump discard)" },
+	{ M1 ",reserve=off,pmem=off,prealloc-context=,x-use-canonical-path-for-ramblock-id=on", DEFAULTS
+	  " memdev(m1 f noreserve)" },
+	{ M1 ",host-nodes=0,host-nodes=2-3,policy=bind", DEFAULTS " memdev(m1 f rom=0 policy=2 nodes=d)" },
+	{ M1 ",host-nodes=1,policy=preferred", DEFAULTS " memdev(m1 f rom=0 policy=1 nodes=2)" },
+	{ M1 ",host-nodes=1,policy=interleave", DEFAULTS " memdev(m1 f rom=0 policy=3 nodes=2)" },
+	{ M1 ",readonly=on,rom=off", DEFAULTS " memdev(m1 f readonly rom=2 policy=0 nodes=0)" },
+	{ "-object qom-type=memory-backend-file,mem-path=a,,b,id=m1", DEFAULTS " memdev(m1 a,b)" },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"f\",\"size\":67108864,\"share\":true,"
+	  "\"host-nodes\":[0,2],\"policy\":\"bind\",\"rom\":\"auto\",\"prealloc-threads\":2}",
+	  DEFAULTS " memdev(m1 f size=67108864 share rom=0 policy=2 nodes=5)" },
+
+	{ M1 " -device virtio-pmem-pci,memdev=m1", DEFAULTS " memdev(m1 f) pmem(- m1)" },
+	{ "-device virtio-pmem-pci,memdev=m1 " M1, DEFAULTS " memdev(m1 f) pmem(- m1)" },
+	{ M1 " -device driver=virtio-pmem-pci,memdev=m1,id=m1", DEFAULTS " memdev(m1 f) pmem(m1 m1)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,id=nv1,bus=pcie.0,addr=1f.0,memaddr=0x140000000", DEFAULTS
+	  " memdev(m1 f) pmem(nv1 m1 bus=pcie.0 slot=31 memaddr=140000000)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,bus=pci.0,shmem=on,event_idx=off,indirect_desc=off,queue_reset=off",
+	  DEFAULTS " memdev(m1 f) pmem(- m1 bus=pci.0 shmem noevent_idx noindirect_desc noqueue_reset)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx", DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,disable-legacy=on,disable-modern=off,packed=off,iommu_platform=off,"
+	  "ats=off,aer=off,multifunction=off,romfile=,rombar=0,romsize=4294967295,any_layout=on,page-per-vq=off,"
+	  "notify_on_empty=off,in_order=off,acpi-index=0,failover_pair_id=,migrate-extra=on,modern-pio-notify=off,"
+	  "use-started=on,use-disabled-flag=on", DEFAULTS " memdev(m1 f) pmem(- m1)" },
+	{ M1 " -device {\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\",\"addr\":40,\"event_idx\":false,"
+	  "\"memaddr\":5368709120,\"disable-legacy\":\"on\",\"rombar\":0}",
+	  DEFAULTS " memdev(m1 f) pmem(nv1 m1 slot=5 memaddr=140000000 noevent_idx)" },
+	{ M1 " -device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\",\"addr\":\"5\"}",
+	  DEFAULTS " memdev(m1 f) pmem(- m1 slot=5)" },
+	{ "-device virtio-pmem-pci,memdev=b,id=nb -object memory-backend-file,id=a,mem-path=f "
+	  "-device virtio-pmem-pci,memdev=a,id=na -object memory-backend-file,id=b,mem-path=g",
+	  DEFAULTS " memdev(a f) memdev(b g) pmem(nb b) pmem(na a)" },
+
+	{ "-pmem f", DEFAULTS " memdev(pmem0-mem f share) pmem(pmem0 pmem0-mem)" },
+	{ "-pmem mem-path=a=b", DEFAULTS " memdev(pmem0-mem a=b share) pmem(pmem0 pmem0-mem)" },
+	{ "-pmem f -pmem g", DEFAULTS
+	  " memdev(pmem0-mem f share) memdev(pmem1-mem g share) pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
+	{ "-pmem f,id=pmem0 -pmem g", DEFAULTS
+	  " memdev(pmem0-mem f share) memdev(pmem1-mem g share) pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
+};
+
+static void accepts_every_option(void **state)
+{
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(accepted); i++) {
+		char line[2048], want[2048];
+		const char *rest = accepted[i].meaning, *insert;
+
+		snprintf(line, sizeof(line), "-kernel k%s%s", *accepted[i].line ? " " : "", accepted[i].line);
+		if (parse_line(line, &opts, &err) != OPTIONS_RUN)
+			fail_msg("%s: %s", line, err.text);
+		// " kernel=k" stands after the serial port.
+		insert = strchr(strstr(rest, "serial="), ' ');
+		insert = insert ? insert : rest + strlen(rest);
+		snprintf(want, sizeof(want), "%.*s kernel=k%s", (int)(insert - rest), rest, insert);
+		if (strcmp(describe(&opts), want) != 0)
+			print_error("%s\n", line);
+		assert_string_equal(describe(&opts), want);
+		options_free(&opts);
+	}
+}
+
+static void pmem_is_exactly_its_pair(void **state)
+{
+	static const struct {
+		const char *pmem, *pair;
+	} cases[] = {
+		{ "-pmem f,size=4G,id=nv1", "-object memory-backend-file,id=nv1-mem,share=on,mem-path=f,size=4G "
+		                            "-device virtio-pmem-pci,memdev=nv1-mem,id=nv1" },
+		{ "-pmem f", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f "
+		             "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
+		{ "-pmem f,readonly=on", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f,readonly=on "
+		                         "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
+		{ "-pmem f,share=off,offset=2M,prealloc=on,addr=7,memaddr=0x140000000,event_idx=off,host-nodes=0,"
+		  "host-nodes=2,policy=bind",
+		  "-object memory-backend-file,id=pmem0-mem,mem-path=f,offset=2M,prealloc=on,host-nodes=0,host-nodes=2,"
+		  "policy=bind -device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0,addr=7,memaddr=0x140000000,event_idx=off" },
+	};
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		char line[1024], *short_form;
+
+		snprintf(line, sizeof(line), "-kernel k %s", cases[i].pmem);
+		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+		short_form = strdup(describe(&opts));
+		options_free(&opts);
+		snprintf(line, sizeof(line), "-kernel k %s", cases[i].pair);
+		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+		assert_string_equal(short_form, describe(&opts));
+		options_free(&opts);
+		free(short_form);
+	}
+}
+
+static void takes_as_many_devices_as_the_bus_has_slots(void **state)
+{
+	char line[4096] = "-kernel k";
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	for (unsigned i = 0; i < 31; i++)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line), " -pmem f%u", i);
+	// 31 times two words fit into the fixture's 64.
+	assert_int_equal(parse_line(line + strlen("-kernel k "), &opts, &err), OPTIONS_ERROR);
+	assert_non_null(strstr(err.text, "-kernel is missing"));
+
+	char *argv[80] = { "pmvm", "-kernel", "k" };
+	for (int i = 0; i < 32; i++) {
+		argv[3 + 2 * i] = "-pmem";
+		argv[4 + 2 * i] = "f";
+	}
+	assert_int_equal(options_parse(3 + 62, argv, &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.npmems, 31);
+	assert_string_equal(opts.pmems[30].id, "pmem30");
+	options_free(&opts);
+	assert_int_equal(options_parse(3 + 64, argv, &opts, &err), OPTIONS_ERROR);
+	assert_string_equal(err.text, "-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+}
+
+static void warns(void **state)
+{
+	static const struct {
+		const char *line, *warning;
+	} cases[] = {
+		{ "-serial unix:s,server,nowait", "warning: short-form boolean option 'server' deprecated\n"
+		  "Please use server=on instead\nwarning: short-form boolean option 'nowait' deprecated\n"
+		  "Please use wait=off instead\n" },
+		{ "-pmem f,noshare", "warning: short-form boolean option 'noshare' deprecated\nPlease use share=off instead\n" },
+		{ "-smp 2,maxcpus=4", "warning: -smp: maxcpus=4 is ignored: processors cannot be added later\n" },
+		{ "-smp 4,sockets=2", "warning: -smp: the guest sees one socket with 4 cores of one thread each\n" },
+		{ "-smp 4,sockets=1,cores=4", "" },
+	};
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		char line[256];
+
+		snprintf(line, sizeof(line), "-kernel k %s", cases[i].line);
+		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+		assert_string_equal(fake_log_text, cases[i].warning);
+		options_free(&opts);
+	}
+}
+
+static void prints_and_is_done(void **state)
+{
+	static const struct {
+		const char *line, *output;
+	} cases[] = {
+		{ "-version", "pmvm version 0.1.0\n" },
+		{ "--version", "pmvm version 0.1.0\n" },
+		{ "-accel help", "Accelerators supported in pmvm binary:\nkvm\n" },
+		{ "-accel ?", "Accelerators supported in pmvm binary:\nkvm\n" },
+		{ "-display help", "Available display backend types:\nnone\n" },
+		{ "-object help", "List of user creatable objects:\n  memory-backend-file\n" },
+		{ "-object ?", "List of user creatable objects:\n  memory-backend-file\n" },
+		{ "-device help", "Misc devices:\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
+		                  "/dev/pmemN\"\n" },
+	};
+	static const struct {
+		const char *line, *has;
+	} parts[] = {
+		{ "-help", "usage: pmvm " },
+		{ "-h", "usage: pmvm " },
+		{ "--help", "usage: pmvm " },
+		{ "-cpu help", "\n  host " },
+		{ "-machine help", "Supported machines are:\npmvm " },
+		{ "-M ?", "Supported machines are:\npmvm " },
+		{ "-smp help", "smp-opts options:\n" },
+		{ "-m help", "  maxmem=<size>\n" },
+		{ "-device virtio-pmem-pci,help", "virtio-pmem-pci options:\n" },
+		{ "-device virtio-pmem-pci,memdev=m1,?", "  addr=<int32>           - Slot and optional function number, "
+		                                         "example: 06.0 or 06 (default: -1)\n" },
+		{ "-device virtio-pmem-pci,help=on", "  memdev=<link<memory-backend>>\n" },
+		{ "-object memory-backend-file,help", "memory-backend-file options:\n" },
+		{ "-object memory-backend-file,?", "  mem-path=<string>      - " },
+		{ "-pmem help", "memory-backend-file options:\n" },
+		{ "-pmem f,help", "virtio-pmem-pci options:\n" },
+	};
+	enum options_result result;
+	char *output;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		output = output_of(cases[i].line, &result);
+		assert_int_equal(result, OPTIONS_DONE);
+		assert_string_equal(output, cases[i].output);
+		free(output);
+	}
+	for (unsigned i = 0; i < COUNT(parts); i++) {
+		output = output_of(parts[i].line, &result);
+		assert_int_equal(result, OPTIONS_DONE);
+		if (!strstr(output, parts[i].has))
+			fail_msg("%s prints no '%s'", parts[i].line, parts[i].has);
+		free(output);
+	}
+}
+
+static void help_lists_all_properties(void **state)
+{
+	enum options_result result;
+	char *output = output_of("-pmem help", &result);
+	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+
+	(void)state;
+	for (unsigned c = 0; c < COUNT(classes); c++) {
+		for (unsigned i = 0; i < classes[c]->nprops; i++) {
+			char word[80];
+
+			snprintf(word, sizeof(word), "\n  %s=<", classes[c]->props[i].name);
+			assert_int_equal(strstr(output, word) != NULL, !classes[c]->props[i].hidden);
+		}
+	}
+	free(output);
+}
+
+static void help_fits_a_terminal(void **state)
+{
+	enum options_result result;
+	char *output = output_of("-help", &result), *rest = output, *line;
+
+	(void)state;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (strlen(line) > 80)
+			fail_msg("%zu columns: %s", strlen(line), line);
+	free(output);
+}
+
+/* Every option stands in -help, in the man page and in the comparison with QEMU; refused ones in the last. */
+static void documents_know_every_option(void **state)
+{
+	char *man = read_source("docs/pmvm.1"), *compatibility = read_source("docs/qemu-compatibility.md");
+	enum options_result result;
+	char *help = output_of("-help", &result);
+	char word[96];
+
+	(void)state;
+	for (const struct option *opt = option_table; opt->name || opt->usage; opt++) {
+		if (!opt->name)
+			continue;
+		snprintf(word, sizeof(word), "\n-%s ", opt->name);
+		if (!strstr(help, word) && !(*opt->usage == '\0' && strstr(help, opt->name)))
+			fail_msg("-help lacks -%s", opt->name);
+		snprintf(word, sizeof(word), ".It Fl %s", opt->name);
+		if (!strstr(man, word))
+			fail_msg("the man page lacks -%s", opt->name);
+		snprintf(word, sizeof(word), "`-%s`", opt->name);
+		if (!strstr(compatibility, word))
+			fail_msg("qemu-compatibility.md lacks -%s", opt->name);
+	}
+	for (const struct refused_option *refused = refused_table; refused->name; refused++) {
+		snprintf(word, sizeof(word), "`-%s`", refused->name);
+		if (!strstr(compatibility, word))
+			fail_msg("qemu-compatibility.md lacks -%s", refused->name);
+	}
+	free(help);
+	free(man);
+	free(compatibility);
+}
+
+static void documents_know_every_property(void **state)
+{
+	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+	char *compatibility = read_source("docs/qemu-compatibility.md");
+
+	(void)state;
+	for (unsigned c = 0; c < COUNT(classes); c++) {
+		for (unsigned i = 0; i < classes[c]->nprops; i++) {
+			char word[80];
+
+			snprintf(word, sizeof(word), "`%s`", classes[c]->props[i].name);
+			if (!strstr(compatibility, word))
+				fail_msg("qemu-compatibility.md lacks the property %s", classes[c]->props[i].name);
+		}
+	}
+	free(compatibility);
+}
+
+/* An empty result is legal to free, and freeing twice is harmless. */
+static void frees_what_it_made(void **state)
+{
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	assert_int_equal(parse_line("-kernel k -pmem f -pmem g -foo", &opts, &err), OPTIONS_ERROR);
+	assert_null(opts.kernel);
+	assert_int_equal(opts.nmemdevs + opts.npmems, 0);
+	options_free(&opts);
+	options_free(&opts);
+	assert_int_equal(options_parse(1, (char *[]) { "pmvm", NULL }, &opts, NULL), OPTIONS_ERROR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_documented_command_line),
+		cmocka_unit_test(accepts_every_option),
+		cmocka_unit_test(pmem_is_exactly_its_pair),
+		cmocka_unit_test(takes_as_many_devices_as_the_bus_has_slots),
+		cmocka_unit_test(warns),
+		cmocka_unit_test(prints_and_is_done),
+		cmocka_unit_test(help_lists_all_properties),
+		cmocka_unit_test(help_fits_a_terminal),
+		cmocka_unit_test(documents_know_every_option),
+		cmocka_unit_test(documents_know_every_property),
+		cmocka_unit_test(frees_what_it_made),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * guest_ram.h - for tests: guest memory of any size, laid out as the machine does, costing only what is touched.
+ */
+#ifndef PMVM_TEST_GUEST_RAM_H
+#define PMVM_TEST_GUEST_RAM_H
+
+#include <stdint.h>
+#include <vpmem.h>
+
+struct guest_ram {
+	struct vpmem_gmem *gmem;
+	uint64_t size, low_size, high_size;
+	void *low, *high;
+};
+
+void guest_ram_create(struct guest_ram *ram, uint64_t size);
+void guest_ram_destroy(struct guest_ram *ram);
+
+/* A pointer to what must be there, or the test fails. */
+void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t len);
+
+#endif

@@ -62,24 +62,41 @@ static uint64_t offered_features(const struct vpmem_device_options *opts)
 	return bits;
 }
 
-/* Starts the worker with every signal blocked: signals are the monitor's. */
+/* Signals are the monitor's, but for those that a thread brings upon itself: a handler or sanitizer wants them. */
+static sigset_t worker_signals(void)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&set, own[i]);
+	return set;
+}
+
 static int start_worker(struct vpmem_device *dev)
 {
-	sigset_t all, old;
+	sigset_t blocked = worker_signals(), old;
 	pthread_attr_t attr;
+	char name[16];
 	int rc;
 
 	rc = pthread_attr_init(&attr);
 	if (rc)
 		return -rc;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
+	/* The new thread begins with its creator's mask. */
+	pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	if (!rc)
 		rc = pthread_create(&dev->worker, &attr, pmem_worker_main, dev);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	return -rc;
+	if (rc)
+		return -rc;
+	/* For people who look at threads; cut to what the kernel keeps. */
+	snprintf(name, sizeof(name), "flush/%s", dev->name);
+	pthread_setname_np(dev->worker, name);
+	return 0;
 }
 
 int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,

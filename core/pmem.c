@@ -199,7 +199,7 @@ void *pmem_worker_main(void *opaque)
 	uint64_t nkicks;
 
 	while (!stopping) {
-		/* Blocks. A signal cannot interrupt it: all are blocked in this thread. */
+		/* Blocks. Only a handler of a signal that this thread causes itself could interrupt it. */
 		if (read(dev->kick_efd, &nkicks, sizeof(nkicks)) != sizeof(nkicks))
 			continue;
 		pmem_serve_queue(dev);

@@ -145,11 +145,12 @@ static int enter_indirect(struct virtq_chain *chain, const struct desc *desc)
 		return fault(q, -EPROTO, "an indirect descriptor inside an indirect table");
 	if (desc->flags & DESC_F_NEXT)
 		return fault(q, -EPROTO, "a descriptor with both INDIRECT and NEXT");
-	if (desc->len == 0 || desc->len % DESC_SIZE)
+	if (desc->len % DESC_SIZE)
 		return fault(q, -EPROTO, "the length of an indirect table is no multiple of 16");
+	/* NULL for length 0 too. */
 	chain->table_hva = vpmem_gmem_hva(q->gmem, desc->gpa, desc->len);
 	if (!chain->table_hva)
-		return fault(q, -EPROTO, "an indirect table outside guest memory");
+		return fault(q, -EPROTO, "an indirect table that is empty or outside guest memory");
 	chain->table_len = desc->len / DESC_SIZE;
 	chain->next_idx = 0;
 	chain->in_indirect = true;

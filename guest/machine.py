@@ -8,11 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-PMVM = pathlib.Path(os.environ.get("PMVM", CHECKOUT / "build/pmvm"))
 GUESTS = CHECKOUT / "build/guest"
 # Emulated hosts are slow: these only bound a wait that would otherwise have no end.
 BOOT_MAX = 120
@@ -23,6 +23,27 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
+_near = {}
+_near_directory = None
+
+
+def near(path):
+    """A copy in the temporary directory: the checkout may be slow to read, and may change while tests run."""
+    global _near_directory
+    if path not in _near:
+        if _near_directory is None:
+            _near_directory = tempfile.TemporaryDirectory(prefix="pmvm-files-")
+        directory = pathlib.Path(_near_directory.name) / str(len(_near))
+        directory.mkdir()
+        _near[path] = pathlib.Path(shutil.copy(path, directory))
+    return _near[path]
+
+
+def pmvm():
+    """The program under test."""
+    return near(pathlib.Path(os.environ.get("PMVM", CHECKOUT / "build/pmvm")))
+
+
 class Failed(Exception):
     """What was waited for did not happen; the text has the console's end."""
 
@@ -30,8 +51,8 @@ class Failed(Exception):
 class Vm:
     """A running pmvm. As a context manager it is ended, whatever state it is in."""
 
-    def __init__(self, args, cwd=None, console=subprocess.PIPE, prefix=()):
-        self.command = [*map(str, prefix), str(PMVM), *map(str, args)]
+    def __init__(self, args, cwd=None, console=subprocess.PIPE, prefix=(), program=None):
+        self.command = [*map(str, prefix), str(program or pmvm()), *map(str, args)]
         self.output = bytearray()
         self.changed = threading.Condition()
         self.closed = False
@@ -144,24 +165,9 @@ class Guest(Vm):
         return self.end()
 
 
-_copied = {}
-
-
 def kernel_files(flavour="cloud", image="bzImage"):
-    """Paths of a kernel and its initrd, in memory: the checkout may be slow to read."""
-    paths = []
-    for name in (image, "initrd.img"):
-        source = GUESTS / flavour / name
-        if source not in _copied:
-            directory = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"pmvm-guest-{os.getpid()}" / flavour
-            directory.mkdir(parents=True, exist_ok=True)
-            _copied[source] = shutil.copy(source, directory)
-        paths.append(_copied[source])
-    return paths
-
-
-def forget_kernel_files():
-    shutil.rmtree(pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"pmvm-guest-{os.getpid()}", ignore_errors=True)
+    """Paths of a kernel and its initrd."""
+    return [near(GUESTS / flavour / name) for name in (image, "initrd.img")]
 
 
 def pmem(path, number=1, size=None, **properties):
@@ -175,6 +181,6 @@ def pmem(path, number=1, size=None, **properties):
 
 def run_pmvm(*args, cwd=None, timeout=END_MAX, **kwargs):
     """A pmvm that ends by itself: (status, stdout, stderr)."""
-    done = subprocess.run([str(PMVM), *map(str, args)], cwd=cwd, timeout=timeout, stdin=subprocess.DEVNULL,
+    done = subprocess.run([str(pmvm()), *map(str, args)], cwd=cwd, timeout=timeout, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, errors="replace", check=False, **kwargs)
     return done.returncode, done.stdout, done.stderr

@@ -49,8 +49,10 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 	if (!strcmp(type, memory_backend_file_class.name))
 		return 0;
 	if (!strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd")) {
-		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", type);
-		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked scratch file");
+		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush",
+		          type);
+		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked "
+		                "scratch file");
 		return -EINVAL;
 	}
 	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", type);
@@ -84,8 +86,9 @@ static int check_numa(const struct vpmem_backing_options *opts, struct vpmem_err
 	};
 
 	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes != 0)
-		return error_set(err, -EINVAL, "host-nodes must be empty for policy default, or you should explicitly "
-		                               "specify a policy other than default");
+		return error_set(err, -EINVAL,
+		                 "host-nodes must be empty for policy default, or you should explicitly "
+		                 "specify a policy other than default");
 	if (opts->policy != VPMEM_POLICY_DEFAULT && opts->host_nodes == 0)
 		return error_set(err, -EINVAL, "host-nodes must be set for policy %s", names[opts->policy]);
 	return 0;
@@ -97,12 +100,13 @@ static int check_alignment(const struct vpmem_backing_options *opts, struct vpme
 
 	if (opts->align % page_size != 0)
 		return error_set(err, -EINVAL,
-		                 "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64, opts->align,
-		                 page_size);
+		                 "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		                 opts->align, page_size);
 	if (opts->align & (opts->align - 1))
 		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
 	if (opts->offset % page_size != 0)
-		return error_set(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return error_set(err, -EINVAL,
+		                 "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                 opts->offset, page_size);
 	return 0;
 }
@@ -119,10 +123,12 @@ static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_
 	if (opts->prealloc && !opts->reserve)
 		return error_set(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
 	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return error_set(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+		return error_set(err, -EINVAL,
+		                 "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
 	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
-		return error_set(err, -EINVAL, "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
-		                               "'share' = 'on'");
+		return error_set(err, -EINVAL,
+		                 "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
+		                 "'share' = 'on'");
 	return 0;
 }
 
@@ -159,7 +165,8 @@ void memdev_config_free(struct memdev_config *cfg)
 
 static int slot_taken(int slot, const char *by, struct vpmem_error *err)
 {
-	error_set(err, -EBUSY, "PCI: slot %d function 0 not available for virtio-pmem-pci, in use by %s", slot, by);
+	error_set(err, -EBUSY, "PCI: slot %d function 0 not available for virtio-pmem-pci, in use by %s",
+	          slot, by);
 	error_hint(err, "choose another slot from 1 to 1f, or leave addr out");
 	return -EBUSY;
 }
@@ -176,9 +183,11 @@ static int check_device(const struct pmem_config *cfg, struct vpmem_error *err)
 	if (cfg->slot == 0)
 		return slot_taken(0, "the host bridge", err);
 	if (cfg->memaddr % VPMEM_GRANULE != 0)
-		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes", VPMEM_GRANULE);
+		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes",
+		                 VPMEM_GRANULE);
 	if (cfg->shmem && cfg->memaddr != 0)
-		return error_set(err, -EINVAL, "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
+		return error_set(err, -EINVAL,
+		                 "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
 	return 0;
 }
 
@@ -211,9 +220,11 @@ int config_check_memdev(const struct options *have, const struct memdev_config *
 		if (strcmp(have->memdevs[i].id, cfg->id) != 0)
 			continue;
 		if (strict)
-			return error_set(err, -EEXIST,
-			                 "attempt to add duplicate property '%s' to object (type 'container')", cfg->id);
-		return error_set(err, -EEXIST, "Duplicate ID '%s' for object", cfg->id);
+			error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object "
+			                        "(type 'container')", cfg->id);
+		else
+			error_set(err, -EEXIST, "Duplicate ID '%s' for object", cfg->id);
+		return -EEXIST;
 	}
 	return 0;
 }
@@ -231,7 +242,8 @@ static int check_memdev_exists(const struct options *have, const char *id, struc
 	if (s.best)
 		error_hint(err, "did you mean memdev=%s?", s.best);
 	else
-		error_hint(err, "memdev names an object: memory-backend-file,id=%s,share=on,mem-path=FILE", id);
+		error_hint(err, "memdev names an object: memory-backend-file,id=%s,share=on,mem-path=FILE",
+		           id);
 	return -ENODEV;
 }
 
@@ -241,7 +253,8 @@ static int check_against(const struct pmem_config *other, const struct pmem_conf
 	char by[128];
 
 	if (cfg->id && other->id && !strcmp(cfg->id, other->id))
-		return error_set(err, -EEXIST, strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
+		return error_set(err, -EEXIST,
+		                 strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
 		                 cfg->id);
 	if (!strcmp(cfg->memdev, other->memdev)) {
 		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
@@ -262,7 +275,8 @@ int config_check_pmem(const struct options *have, const struct pmem_config *cfg,
 	for (unsigned i = 0; i < have->npmems && rc == 0; i++)
 		rc = check_against(&have->pmems[i], cfg, strict, err);
 	if (rc == 0 && have->npmems >= SLOTS) {
-		rc = error_set(err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+		rc = error_set(err, -ENOSPC,
+		               "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
 		error_hint(err, "the bus has room for %u devices", SLOTS);
 	}
 	return rc;

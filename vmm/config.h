@@ -51,7 +51,7 @@ struct chardev_config {
 struct options {
 	char *name, *pidfile, *uuid;
 	char *kernel, *initrd, *append;
-	uint64_t ram_size;          /* bytes, a multiple of 8 KiB from 2 MiB to 16 TiB; default 128 MiB as QEMU */
+	uint64_t ram_size;          /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
 	unsigned ncpus;
 	bool no_reboot;
 	bool has_serial;            /* false: no UART back end given: serial is CHARDEV_NULL */
@@ -61,7 +61,7 @@ struct options {
 	struct pmem_config *pmems;
 };
 
-enum options_result { OPTIONS_RUN, OPTIONS_DONE /* -help, -version, ...,help: printed, exit 0 */, OPTIONS_ERROR };
+enum options_result { OPTIONS_RUN, OPTIONS_DONE /* -help, ...,help: printed, exit 0 */, OPTIONS_ERROR };
 
 /*
  * Parses the command line. On OPTIONS_ERROR, err says what is wrong in QEMU's words, after the option and
@@ -90,7 +90,7 @@ int config_check_memdev(const struct options *have, const struct memdev_config *
 int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
                       struct vpmem_error *err);
 
-/* Moves the configuration to the end of the list; *cfg is empty afterwards. -ENOMEM: it stays the caller's. */
+/* Moves the configuration to the end of the list; *cfg is empty then. -ENOMEM: it stays the caller's. */
 int config_add_memdev(struct options *opts, struct memdev_config *cfg);
 int config_add_pmem(struct options *opts, struct pmem_config *cfg);
 

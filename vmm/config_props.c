@@ -13,8 +13,8 @@ static const char *const rom_words[] = {
 	[VPMEM_ROM_AUTO] = "auto", [VPMEM_ROM_ON] = "on", [VPMEM_ROM_OFF] = "off", NULL
 };
 static const char *const policy_words[] = {
-	[VPMEM_POLICY_DEFAULT] = "default", [VPMEM_POLICY_PREFERRED] = "preferred", [VPMEM_POLICY_BIND] = "bind",
-	[VPMEM_POLICY_INTERLEAVE] = "interleave", NULL
+	[VPMEM_POLICY_DEFAULT] = "default", [VPMEM_POLICY_PREFERRED] = "preferred",
+	[VPMEM_POLICY_BIND] = "bind", [VPMEM_POLICY_INTERLEAVE] = "interleave", NULL
 };
 
 #define BACKING(field) offsetof(struct memdev_config, backing.field)
@@ -30,19 +30,22 @@ static const struct prop memory_backend_file_props[] = {
 	  .help = "NUMA nodes of the host to bind to: N or N-M" },
 	{ .name = "id", .type = PROP_ID, .offset = offsetof(struct memdev_config, id), .hidden = true },
 	{ .name = "mem-path", .type = PROP_STR, .type_name = "string",
-	  .offset = offsetof(struct memdev_config, mem_path), .help = "File, block device, or directory for a scratch file" },
+	  .offset = offsetof(struct memdev_config, mem_path),
+	  .help = "File, block device, or directory for a scratch file" },
 	{ .name = "merge", .type = PROP_BOOL, .offset = BACKING(merge), .def = "on",
 	  .help = "Mark memory as mergeable" },
 	{ .name = "offset", .type = PROP_SIZE, .offset = BACKING(offset), .def = "0",
 	  .help = "Where in the file the memory begins (ex: 1G)" },
-	{ .name = "pmem", .type = PROP_BOOL, .offset = PROP_NOWHERE, .def = "off", .only = "off", .not_yet = true,
-	  .why = "leave pmem out: a flush makes the file durable whatever it lies on" },
+	{ .name = "pmem", .type = PROP_BOOL, .offset = PROP_NOWHERE, .def = "off", .only = "off",
+	  .not_yet = true, .why = "leave pmem out: a flush makes the file durable whatever it lies on" },
 	{ .name = "policy", .type = PROP_WORD, .type_name = "HostMemPolicy", .offset = BACKING(policy),
-	  .words = policy_words, .def = "default", .help = "NUMA policy: default, preferred, bind, interleave" },
-	{ .name = "prealloc-context", .type = PROP_LINK, .type_name = "link<thread-context>", .offset = PROP_NOWHERE,
-	  .only = "", .why = "there are no thread-context objects here: leave it out" },
-	{ .name = "prealloc-threads", .type = PROP_COUNT, .offset = PROP_NOWHERE, .def = "1", .not_zero = true,
-	  .help = "Accepted; blocks are reserved without threads" },
+	  .words = policy_words, .def = "default",
+	  .help = "NUMA policy: default, preferred, bind, interleave" },
+	{ .name = "prealloc-context", .type = PROP_LINK, .type_name = "link<thread-context>",
+	  .offset = PROP_NOWHERE, .only = "",
+	  .why = "there are no thread-context objects here: leave it out" },
+	{ .name = "prealloc-threads", .type = PROP_COUNT, .offset = PROP_NOWHERE, .def = "1",
+	  .not_zero = true, .help = "Accepted; blocks are reserved without threads" },
 	{ .name = "prealloc", .type = PROP_BOOL, .offset = BACKING(prealloc), .def = "off",
 	  .help = "Reserve the file's blocks before the guest starts" },
 	{ .name = "qom-type", .type = PROP_STR, .offset = PROP_NOWHERE, .hidden = true },
@@ -50,8 +53,9 @@ static const struct prop memory_backend_file_props[] = {
 	  .help = "Open the file read-only" },
 	{ .name = "reserve", .type = PROP_BOOL, .offset = BACKING(reserve), .def = "on",
 	  .help = "Reserve swap space if applicable" },
-	{ .name = "rom", .type = PROP_WORD, .type_name = "OnOffAuto", .offset = BACKING(rom), .words = rom_words,
-	  .def = "auto", .help = "Map without write permission; auto: readonly and share" },
+	{ .name = "rom", .type = PROP_WORD, .type_name = "OnOffAuto", .offset = BACKING(rom),
+	  .words = rom_words, .def = "auto",
+	  .help = "Map without write permission; auto: readonly and share" },
 	{ .name = "share", .type = PROP_BOOL, .offset = BACKING(share), .def = "off",
 	  .help = "Stores go to the file; off: copy-on-write" },
 	{ .name = "size", .type = PROP_SIZE, .offset = BACKING(size), .not_zero = true,
@@ -74,7 +78,8 @@ static const char *const on_off_auto[] = { "auto", "on", "off", NULL };
 #define LEAVE_OUT(what) what ": leave it out"
 // A switch of QEMU's virtio or PCI layer that has one position here.
 #define FIXED(prop_name, value, reason) \
-	{ .name = prop_name, .type = PROP_BOOL, .offset = PROP_NOWHERE, .def = value, .only = value, .why = reason }
+	{ .name = prop_name, .type = PROP_BOOL, .offset = PROP_NOWHERE, .def = value, .only = value, \
+	  .why = reason }
 
 static const struct prop virtio_pmem_pci_props[] = {
 	{ .name = "acpi-index", .type = PROP_UINT32, .offset = PROP_NOWHERE, .def = "0", .only = "0",
@@ -95,7 +100,8 @@ static const struct prop virtio_pmem_pci_props[] = {
 	  .why = LEAVE_OUT("it is for network cards") },
 	{ .name = "id", .type = PROP_ID, .offset = PMEM(id), .hidden = true },
 	FIXED("in_order", "off", LEAVE_OUT("VIRTIO_F_IN_ORDER is not offered")),
-	{ .name = "indirect_desc", .type = PROP_BOOL, .offset = PMEM(indirect_desc), .def = "on", .help = "on/off" },
+	{ .name = "indirect_desc", .type = PROP_BOOL, .offset = PMEM(indirect_desc), .def = "on",
+	  .help = "on/off" },
 	FIXED("iommu_platform", "off", LEAVE_OUT("there is no IOMMU")),
 	{ .name = "memaddr", .type = PROP_UINT64, .offset = PMEM(memaddr), .def = "0",
 	  .help = "Guest-physical address of the memory; 0: chosen" },
@@ -106,13 +112,14 @@ static const struct prop virtio_pmem_pci_props[] = {
 	FIXED("notify_on_empty", "off", LEAVE_OUT("it is a feature of legacy devices")),
 	FIXED("packed", "off", LEAVE_OUT("the virtqueue is a split one")),
 	FIXED("page-per-vq", "off", LEAVE_OUT("there is one virtqueue")),
-	{ .name = "queue_reset", .type = PROP_BOOL, .offset = PMEM(queue_reset), .def = "on", .help = "on/off" },
+	{ .name = "queue_reset", .type = PROP_BOOL, .offset = PMEM(queue_reset), .def = "on",
+	  .help = "on/off" },
 	{ .name = "rombar", .type = PROP_UINT32, .offset = PROP_NOWHERE, .def = "1",
 	  .help = "Accepted: there is no ROM" },
 	{ .name = "romfile", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "",
 	  .why = LEAVE_OUT("there is no firmware that could run it") },
-	{ .name = "romsize", .type = PROP_UINT32, .offset = PROP_NOWHERE, .def = "4294967295", .only = "4294967295",
-	  .why = LEAVE_OUT("there is no ROM") },
+	{ .name = "romsize", .type = PROP_UINT32, .offset = PROP_NOWHERE, .def = "4294967295",
+	  .only = "4294967295", .why = LEAVE_OUT("there is no ROM") },
 	{ .name = "shmem", .type = PROP_BOOL, .offset = PMEM(shmem), .def = "off",
 	  .help = "Offer VIRTIO_PMEM_F_SHMEM_REGION: the memory is a BAR" },
 	FIXED("use-disabled-flag", "on", LEAVE_OUT("it is internal to QEMU")),

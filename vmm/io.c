@@ -2,10 +2,7 @@
 // Dispatch of guest accesses to port I/O and memory-mapped I/O regions.
 #include "io.h"
 
-#include "log.h"
-
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 // Index of the first region whose end lies above addr: the one that holds addr, if any does.
@@ -74,18 +71,12 @@ static const struct io_region *claim(const struct io_space *space, uint64_t addr
 	return region->size - (addr - region->base) >= width ? region : NULL;
 }
 
-static void unclaimed(struct io_space *space, const char *what, uint64_t addr, unsigned width)
-{
-	if (space->nunclaimed++ == 0)
-		log_info("%s: first unclaimed %s: address 0x%" PRIx64 ", %u bytes", space->name, what, addr, width);
-}
-
 uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width)
 {
 	const struct io_region *region = claim(space, addr, width);
 
 	if (!region) {
-		unclaimed(space, "read", addr, width);
+		space->nunclaimed++;
 		return width_mask(width);
 	}
 	return region->read(region->owner, addr - region->base, width) & width_mask(width);
@@ -96,7 +87,7 @@ void io_write(struct io_space *space, uint64_t addr, unsigned width, uint64_t va
 	const struct io_region *region = claim(space, addr, width);
 
 	if (!region) {
-		unclaimed(space, "write", addr, width);
+		space->nunclaimed++;
 		return;
 	}
 	region->write(region->owner, addr - region->base, width, val & width_mask(width));

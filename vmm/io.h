@@ -7,7 +7,8 @@
  *
  * The dispatcher guarantees to read and write: width is 1, 2, 4 or 8, the access lies wholly inside the
  * region, off is relative to its base, val is in host byte order. An access that no region holds wholly
- * reads all ones; such a write is dropped and counted, and the first one logged.
+ * reads all ones; such a write is dropped. Both are counted, and not logged: every kernel probes for
+ * hardware that is not there.
  *
  * All of it runs under the machine lock (machine.h).
  */
@@ -30,7 +31,6 @@ struct io_region {
 };
 
 struct io_space {
-	const char *name;
 	unsigned nregions;
 	struct io_region regions[IO_REGIONS_MAX];
 	uint64_t nunclaimed;  /* accesses that no region held */

@@ -32,7 +32,8 @@ static const char *take_value(const char *text, char **value)
 	return text;
 }
 
-static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key, const char *value)
+static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key,
+                     const char *value)
 {
 	struct json_object *old, *val = json_object_new_string(value);
 	bool exists = json_object_object_get_ex(obj, key, &old);
@@ -61,7 +62,8 @@ static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax,
 		*help = true;
 		return 0;
 	}
-	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key, off ? "off" : "on");
+	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key,
+	         off ? "off" : "on");
 	return add_value(obj, syntax, key, off ? "off" : "on");
 }
 
@@ -108,7 +110,7 @@ struct json_object *keyval_parse(const char *text, const struct keyval_syntax *s
 static int json_error(enum json_tokener_error error, struct vpmem_error *err)
 {
 	// The text ends where there should be more.
-	if (error == json_tokener_continue || error == json_tokener_error_parse_eof)
+	if (error == json_tokener_error_parse_eof)
 		return error_set(err, -EINVAL, "JSON parse error, premature EOI");
 	return error_set(err, -EINVAL, "JSON parse error, %s", json_tokener_error_desc(error));
 }

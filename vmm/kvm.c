@@ -99,16 +99,21 @@ static int irqfd(struct kvm *kvm, unsigned gsi, int efd, unsigned flags)
 static int msi_set(struct vm *vm, int gsi, uint64_t addr, uint32_t data)
 {
 	struct kvm *kvm = kvm_of(vm);
-	struct kvm_irq_routing_entry *entry = find_route(kvm, (unsigned)gsi);
+	struct kvm_irq_routing_entry *entry = find_route(kvm, (unsigned)gsi), old;
+	int rc;
 
 	assert(entry);
-	if (entry->u.msi.address_lo == (uint32_t)addr && entry->u.msi.address_hi == (uint32_t)(addr >> 32) &&
-	    entry->u.msi.data == data)
-		return 0;
+	old = *entry;
 	entry->u.msi.address_lo = (uint32_t)addr;
 	entry->u.msi.address_hi = (uint32_t)(addr >> 32);
 	entry->u.msi.data = data;
-	return set_routes(kvm);
+	if (memcmp(entry, &old, sizeof(old)) == 0)
+		return 0;
+	rc = set_routes(kvm);
+	// The message is the guest's: one that KVM refuses must not stay in the table that every device shares.
+	if (rc < 0)
+		*entry = old;
+	return rc;
 }
 
 static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)

@@ -402,8 +402,6 @@ int machine_build(const struct options *opts, struct machine **out, struct vpmem
 	m->opts = opts;
 	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
 	m->kvm.fd = m->kvm.vm_fd = -1;
-	m->pio.name = "port I/O";
-	m->mmio.name = "MMIO";
 	pthread_mutex_init(&m->lock, NULL);
 
 	pthread_mutex_lock(&m->lock);

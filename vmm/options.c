@@ -25,12 +25,9 @@ int option_string(struct cmdline *cl, char **field, const char *arg)
 	return 0;
 }
 
-int option_not_supported(struct cmdline *cl, const char *what, bool not_yet, const char *hint)
+int option_not_supported(struct cmdline *cl, bool not_yet)
 {
-	error_set(cl->err, -ENOTSUP, "%s%snot supported%s", what ? what : "", what ? " is " : "", not_yet ? " yet" : "");
-	if (hint)
-		error_hint(cl->err, "%s", hint);
-	return -ENOTSUP;
+	return error_set(cl->err, -ENOTSUP, "not supported%s", not_yet ? " yet" : "");
 }
 
 int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls,
@@ -82,6 +79,7 @@ static const struct option *find_option(const char *name, size_t len)
 	return NULL;
 }
 
+// 0 if the option is none of QEMU's.
 static int refuse(struct cmdline *cl, const char *word, const char *name)
 {
 	const struct refused_option *refused = refused_table;
@@ -91,7 +89,10 @@ static int refuse(struct cmdline *cl, const char *word, const char *name)
 	if (!refused->name)
 		return 0;
 	cl->now = (struct place) { .option = word };
-	return option_not_supported(cl, NULL, refused->not_yet, refused->hint);
+	option_not_supported(cl, refused->not_yet);
+	if (refused->hint)
+		error_hint(cl->err, "%s", refused->hint);
+	return -ENOTSUP;
 }
 
 static int invalid_option(struct cmdline *cl, const char *word, const char *name)
@@ -104,7 +105,8 @@ static int invalid_option(struct cmdline *cl, const char *word, const char *name
 		if (opt->name)
 			suggest_offer(&s, opt->name);
 	if (name[len] && find_option(name, len))
-		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name, name + len + 1);
+		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name,
+		           name + len + 1);
 	else if (s.best)
 		error_hint(cl->err, "did you mean -%s?", s.best);
 	else
@@ -135,7 +137,7 @@ static int parse_option(struct cmdline *cl, char **argv, int *used)
 	}
 	if (opt->has_arg && !argv[1]) {
 		error_set(cl->err, -EINVAL, "%s: requires an argument", argv[0]);
-		error_hint(cl->err, "usage: -%s %s", opt->name, opt->usage ? opt->usage : "...");
+		error_hint(cl->err, "usage: -%s %s", opt->name, opt->usage);
 		return -EINVAL;
 	}
 	*used += opt->has_arg;
@@ -150,9 +152,11 @@ static int finish_kernel(struct cmdline *cl)
 	if (opts->kernel)
 		return 0;
 	if (opts->append || opts->initrd)
-		error_set(cl->err, -EINVAL, "%s only allowed with -kernel option", opts->append ? "-append" : "-initrd");
+		error_set(cl->err, -EINVAL, "%s only allowed with -kernel option",
+		          opts->append ? "-append" : "-initrd");
 	else
-		error_set(cl->err, -EINVAL, "no guest: -kernel is missing, and there is no firmware to boot from a disk");
+		error_set(cl->err, -EINVAL,
+		          "no guest: -kernel is missing, and there is no firmware to boot from a disk");
 	error_hint(cl->err, "for example: pmvm -m 1G -nographic -kernel vmlinuz -initrd initrd.img "
 	                    "-append console=ttyS0 -pmem disk.img,size=4G (all options: pmvm -help)");
 	return -EINVAL;
@@ -213,8 +217,10 @@ enum options_result options_parse(int argc, char **argv, struct options *opts, s
 
 void options_free(struct options *opts)
 {
-	char *const strings[] = { opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append,
-	                          opts->serial.path };
+	char *const strings[] = {
+		opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append,
+		opts->serial.path,
+	};
 
 	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);

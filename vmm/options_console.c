@@ -45,7 +45,8 @@ static int check_unix(struct cmdline *cl, const struct unix_args *args)
 	if (args->server)
 		return 0;
 	if (!args->wait)
-		error_set(cl->err, -EINVAL, "'wait' option is incompatible with socket in client connect mode");
+		error_set(cl->err, -EINVAL,
+		          "'wait' option is incompatible with socket in client connect mode");
 	else
 		error_set(cl->err, -ENOTSUP, "a socket in client connect mode is not supported yet");
 	error_hint(cl->err, "let pmvm listen, and connect to it: unix:%s,server=on,wait=off", args->path);
@@ -155,7 +156,7 @@ int handle_none_only(struct cmdline *cl, const char *arg)
 {
 	if (!strcmp(arg, "none"))
 		return 0;
-	option_not_supported(cl, NULL, false, NULL);
+	option_not_supported(cl, false);
 	error_hint(cl->err, "use %s none, or leave it out", cl->now.option);
 	return -ENOTSUP;
 }
@@ -163,7 +164,7 @@ int handle_none_only(struct cmdline *cl, const char *arg)
 int handle_monitor(struct cmdline *cl, const char *arg)
 {
 	if (strcmp(arg, "none") != 0) {
-		option_not_supported(cl, NULL, true, NULL);
+		option_not_supported(cl, true);
 		error_hint(cl->err, "use %s none, or leave it out", cl->now.option);
 		return -ENOTSUP;
 	}

@@ -84,8 +84,8 @@ static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
 		return rc;
 	if (cl->ndevices == PCI_DEVICES_MAX) {
 		pmem_config_free(&cfg);
-		return error_set(cl->err, -ENOSPC,
-		                 "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+		return error_set(cl->err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci, "
+		                                   "all in use or reserved");
 	}
 	list = reallocarray(cl->devices, cl->ndevices + 1, sizeof(*list));
 	if (!list) {
@@ -103,7 +103,8 @@ static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
 static int device_help(struct cmdline *cl, const char *driver)
 {
 	if (!driver || keyval_is_help(driver)) {
-		printf("Misc devices:\nname \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
+		printf("Misc devices:\n"
+		       "name \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
 		       virtio_pmem_pci_class.name);
 		return HANDLED_HELP;
 	}

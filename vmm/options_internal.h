@@ -51,11 +51,11 @@ struct cmdline {
 };
 
 struct option {
-	const char *name;                                        /* without dash; NULL: usage is a heading of -help */
+	const char *name;   /* without dash; NULL: usage is a heading of -help */
 	bool has_arg;
-	int (*handle)(struct cmdline *cl, const char *arg);      /* arg is NULL without has_arg */
-	const char *usage;                                       /* what follows the name in -help; NULL: not listed */
-	const char *help;                                        /* lines separated by '\n' */
+	int (*handle)(struct cmdline *cl, const char *arg);  /* arg is NULL without has_arg */
+	const char *usage;  /* what follows the name in -help; "" if nothing */
+	const char *help;   /* lines separated by '\n' */
 };
 extern const struct option option_table[];  /* ends with an entry that is all zero */
 
@@ -72,7 +72,7 @@ int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, 
                   void *obj);
 /* Replaces an allocated string. */
 int option_string(struct cmdline *cl, char **field, const char *arg);
-int option_not_supported(struct cmdline *cl, const char *what, bool not_yet, const char *hint);
+int option_not_supported(struct cmdline *cl, bool not_yet);
 
 /* options_help.c */
 int handle_help(struct cmdline *cl, const char *arg);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -24,7 +23,8 @@ struct machine_args {
 static const struct prop machine_props[] = {
 	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct machine_args, accel) },
 	FIXED("acpi", "on|auto", "a guest finds its devices by ACPI: leave it out"),
-	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on", .not_yet = true },
+	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on",
+	  .not_yet = true },
 	FIXED("graphics", "off", ABSENT("display")),
 	FIXED("hmat", "off", ABSENT("NUMA nodes")),
 	FIXED("hpet", "off", ABSENT("HPET")),
@@ -76,18 +76,16 @@ static int check_machine_type(struct cmdline *cl, const char *type)
 }
 
 // "kvm", or a list to try in turn that has kvm in it: "kvm:tcg".
-static int check_accel(struct cmdline *cl, const char *list)
+static int check_accel(struct cmdline *cl, const char *list, size_t list_len)
 {
-	const char *name = list;
+	size_t len;
 
-	while (*name) {
-		size_t len = strcspn(name, ":");
-
-		if (len == 3 && !strncmp(name, "kvm", 3))
+	for (size_t at = 0; at < list_len; at += len + 1) {
+		len = strcspn(list + at, ":,");
+		if (len == 3 && !strncmp(list + at, "kvm", 3))
 			return 0;
-		name += len + (name[len] == ':');
 	}
-	error_set(cl->err, -EINVAL, "invalid accelerator %s", list);
+	error_set(cl->err, -EINVAL, "invalid accelerator %.*s", (int)list_len, list);
 	error_hint(cl->err, "pmvm runs on KVM only: leave it out, or use kvm");
 	return -EINVAL;
 }
@@ -95,7 +93,7 @@ static int check_accel(struct cmdline *cl, const char *list)
 int handle_machine(struct cmdline *cl, const char *arg)
 {
 	struct machine_args args = { 0 };
-	int rc = 0;
+	int rc;
 
 	if (keyval_is_help(arg)) {
 		print_machines();
@@ -105,7 +103,7 @@ int handle_machine(struct cmdline *cl, const char *arg)
 	if (rc == 0 && args.type)
 		rc = check_machine_type(cl, args.type);
 	if (rc == 0 && args.accel)
-		rc = check_accel(cl, args.accel);
+		rc = check_accel(cl, args.accel, strlen(args.accel));
 	props_release(&machine_class, &args);
 	return rc;
 }
@@ -127,24 +125,20 @@ static const struct prop_class accel_class = {
 int handle_accel(struct cmdline *cl, const char *arg)
 {
 	struct accel_args args = { 0 };
-	int rc;
+	size_t len = strcspn(arg, ",=");
+	int rc = 0;
 
 	if (keyval_is_help(arg)) {
 		printf("Accelerators supported in pmvm binary:\nkvm\n");
 		return HANDLED_HELP;
 	}
-	// The accelerator first: its properties are unknown if it is not ours.
-	args.accel = strndup(arg, strcspn(arg, ",="));
-	if (args.accel && arg[strlen(args.accel)] != '=') {
-		rc = check_accel(cl, args.accel);
-		if (rc < 0) {
-			free(args.accel);
-			return rc;
-		}
-	}
-	rc = option_keyval(cl, arg, "accel", &accel_class, &args);
+	// The accelerator first: of another one, no property is known.
+	if (arg[len] != '=')
+		rc = check_accel(cl, arg, len);
 	if (rc == 0)
-		rc = check_accel(cl, args.accel ? args.accel : "");
+		rc = option_keyval(cl, arg, "accel", &accel_class, &args);
+	if (rc == 0 && args.accel)
+		rc = check_accel(cl, args.accel, strlen(args.accel));
 	props_release(&accel_class, &args);
 	return rc;
 }
@@ -155,7 +149,7 @@ int handle_cpu(struct cmdline *cl, const char *arg)
 
 	if (keyval_is_help(arg)) {
 		printf("Available CPUs:\n"
-		       "  host                  the host's processor with all features that KVM supports (default)\n"
+		       "  host                  the host's processor, as KVM supports it (default)\n"
 		       "  max                   the same\n");
 		return HANDLED_HELP;
 	}
@@ -166,7 +160,8 @@ int handle_cpu(struct cmdline *cl, const char *arg)
 	}
 	if (!arg[len])
 		return 0;
-	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen", arg + len + 1);
+	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen",
+	          arg + len + 1);
 	error_hint(cl->err, "use -cpu host alone");
 	return -ENOTSUP;
 }

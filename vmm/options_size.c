@@ -29,13 +29,14 @@ static const struct prop_class mem_class = {
 };
 
 #define SMP(prop_name) \
-	{ .name = #prop_name, .type = PROP_UINT64, .type_name = "num", .offset = offsetof(struct smp_args, prop_name) }
+	{ .name = #prop_name, .type = PROP_UINT64, .type_name = "num", \
+	  .offset = offsetof(struct smp_args, prop_name) }
 // Levels of other architectures' machines.
 #define ONE(prop_name) \
 	{ .name = prop_name, .type = PROP_UINT64, .type_name = "num", .offset = PROP_NOWHERE, .only = "1" }
 static const struct prop smp_props[] = {
-	ONE("books"), ONE("clusters"), SMP(cores), SMP(cpus), SMP(dies), ONE("drawers"), SMP(maxcpus), ONE("modules"),
-	SMP(sockets), SMP(threads),
+	ONE("books"), ONE("clusters"), SMP(cores), SMP(cpus), SMP(dies), ONE("drawers"), SMP(maxcpus),
+	ONE("modules"), SMP(sockets), SMP(threads),
 };
 static const struct prop_class smp_class = {
 	.name = "smp-opts", .prefix = "smp.", .unknown = PROP_UNKNOWN_UNEXPECTED,
@@ -48,7 +49,9 @@ static const struct prop_class smp_class = {
 // The idx-th number of the struct; SMP_FIELDS of them, in the order of the struct.
 static uint64_t *smp_field(struct smp_args *smp, unsigned idx)
 {
-	uint64_t *const fields[] = { &smp->cpus, &smp->maxcpus, &smp->sockets, &smp->dies, &smp->cores, &smp->threads };
+	uint64_t *const fields[] = {
+		&smp->cpus, &smp->maxcpus, &smp->sockets, &smp->dies, &smp->cores, &smp->threads,
+	};
 
 	return fields[idx];
 }
@@ -98,16 +101,22 @@ static int check_maxmem(struct cmdline *cl)
 		return mem->has_slots && mem->slots > 0
 		               ? error_set(cl->err, -EINVAL, "slots specified but no max-size") : 0;
 	if (mem->maxmem < size)
-		return error_set(cl->err, -EINVAL, "invalid value of maxmem: maximum memory size (0x%" PRIx64 ") must be "
-		                                   "at least the initial memory size (0x%" PRIx64 ")", mem->maxmem, size);
+		return error_set(cl->err, -EINVAL,
+		                 "invalid value of maxmem: maximum memory size (0x%" PRIx64 ") must be "
+		                 "at least the initial memory size (0x%" PRIx64 ")",
+		                 mem->maxmem, size);
 	if (mem->slots > 0 && mem->maxmem == size)
-		return error_set(cl->err, -EINVAL, "invalid value of maxmem: memory slots were specified but maximum "
-		                                   "memory size (0x%" PRIx64 ") is equal to the initial memory size (0x%"
-		                                   PRIx64 ")", mem->maxmem, size);
+		return error_set(cl->err, -EINVAL,
+		                 "invalid value of maxmem: memory slots were specified but maximum "
+		                 "memory size (0x%" PRIx64 ") is equal to the initial memory size "
+		                 "(0x%" PRIx64 ")",
+		                 mem->maxmem, size);
 	if (mem->slots > RAM_SLOTS_MAX)
-		return error_set(cl->err, -EINVAL, "unsupported amount of memory slots: %" PRIu64, mem->slots);
+		return error_set(cl->err, -EINVAL, "unsupported amount of memory slots: %" PRIu64,
+		                 mem->slots);
 	if (mem->maxmem % 4096 != 0)
-		return error_set(cl->err, -EINVAL, "maximum memory size must by aligned to multiple of 4096 bytes");
+		return error_set(cl->err, -EINVAL,
+		                 "maximum memory size must by aligned to multiple of 4096 bytes");
 	return 0;
 }
 
@@ -117,12 +126,14 @@ int finish_m(struct cmdline *cl)
 
 	cl->now = cl->mem.place;
 	if (size > RAM_SIZE_MAX) {
-		error_set(cl->err, -EINVAL, "memory size (0x%" PRIx64 ") must be at most 0x%" PRIx64, size, RAM_SIZE_MAX);
+		error_set(cl->err, -EINVAL, "memory size (0x%" PRIx64 ") must be at most 0x%" PRIx64, size,
+		          RAM_SIZE_MAX);
 		error_hint(cl->err, "a number without K, M, G or T counts MiB");
 		return -EINVAL;
 	}
 	if (size > 0 && size < RAM_SIZE_MIN) {
-		error_set(cl->err, -EINVAL, "memory size (0x%" PRIx64 ") must be at least 0x%" PRIx64, size, RAM_SIZE_MIN);
+		error_set(cl->err, -EINVAL, "memory size (0x%" PRIx64 ") must be at least 0x%" PRIx64, size,
+		          RAM_SIZE_MIN);
 		error_hint(cl->err, "a Linux guest wants 128M");
 		return -EINVAL;
 	}
@@ -147,8 +158,9 @@ int handle_smp(struct cmdline *cl, const char *arg)
 		if (val == NOT_GIVEN)
 			continue;
 		if (val == 0)
-			rc = error_set(cl->err, -EINVAL, "Invalid CPU topology: CPU topology parameters must be greater "
-			                                 "than zero");
+			rc = error_set(cl->err, -EINVAL,
+			               "Invalid CPU topology: CPU topology parameters must be greater "
+			               "than zero");
 		*smp_field(&cl->smp, i) = val;
 	}
 	return rc;
@@ -186,15 +198,19 @@ static int check_topology(const struct smp_args *smp, struct vpmem_error *err)
 	uint64_t product = smp->sockets * smp->dies * smp->cores * smp->threads;
 	char text[160];
 
-	snprintf(text, sizeof(text), "sockets (%" PRIu64 ") * dies (%" PRIu64 ") * cores (%" PRIu64 ") * threads (%"
-	         PRIu64 ")", smp->sockets, smp->dies, smp->cores, smp->threads);
+	snprintf(text, sizeof(text),
+	         "sockets (%" PRIu64 ") * dies (%" PRIu64 ") * cores (%" PRIu64 ") * threads (%" PRIu64 ")",
+	         smp->sockets, smp->dies, smp->cores, smp->threads);
 	if (product != smp->maxcpus)
-		return error_set(err, -EINVAL, "Invalid CPU topology: product of the hierarchy must match maxcpus: "
-		                               "%s != maxcpus (%" PRIu64 ")", text, smp->maxcpus);
+		return error_set(err, -EINVAL,
+		                 "Invalid CPU topology: product of the hierarchy must match maxcpus: "
+		                 "%s != maxcpus (%" PRIu64 ")",
+		                 text, smp->maxcpus);
 	if (smp->maxcpus < smp->cpus)
-		return error_set(err, -EINVAL, "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
-		                               "%s == maxcpus (%" PRIu64 ") < smp_cpus (%" PRIu64 ")", text,
-		                 smp->maxcpus, smp->cpus);
+		return error_set(err, -EINVAL,
+		                 "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
+		                 "%s == maxcpus (%" PRIu64 ") < smp_cpus (%" PRIu64 ")",
+		                 text, smp->maxcpus, smp->cpus);
 	return 0;
 }
 
@@ -204,11 +220,14 @@ static int check_limits(struct smp_args *smp, struct vpmem_error *err)
 	uint64_t most = smp->cpus > smp->maxcpus ? smp->cpus : smp->maxcpus;
 
 	if (most > CPUS_MAX)
-		return error_set(err, -EINVAL, "Invalid SMP CPUs %" PRIu64 ". The max CPUs supported by machine 'pmvm' is %u",
+		return error_set(err, -EINVAL,
+		                 "Invalid SMP CPUs %" PRIu64 ". The max CPUs supported by machine "
+		                 "'pmvm' is %u",
 		                 most, CPUS_MAX);
 	for (unsigned i = 0; i < SMP_FIELDS; i++)
 		if (*smp_field(smp, i) > UINT16_MAX)
-			return error_set(err, -ERANGE, "Invalid CPU topology: %" PRIu64 " is too large", *smp_field(smp, i));
+			return error_set(err, -ERANGE, "Invalid CPU topology: %" PRIu64 " is too large",
+			                 *smp_field(smp, i));
 	return 0;
 }
 
@@ -231,9 +250,11 @@ int finish_smp(struct cmdline *cl)
 	if (rc < 0)
 		return rc;
 	if (smp.maxcpus > smp.cpus)
-		log_warn("-smp: maxcpus=%" PRIu64 " is ignored: processors cannot be added later", smp.maxcpus);
+		log_warn("-smp: maxcpus=%" PRIu64 " is ignored: processors cannot be added later",
+		         smp.maxcpus);
 	if (shaped)
-		log_warn("-smp: the guest sees one socket with %" PRIu64 " cores of one thread each", smp.cpus);
+		log_warn("-smp: the guest sees one socket with %" PRIu64 " cores of one thread each",
+		         smp.cpus);
 	cl->opts->ncpus = (unsigned)smp.cpus;
 	return 0;
 }

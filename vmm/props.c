@@ -102,8 +102,8 @@ static int refuse(const struct prop_class *cls, const struct prop *prop, struct 
 	return -EINVAL;
 }
 
-static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json, bool strict,
-                     void *obj, struct vpmem_error *err)
+static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                     bool strict, void *obj, struct vpmem_error *err)
 {
 	union prop_value val;
 	int rc;
@@ -117,7 +117,8 @@ static int apply_one(const struct prop_class *cls, const struct prop *prop, stru
 	if (rc < 0)
 		return rc;
 	if (prop->not_zero && val.u == 0)
-		return error_set(err, -EINVAL, "property '%s' of %s doesn't take value '0'", prop->name, cls->name);
+		return error_set(err, -EINVAL, "property '%s' of %s doesn't take value '0'", prop->name,
+		                 cls->name);
 	if (!accepted(cls, prop, &val)) {
 		if (prop_is_string(prop))
 			free(val.s);
@@ -154,12 +155,14 @@ static int unknown(const struct prop_class *cls, const char *name, bool strict, 
 	return -EINVAL;
 }
 
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err)
+int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj,
+                struct vpmem_error *err)
 {
 	json_object_object_foreach(in, name, json)
 	{
 		const struct prop *prop = props_find(cls, name);
-		int rc = prop ? apply_one(cls, prop, json, strict, obj, err) : unknown(cls, name, strict, err);
+		int rc = prop ? apply_one(cls, prop, json, strict, obj, err)
+		              : unknown(cls, name, strict, err);
 
 		if (rc < 0)
 			return rc;

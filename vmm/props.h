@@ -34,8 +34,8 @@ enum prop_type {
 	PROP_UINT64,  /* number of a device, decimal or 0x; uint64_t */
 	PROP_UINT32,  /* the same with 32 bits; uint32_t */
 	PROP_WORD,    /* one of `words`; unsigned, its index */
-	PROP_NODES,   /* NUMA nodes: "2", "0-3", or a list of them; JSON array of numbers; uint64_t, bit n is node n */
-	PROP_ADDR,    /* PCI address as QEMU's addr=: "5", "1f.0", hexadecimal; JSON also devfn; int, the slot or -1 */
+	PROP_NODES,   /* NUMA nodes: "2", "0-3", or a list of them; JSON array; uint64_t, a bit each */
+	PROP_ADDR,    /* PCI address: "5", "1f.0", hexadecimal; JSON also devfn; int, the slot or -1 */
 	PROP_OPT_SIZE,    /* PROP_SIZE of an option that QEMU parses itself (-m): other texts; uint64_t */
 	PROP_OPT_NUMBER,  /* the same for a number */
 };
@@ -50,11 +50,11 @@ struct prop {
 	const char *def;           /* default, as text; NULL: none */
 	const char *help;          /* NULL: none */
 	const char *const *words;  /* PROP_WORD: NULL-terminated */
-	const char *only;          /* NULL, or the values that are accepted, separated by '|' ("": only empty text) */
+	const char *only;          /* NULL, or the accepted values, separated by '|' ("": only empty text) */
 	const char *why;           /* the hint when another value is refused */
 	bool not_yet;              /* "is not supported yet" instead of "is not supported" */
 	bool not_zero;             /* 0 is refused */
-	bool hidden;               /* not in help: the words that name the object itself (qom-type, driver, id) */
+	bool hidden;               /* not in help: names the object itself (qom-type, driver, id) */
 };
 
 /* Which text of QEMU's an unknown name gives. */
@@ -82,7 +82,8 @@ void props_release(const struct prop_class *cls, void *obj);
  * their native JSON types, as QMP wants them; otherwise all are strings. -EINVAL: err says which and why.
  * What was written before an error stays: the caller releases the struct.
  */
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err);
+int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj,
+                struct vpmem_error *err);
 
 const struct prop *props_find(const struct prop_class *cls, const char *name);
 /* The name that a person sees for its type: "bool", "int", "OnOffAuto", "link<memory-backend>". */

@@ -81,7 +81,11 @@ static void check_bar_places(void)
 	check_bar_over("the local APIC", LAPIC_GPA);
 	check_bar_over("the hypervisor's own pages", KVM_TSS_GPA);
 	check_bar_over("nothing", PCI_ECAM_BASE + 64 * MIB);
-	check_bar_over("the end of all addresses", address_limit() - regs_size);
+	// No processor can read there.
+	pci_set_bar(dev.slot, REGS_BAR, address_limit());
+	pci_set_bar(dev.slot, REGS_BAR, UINT64_MAX);
+	pci_set_bar(dev.slot, REGS_BAR, regs_bar);
+	tap_ok(works(), "BAR beyond all addresses and back: works");
 	tap_is(in_window[0], UINT64_C(0x77696e646f77), "the window's data is unharmed");
 }
 
@@ -101,6 +105,9 @@ static void check_bar_moved(void)
 	}
 	tap_ok(good, "300 moves of the registers with flushes in flight");
 	tap_is(mem_read(regs_bar, 4), UINT32_MAX, "nothing remains at the old place");
+	map(address_limit() - regs_size, regs_size);
+	move_regs(address_limit() - regs_size);
+	tap_ok(works(), "at the end of the 64-bit window: works");
 	move_regs(regs_bar);
 	tap_ok(works(), "moved back: works");
 }

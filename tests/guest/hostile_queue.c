@@ -81,12 +81,12 @@ static void check_flood(void)
 	virtio_start(&dev, offered, QUEUE_SIZE_MAX);
 	for (unsigned i = 0; i < QUEUE_SIZE_MAX; i++)
 		virtio_submit(&dev, virtio_prepare_indirect(&dev, i, REQUEST_FLUSH));
-	for (unsigned i = 0; i < 5000; i++) {
+	for (unsigned i = 0; i < 2000; i++) {
 		dev.rings.avail.idx = (uint16_t)(dev.rings.avail.idx + QUEUE_SIZE_MAX / 4);
 		virtio_kick(&dev);
 	}
 	tap_ok(virtio_start(&dev, offered, QUEUE_SIZE_MAX) && virtio_flush(&dev) == FLUSH_OK,
-	       "5000 kicks of 32 requests that nobody reaps");
+	       "2000 kicks of 32 requests that nobody reaps");
 }
 
 // ---- registers at the wrong time, or of queues that do not exist
@@ -167,7 +167,7 @@ static void check_status_order(void)
  */
 static void check_random_registers(void)
 {
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 8000; i++) {
 		unsigned off = (unsigned)(random_next() % (dev.common_len + 8)), width = 1u << (random_next() & 3);
 		uint64_t val = random_next() >> (random_next() & 63);
 
@@ -182,7 +182,7 @@ static void check_random_registers(void)
 		if (i % 64 == 0)
 			virtio_kick(&dev);
 	}
-	recover("20000 random register writes");
+	recover("8000 random register writes");
 }
 
 // ---- Q8: another processor changes descriptors while the device reads them
@@ -207,7 +207,7 @@ static void mutate_for_ever(void)
 static void check_double_fetch(void)
 {
 	uint8_t mark = *(volatile uint8_t *)window;
-	unsigned nbroken = 0, rounds = (unsigned)option("rounds", 2000);
+	unsigned nbroken = 0, rounds = (unsigned)option("rounds", 1000);
 
 	if (!tap_ok(ap_run(mutate_for_ever), "the second processor runs (-smp 2)"))
 		return;

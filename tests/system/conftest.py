@@ -8,11 +8,6 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "guest"))
-import machine  # noqa: E402
-
-
-def pytest_sessionfinish():
-    machine.forget_kernel_files()
 
 
 @pytest.fixture(autouse=True)

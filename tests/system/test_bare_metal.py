@@ -85,7 +85,7 @@ def test_irq(tmp_path, memory):
 
 def test_reset(tmp_path):
     """Resets of device and queue while flushes are under way, and while another processor kicks."""
-    run("reset", *pmem(tmp_path / "a.img", size="16M"), cpus=2)
+    run("reset", *pmem(tmp_path / "a.img", size="16M"), cpus=2, append="rounds=1000")
 
 
 def test_reset_during_slow_sync(tmp_path):

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from machine import BOOT_MAX, END_MAX, MIB, PMVM, Guest, Vm, kernel_files
+from machine import BOOT_MAX, END_MAX, MIB, Guest, Vm, kernel_files, pmvm
 
 
 def test_printing_a_mebibyte_loses_nothing(tmp_path):
@@ -116,7 +116,7 @@ class Terminal:
     def __init__(self, *args):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([str(PMVM), *map(str, args)], stdin=self.slave, stdout=self.slave,
+        self.process = subprocess.Popen([str(pmvm()), *map(str, args)], stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, start_new_session=True)
 
     def __enter__(self):

@@ -43,14 +43,14 @@ def test_dax_filesystem(tmp_path, filesystem):
         if filesystem == "ext4":
             make_ext4(guest)
         else:
-            guest.run("mkfs.xfs -q -m reflink=0 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
+            guest.run("mkfs.xfs -q -m reflink=0 /dev/pmem0 && mkdir -p /mnt && mount -t xfs -o dax /dev/pmem0 /mnt")
         guest.run(f"dax-tool write /mnt/data {8 * MIB} 7")
         guest.run("dax-tool isdax /mnt/data")
         assert "EOPNOTSUPP" in guest.run("dax-tool mapsync /mnt/data")
         guest.run("dax-tool fsync /mnt/data 20")
         guest.kill()
     with Guest(*pmem(image), memory="512M") as guest:
-        guest.run("mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
+        guest.run(f"mkdir -p /mnt && mount -t {filesystem} -o dax /dev/pmem0 /mnt")
         guest.run(f"test $(stat -c %s /mnt/data) = {8 * MIB}")
         assert guest.power_off() == 0
 

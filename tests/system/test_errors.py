@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from machine import MIB, PMVM, kernel_files, pmem, run_pmvm
+from machine import MIB, kernel_files, pmem, pmvm, run_pmvm
 
 
 @pytest.fixture(name="kernel")
@@ -43,7 +43,7 @@ def test_kernel_unreadable(tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "secret").write_bytes(b"x")
     (tmp_path / "secret").chmod(0)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PMVM, "-nographic", "-kernel",
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", pmvm(), "-nographic", "-kernel",
                            tmp_path / "secret"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "secret': Permission denied" in done.stderr
@@ -156,7 +156,7 @@ def test_pidfile(tmp_path, kernel):
 def in_namespace(tmp_path, setup, *args):
     """Runs pmvm in a mount namespace of its own, prepared by a shell command."""
     script = f"{setup}; exec setpriv --reuid=0 \"$@\"" if shutil.which("setpriv") else f"{setup}; exec \"$@\""
-    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(PMVM), *map(str, args)],
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(pmvm()), *map(str, args)],
                           cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stderr
 
@@ -177,7 +177,7 @@ def test_no_permission_on_kvm(tmp_path, kernel):
     tmp_path.chmod(0o777)
     script = ("cp -a /dev/kvm /tmp/kvm.$$ && chmod 600 /tmp/kvm.$$ && mount --bind /tmp/kvm.$$ /dev/kvm && rm -f /tmp/kvm.$$; "
               "exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"")
-    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(PMVM), "-nographic",
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(pmvm()), "-nographic",
                            "-kernel", str(kernel)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "Could not access KVM kernel module: Permission denied" in done.stderr and "group kvm" in done.stderr

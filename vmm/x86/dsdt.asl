@@ -3,7 +3,7 @@
 // The devices that a guest learns of through ACPI: PCI root, serial port, reserved ranges, events.
 // The addresses, ports and lines are those of memory_map.h; acpi_test compares them.
 
-DefinitionBlock ("", "DSDT", 2, "PMVM", "PMVM", 1)
+DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
 {
     // What is known only when the machine is built. acpi.c finds each of these names and replaces its value.
     Name (M64B, 0xA5A5A5A5A5A5A5A0)  // 64-bit PCI window: first byte

@@ -163,6 +163,7 @@ static struct classes all_classes(unsigned nentries, const uint32_t *lens, unsig
 	add(&classes, (struct class){ .kind = TABLE, .flags = F_WRITE });
 	add(&classes, (struct class){ .kind = TABLE_BAD, .flags = F_NEXT });
 	add(&classes, (struct class){ .kind = TABLE_BAD, .len = 8 });
+	add(&classes, (struct class){ .kind = TABLE_BAD, .len = 40 });
 	return classes;
 }
 

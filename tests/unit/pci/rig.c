@@ -16,8 +16,6 @@ void rig_init(struct rig *rig)
 
 	memset(rig, 0, sizeof(*rig));
 	fake_vm_init(&rig->fake);
-	rig->pio.name = "pio";
-	rig->mmio.name = "mmio";
 	const struct pci_bus_config cfg = {
 		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio,
 		.ecam_gpa = RIG_ECAM,

@@ -70,14 +70,18 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 static void describe_serial(const struct options *opts, FILE *out)
 {
 	static const char *const kinds[] = {
-		[CHARDEV_STDIO] = "stdio", [CHARDEV_FILE] = "file", [CHARDEV_NULL] = "null", [CHARDEV_UNIX] = "unix",
+		[CHARDEV_STDIO] = "stdio",
+		[CHARDEV_FILE] = "file",
+		[CHARDEV_NULL] = "null",
+		[CHARDEV_UNIX] = "unix",
 	};
 	const struct chardev_config *cfg = &opts->serial;
 
 	fprintf(out, " serial=%s%s", opts->has_serial ? "" : "no-", kinds[cfg->kind]);
 	if (cfg->path)
 		fprintf(out, ":%s", cfg->path);
-	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");
+	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "",
+	        cfg->signals ? "+signals" : "");
 }
 
 const char *describe(const struct options *opts)
@@ -96,7 +100,8 @@ const char *describe(const struct options *opts)
 	if (opts->append)
 		fprintf(out, " append=%s", opts->append);
 	if (opts->name || opts->uuid || opts->pidfile)
-		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid), text(opts->pidfile));
+		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid),
+		        text(opts->pidfile));
 	if (opts->no_reboot)
 		fprintf(out, " no-reboot");
 	for (unsigned i = 0; i < opts->nmemdevs; i++)
@@ -105,6 +110,28 @@ const char *describe(const struct options *opts)
 		describe_pmem(&opts->pmems[i], out);
 	fclose(out);
 	return buf;
+}
+
+void check_refused(const struct refused *c)
+{
+	bool wants_kernel = strstr(c->text, "-kernel") == NULL;
+	char line[1024], want[1024];
+	struct vpmem_error err;
+	struct options opts;
+
+	snprintf(line, sizeof(line), "%s%s", wants_kernel ? "-no-reboot -kernel k " : "", c->line);
+	snprintf(want, sizeof(want), "%s%s%s", *c->text == '@' ? c->line : "", *c->text == '@' ? ": " : "",
+	         c->text + (*c->text == '@'));
+	if (parse_line(line, &opts, &err) != OPTIONS_ERROR)
+		fail_msg("accepted: %s", line);
+	assert_string_equal(err.text, want);
+	if (!c->hint && err.hint[0])
+		fail_msg("%s: hint: %s", line, err.hint);
+	if (c->hint && !strstr(err.hint, c->hint))
+		fail_msg("%s: hint: '%s' lacks '%s'", line, err.hint, c->hint);
+	assert_null(opts.kernel);
+	assert_null(opts.memdevs);
+	assert_null(opts.pmems);
 }
 
 char *output_of(const char *line, enum options_result *result)

@@ -18,6 +18,15 @@ enum options_result parse_line(const char *line, struct options *opts, struct vp
 /* All fields of the options, one way only: equal options have equal texts. In a static buffer. */
 const char *describe(const struct options *opts);
 
+/* A line that is refused. */
+struct refused {
+	const char *line;
+	const char *text;  /* "@": the line, then ": " */
+	const char *hint;  /* part of it; NULL: there is none */
+};
+/* Fails the test unless the line is refused with this text, this hint, and nothing left behind. */
+void check_refused(const struct refused *c);
+
 /* What the line prints on standard output; the caller frees it. */
 char *output_of(const char *line, enum options_result *result);
 

@@ -16,24 +16,35 @@
 
 static const char *const seeds[] = {
 	"-m 1G -smp 2 -nographic -kernel vmlinuz -initrd initrd.img -append console=ttyS0 -object "
-	"memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G -device virtio-pmem-pci,memdev=mem1,id=nv1",
+	"memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G -device "
+	"virtio-pmem-pci,memdev=mem1,id=nv1",
 	"-kernel k -m size=1.5G,slots=4,maxmem=16G -smp 8,sockets=2,cores=2,threads=2,maxcpus=8",
-	"-kernel k -machine q35,accel=kvm:tcg,usb=off -accel kvm -cpu host -display none -rtc base=utc -nodefaults",
+	"-kernel k -machine q35,accel=kvm:tcg,usb=off -accel kvm -cpu host -display none -rtc base=utc "
+	"-nodefaults",
 	"-kernel k -serial unix:s,server=on,wait=off -name guest=g,debug-threads=on -pidfile p -no-reboot",
-	"-kernel k -uuid 550e8400-e29b-41d4-a716-446655440000 -serial file:f -monitor none -qmp none -net none",
-	"-kernel k -object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"f\",\"size\":67108864,"
-	"\"host-nodes\":[0,2],\"policy\":\"bind\",\"share\":true} -device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\","
+	"-kernel k -uuid 550e8400-e29b-41d4-a716-446655440000 -serial file:f -monitor none -qmp none -net "
+	"none",
+	"-kernel k -object "
+	"{\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"f\",\"size\":67108864,"
+	"\"host-nodes\":[0,2],\"policy\":\"bind\",\"share\":true} -device "
+	"{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\","
 	"\"addr\":40,\"event_idx\":false,\"memaddr\":5368709120}",
-	"-kernel k -object memory-backend-file,id=m1,mem-path=a,,b,offset=2M,align=2M,prealloc=on,prealloc-threads=4,"
-	"merge=off,dump=off,discard-data=on,readonly=on,rom=auto,host-nodes=0-3,host-nodes=7,policy=interleave "
+	"-kernel k -object "
+	"memory-backend-file,id=m1,mem-path=a,,b,offset=2M,align=2M,prealloc=on,prealloc-threads=4,"
+	"merge=off,dump=off,discard-data=on,readonly=on,rom=auto,host-nodes=0-3,host-nodes=7,policy="
+	"interleave "
 	"-device virtio-pmem-pci,memdev=m1,addr=1f.0,bus=pcie.0,shmem=on,disable-legacy=on,romfile=",
-	"-kernel k -pmem f,size=4G,id=nv1,readonly=on,share=off,offset=1G,prealloc=on,addr=5 -pmem g -pmem h,noshare",
+	"-kernel k -pmem f,size=4G,id=nv1,readonly=on,share=off,offset=1G,prealloc=on,addr=5 -pmem g -pmem "
+	"h,noshare",
 };
 
 static const char *const tokens[] = {
-	",", ",,", "=", "-", "--", " ", "help", "?", "no", "on", "off", "0", "-1", "18446744073709551616", "4G", "0x",
-	"\"", "{", "}", "[", "]", "null", "\\u0000", "id=", "memdev=m1", "size=", "host-nodes=", ":", ".", "%s%n", "\xff",
-	" -device ", " -object ", " -pmem ", ",help", ",?", ",id=", " -m ", " -smp ",
+	",",    ",,",      "=",    "-",         "--",        " ",           "help",
+	"?",    "no",      "on",   "off",       "0",         "-1",          "18446744073709551616",
+	"4G",   "0x",      "\"",   "{",         "}",         "[",           "]",
+	"null", "\\u0000", "id=",  "memdev=m1", "size=",     "host-nodes=", ":",
+	".",    "%s%n",    "\xff", " -device ", " -object ", " -pmem ",     ",help",
+	",?",   ",id=",    " -m ", " -smp ",
 };
 
 static uint32_t random_state = 1;
@@ -108,7 +119,8 @@ static void check(const char *line, unsigned *nresults)
 		assert_true(opts.ram_size > 0 && opts.ram_size % 8192 == 0);
 		assert_true(strlen(describe(&opts)) > 0);
 		for (unsigned i = 0; i < opts.npmems; i++) {
-			assert_true(opts.pmems[i].slot == -1 || (opts.pmems[i].slot >= 1 && opts.pmems[i].slot <= 31));
+			assert_true(opts.pmems[i].slot == -1 ||
+			            (opts.pmems[i].slot >= 1 && opts.pmems[i].slot <= 31));
 			assert_true(opts.pmems[i].memaddr % VPMEM_GRANULE == 0);
 		}
 	} else {

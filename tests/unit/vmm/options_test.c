@@ -12,9 +12,15 @@
 static void the_documented_command_line(void **state)
 {
 	char *argv[] = {
-		"pmvm", "-m", "1G", "-smp", "2", "-nographic", "-kernel", "vmlinuz", "-initrd", "initrd.img", "-append",
-		"console=ttyS0", "-object", "memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G",
-		"-device", "virtio-pmem-pci,memdev=mem1,id=nv1", NULL,
+		"pmvm",    "-m",
+		"1G",      "-smp",
+		"2",       "-nographic",
+		"-kernel", "vmlinuz",
+		"-initrd", "initrd.img",
+		"-append", "console=ttyS0",
+		"-object", "memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G",
+		"-device", "virtio-pmem-pci,memdev=mem1,id=nv1",
+		NULL,
 	};
 	struct vpmem_error err = { "", "" };
 	struct options opts;
@@ -42,8 +48,9 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.pmems[0].memdev, "mem1");
 	assert_int_equal(opts.pmems[0].slot, -1);
 	assert_true(opts.pmems[0].event_idx && opts.pmems[0].indirect_desc && opts.pmems[0].queue_reset);
-	assert_string_equal(fake_log_text,
-	                    "warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
+	assert_string_equal(
+		fake_log_text,
+		"warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
 	options_free(&opts);
 }
 
@@ -92,8 +99,10 @@ static const struct accepted accepted[] = {
 	{ "-accel accel=kvm,kernel-irqchip=on,dirty-ring-size=0", DEFAULTS },
 	{ "-machine q35", DEFAULTS },
 	{ "-M pc,accel=kvm:tcg", DEFAULTS },
-	{ "-machine pc-q35-9.0,usb=off,vmport=off,smm=off,dump-guest-core=on,mem-merge=off,hpet=off,acpi=on", DEFAULTS },
-	{ "-machine microvm,graphics=off,nvdimm=off,sata=off,smbus=off,hmat=off,kernel-irqchip=on", DEFAULTS },
+	{ "-machine pc-q35-9.0,usb=off,vmport=off,smm=off,dump-guest-core=on,mem-merge=off,hpet=off,acpi=on",
+	  DEFAULTS },
+	{ "-machine microvm,graphics=off,nvdimm=off,sata=off,smbus=off,hmat=off,kernel-irqchip=on",
+	  DEFAULTS },
 	{ "-machine type=pmvm", DEFAULTS },
 	{ "-machine accel=kvm", DEFAULTS },
 	{ "-cpu host", DEFAULTS },
@@ -118,34 +127,44 @@ static const struct accepted accepted[] = {
 	{ "-serial unix:s,,t,server,nowait", "ram=128M cpus=1 serial=unix:s,t" },
 
 	{ M1, DEFAULTS " memdev(m1 f)" },
-	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M",
-	  DEFAULTS " memdev(m1 f size=67108864 share readonly offset=1048576 align=2097152 rom=1 policy=0 nodes=0)" },
-	{ M1 ",prealloc=on,prealloc-threads=4,merge=off,dump=off,discard-data=on", DEFAULTS
-	  " memdev(m1 f prealloc nomerge nodump discard)" },
-	{ M1 ",reserve=off,pmem=off,prealloc-context=,x-use-canonical-path-for-ramblock-id=on", DEFAULTS
-	  " memdev(m1 f noreserve)" },
+	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M", DEFAULTS
+	  " memdev(m1 f size=67108864 share readonly offset=1048576 align=2097152 rom=1 policy=0 nodes=0)" },
+	{ M1 ",prealloc=on,prealloc-threads=4,merge=off,dump=off,discard-data=on",
+	  DEFAULTS " memdev(m1 f prealloc nomerge nodump discard)" },
+	{ M1 ",reserve=off,pmem=off,prealloc-context=,x-use-canonical-path-for-ramblock-id=on",
+	  DEFAULTS " memdev(m1 f noreserve)" },
 	{ M1 ",host-nodes=0,host-nodes=2-3,policy=bind", DEFAULTS " memdev(m1 f rom=0 policy=2 nodes=d)" },
 	{ M1 ",host-nodes=1,policy=preferred", DEFAULTS " memdev(m1 f rom=0 policy=1 nodes=2)" },
 	{ M1 ",host-nodes=1,policy=interleave", DEFAULTS " memdev(m1 f rom=0 policy=3 nodes=2)" },
 	{ M1 ",readonly=on,rom=off", DEFAULTS " memdev(m1 f readonly rom=2 policy=0 nodes=0)" },
 	{ "-object qom-type=memory-backend-file,mem-path=a,,b,id=m1", DEFAULTS " memdev(m1 a,b)" },
-	{ "-object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"f\",\"size\":67108864,\"share\":true,"
+	{ "-object "
+	  "{\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"f\",\"size\":67108864,"
+	  "\"share\":true,"
 	  "\"host-nodes\":[0,2],\"policy\":\"bind\",\"rom\":\"auto\",\"prealloc-threads\":2}",
 	  DEFAULTS " memdev(m1 f size=67108864 share rom=0 policy=2 nodes=5)" },
 
 	{ M1 " -device virtio-pmem-pci,memdev=m1", DEFAULTS " memdev(m1 f) pmem(- m1)" },
 	{ "-device virtio-pmem-pci,memdev=m1 " M1, DEFAULTS " memdev(m1 f) pmem(- m1)" },
 	{ M1 " -device driver=virtio-pmem-pci,memdev=m1,id=m1", DEFAULTS " memdev(m1 f) pmem(m1 m1)" },
-	{ M1 " -device virtio-pmem-pci,memdev=m1,id=nv1,bus=pcie.0,addr=1f.0,memaddr=0x140000000", DEFAULTS
-	  " memdev(m1 f) pmem(nv1 m1 bus=pcie.0 slot=31 memaddr=140000000)" },
-	{ M1 " -device virtio-pmem-pci,memdev=m1,bus=pci.0,shmem=on,event_idx=off,indirect_desc=off,queue_reset=off",
+	{ M1 " -device virtio-pmem-pci,memdev=m1,id=nv1,bus=pcie.0,addr=1f.0,memaddr=0x140000000",
+	  DEFAULTS " memdev(m1 f) pmem(nv1 m1 bus=pcie.0 slot=31 memaddr=140000000)" },
+	{ M1 " -device "
+	     "virtio-pmem-pci,memdev=m1,bus=pci.0,shmem=on,event_idx=off,indirect_desc=off,queue_reset=off",
 	  DEFAULTS " memdev(m1 f) pmem(- m1 bus=pci.0 shmem noevent_idx noindirect_desc noqueue_reset)" },
-	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx", DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
-	{ M1 " -device virtio-pmem-pci,memdev=m1,disable-legacy=on,disable-modern=off,packed=off,iommu_platform=off,"
-	  "ats=off,aer=off,multifunction=off,romfile=,rombar=0,romsize=4294967295,any_layout=on,page-per-vq=off,"
-	  "notify_on_empty=off,in_order=off,acpi-index=0,failover_pair_id=,migrate-extra=on,modern-pio-notify=off,"
-	  "use-started=on,use-disabled-flag=on", DEFAULTS " memdev(m1 f) pmem(- m1)" },
-	{ M1 " -device {\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\",\"addr\":40,\"event_idx\":false,"
+	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx",
+	  DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
+	{ M1 " -device "
+	     "virtio-pmem-pci,memdev=m1,disable-legacy=on,disable-modern=off,packed=off,iommu_platform=off,"
+	     "ats=off,aer=off,multifunction=off,romfile=,rombar=0,romsize=4294967295,any_layout=on,page-per-"
+	     "vq=off,"
+	     "notify_on_empty=off,in_order=off,acpi-index=0,failover_pair_id=,migrate-extra=on,modern-pio-"
+	     "notify=off,"
+	     "use-started=on,use-disabled-flag=on",
+	  DEFAULTS " memdev(m1 f) pmem(- m1)" },
+	{ M1
+	  " -device "
+	  "{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\",\"addr\":40,\"event_idx\":false,"
 	  "\"memaddr\":5368709120,\"disable-legacy\":\"on\",\"rombar\":0}",
 	  DEFAULTS " memdev(m1 f) pmem(nv1 m1 slot=5 memaddr=140000000 noevent_idx)" },
 	{ M1 " -device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\",\"addr\":\"5\"}",
@@ -156,10 +175,10 @@ static const struct accepted accepted[] = {
 
 	{ "-pmem f", DEFAULTS " memdev(pmem0-mem f share) pmem(pmem0 pmem0-mem)" },
 	{ "-pmem mem-path=a=b", DEFAULTS " memdev(pmem0-mem a=b share) pmem(pmem0 pmem0-mem)" },
-	{ "-pmem f -pmem g", DEFAULTS
-	  " memdev(pmem0-mem f share) memdev(pmem1-mem g share) pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
-	{ "-pmem f,id=pmem0 -pmem g", DEFAULTS
-	  " memdev(pmem0-mem f share) memdev(pmem1-mem g share) pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
+	{ "-pmem f -pmem g", DEFAULTS " memdev(pmem0-mem f share) memdev(pmem1-mem g share) pmem(pmem0 "
+	                              "pmem0-mem) pmem(pmem1 pmem1-mem)" },
+	{ "-pmem f,id=pmem0 -pmem g", DEFAULTS " memdev(pmem0-mem f share) memdev(pmem1-mem g share) "
+	                                       "pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
 };
 
 static void accepts_every_option(void **state)
@@ -191,16 +210,22 @@ static void pmem_is_exactly_its_pair(void **state)
 	static const struct {
 		const char *pmem, *pair;
 	} cases[] = {
-		{ "-pmem f,size=4G,id=nv1", "-object memory-backend-file,id=nv1-mem,share=on,mem-path=f,size=4G "
-		                            "-device virtio-pmem-pci,memdev=nv1-mem,id=nv1" },
+		{ "-pmem f,size=4G,id=nv1",
+		  "-object memory-backend-file,id=nv1-mem,share=on,mem-path=f,size=4G "
+		  "-device virtio-pmem-pci,memdev=nv1-mem,id=nv1" },
 		{ "-pmem f", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f "
 		             "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
-		{ "-pmem f,readonly=on", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f,readonly=on "
-		                         "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
-		{ "-pmem f,share=off,offset=2M,prealloc=on,addr=7,memaddr=0x140000000,event_idx=off,host-nodes=0,"
+		{ "-pmem f,readonly=on",
+		  "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f,readonly=on "
+		  "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
+		{ "-pmem "
+		  "f,share=off,offset=2M,prealloc=on,addr=7,memaddr=0x140000000,event_idx=off,host-nodes=0,"
 		  "host-nodes=2,policy=bind",
-		  "-object memory-backend-file,id=pmem0-mem,mem-path=f,offset=2M,prealloc=on,host-nodes=0,host-nodes=2,"
-		  "policy=bind -device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0,addr=7,memaddr=0x140000000,event_idx=off" },
+		  "-object "
+		  "memory-backend-file,id=pmem0-mem,mem-path=f,offset=2M,prealloc=on,host-nodes=0,host-nodes="
+		  "2,"
+		  "policy=bind -device "
+		  "virtio-pmem-pci,memdev=pmem0-mem,id=pmem0,addr=7,memaddr=0x140000000,event_idx=off" },
 	};
 	struct vpmem_error err;
 	struct options opts;
@@ -244,7 +269,9 @@ static void takes_as_many_devices_as_the_bus_has_slots(void **state)
 	assert_string_equal(opts.pmems[30].id, "pmem30");
 	options_free(&opts);
 	assert_int_equal(options_parse(3 + 64, argv, &opts, &err), OPTIONS_ERROR);
-	assert_string_equal(err.text, "-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+	assert_string_equal(
+		err.text,
+		"-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
 }
 
 static void warns(void **state)
@@ -252,12 +279,16 @@ static void warns(void **state)
 	static const struct {
 		const char *line, *warning;
 	} cases[] = {
-		{ "-serial unix:s,server,nowait", "warning: short-form boolean option 'server' deprecated\n"
+		{ "-serial unix:s,server,nowait",
+		  "warning: short-form boolean option 'server' deprecated\n"
 		  "Please use server=on instead\nwarning: short-form boolean option 'nowait' deprecated\n"
 		  "Please use wait=off instead\n" },
-		{ "-pmem f,noshare", "warning: short-form boolean option 'noshare' deprecated\nPlease use share=off instead\n" },
-		{ "-smp 2,maxcpus=4", "warning: -smp: maxcpus=4 is ignored: processors cannot be added later\n" },
-		{ "-smp 4,sockets=2", "warning: -smp: the guest sees one socket with 4 cores of one thread each\n" },
+		{ "-pmem f,noshare",
+		  "warning: short-form boolean option 'noshare' deprecated\nPlease use share=off instead\n" },
+		{ "-smp 2,maxcpus=4",
+		  "warning: -smp: maxcpus=4 is ignored: processors cannot be added later\n" },
+		{ "-smp 4,sockets=2",
+		  "warning: -smp: the guest sees one socket with 4 cores of one thread each\n" },
 		{ "-smp 4,sockets=1,cores=4", "" },
 	};
 	struct vpmem_error err;
@@ -286,8 +317,9 @@ static void prints_and_is_done(void **state)
 		{ "-display help", "Available display backend types:\nnone\n" },
 		{ "-object help", "List of user creatable objects:\n  memory-backend-file\n" },
 		{ "-object ?", "List of user creatable objects:\n  memory-backend-file\n" },
-		{ "-device help", "Misc devices:\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
-		                  "/dev/pmemN\"\n" },
+		{ "-device help",
+		  "Misc devices:\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
+		  "/dev/pmemN\"\n" },
 	};
 	static const struct {
 		const char *line, *has;
@@ -301,8 +333,9 @@ static void prints_and_is_done(void **state)
 		{ "-smp help", "smp-opts options:\n" },
 		{ "-m help", "  maxmem=<size>\n" },
 		{ "-device virtio-pmem-pci,help", "virtio-pmem-pci options:\n" },
-		{ "-device virtio-pmem-pci,memdev=m1,?", "  addr=<int32>           - Slot and optional function number, "
-		                                         "example: 06.0 or 06 (default: -1)\n" },
+		{ "-device virtio-pmem-pci,memdev=m1,?",
+		  "  addr=<int32>           - Slot and optional function number, "
+		  "example: 06.0 or 06 (default: -1)\n" },
 		{ "-device virtio-pmem-pci,help=on", "  memdev=<link<memory-backend>>\n" },
 		{ "-object memory-backend-file,help", "memory-backend-file options:\n" },
 		{ "-object memory-backend-file,?", "  mem-path=<string>      - " },
@@ -402,7 +435,8 @@ static void documents_know_every_property(void **state)
 
 			snprintf(word, sizeof(word), "`%s`", classes[c]->props[i].name);
 			if (!strstr(compatibility, word))
-				fail_msg("qemu-compatibility.md lacks the property %s", classes[c]->props[i].name);
+				fail_msg("qemu-compatibility.md lacks the property %s",
+				         classes[c]->props[i].name);
 		}
 	}
 	free(compatibility);

@@ -25,7 +25,12 @@ struct thing {
 static const char *const colours[] = { "red", "green", NULL };
 static const struct prop thing_props[] = {
 	{ .name = "b", .type = PROP_BOOL, .offset = AT(b), .def = "on", .help = "a switch" },
-	{ .name = "colour", .type = PROP_WORD, .offset = AT(word), .words = colours, .def = "green", .type_name = "Colour" },
+	{ .name = "colour",
+	  .type = PROP_WORD,
+	  .offset = AT(word),
+	  .words = colours,
+	  .def = "green",
+	  .type_name = "Colour" },
 	{ .name = "count", .type = PROP_COUNT, .offset = AT(count), .not_zero = true },
 	{ .name = "fixed", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .why = "because" },
 	{ .name = "id", .type = PROP_ID, .offset = AT(id), .hidden = true },
@@ -42,10 +47,15 @@ static const struct prop thing_props[] = {
 	{ .name = "u64", .type = PROP_UINT64, .offset = AT(u64) },
 };
 static const struct prop_class thing_class = {
-	.name = "thing", .prefix = "", .unknown = PROP_UNKNOWN_NOT_FOUND, .props = thing_props, .nprops = COUNT(thing_props),
+	.name = "thing",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_NOT_FOUND,
+	.props = thing_props,
+	.nprops = COUNT(thing_props),
 };
 
-static int apply(const char *key, struct json_object *val, bool strict, struct thing *thing, struct vpmem_error *err)
+static int apply(const char *key, struct json_object *val, bool strict, struct thing *thing,
+                 struct vpmem_error *err)
 {
 	struct json_object *obj = json_object_new_object();
 	int rc;
@@ -245,7 +255,8 @@ static void refuses_values(void **state)
 		{ "nodes", "-1", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "0-1-2", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "0,1", false, "Parameter 'nodes' expects a uint64 value or range" },
-		{ "nodes", "1111111111111111111111111", false, "Parameter 'nodes' expects a uint64 value or range" },
+		{ "nodes", "1111111111111111111111111", false,
+		  "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "128", false, "Invalid host-nodes value: 128" },
 		{ "nodes", "0-300", false, "Invalid host-nodes value: 64" },
 		{ "nodes", "[64]", true, "Invalid host-nodes value: 64" },
@@ -259,7 +270,8 @@ static void refuses_values(void **state)
 		{ "slot", "5.", false, "Property 'thing.slot' doesn't take value '5.'" },
 		{ "slot", "5x", false, "Property 'thing.slot' doesn't take value '5x'" },
 		{ "slot", "-1", false, "Property 'thing.slot' doesn't take value '-1'" },
-		{ "slot", "100000000000000005", false, "Property 'thing.slot' doesn't take value '100000000000000005'" },
+		{ "slot", "100000000000000005", false,
+		  "Property 'thing.slot' doesn't take value '100000000000000005'" },
 		{ "slot", "5.1", false, "PCI: single function device can't be populated in function 5.1" },
 		{ "slot", "5", true, "PCI: single function device can't be populated in function 0.5" },
 		{ "slot", "41", true, "PCI: single function device can't be populated in function 5.1" },
@@ -332,7 +344,9 @@ static void unknown_names_get_the_nearest(void **state)
 
 static void ids_are_qemus(void **state)
 {
-	static const char *const good[] = { "a", "nv1", "A.b-c_9" }, *const bad[] = { "", "1", "_a", "a b", "a/b", "\xc3\xa4" };
+	static const char *const good[] = { "a", "nv1", "A.b-c_9" }, *const bad[] = {
+		"", "1", "_a", "a b", "a/b", "\xc3\xa4"
+	};
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(good); i++)

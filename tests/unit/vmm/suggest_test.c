@@ -4,8 +4,17 @@
 #include "unit_test.h"
 
 static const char *const names[] = {
-	"smp", "m", "kernel", "initrd", "append", "nographic", "no-reboot", "memory-backend-file", "virtio-pmem-pci",
-	"mem-path", "event_idx",
+	"smp",
+	"m",
+	"kernel",
+	"initrd",
+	"append",
+	"nographic",
+	"no-reboot",
+	"memory-backend-file",
+	"virtio-pmem-pci",
+	"mem-path",
+	"event_idx",
 };
 
 static const char *nearest(const char *word)
@@ -69,11 +78,22 @@ static void of_two_equals_the_first_stays(void **state)
 	assert_int_equal(s.best_distance, 0);
 }
 
+static void dashes_and_case_are_no_errors(void **state)
+{
+	struct suggest s = { .word = "NO_Reboot" };
+
+	(void)state;
+	suggest_offer(&s, "no-reboot");
+	assert_string_equal(s.best, "no-reboot");
+	assert_int_equal(s.best_distance, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_name_meant),
 		cmocka_unit_test(leaves_strangers_alone),
+		cmocka_unit_test(dashes_and_case_are_no_errors),
 		cmocka_unit_test(of_two_equals_the_first_stays),
 	};
 

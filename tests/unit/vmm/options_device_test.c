@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Errors of -object, -device and -pmem, by their full text, and the next step. Where QEMU has the error
+// the text is QEMU's: the tables were made from what QEMU 7.2 printed for the same words.
+#include "options_fixture.h"
+#include "unit_test.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+
+#define M1 "-object memory-backend-file,id=m1,mem-path=f"
+#define IDENTIFIERS "letters, digits"
+
+static const struct refused objects[] = {
+	{ "-object ''", "-object : Parameter 'qom-type' is missing", "memory-backend-file" },
+	{ "-object =", "@Parameter 'qom-type' is missing", "memory-backend-file" },
+	{ "-object id=m1,mem-path=f", "@Parameter 'qom-type' is missing", "memory-backend-file" },
+	{ "-object ,", "@Parameter 'qom-type' does not accept value ''", "memory-backend-file" },
+	{ "-object memory-backend-xx,id=m1",
+	  "@Parameter 'qom-type' does not accept value 'memory-backend-xx'", "memory-backend-file" },
+	{ "-object memory-backend-flie,id=m1",
+	  "@Parameter 'qom-type' does not accept value 'memory-backend-flie'",
+	  "did you mean memory-backend-file?" },
+	{ "-object memory-backend-ram,id=m1,size=1G",
+	  "@'memory-backend-ram' is not supported: a virtio-pmem device needs a file to flush",
+	  "scratch file" },
+	{ "-object memory-backend-memfd,id=m1,size=1G",
+	  "@'memory-backend-memfd' is not supported: a virtio-pmem device needs a file to flush",
+	  "scratch file" },
+	{ "-object foo,help", "@Parameter 'qom-type' does not accept value 'foo'", "-object help" },
+	{ "-object memory-backend-file", "@Parameter 'id' is missing", NULL },
+	{ "-object memory-backend-file,mem-path=f", "@Parameter 'id' is missing", NULL },
+	{ "-object memory-backend-file,id=m1", "@Parameter 'mem-path' is missing", NULL },
+	{ "-object memory-backend-file,id=1m,mem-path=f", "@Parameter 'id' expects an identifier",
+	  IDENTIFIERS },
+	{ "-object memory-backend-file,id=m1,,mem-path=f", "@Parameter 'id' expects an identifier",
+	  IDENTIFIERS },
+	{ M1 ",bogus=1", "@Invalid parameter 'bogus'", NULL },
+	{ M1 ",mem_path=g", "@Invalid parameter 'mem_path'", "did you mean mem-path?" },
+	{ M1 ",=x", "@Invalid parameter ''", NULL },
+	{ M1 ",size=64X", "@Parameter 'size' expects a size value", NULL },
+	{ M1 ",size", "@Parameter 'size' expects a size value", NULL },
+	{ M1 ",size=99999999T", "@Parameter 'size' expects a size value", NULL },
+	{ M1 ",size=0", "@property 'size' of memory-backend-file doesn't take value '0'", NULL },
+	{ M1 ",share=maybe", "@Parameter 'share' expects 'on' or 'off'", NULL },
+	{ M1 ",policy=xx", "@Parameter 'policy' does not accept value 'xx'",
+	  "default, preferred, bind, interleave" },
+	{ M1 ",policy=bind", "@host-nodes must be set for policy bind", NULL },
+	{ M1 ",policy=preferred", "@host-nodes must be set for policy preferred", NULL },
+	{ M1 ",policy=interleave", "@host-nodes must be set for policy interleave", NULL },
+	{ M1 ",host-nodes=0",
+	  "@host-nodes must be empty for policy default, or you should explicitly specify a policy other "
+	  "than default",
+	  NULL },
+	{ M1 ",host-nodes=x,policy=bind", "@Parameter 'host-nodes' expects a uint64 value or range", NULL },
+	{ M1 ",host-nodes=128,policy=bind", "@Invalid host-nodes value: 128", "0 to 63" },
+	{ M1 ",align=3", "@alignment 0x3 must be multiples of page size 0x1000", NULL },
+	{ M1 ",align=3M", "@alignment 0x300000 must be a power of two", NULL },
+	{ M1 ",align=x", "@Parameter 'align' expects a size value", NULL },
+	{ M1 ",offset=1", "@offset 0x1 must be multiples of page size 0x1000", NULL },
+	{ M1 ",prealloc=on,reserve=off", "@'prealloc=on' and 'reserve=off' are incompatible", NULL },
+	{ M1 ",prealloc-threads=0",
+	  "@property 'prealloc-threads' of memory-backend-file doesn't take value '0'", NULL },
+	{ M1 ",prealloc-threads=x", "@Parameter 'prealloc-threads' expects a uint64 value", NULL },
+	{ M1 ",prealloc-context=x", "@'prealloc-context=x' is not supported", "leave it out" },
+	{ M1 ",pmem=on", "@'pmem=on' is not supported yet", "leave pmem out" },
+	{ M1 ",rom=on", "@property 'rom' = 'on' is not supported with 'readonly' = 'off'", NULL },
+	{ M1 ",rom=off,readonly=on,share=on",
+	  "@property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'", NULL },
+	{ M1 ",rom=maybe", "@Parameter 'rom' does not accept value 'maybe'", "auto, on, off" },
+	{ M1 " -object memory-backend-file,id=m1,mem-path=g",
+	  "-object memory-backend-file,id=m1,mem-path=g: Duplicate ID 'm1' for object", NULL },
+	{ M1 " -object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"g\"}",
+	  "-object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"g\"}: attempt to add "
+	  "duplicate property "
+	  "'m1' to object (type 'container')",
+	  NULL },
+
+	{ "-object {", "@JSON parse error, premature EOI", NULL },
+	{ "-object {}", "@Parameter 'qom-type' is missing", "memory-backend-file" },
+	{ "-object {\"qom-type\":7}", "@Invalid parameter type for 'qom-type', expected: string",
+	  "memory-backend-file" },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"mem-path\":\"f\"}", "@Parameter 'id' is missing",
+	  NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"id\":7}",
+	  "@Invalid parameter type for 'id', expected: string", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"bogus\":1}",
+	  "@Parameter 'bogus' is unexpected", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"size\":\"64M\"}",
+	  "@Parameter 'size' expects uint64", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"share\":\"on\"}",
+	  "@Invalid parameter type for 'share', expected: boolean", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"host-nodes\":0}",
+	  "@Invalid parameter type for 'host-nodes', expected: array", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"host-nodes\":[\"0\"]}",
+	  "@Parameter 'host-nodes[0]' expects uint64", NULL },
+	{ "-object {\"qom-type\":\"memory-backend-file\",\"policy\":7}",
+	  "@Invalid parameter type for 'policy', expected: string", NULL },
+};
+
+static const struct refused devices[] = {
+	{ "-device ''", "-device : Parameter 'driver' is missing", "virtio-pmem-pci" },
+	{ "-device foo=1", "@Parameter 'driver' is missing", "virtio-pmem-pci" },
+	{ "-device ,", "@'' is not a valid device model name", "virtio-pmem-pci" },
+	{ "-device virtio-pmem-xxx", "@'virtio-pmem-xxx' is not a valid device model name",
+	  "virtio-pmem-pci" },
+	{ "-device virtio-pmem-pic,foo=1", "@'virtio-pmem-pic' is not a valid device model name",
+	  "did you mean virtio-pmem-pci?" },
+	{ "-device nvdimm,memdev=m1", "@'nvdimm' is not a valid device model name", "virtio-pmem-pci" },
+	{ "-device virtio-pmem,memdev=zz", "@No 'virtio-bus' bus found for device 'virtio-pmem'",
+	  "virtio-pmem-pci" },
+	{ "-device foo,help", "@Device 'foo' not found", "-device help" },
+	{ "-device virtio-pmem-pci", "@'memdev' property must be set", NULL },
+	{ "-device virtio-pmem-pci,memdev=", "@'memdev' property must be set", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz", "@Device 'zz' not found", "memory-backend-file,id=zz" },
+	{ "-device virtio-pmem-pci,memdev=zz,id=1a", "@Parameter 'id' expects an identifier", IDENTIFIERS },
+	{ "-device virtio-pmem-pci,memdev=zz,id=", "@Parameter 'id' expects an identifier", IDENTIFIERS },
+	{ "-device virtio-pmem-pci,memdev=zz,foo=1", "@Property 'virtio-pmem-pci.foo' not found", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,vectors=2", "@Property 'virtio-pmem-pci.vectors' not found",
+	  NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,eventidx=on", "@Property 'virtio-pmem-pci.eventidx' not found",
+	  "did you mean event_idx?" },
+	{ "-device virtio-pmem-pci,memdev=zz,x-pcie-pm-init=on",
+	  "@Property 'virtio-pmem-pci.x-pcie-pm-init' not found", "leave it out" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=nobus", "@Bus 'nobus' not found", "pcie.0" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=", "@Bus '' not found", "pcie.0" },
+	{ "-device virtio-pmem-pci,memdev=zz,event_idx=maybe", "@Parameter 'event_idx' expects 'on' or 'off'",
+	  NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,disable-legacy=xx",
+	  "@Parameter 'disable-legacy' does not accept value 'xx'", "auto, on, off" },
+	{ "-device virtio-pmem-pci,memdev=zz,disable-legacy=off", "@'disable-legacy=off' is not supported",
+	  "modern only" },
+	{ "-device virtio-pmem-pci,memdev=zz,disable-modern=on", "@'disable-modern=on' is not supported",
+	  "modern only" },
+	{ "-device virtio-pmem-pci,memdev=zz,packed=on", "@'packed=on' is not supported", "split" },
+	{ "-device virtio-pmem-pci,memdev=zz,iommu_platform=on", "@'iommu_platform=on' is not supported",
+	  "IOMMU" },
+	{ "-device virtio-pmem-pci,memdev=zz,ats=on", "@'ats=on' is not supported", "IOMMU" },
+	{ "-device virtio-pmem-pci,memdev=zz,multifunction=on", "@'multifunction=on' is not supported",
+	  "one function" },
+	{ "-device virtio-pmem-pci,memdev=zz,romfile=x", "@'romfile=x' is not supported", "firmware" },
+	{ "-device virtio-pmem-pci,memdev=zz,acpi-index=1", "@'acpi-index=1' is not supported", "network" },
+	{ "-device virtio-pmem-pci,memdev=zz,rombar=x", "@Parameter 'rombar' expects integer", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,acpi-index=99999999999",
+	  "@Parameter 'acpi-index' expects uint32_t", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,addr=20",
+	  "@Property 'virtio-pmem-pci.addr' doesn't take value '20'", "addr=5" },
+	{ "-device virtio-pmem-pci,memdev=zz,addr=5.1",
+	  "@PCI: single function device can't be populated in function 5.1", "addr=5" },
+	{ "-device virtio-pmem-pci,memdev=zz,addr=0",
+	  "@PCI: slot 0 function 0 not available for virtio-pmem-pci, in use by the host bridge", "1 to 1f" },
+	{ "-device virtio-pmem-pci,memdev=zz,memaddr=4G", "@Parameter 'memaddr' expects integer", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,memaddr=0x100001000",
+	  "@address must be aligned to 0x200000 bytes", NULL },
+	{ "-device virtio-pmem-pci,memdev=zz,memaddr=0x140000000,shmem=on",
+	  "@'memaddr' and 'shmem=on' are incompatible: the guest places a BAR", NULL },
+
+	{ "-device {", "@JSON parse error, premature EOI", NULL },
+	{ "-device {\"driver\":\"virtio-pmem-pci\"}x", "@Expecting at most one JSON value", NULL },
+	{ "-device {}", "@Parameter 'driver' is missing", "virtio-pmem-pci" },
+	{ "-device []", "@'[]' is not a valid device model name", "virtio-pmem-pci" },
+	{ "-device {\"driver\":\"virtio-pmem-pci\",\"memdev\":5}",
+	  "@Invalid parameter type for 'memdev', expected: string", NULL },
+	{ "-device {\"driver\":\"virtio-pmem-pci\",\"event_idx\":\"on\"}",
+	  "@Invalid parameter type for 'event_idx', expected: boolean", NULL },
+	{ "-device {\"driver\":\"virtio-pmem-pci\",\"memaddr\":\"0x1000\"}",
+	  "@Parameter 'memaddr' expects uint64", NULL },
+	{ "-device {\"driver\":\"virtio-pmem-pci\",\"help\":true}",
+	  "@Property 'virtio-pmem-pci.help' not found", NULL },
+
+	{ M1 " -device virtio-pmem-pci,memdev=m2", "-device virtio-pmem-pci,memdev=m2: Device 'm2' not found",
+	  "did you mean memdev=m1?" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1 -device virtio-pmem-pci,memdev=m1,id=b",
+	  "-device virtio-pmem-pci,memdev=m1,id=b: can't use already busy memdev: m1", "of its own" },
+	{ "-pmem f,id=a " M1 " -device virtio-pmem-pci,memdev=m1,id=a",
+	  "-device virtio-pmem-pci,memdev=m1,id=a: Duplicate ID 'a' for device", NULL },
+	{ "-pmem f,id=a " M1 " -device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\",\"id\":\"a\"}",
+	  "-device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\",\"id\":\"a\"}: Duplicate device ID 'a'",
+	  NULL },
+	{ "-pmem f,addr=5,id=a " M1 " -device virtio-pmem-pci,memdev=m1,addr=5.0",
+	  "-device virtio-pmem-pci,memdev=m1,addr=5.0: PCI: slot 5 function 0 not available for "
+	  "virtio-pmem-pci, in use by "
+	  "virtio-pmem-pci,id=a",
+	  "another slot" },
+
+	{ "-pmem ''", "-pmem : Parameter 'mem-path' is missing", NULL },
+	{ "-pmem id=a", "@Parameter 'mem-path' is missing", NULL },
+	{ "-pmem f,foo=1", "@Invalid parameter 'foo'", "-pmem help" },
+	{ "-pmem f,sise=1G", "@Invalid parameter 'sise'", "did you mean size?" },
+	{ "-pmem f,adr=5", "@Invalid parameter 'adr'", "did you mean addr?" },
+	{ "-pmem f,memdev=x", "@Invalid parameter 'memdev'", "leave memdev out" },
+	{ "-pmem f,qom-type=x", "@Invalid parameter 'qom-type'", "leave qom-type out" },
+	{ "-pmem f,driver=x", "@Invalid parameter 'driver'", "leave driver out" },
+	{ "-pmem f,id=1a", "@Parameter 'id' expects an identifier", IDENTIFIERS },
+	{ "-pmem f,size=0", "@property 'size' of memory-backend-file doesn't take value '0'", NULL },
+	{ "-pmem f,addr=0",
+	  "@PCI: slot 0 function 0 not available for virtio-pmem-pci, in use by the host bridge", "1 to 1f" },
+	{ "-pmem f,id=a -pmem g,id=a", "-pmem g,id=a: Duplicate ID 'a-mem' for object", NULL },
+};
+
+static void refuses_objects(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < COUNT(objects); i++)
+		check_refused(&objects[i]);
+}
+
+static void refuses_devices(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < COUNT(devices); i++)
+		check_refused(&devices[i]);
+}
+
+/* As object_add and device_add of the monitor will: one at a time, against what is there. */
+static void the_monitor_can_check_one_by_one(void **state)
+{
+	struct json_object *object = json_tokener_parse("{\"qom-type\":\"memory-backend-file\",\"id\":\"m1\","
+	                                                "\"mem-path\":\"f\",\"size\":67108864}");
+	struct json_object *device =
+		json_tokener_parse("{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\"}");
+	struct options have = { 0 };
+	struct memdev_config memdev;
+	struct pmem_config pmem;
+	struct vpmem_error err;
+
+	(void)state;
+	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
+	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), -ENODEV);
+	assert_string_equal(err.text, "Device 'm1' not found");
+
+	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
+	assert_int_equal(config_check_memdev(&have, &memdev, true, &err), 0);
+	assert_int_equal(config_add_memdev(&have, &memdev), 0);
+	assert_null(memdev.id);
+	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
+	assert_int_equal(config_check_memdev(&have, &memdev, true, &err), -EEXIST);
+	assert_string_equal(err.text, "attempt to add duplicate property 'm1' to object (type 'container')");
+	memdev_config_free(&memdev);
+
+	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), 0);
+	assert_int_equal(config_add_pmem(&have, &pmem), 0);
+	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
+	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), -EEXIST);
+	assert_string_equal(err.text, "Duplicate device ID 'nv1'");
+	pmem_config_free(&pmem);
+
+	options_free(&have);
+	json_object_put(object);
+	json_object_put(device);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_objects),
+		cmocka_unit_test(refuses_devices),
+		cmocka_unit_test(the_monitor_can_check_one_by_one),
+	};
+
+	return cmocka_run_group_tests_name("options_device", tests, NULL, NULL);
+}

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Tests of the ACPI tables: walked as a guest does it, disassembled by iasl, and the DSDT's methods executed by
+ * acpiexec (both from acpica-tools).
+ */
+#include "acpi.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "acpi_pm.h"
+#include "guest_ram.h"
+#include "kernels.h"
+#include "memory_map.h"
+
+#define WINDOW_GPA UINT64_C(0x1c0000000)
+#define WINDOW_SIZE UINT64_C(0x7ff40000000)
+
+static struct guest_ram ram;
+static const struct acpi_config usual = {
+	.ncpus = 4, .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE, .ged = true,
+};
+
+static int setup(void **state)
+{
+	(void)state;
+	guest_ram_create(&ram, 16 * MIB);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	guest_ram_destroy(&ram);
+	return 0;
+}
+
+static void build(const struct acpi_config *cfg)
+{
+	struct acpi_config with_ram = *cfg;
+	uint64_t rsdp_gpa = 0;
+
+	with_ram.gmem = ram.gmem;
+	assert_int_equal(acpi_build(&with_ram, &rsdp_gpa), 0);
+	assert_int_equal(rsdp_gpa, ACPI_GPA);
+}
+
+static uint8_t sum(const uint8_t *bytes, size_t len)
+{
+	uint8_t total = 0;
+
+	for (size_t i = 0; i < len; i++)
+		total = (uint8_t)(total + bytes[i]);
+	return total;
+}
+
+/* A table by its address, with its header checked. */
+static const uint8_t *table_at(uint64_t gpa, const char *signature)
+{
+	const uint8_t *table = guest_ram_at(&ram, gpa, 36);
+	uint64_t len = get_le(table + 4, 4);
+
+	assert_memory_equal(table, signature, 4);
+	assert_true(gpa >= ACPI_GPA + 36 && gpa + len <= ACPI_GPA + ACPI_SIZE);
+	assert_int_equal(gpa % 8, 0);
+	assert_int_equal(sum(table, len), 0);
+	assert_memory_equal(table + 10, "PMVM  ", 6);
+	return table;
+}
+
+static const uint8_t *xsdt(void)
+{
+	return table_at(get_le(guest_ram_at(&ram, ACPI_GPA + 24, 8), 8), "XSDT");
+}
+
+/* A table by its signature, through the XSDT. */
+static const uint8_t *find_table(const char *signature)
+{
+	const uint8_t *root = xsdt();
+	uint64_t n = (get_le(root + 4, 4) - 36) / 8;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t gpa = get_le(root + 36 + 8 * i, 8);
+
+		if (memcmp(guest_ram_at(&ram, gpa, 4), signature, 4) == 0)
+			return table_at(gpa, signature);
+	}
+	fail_msg("no %s", signature);
+	return NULL;
+}
+
+static const uint8_t *find_dsdt(void)
+{
+	return table_at(get_le(find_table("FACP") + 140, 8), "DSDT");
+}
+
+static void rsdp_is_where_old_kernels_search(void **state)
+{
+	const uint8_t *rsdp = guest_ram_at(&ram, ACPI_GPA, 36);
+
+	(void)state;
+	build(&usual);
+	assert_int_equal(ACPI_GPA % 16, 0);
+	assert_true(ACPI_GPA >= 0xe0000);
+	assert_memory_equal(rsdp, "RSD PTR ", 8);
+	assert_int_equal(rsdp[15], 2);
+	assert_int_equal(get_le(rsdp + 16, 4), 0);
+	assert_int_equal(get_le(rsdp + 20, 4), 36);
+	assert_int_equal(sum(rsdp, 20), 0);
+	assert_int_equal(sum(rsdp, 36), 0);
+	assert_int_equal(get_le(xsdt() + 4, 4), 36 + 3 * 8);
+}
+
+static void assert_port(const uint8_t *gas, uint64_t port)
+{
+	assert_int_equal(gas[0], 1);  /* system I/O */
+	assert_int_equal(gas[1], 8);
+	assert_int_equal(gas[2], 0);
+	assert_int_equal(get_le(gas + 4, 8), port);
+}
+
+static void fadt_is_hardware_reduced(void **state)
+{
+	const uint8_t *fadt;
+	uint64_t flags;
+
+	(void)state;
+	build(&usual);
+	fadt = find_table("FACP");
+	flags = get_le(fadt + 112, 4);
+	assert_int_equal(get_le(fadt + 4, 4), 276);
+	assert_int_equal(fadt[8], 6);
+	assert_true(flags & 1u << 20);                    /* HW_REDUCED_ACPI */
+	assert_true(flags & 1u << 10);                    /* RESET_REG_SUP */
+	assert_int_equal(get_le(fadt + 109, 2), 0x24);    /* no VGA, no RTC; and no 8042 */
+	assert_port(fadt + 116, ACPI_PORT + ACPI_RESET_OFF);
+	assert_int_equal(fadt[128], ACPI_RESET_VALUE);
+	assert_port(fadt + 244, ACPI_PORT + ACPI_SLEEP_CONTROL_OFF);
+	assert_port(fadt + 256, ACPI_PORT + ACPI_SLEEP_STATUS_OFF);
+	for (unsigned off = 46; off < 109; off++)         /* no SCI, no fixed registers */
+		assert_int_equal(fadt[off], 0);
+}
+
+static void madt_lists_every_cpu_and_the_io_apic(void **state)
+{
+	static const unsigned counts[] = { 1, 4, 64, 255 };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		struct acpi_config cfg = usual;
+		const uint8_t *madt, *io_apic;
+
+		cfg.ncpus = counts[c];
+		build(&cfg);
+		madt = find_table("APIC");
+		assert_int_equal(get_le(madt + 4, 4), 44 + 8 * counts[c] + 12);
+		assert_int_equal(get_le(madt + 36, 4), LAPIC_GPA);
+		assert_int_equal(get_le(madt + 40, 4), 0);  /* no 8259s */
+		for (unsigned i = 0; i < counts[c]; i++) {
+			const uint8_t expected[] = { 0, 8, (uint8_t)i, (uint8_t)i, 1, 0, 0, 0 };
+
+			assert_memory_equal(madt + 44 + 8 * i, expected, 8);
+		}
+		io_apic = madt + 44 + 8 * counts[c];
+		assert_int_equal(get_le(io_apic, 2), 0x0c01);
+		assert_int_equal(get_le(io_apic + 4, 4), IOAPIC_GPA);
+		assert_int_equal(get_le(io_apic + 8, 4), 0);
+	}
+}
+
+static void mcfg_has_bus_0(void **state)
+{
+	const uint8_t *mcfg;
+
+	(void)state;
+	build(&usual);
+	mcfg = find_table("MCFG");
+	assert_int_equal(get_le(mcfg + 4, 4), 60);
+	assert_int_equal(get_le(mcfg + 44, 8), PCI_ECAM_BASE);
+	assert_int_equal(get_le(mcfg + 52, 4), 0);
+	assert_int_equal(PCI_ECAM_SIZE, 1 * MIB);  /* as much as one bus has */
+}
+
+static void rebuilds_over_what_a_guest_wrote(void **state)
+{
+	static uint8_t before[ACPI_SIZE];
+
+	(void)state;
+	build(&usual);
+	memcpy(before, guest_ram_at(&ram, ACPI_GPA, ACPI_SIZE), ACPI_SIZE);
+	memset(guest_ram_at(&ram, ACPI_GPA, ACPI_SIZE), 0xaa, ACPI_SIZE);
+	build(&usual);
+	assert_memory_equal(guest_ram_at(&ram, ACPI_GPA, ACPI_SIZE), before, ACPI_SIZE);
+}
+
+static void fails_without_ram(void **state)
+{
+	struct vpmem_gmem *empty = vpmem_gmem_create();
+	struct acpi_config cfg = usual;
+	uint64_t rsdp_gpa;
+
+	(void)state;
+	cfg.gmem = empty;
+	assert_int_equal(acpi_build(&cfg, &rsdp_gpa), -EFAULT);
+	vpmem_gmem_destroy(empty);
+}
+
+/* ---- acpica-tools */
+
+static char dir[] = "/tmp/acpi-test-XXXXXX";
+static char output[1 << 17];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+static void need(const char *tool)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null", tool);
+	if (system(command) == 0)
+		return;
+	print_message("SKIP: %s is not installed (package acpica-tools)\n", tool);
+	skip();
+}
+
+/* Runs a shell command in the directory; its status, and what it printed in `output`. */
+static int run(const char *fmt, ...)
+{
+	char command[512];
+	int len = snprintf(command, sizeof(command), "cd %s && exec 2>&1 </dev/null && ", dir);
+	va_list args;
+	size_t n;
+	FILE *pipe;
+
+	va_start(args, fmt);
+	vsnprintf(command + len, sizeof(command) - (size_t)len, fmt, args);
+	va_end(args);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	n = fread(output, 1, sizeof(output) - 1, pipe);
+	output[n] = 0;
+	return pclose(pipe);
+}
+
+static void write_table(const uint8_t *table, const char *name)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(table, get_le(table + 4, 4), 1, file), 1);
+	fclose(file);
+}
+
+static void assert_output(const char *text)
+{
+	if (!strstr(output, text))
+		fail_msg("'%s' is not in:\n%s", text, output);
+}
+
+static void iasl_finds_nothing_wrong(void **state)
+{
+	static const char *const names[] = { "FACP", "APIC", "MCFG", "DSDT" };
+
+	(void)state;
+	need("iasl");
+	build(&usual);
+	for (unsigned i = 0; i < 4; i++) {
+		write_table(i < 3 ? find_table(names[i]) : find_dsdt(), names[i]);
+		assert_int_equal(run("iasl -d %s", names[i]), 0);
+		if (strcasestr(output, "error") || strcasestr(output, "warning"))
+			fail_msg("%s", output);
+		assert_int_equal(run("cat %s.dsl", names[i]), 0);
+		if (strstr(output, "Incorrect checksum") || strstr(output, "**** "))
+			fail_msg("%s", output);
+	}
+	assert_int_equal(run("cat FACP.dsl"), 0);
+	assert_output("Hardware Reduced (V5) : 1");
+	assert_output("Reset Register Supported (V2) : 1");
+	assert_output("CMOS RTC Not Present (V5) : 1");
+	assert_int_equal(run("cat APIC.dsl"), 0);
+	assert_output("PC-AT Compatibility : 0");
+	assert_int_equal(run("cat DSDT.dsl"), 0);
+	assert_output("Name (_S5, Package (0x04)");
+	assert_output("EisaId (\"PNP0A08\")");
+	assert_int_equal(run("iasl -p again DSDT.dsl"), 0);
+	assert_output("0 Errors, 0 Warnings");
+}
+
+/* Loads the DSDT and evaluates a method; the answer is in `output`. */
+static void evaluate(const struct acpi_config *cfg, const char *method)
+{
+	char *answer;
+
+	need("acpiexec");
+	build(cfg);
+	write_table(find_dsdt(), "DSDT");
+	assert_int_equal(run("acpiexec -b 'evaluate %s' DSDT", method), 0);
+	answer = strstr(output, "returned object");
+	if (!answer)
+		fail_msg("%s", output);
+	memmove(output, answer, strlen(answer) + 1);
+}
+
+static void routes_every_pin_as_the_bus_does(void **state)
+{
+	const char *at = output;
+
+	(void)state;
+	evaluate(&usual, "\\_SB.PCI0._PRT");
+	assert_output("Contains 128 Elements");
+	for (unsigned i = 0; i < 128; i++) {
+		unsigned slot = i / 4, pin = i % 4;
+		const uint64_t expected[] = { slot << 16 | 0xffff, pin, 0, PCI_INTX_GSI + (slot + pin) % PCI_INTX_LINES };
+
+		for (unsigned f = 0; f < 4; f++) {
+			at = strstr(at, "[Integer] = ");
+			assert_non_null(at);
+			at += strlen("[Integer] = ");
+			assert_int_equal(strtoull(at, NULL, 16), expected[f]);
+		}
+	}
+}
+
+/* The bytes that acpiexec shows of a buffer, in groups of 16: "0010: 47 01 F8 // G..". */
+static size_t answer_bytes(uint8_t *bytes, size_t max)
+{
+	size_t n = 0;
+
+	for (char *at = strchr(output, ':'); at; at = strchr(at + 1, ':')) {
+		char group[8], *next;
+
+		snprintf(group, sizeof(group), "%04zX", n);
+		if (at - output < 4 || strncmp(at - 4, group, 4) != 0)
+			continue;
+		for (at++; n < max; at = next) {
+			unsigned long byte = strtoul(at, &next, 16);
+
+			if (next == at)
+				break;
+			bytes[n++] = (uint8_t)byte;
+		}
+	}
+	return n;
+}
+
+/* Finds the n-th descriptor of a kind (ACPI specification 6.4); large ones have bit 7 set. */
+static const uint8_t *descriptor(const uint8_t *bytes, size_t len, uint8_t kind, unsigned n)
+{
+	for (size_t off = 0; off + 3 <= len;) {
+		bool large = bytes[off] & 0x80;
+
+		if ((large ? bytes[off] : bytes[off] & 0x78) == kind && n-- == 0)
+			return bytes + off;
+		off += large ? 3 + get_le(bytes + off + 1, 2) : 1 + (bytes[off] & 7u);
+	}
+	return NULL;
+}
+
+#define WORD_SPACE 0x88
+#define DWORD_SPACE 0x87
+#define QWORD_SPACE 0x8a
+#define MEMORY32_FIXED 0x86
+#define INTERRUPT 0x89
+#define IO_PORT 0x40
+
+static void root_bridge_has_the_windows(void **state)
+{
+	uint8_t bytes[512];
+	const uint8_t *at;
+	size_t len;
+
+	(void)state;
+	evaluate(&usual, "\\_SB.PCI0._CRS");
+	len = answer_bytes(bytes, sizeof(bytes));
+	at = descriptor(bytes, len, WORD_SPACE, 0);
+	assert_non_null(at);
+	assert_int_equal(at[3], 2);  /* bus numbers */
+	assert_int_equal(get_le(at + 8, 4), 0);
+	assert_int_equal(get_le(at + 14, 2), 1);
+	at = descriptor(bytes, len, WORD_SPACE, 1);
+	assert_non_null(at);
+	assert_int_equal(at[3], 1);  /* I/O */
+	assert_int_equal(get_le(at + 8, 2), PCI_IO_BASE);
+	assert_int_equal(get_le(at + 10, 2), PCI_IO_BASE + PCI_IO_SIZE - 1);
+	assert_int_equal(get_le(at + 14, 2), PCI_IO_SIZE);
+	at = descriptor(bytes, len, DWORD_SPACE, 0);
+	assert_non_null(at);
+	assert_int_equal(get_le(at + 10, 4), PCI_MEM32_BASE);
+	assert_int_equal(get_le(at + 14, 4), PCI_MEM32_BASE + PCI_MEM32_SIZE - 1);
+	assert_int_equal(get_le(at + 22, 4), PCI_MEM32_SIZE);
+	at = descriptor(bytes, len, QWORD_SPACE, 0);
+	assert_non_null(at);
+	assert_int_equal(get_le(at + 14, 8), WINDOW_GPA);
+	assert_int_equal(get_le(at + 22, 8), WINDOW_GPA + WINDOW_SIZE - 1);
+	assert_int_equal(get_le(at + 38, 8), WINDOW_SIZE);
+}
+
+static void leaves_out_a_window_that_is_not_there(void **state)
+{
+	struct acpi_config cfg = usual;
+	uint8_t bytes[512];
+	size_t len;
+
+	(void)state;
+	cfg.mem64_size = 0;
+	evaluate(&cfg, "\\_SB.PCI0._CRS");
+	len = answer_bytes(bytes, sizeof(bytes));
+	assert_non_null(descriptor(bytes, len, DWORD_SPACE, 0));
+	assert_null(descriptor(bytes, len, QWORD_SPACE, 0));
+}
+
+static void reserves_what_the_machine_decodes(void **state)
+{
+	static const uint64_t ports[][2] = {
+		{ ACPI_PORT, ACPI_PORT_SIZE }, { GED_PORT, GED_PORT_SIZE }, { PCI_HOTPLUG_PORT, PCI_HOTPLUG_PORT_SIZE },
+	};
+	uint8_t bytes[512];
+	const uint8_t *at;
+	size_t len;
+
+	(void)state;
+	evaluate(&usual, "\\_SB.MBRD._CRS");
+	len = answer_bytes(bytes, sizeof(bytes));
+	at = descriptor(bytes, len, MEMORY32_FIXED, 0);
+	assert_non_null(at);
+	assert_int_equal(get_le(at + 4, 4), PCI_ECAM_BASE);
+	assert_int_equal(get_le(at + 8, 4), PCI_ECAM_SIZE);
+	for (unsigned i = 0; i < 3; i++) {
+		at = descriptor(bytes, len, IO_PORT, i);
+		assert_non_null(at);
+		assert_int_equal(get_le(at + 2, 2), ports[i][0]);
+		assert_int_equal(at[7], ports[i][1]);
+	}
+}
+
+static void serial_port_is_com1(void **state)
+{
+	uint8_t bytes[512];
+	const uint8_t *at;
+	size_t len;
+
+	(void)state;
+	evaluate(&usual, "\\_SB.COM1._CRS");
+	len = answer_bytes(bytes, sizeof(bytes));
+	at = descriptor(bytes, len, IO_PORT, 0);
+	assert_non_null(at);
+	assert_int_equal(get_le(at + 2, 2), COM1_PORT);
+	assert_int_equal(at[7], 8);
+	at = descriptor(bytes, len, INTERRUPT, 0);
+	assert_non_null(at);
+	assert_int_equal(at[3], 0x03);  /* consumer, edge, active high, exclusive */
+	assert_int_equal(get_le(at + 5, 4), COM1_GSI);
+}
+
+static void event_device_listens_on_its_line(void **state)
+{
+	uint8_t bytes[512];
+	const uint8_t *at;
+	size_t len;
+
+	(void)state;
+	evaluate(&usual, "\\_SB.GED._CRS");
+	len = answer_bytes(bytes, sizeof(bytes));
+	at = descriptor(bytes, len, INTERRUPT, 0);
+	assert_non_null(at);
+	assert_int_equal(at[3], 0x01);  /* consumer, level, active high, exclusive */
+	assert_int_equal(get_le(at + 5, 4), GED_GSI);
+	assert_int_equal(run("iasl -d DSDT && grep -A1 OperationRegion DSDT.dsl"), 0);
+	assert_output("SystemIO, 0x0610, 0x04");
+	assert_int_equal(GED_PORT, 0x610);
+}
+
+static void event_device_is_there_when_the_machine_has_it(void **state)
+{
+	static const char *const methods[] = { "\\_SB.GED._STA", "\\_SB.PWRB._STA" };
+	struct acpi_config cfg = usual;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		cfg.ged = true;
+		evaluate(&cfg, methods[i]);
+		assert_output("[Integer] = 000000000000000F");
+		cfg.ged = false;
+		evaluate(&cfg, methods[i]);
+		assert_output("[Integer] = 0000000000000000");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rsdp_is_where_old_kernels_search, setup, teardown),
+		cmocka_unit_test_setup_teardown(fadt_is_hardware_reduced, setup, teardown),
+		cmocka_unit_test_setup_teardown(madt_lists_every_cpu_and_the_io_apic, setup, teardown),
+		cmocka_unit_test_setup_teardown(mcfg_has_bus_0, setup, teardown),
+		cmocka_unit_test_setup_teardown(rebuilds_over_what_a_guest_wrote, setup, teardown),
+		cmocka_unit_test_setup_teardown(fails_without_ram, setup, teardown),
+		cmocka_unit_test_setup_teardown(iasl_finds_nothing_wrong, setup, teardown),
+		cmocka_unit_test_setup_teardown(routes_every_pin_as_the_bus_does, setup, teardown),
+		cmocka_unit_test_setup_teardown(root_bridge_has_the_windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(leaves_out_a_window_that_is_not_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(reserves_what_the_machine_decodes, setup, teardown),
+		cmocka_unit_test_setup_teardown(serial_port_is_com1, setup, teardown),
+		cmocka_unit_test_setup_teardown(event_device_listens_on_its_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(event_device_is_there_when_the_machine_has_it, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("acpi", tests, make_dir, remove_dir);
+}

@@ -55,7 +55,7 @@ static const struct prop memory_backend_file_props[] = {
 	  .help = "Reserve swap space if applicable" },
 	{ .name = "rom", .type = PROP_WORD, .type_name = "OnOffAuto", .offset = BACKING(rom),
 	  .words = rom_words, .def = "auto",
-	  .help = "Map without write permission; auto: readonly and share" },
+	  .help = "Map without write permission; auto: as readonly" },
 	{ .name = "share", .type = PROP_BOOL, .offset = BACKING(share), .def = "off",
 	  .help = "Stores go to the file; off: copy-on-write" },
 	{ .name = "size", .type = PROP_SIZE, .offset = BACKING(size), .not_zero = true,

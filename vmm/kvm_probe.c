@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells whether KVM on this host can run a stock kernel.
-#define _GNU_SOURCE
 #include "kvm_probe.h"
 
 #include <assert.h>

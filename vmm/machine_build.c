@@ -295,12 +295,19 @@ static void pci_down(struct machine *m)
 		pci_bus_destroy(m->pci);
 }
 
+// Those that name their slot first: the others take what is left.
 static int pmems_up(struct machine *m, struct vpmem_error *err)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++)
-		rc = machine_add_pmem(m, &m->opts->pmems[i], err);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
+			const struct pmem_config *cfg = &m->opts->pmems[i];
+
+			if ((cfg->slot < 0) == (pass == 1))
+				rc = machine_add_pmem(m, cfg, err);
+		}
+	}
 	return rc;
 }
 

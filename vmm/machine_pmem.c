@@ -132,14 +132,12 @@ static int place(struct machine *m, const struct pmem_config *cfg, struct vpmem_
 
 static void on_event(void *opaque, enum vpmem_event event, int error, const char *text)
 {
-	struct pmem *pmem = opaque;
-	const char *name = pmem->id ? pmem->id : pmem->memdev->id;
-
+	(void)opaque;
+	(void)error;
 	if (event == VPMEM_EVENT_SYNC_FAILED)
-		log_error("%s: %s: cannot make data durable: every flush fails from here on: %s", name,
-		          vpmem_backing_path(pmem->memdev->backing), strerror(-error));
+		log_error("%s: every flush of this device fails from here on", text);
 	else
-		log_guest("%s: the guest's driver broke the specification: %s", name, text);
+		log_guest("%s", text);
 }
 
 static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpmem_error *err)
@@ -177,7 +175,7 @@ static int plug(struct machine *m, const struct pmem_config *cfg, struct pmem *p
 			.no_event_idx = !cfg->event_idx,
 			.no_indirect_desc = !cfg->indirect_desc,
 			.no_ring_reset = !cfg->queue_reset,
-			.callbacks = { .event = on_event, .opaque = pmem },
+			.callbacks = { .event = on_event },
 		},
 	};
 	gpa_t gpa = 0;

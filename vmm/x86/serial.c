@@ -290,7 +290,7 @@ static void write_mcr(struct serial *s, uint8_t val)
 	changed = before ^ modem_lines(s);
 	if (changed & UART_MSR_RI && modem_lines(s) & UART_MSR_RI)
 		changed &= (uint8_t)~UART_MSR_RI;  /* TERI is the trailing edge only */
-	s->msr_delta |= (changed & MSR_LINES) >> MSR_DELTA_SHIFT;
+	s->msr_delta = (uint8_t)(s->msr_delta | (changed & MSR_LINES) >> MSR_DELTA_SHIFT);
 }
 
 static void write_register(struct serial *s, unsigned reg, uint8_t val)

@@ -92,6 +92,11 @@ void driver_store16(struct driver *d, uint64_t gpa, uint16_t val)
 	__atomic_store_n((uint16_t *)(void *)driver_hva(d, gpa), htole16(val), __ATOMIC_RELAXED);
 }
 
+uint16_t driver_load16(const struct driver *d, uint64_t gpa)
+{
+	return le16toh(__atomic_load_n((uint16_t *)(void *)driver_hva(d, gpa), __ATOMIC_RELAXED));
+}
+
 static uint16_t *word(const struct driver *d, uint64_t gpa)
 {
 	return (uint16_t *)(void *)driver_hva(d, gpa);
@@ -224,7 +229,7 @@ uint16_t driver_flush_indirect(struct driver *d, unsigned slot)
 
 void driver_avail(struct driver *d, uint16_t head)
 {
-	__atomic_store_n(word(d, AVAIL_GPA + 4 + 2u * (d->avail_idx % d->size)), htole16(head), __ATOMIC_RELAXED);
+	driver_store16(d, AVAIL_GPA + 4 + 2u * (d->avail_idx % d->size), head);
 	d->avail_idx++;
 	__atomic_store_n(word(d, AVAIL_GPA + 2), htole16(d->avail_idx), __ATOMIC_RELEASE);
 }
@@ -237,10 +242,10 @@ bool driver_kick(struct driver *d)
 	d->kicked_idx = d->avail_idx;
 	__sync_synchronize(); /* pairs with the device's in virtq_kicks_on */
 	if (d->event_idx) {
-		event = le16toh(__atomic_load_n(word(d, USED_GPA + 4 + 8u * d->size), __ATOMIC_RELAXED));
+		event = driver_load16(d, USED_GPA + 4 + 8u * d->size);
 		wanted = (uint16_t)(d->avail_idx - event - 1) < (uint16_t)(d->avail_idx - old_idx);
 	} else {
-		wanted = !(le16toh(__atomic_load_n(word(d, USED_GPA), __ATOMIC_RELAXED)) & 1);
+		wanted = !(driver_load16(d, USED_GPA) & 1);
 	}
 	if (wanted)
 		vpmem_queue_kick(d->dev, 0);

@@ -93,6 +93,7 @@ uint8_t *driver_hva(const struct driver *d, uint64_t gpa);
 void driver_store(struct driver *d, uint64_t gpa, uint64_t val, unsigned width);
 /* As one access, for what the device may read at the same time. */
 void driver_store16(struct driver *d, uint64_t gpa, uint16_t val);
+uint16_t driver_load16(const struct driver *d, uint64_t gpa);
 uint64_t driver_load(const struct driver *d, uint64_t gpa, unsigned width);
 
 void driver_desc(struct driver *d, unsigned idx, uint64_t gpa, uint32_t len, unsigned flags, unsigned next);

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "../../../core/virtq.h"
@@ -478,6 +480,114 @@ static void s4_kicks_by_avail_event(void **state)
 	assert_int_equal(driver_load(&f->d, USED_GPA, 2), 0); /* flags MUST stay 0 */
 }
 
+/* ---- the barriers -------------------------------------------------------------------------------- */
+
+/*
+ * Two threads, the device's and the driver's, each write one word and then read the other's, at the same
+ * moment as nearly as can be. Without a full barrier between the two, both may read the old value, and
+ * both sleep. Whether that shows depends on the machine and on luck; with the barriers it never does.
+ */
+#define LITMUS_ROUNDS 200000u
+
+struct litmus {
+	struct fixture *f;
+	bool (*device)(struct virtq *q); /* "the driver will have to be woken", or "there is something to do" */
+	atomic_uint begun, ended;
+	bool device_awake;
+};
+
+static void wait_for(atomic_uint *counter, unsigned val)
+{
+	for (unsigned n = 0; atomic_load(counter) != val; n++) {
+		if (n > 10000)
+			sched_yield();
+	}
+}
+
+/* The other thread starts a little later than this one, and how much later varies: try all. */
+static void stagger(unsigned i)
+{
+	for (volatile unsigned n = i % 128; n > 0; n--)
+		;
+}
+
+static void *litmus_device(void *opaque)
+{
+	struct litmus *litmus = opaque;
+
+	for (unsigned i = 1; i <= LITMUS_ROUNDS; i++) {
+		wait_for(&litmus->begun, i);
+		litmus->device_awake = litmus->device(&litmus->f->q);
+		atomic_store(&litmus->ended, i);
+	}
+	return NULL;
+}
+
+static bool publish_one(struct virtq *q)
+{
+	virtq_push(q, 0, 0);
+	return virtq_publish(q);
+}
+
+static bool ask_for_kicks(struct virtq *q)
+{
+	virtq_kicks_on(q);
+	return virtq_available(q) > 0;
+}
+
+static void litmus_start(struct litmus *litmus, pthread_t *thread)
+{
+	assert_int_equal(pthread_create(thread, NULL, litmus_device, litmus), 0);
+}
+
+static void q14_an_interrupt_is_wanted_or_its_cause_is_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct litmus litmus = { .f = f, .device = publish_one };
+	pthread_t thread;
+
+	enable(f, 8, true, false);
+	litmus_start(&litmus, &thread);
+	for (unsigned i = 1; i <= LITMUS_ROUNDS; i++) {
+		uint16_t old_idx = (uint16_t)(i - 1), seen_idx;
+
+		driver_store16(&f->d, AVAIL_GPA + 4 + 16, (uint16_t)(old_idx - 1)); /* not for the next one */
+		atomic_store(&litmus.begun, i);
+		stagger(i);
+		driver_store16(&f->d, AVAIL_GPA + 4 + 16, old_idx);                 /* for the next one */
+		__sync_synchronize();
+		seen_idx = driver_used_idx(&f->d);
+		wait_for(&litmus.ended, i);
+		assert_true(litmus.device_awake || seen_idx != old_idx);
+	}
+	pthread_join(thread, NULL);
+}
+
+static void q14_a_kick_is_asked_for_or_the_request_is_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct litmus litmus = { .f = f, .device = ask_for_kicks };
+	struct virtq_chain chain;
+	pthread_t thread;
+
+	enable(f, 8, true, false);
+	litmus_start(&litmus, &thread);
+	for (unsigned i = 1; i <= LITMUS_ROUNDS; i++) {
+		uint16_t old_idx = (uint16_t)(i - 1), event;
+
+		driver_store16(&f->d, USED_GPA + 4 + 64, (uint16_t)(old_idx - 1)); /* passed: no kick is wanted */
+		atomic_store(&litmus.begun, i);
+		stagger(i);
+		driver_avail(&f->d, 0);
+		__sync_synchronize();
+		event = driver_load16(&f->d, USED_GPA + 4 + 64);
+		wait_for(&litmus.ended, i);
+		assert_true(litmus.device_awake || event == old_idx);
+		assert_int_equal(virtq_pop(&f->q, &chain), 0);
+	}
+	pthread_join(thread, NULL);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -505,6 +615,8 @@ int main(void)
 		CASE(s4_used_event),
 		CASE(s4_kicks_by_flags),
 		CASE(s4_kicks_by_avail_event),
+		CASE(q14_an_interrupt_is_wanted_or_its_cause_is_seen),
+		CASE(q14_a_kick_is_asked_for_or_the_request_is_seen),
 	};
 
 	return cmocka_run_group_tests_name("virtq", tests, NULL, NULL);

@@ -17,7 +17,6 @@
 
 #include "acpi_pm.h"
 #include "guest_ram.h"
-#include "kernels.h"
 #include "memory_map.h"
 
 #define WINDOW_GPA UINT64_C(0x1c0000000)
@@ -350,7 +349,7 @@ static size_t answer_bytes(uint8_t *bytes, size_t max)
 	size_t n = 0;
 
 	for (char *at = strchr(output, ':'); at; at = strchr(at + 1, ':')) {
-		char group[8], *next;
+		char group[20], *next;
 
 		snprintf(group, sizeof(group), "%04zX", n);
 		if (at - output < 4 || strncmp(at - 4, group, 4) != 0)

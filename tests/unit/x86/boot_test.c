@@ -160,6 +160,10 @@ static void takes_an_initrd_that_just_fits(void **state)
 	(void)state;
 	assert_int_equal(load_image(&ram, &image, room, "", &loaded), 0);
 	assert_int_equal(load_image(&ram, &image, room + 1, "", &loaded), -ENOSPC);
+	/* Aligning it must not take it into the kernel's last page. */
+	image_spoil(&image, (struct spoil){ 0x260, 4, BZIMAGE_INIT_SIZE + 1 });
+	assert_int_equal(load_image(&ram, &image, room - 1, "", &loaded), -ENOSPC);
+	assert_int_equal(load_image(&ram, &image, room - 4096, "", &loaded), 0);
 }
 
 static void copies_the_initrd_whole(void **state)

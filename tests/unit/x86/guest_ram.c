@@ -47,3 +47,12 @@ void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t len)
 	assert_non_null(hva);
 	return hva;
 }
+
+uint64_t get_le(const void *bytes, unsigned width)
+{
+	uint64_t val = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		val |= (uint64_t)((const uint8_t *)bytes)[i] << (8 * i);
+	return val;
+}

@@ -20,4 +20,7 @@ void guest_ram_destroy(struct guest_ram *ram);
 /* A pointer to what must be there, or the test fails. */
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t len);
 
+/* A little-endian number of `width` bytes, aligned or not. */
+uint64_t get_le(const void *bytes, unsigned width);
+
 #endif

@@ -19,15 +19,6 @@ static void put(struct image *image, size_t off, unsigned width, uint64_t val)
 		image->bytes[off + i] = (uint8_t)(val >> (8 * i));
 }
 
-uint64_t get_le(const void *bytes, unsigned width)
-{
-	uint64_t val = 0;
-
-	for (unsigned i = 0; i < width; i++)
-		val |= (uint64_t)((const uint8_t *)bytes)[i] << (8 * i);
-	return val;
-}
-
 void image_spoil(struct image *image, struct spoil spoil)
 {
 	if (spoil.width == 0)

@@ -66,6 +66,4 @@ int load_image(const struct guest_ram *ram, const struct image *image, uint64_t 
 /* Loads what is spoiled, which must be refused with `text` in the message. */
 void assert_refused(const struct guest_ram *ram, const struct image *image, const char *text);
 
-uint64_t get_le(const void *bytes, unsigned width);
-
 #endif

@@ -108,7 +108,7 @@ static void batch_take(struct vpmem_device *dev, struct pmem_batch *batch)
 			batch->fault = q->fault;
 			return;
 		}
-		if (request_parse(req, &chain) == -EPROTO)
+		if (request_parse(req, &chain) == -EPROTO && !batch->fault)
 			batch->fault = q->fault;
 		batch->nrequests++;
 		batch->nflushes += req->flush;
@@ -199,9 +199,8 @@ void *pmem_worker_main(void *opaque)
 	uint64_t nkicks;
 
 	while (!stopping) {
-		/* Blocks. Only a handler of a signal that this thread causes itself could interrupt it. */
-		if (read(dev->kick_efd, &nkicks, sizeof(nkicks)) != sizeof(nkicks))
-			continue;
+		/* Blocks until there is a kick. What it returns does not matter: a look too many is harmless. */
+		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
 		pmem_serve_queue(dev);
 		pthread_mutex_lock(&dev->lock);
 		stopping = dev->stopping;

@@ -13,12 +13,12 @@
 #include <vpmem.h>
 
 #include <endian.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 static _Noreturn void die(const char *what, const char *why)
@@ -36,12 +36,6 @@ static void raise_interrupt(void *opaque, enum vpmem_interrupt source)
 
 	if (source == VPMEM_INTERRUPT_QUEUE && write(*(int *)opaque, &one, sizeof(one)) < 0)
 		die("interrupt", "cannot write to the eventfd");
-}
-
-static void on_event(void *opaque, enum vpmem_event event, int error, const char *text)
-{
-	(void)opaque, (void)event, (void)error;
-	fprintf(stderr, "embed: %s\n", text);
 }
 
 /* ---- the guest's side ---------------------------------------------------------------------------- */
@@ -74,8 +68,8 @@ static void driver_start(struct vpmem_device *dev)
 
 	vpmem_device_set_status(dev, 0);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER);
-	printf("driver:  device offers features 0x%08x%08x, driver takes VERSION_1\n",
-	       vpmem_device_features(dev, 1), vpmem_device_features(dev, 0));
+	printf("driver:  the device offers 0x%08x%08x, the driver takes VERSION_1\n", vpmem_device_features(dev, 1),
+	       vpmem_device_features(dev, 0));
 	vpmem_device_set_driver_features(dev, 0, 0);
 	vpmem_device_set_driver_features(dev, 1, VERSION_1);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER | FEATURES_OK);
@@ -131,8 +125,7 @@ int main(int argc, char **argv)
 	struct vpmem_error err;
 	struct vpmem_gmem *gmem = vpmem_gmem_create();
 	char seen[sizeof(message)] = "";
-	uint8_t start_le[8];
-	uint64_t start;
+	uint64_t config[2];
 	uint32_t status;
 	int irq_efd = eventfd(0, EFD_CLOEXEC), fd;
 
@@ -157,15 +150,16 @@ int main(int argc, char **argv)
 	options.gmem = gmem;
 	options.backing = backing;
 	options.gpa = PMEM_GPA;
-	options.callbacks = (struct vpmem_callbacks){ .interrupt = raise_interrupt, .event = on_event, .opaque = &irq_efd };
+	options.callbacks.interrupt = raise_interrupt;
+	options.callbacks.opaque = &irq_efd;
 	if (vpmem_device_create(&options, &dev, &err))
 		die(err.text, err.hint);
 
 	/* 4. The guest finds the device, stores into persistent memory, and makes it durable. */
 	driver_start(dev);
-	vpmem_device_config_read(dev, 0, start_le, sizeof(start_le));
-	memcpy(&start, start_le, sizeof(start));
-	printf("driver:  persistent memory at 0x%llx\n", (unsigned long long)le64toh(start));
+	vpmem_device_config_read(dev, 0, config, sizeof(config));
+	printf("driver:  persistent memory at 0x%llx, 0x%llx bytes\n", (unsigned long long)le64toh(config[0]),
+	       (unsigned long long)le64toh(config[1]));
 	memcpy(vpmem_backing_hva(backing), message, sizeof(message));
 	driver_flush(dev);
 	status = driver_wait(irq_efd);
@@ -177,8 +171,6 @@ int main(int argc, char **argv)
 		die(file.path, "cannot read it back");
 	close(fd);
 	printf("monitor: the file holds: %.*s\n", (int)sizeof(seen), seen);
-	printf("monitor: %llu sync for %llu flush\n", (unsigned long long)vpmem_device_stats(dev).syncs,
-	       (unsigned long long)vpmem_device_stats(dev).completed);
 
 	/* 6. In this order: the device uses the backing and the memory. */
 	vpmem_device_destroy(dev);

@@ -58,7 +58,8 @@ void irq_dispatch(const struct frame *frame)
 
 	if (frame->vector < NEXCEPTIONS) {
 		__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-		bail("exception %lu, error 0x%lx at 0x%lx, cr2 0x%lx", frame->vector, frame->error, frame->rip, cr2);
+		bail("exception %lu, error 0x%lx at 0x%lx, cr2 0x%lx", frame->vector, frame->error,
+		     frame->rip, cr2);
 	}
 	counts[frame->vector]++;
 	if (handlers[frame->vector])
@@ -122,7 +123,7 @@ bool irq_wait(unsigned vector, unsigned count)
 void irq_sleep(unsigned vector, unsigned count)
 {
 	for (;;) {
-		// sti takes effect after the next instruction: no interrupt comes between the look and the hlt.
+		// sti takes effect one instruction later: no interrupt comes between the look and the hlt.
 		__asm__ volatile("cli" : : : "memory");
 		if (counts[vector] == count)
 			break;

@@ -25,7 +25,7 @@ unsigned irq_count_all(void);
 /* Waits until a vector's count is `count`; false if that did not happen. */
 bool irq_wait(unsigned vector, unsigned count);
 
-/* Sleeps (hlt) until a vector's count is `count`. Endless if it never is: the one who runs us gives up then. */
+/* Sleeps (hlt) until a vector's count is `count`; for ever if it never is. */
 void irq_sleep(unsigned vector, unsigned count);
 
 /* Level-triggered line of the I/O APIC to the first processor; then masked or not. */

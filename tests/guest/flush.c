@@ -34,10 +34,12 @@ static void check_reset_state(void)
 	tap_is(virtio_status(&dev), 0, "status is 0 after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_NUMQ, 2), 1, "one virtqueue");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), QUEUE_SIZE_MAX, "queue size is 128 after reset");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), QUEUE_SIZE_MAX,
+	       "queue size is 128 after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0, "queue is not enabled after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0, "queue address is 0 after reset");
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR, "no vector for changes of configuration");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR,
+	       "no vector for changes of configuration");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_MSIX, 2), NO_VECTOR, "no vector for the queue");
 }
 
@@ -76,13 +78,15 @@ static void check_negotiation(void)
 	// Any subset must be accepted, so that an old driver works.
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (offered >> bit & 1)
-			tap_ok(virtio_negotiate(&dev, one | FEATURE(bit)), "VERSION_1 with bit %u is accepted", bit);
+			tap_ok(virtio_negotiate(&dev, one | FEATURE(bit)),
+			       "VERSION_1 with bit %u is accepted", bit);
 	tap_ok(virtio_negotiate(&dev, one), "VERSION_1 alone is accepted");
 	tap_ok(virtio_negotiate(&dev, offered) && virtio_negotiate(&dev, offered), "all are accepted, twice");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered, "driver features read back");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_GF, 4, 0);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered, "and do not change after FEATURES_OK");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered,
+	       "and do not change after FEATURES_OK");
 }
 
 static void check_config(void)
@@ -100,7 +104,8 @@ static void check_config(void)
 			tap_ok(false, "byte %u of start", i);
 	mem_write(dev.config, 4, 0x12345678);
 	tap_is(virtio_config64(&dev, 0), start, "start cannot be written");
-	tap_ok(virtio_negotiate(&dev, offered) && virtio_config64(&dev, 0) == start, "start is the same after FEATURES_OK");
+	tap_ok(virtio_negotiate(&dev, offered) && virtio_config64(&dev, 0) == start,
+	       "start is the same after FEATURES_OK");
 }
 
 // ---- the queue
@@ -116,7 +121,8 @@ static void check_queue_registers(void)
 		static const uint16_t sizes[] = { 0, 3, 256, 0xffff };
 
 		virtio_set(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
-		tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64, "queue size %u is not taken", sizes[i]);
+		tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64, "queue size %u is not taken",
+		       sizes[i]);
 	}
 	tap_ok(virtio_queue_enable(&dev), "queue is enabled");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 0);
@@ -176,7 +182,8 @@ static void check_types(void)
 	static const uint32_t types[] = { 1, 2, 0x100, 0x10000, 0x80000000, UINT32_MAX };
 
 	for (unsigned i = 0; i < COUNT_OF(types); i++) {
-		tap_is(virtio_request(&dev, types[i]), FLUSH_FAILED, "request type 0x%x fails with -1", types[i]);
+		tap_is(virtio_request(&dev, types[i]), FLUSH_FAILED, "request type 0x%x fails with -1",
+		       types[i]);
 		tap_is(virtio_used(&dev, 0).len, 4, "and used.len 4");
 	}
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush after them works");
@@ -215,9 +222,8 @@ static uint32_t send_chain(void)
 // Descriptor i of a chain in `table`, which goes on with i + 1.
 static void link_desc(struct desc *table, unsigned i, const volatile void *at, uint32_t len, unsigned flags)
 {
-	table[i] = (struct desc){
-		.gpa = (gpa_t)at, .len = len, .flags = (uint16_t)(flags | DESC_NEXT), .next = (uint16_t)(i + 1),
-	};
+	table[i] = (struct desc){ .gpa = (gpa_t)at, .len = len, .flags = (uint16_t)(flags | DESC_NEXT) };
+	table[i].next = (uint16_t)(i + 1);
 }
 
 static void end_chain(struct desc *table, unsigned last)
@@ -254,7 +260,8 @@ static void check_framing(void)
 	end_chain(table, 3);
 	tap_is(send_chain(), FLUSH_OK, "type as 3 and 1 bytes, status as 1 and 3");
 	// Descriptors need not be in order.
-	table[0] = (struct desc){ .gpa = (gpa_t)&dev.requests[0].type, .len = 4, .flags = DESC_NEXT, .next = 127 };
+	link_desc(table, 0, &dev.requests[0].type, 4, 0);
+	table[0].next = 127;
 	table[127] = (struct desc){ .gpa = (gpa_t)&dev.requests[0].status, .len = 4, .flags = DESC_WRITE };
 	tap_is(send_chain(), FLUSH_OK, "a chain from descriptor 0 to 127");
 }
@@ -305,6 +312,14 @@ static void check_index_wrap(void)
 
 // ---- notifications in both directions
 
+// Whether the device asks to be kicked for the request with this index.
+static bool kick_wanted(uint16_t idx)
+{
+	if (dev.features & FEATURE(VIRTIO_F_EVENT_IDX))
+		return avail_event(&dev) == idx;
+	return dev.rings.used.flags == 0;
+}
+
 static void check_event_idx(bool on)
 {
 	uint64_t features = on ? offered : offered & ~FEATURE(VIRTIO_F_EVENT_IDX);
@@ -315,7 +330,7 @@ static void check_event_idx(bool on)
 		good = virtio_flush(&dev) == FLUSH_OK;
 	tap_ok(good, "100 flushes %s", name);
 	// An idle device asks for a kick: a driver that obeys must not wait for ever.
-	for (uint64_t end = wait_end(); (on ? avail_event(&dev) != dev.avail_idx : dev.rings.used.flags != 0) && wait_on(end); )
+	for (uint64_t end = wait_end(); !kick_wanted(dev.avail_idx) && wait_on(end); )
 		;
 	if (on)
 		tap_is(avail_event(&dev), dev.avail_idx, "an idle device asks for the next kick %s", name);
@@ -325,12 +340,9 @@ static void check_event_idx(bool on)
 // A driver that asks before every kick whether one is needed, as Linux does.
 static bool flush_kicking_if_asked(void)
 {
-	uint16_t event;
-
 	virtio_submit(&dev, virtio_prepare(&dev, 0, REQUEST_FLUSH));
 	virtio_publish(&dev);
-	event = avail_event(&dev);
-	if (dev.features & FEATURE(VIRTIO_F_EVENT_IDX) ? (uint16_t)(dev.avail_idx - event - 1) < 1 : !dev.rings.used.flags)
+	if (kick_wanted((uint16_t)(dev.avail_idx - 1)))
 		virtio_kick(&dev);
 	return virtio_wait(&dev) && dev.requests[0].status == FLUSH_OK;
 }
@@ -380,7 +392,8 @@ static void check_others(void)
 		uint64_t first = virtio_config64(&dev, 0), first_size = virtio_config64(&dev, 8);
 		volatile uint64_t *window = map(start, size);
 
-		tap_ok(start + size <= first || first + first_size <= start, "device %u: window of its own", nth);
+		tap_ok(start + size <= first || first + first_size <= start, "device %u: window of its own",
+		       nth);
 		tap_ok(virtio_start(&other, virtio_features(&other), 8), "device %u: starts", nth);
 		window[0] = UINT64_C(0x4156494345000000) + nth;
 		tap_is(virtio_flush(&other), FLUSH_OK, "device %u: flush", nth);

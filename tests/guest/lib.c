@@ -157,7 +157,8 @@ gpa_t ram_end(void)
 	const struct memmap_entry *map_at = (const struct memmap_entry *)info()->memmap_paddr;
 
 	for (uint32_t i = 0; i < info()->memmap_entries; i++)
-		if (map_at[i].type == 1 && map_at[i].addr <= HIMEM_GPA && map_at[i].addr + map_at[i].size > HIMEM_GPA)
+		if (map_at[i].type == 1 && map_at[i].addr <= HIMEM_GPA &&
+		    map_at[i].addr + map_at[i].size > HIMEM_GPA)
 			return map_at[i].addr + map_at[i].size;
 	bail("no RAM at 1 MiB in the memory map");
 }
@@ -220,7 +221,8 @@ static void vprint(const char *fmt, va_list args)
 			break;
 		case 'u':
 		case 'x':
-			put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, unsigned), *fmt == 'u' ? 10 : 16);
+			put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, unsigned),
+			           *fmt == 'u' ? 10 : 16);
 			break;
 		default:
 			put_char(*fmt);

@@ -65,7 +65,8 @@ static bool queue_is_reset(void)
 		;
 	return virtio_get(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2) == 0 &&
 	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2) == 0 &&
-	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2) == QUEUE_SIZE_MAX && virtio_status(&dev) == STATUS_RUNNING;
+	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2) == QUEUE_SIZE_MAX &&
+	       virtio_status(&dev) == STATUS_RUNNING;
 }
 
 /*
@@ -106,7 +107,8 @@ static void check_device_reset(unsigned rounds, uint64_t slow)
 			good = virtio_start(&dev, offered, 8) && virtio_flush(&dev) == FLUSH_OK;
 	}
 	tap_ok(good, "%u of %u device resets with flushes in flight", i, rounds);
-	tap_ok(virtio_start(&dev, offered, QUEUE_SIZE_MAX) && virtio_flush(&dev) == FLUSH_OK, "a flush after them works");
+	tap_ok(virtio_start(&dev, offered, QUEUE_SIZE_MAX) && virtio_flush(&dev) == FLUSH_OK,
+	       "a flush after them works");
 }
 
 static void check_queue_reset(unsigned rounds, uint64_t slow)
@@ -135,7 +137,8 @@ static void check_queue_reset_refused(void)
 {
 	virtio_start(&dev, offered & ~FEATURE(VIRTIO_F_RING_RESET), QUEUE_SIZE_MAX);
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2, 1);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1, "queue_reset does nothing if not negotiated");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1,
+	       "queue_reset does nothing if not negotiated");
 	tap_is(virtio_flush(&dev), FLUSH_OK, "and the queue still works");
 }
 
@@ -146,17 +149,20 @@ static void check_renegotiation(void)
 	for (unsigned i = 0; i < 200 && good; i++) {
 		uint64_t features = (offered & random_next()) | FEATURE(VIRTIO_F_VERSION_1);
 
-		good = virtio_start(&dev, features, (uint16_t)(2 << random_next() % 7)) && virtio_flush(&dev) == FLUSH_OK;
+		good = virtio_start(&dev, features, (uint16_t)(2 << random_next() % 7)) &&
+		       virtio_flush(&dev) == FLUSH_OK;
 	}
 	tap_ok(good, "200 negotiations of random subsets, a flush after each");
 }
 
 // ---- two processors
 
+static volatile uint64_t nkicks;
+
 // Kicks without end, whatever state the device is in.
 static void kick_for_ever(void)
 {
-	for (;;)
+	for (;; nkicks++)
 		virtio_kick(&dev);
 }
 
@@ -177,6 +183,7 @@ static void check_two_processors(unsigned rounds)
 		good = good && round(reset_device, device_is_reset, 0);
 	}
 	tap_ok(good, "%u of %u rounds of start, flush and reset while another processor kicks", i, rounds);
+	tap_ok(nkicks > 0, "and it has kicked");
 }
 
 void guest_main(void)

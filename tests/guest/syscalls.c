@@ -9,7 +9,8 @@ void guest_main(void)
 	unsigned single = (unsigned)option("single", 0), burst = (unsigned)option("burst", 0);
 	bool good = true;
 
-	if (!virtio_open(&dev, 0) || !virtio_start(&dev, virtio_features(&dev) & ~FEATURE(VIRTIO_F_EVENT_IDX), QUEUE_SIZE_MAX))
+	if (!virtio_open(&dev, 0) ||
+	    !virtio_start(&dev, virtio_features(&dev) & ~FEATURE(VIRTIO_F_EVENT_IDX), QUEUE_SIZE_MAX))
 		bail("no virtio-pmem device that starts");
 	// Without interrupts: the program polls.
 	dev.rings.avail.flags = 1;

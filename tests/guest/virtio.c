@@ -73,7 +73,8 @@ static void read_msix_cap(struct virtio *dev)
 		return;
 	table = pci_read(dev->slot, dev->msix_cap + PCI_MSIX_TABLE, 4);
 	pba = pci_read(dev->slot, dev->msix_cap + PCI_MSIX_PBA, 4);
-	dev->msix_vectors = (pci_read(dev->slot, dev->msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
+	dev->msix_vectors = (pci_read(dev->slot, dev->msix_cap + PCI_MSIX_FLAGS,
+	                              2) & PCI_MSIX_FLAGS_QSIZE) + 1;
 	dev->msix_table = (gpa_t)map(pci_bar(dev->slot, table & 7) + (table & ~7u), 16 * dev->msix_vectors);
 	dev->msix_pba = (gpa_t)map(pci_bar(dev->slot, pba & 7) + (pba & ~7u), 8);
 }
@@ -173,7 +174,8 @@ void virtio_queue_setup(struct virtio *dev, uint16_t size)
 	dev->size = size;
 	virtio_set(dev, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
 	virtio_set(dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
-	virtio_queue_addresses(dev, (gpa_t)dev->rings.desc, (gpa_t)&dev->rings.avail, (gpa_t)&dev->rings.used);
+	virtio_queue_addresses(dev, (gpa_t)dev->rings.desc, (gpa_t)&dev->rings.avail,
+	                       (gpa_t)&dev->rings.used);
 }
 
 bool virtio_queue_enable(const struct virtio *dev)

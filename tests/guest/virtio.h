@@ -61,7 +61,8 @@ struct rings {
 	} used;
 };
 
-_Static_assert(offsetof(struct rings, avail) == 2048 && offsetof(struct rings, used.ring) == 2312 + 4, "layout");
+_Static_assert(offsetof(struct rings, avail) == 2048 && offsetof(struct rings, used.ring) == 2312 + 4,
+               "layout");
 
 struct request {
 	uint32_t type;
@@ -90,7 +91,7 @@ struct virtio {
 	struct desc tables[QUEUE_SIZE_MAX][2];
 };
 
-/* The nth pmem device: finds it, switches its memory decoding and bus mastering on, reads its capabilities. */
+/* The nth pmem device: finds it, switches decoding and bus mastering on, reads its capabilities. */
 bool virtio_open(struct virtio *dev, unsigned nth);
 
 /* ---- registers ------------------------------------------------------------------------------------- */

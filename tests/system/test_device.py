@@ -148,6 +148,7 @@ def test_scratch_directory(tmp_path):
 def test_block_device(tmp_path):
     image = tmp_path / "disk.img"
     image.write_bytes(bytes(64 * MIB))
+    subprocess.run(["modprobe", "-q", "loop"], check=False)
     done = subprocess.run(["losetup", "-f", "--show", image], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no loop device here: {done.stderr.strip()}")

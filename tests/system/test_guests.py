@@ -24,7 +24,8 @@ def test_boots(tmp_path, flavour, image, memory, cpus):
         total_mib = int(guest.run("sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo")) // 1024
         wanted = {"128M": 128, "256M": 256, "3G": 3072, "5G": 5120}[memory]
         assert wanted * 0.65 < total_mib <= wanted
-        assert guest.run("dmesg | grep -ciE 'BUG:|Oops|ACPI (BIOS )?Error|WARNING: CPU'", check=False)[1] == "0"
+        # On an emulated host the guest finds its host's XSAVE sizes inconsistent, under any monitor.
+        assert guest.run("dmesg | grep -iE 'BUG:|Oops|ACPI (BIOS )?Error|WARNING: CPU' | grep -v fpu/xstate.c", check=False)[1] == ""
         flush_works(guest, tmp_path / "a.img")
         assert "pci-msi" in guest.run("grep virtio0 /proc/interrupts").lower()
         assert guest.power_off() == 0
@@ -49,6 +50,9 @@ def test_reboot_starts_the_same_machine(tmp_path, how, append):
             guest.booted(start)
             assert guest.run("head -n 1 /dev/pmem0") == f"boot {number}"
             assert guest.run("nproc") == "2"
+            # The guest's clock runs, at about the rate of its timers.
+            assert guest.run("before=$(cut -d. -f1 /proc/uptime); sleep 3; after=$(cut -d. -f1 /proc/uptime); "
+                             "test $((after - before)) -ge 2 -a $after -lt 1000 && echo runs") == "runs"
         flush_works(guest, tmp_path / "a.img")
         assert guest.power_off() == 0
 

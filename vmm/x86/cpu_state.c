@@ -20,6 +20,15 @@
 #define MSR_TSC 0x10u
 #define MSR_TSC_ADJUST 0x3bu
 
+/* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
+static const uint32_t mtrrs[] = {
+	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
+	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
+	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
+	0x2ff,
+};
+#define NMTRRS (sizeof(mtrrs) / sizeof(mtrrs[0]))
+
 union msrs {
 	struct kvm_msrs head;
 	uint8_t room[sizeof(struct kvm_msrs) + MSRS_AT_ONCE * sizeof(struct kvm_msr_entry)];
@@ -82,19 +91,22 @@ static int save_msrs(int kvm_fd, int vcpu_fd, struct cpu_state *state)
 		struct kvm_msr_list head;
 		uint8_t room[sizeof(struct kvm_msr_list) + MSRS_MAX * sizeof(uint32_t)];
 	} list = { .head.nmsrs = MSRS_MAX };
-	int n;
+	unsigned n = 0;
+	int nread;
 
 	if (ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, &list.head) < 0)
 		return -errno;
-	state->msrs = calloc(list.head.nmsrs + 1, sizeof(state->msrs[0]));
+	state->msrs = calloc(list.head.nmsrs + NMTRRS, sizeof(state->msrs[0]));
 	if (!state->msrs)
 		return -ENOMEM;
 	for (unsigned i = 0; i < list.head.nmsrs; i++)
-		state->msrs[i].index = list.head.indices[i];
-	n = read_msrs(vcpu_fd, state->msrs, list.head.nmsrs);
-	if (n < 0)
-		return n;
-	state->nmsrs = (unsigned)n;
+		state->msrs[n++].index = list.head.indices[i];
+	for (unsigned i = 0; i < NMTRRS; i++)
+		state->msrs[n++].index = mtrrs[i];
+	nread = read_msrs(vcpu_fd, state->msrs, n);
+	if (nread < 0)
+		return nread;
+	state->nmsrs = (unsigned)nread;
 	return 0;
 }
 
@@ -188,6 +200,15 @@ int cpu_state_save(int kvm_fd, int vcpu_fd, struct cpu_state **out)
 }
 
 /*
+ * KVM takes a TSC of 0 to mean "as the machine's other vCPUs", and goes on counting. That is needed after a
+ * triple fault on AMD, where KVM clears the control block with the TSC offset in it.
+ */
+static void synchronize_tsc(int vcpu_fd)
+{
+	set_msr(vcpu_fd, &(struct kvm_msr_entry){ .index = MSR_TSC, .data = 0 });
+}
+
+/*
  * The order matters. Reading the run state first makes KVM accept an INIT or SIPI that still waits, so that
  * it does not come after the reset. A guest hypervisor's mode goes before the control registers, because
  * VMX fixes bits of them. The APIC base, in sregs, decides what the LAPIC registers mean, and the LAPIC's
@@ -215,6 +236,7 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	rc = restore_msrs(vcpu_fd, state);
 	if (rc < 0)
 		return rc;
+	synchronize_tsc(vcpu_fd);
 	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &state->events) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_MP_STATE, &state->mp_state) < 0)
 		return -errno;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cpu_cpuid.h - a vCPU's CPUID, made from what KVM supports on this host.
+ */
+#ifndef PMVM_CPU_CPUID_H
+#define PMVM_CPU_CPUID_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CPUID_ENTRIES_MAX 256u  /* what KVM accepts */
+
+/* struct kvm_cpuid2 with room for all its entries. */
+union cpuid {
+	struct kvm_cpuid2 head;
+	uint8_t room[sizeof(struct kvm_cpuid2) + CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2)];
+};
+
+struct cpuid_topology {
+	unsigned id;        /* APIC id, below ncpus */
+	unsigned ncpus;     /* cores of one socket, 1 to 255 */
+	bool tsc_deadline;  /* KVM's local APIC has the TSC deadline timer */
+};
+
+/* Changes what depends on the processor's place among the others, and the bits that KVM leaves to us. */
+void cpuid_set_topology(union cpuid *cpuid, const struct cpuid_topology *topology);
+
+/* How many bits of a physical address the guest can use. */
+unsigned cpuid_phys_bits(const union cpuid *cpuid);
+
+#endif

@@ -18,7 +18,7 @@ all: build/build.ninja
 
 build/build.ninja: meson.build
 	@tools/install-packages build
-	@if [ -f $@ ]; then meson setup --reconfigure build; else meson setup build --prefix $(abspath $(PREFIX)); fi
+	@if [ -f $@ ]; then meson setup --reconfigure build; else meson setup build; fi
 
 demo: all
 	@demo/run
@@ -36,6 +36,8 @@ bench: all
 	@bench/run
 
 install: all
+	@meson configure build --prefix $(abspath $(PREFIX)) --libdir lib
+	@ninja -C build >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
 
 clean:

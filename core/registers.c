@@ -76,6 +76,16 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 		pmem_wake(dev);
 }
 
+void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
+{
+	lock(dev);
+	if (dev->gpa != gpa) {
+		dev->gpa = gpa;
+		virtio_config_changed(&dev->virtio);
+	}
+	unlock(dev);
+}
+
 uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 {
 	return atomic_load_explicit(&dev->virtio.config_generation, memory_order_acquire);

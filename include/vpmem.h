@@ -216,6 +216,12 @@ VPMEM_API uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 /* Copies [off, off + len) of struct virtio_pmem_config; bytes beyond its end read 0. The config is read-only. */
 VPMEM_API void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len);
 
+/*
+ * The monitor moved the window of a device that may be found by its absolute address (a BAR that the guest
+ * placed anew): what the driver reads as `start`; 0 while it is not mapped.
+ */
+VPMEM_API void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa);
+
 /* A virtqueue's registers as the driver sees them. A queue index >= VPMEM_QUEUE_COUNT reads all 0. */
 struct vpmem_queue {
 	uint16_t size;        /* queue_size: VPMEM_QUEUE_SIZE_MAX after reset */

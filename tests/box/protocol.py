@@ -10,7 +10,7 @@ From the box command to the agent:
     P  power off
 From the agent:
     N  the nonce of the request: all before it belongs to somebody else's session and is to be ignored
-    o  standard output
+    o  standard output; none: a sign of life
     e  standard error
     x  the end, JSON: status, text (what to tell the user, or empty)
 """

@@ -5,7 +5,6 @@
 #include "virtio.h"
 
 #include "acpi_pm.h"
-#undef PCI_IO_BASE
 #include "memory_map.h"
 
 #define REGS_BAR 0u

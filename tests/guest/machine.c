@@ -5,7 +5,6 @@
 #include "virtio.h"
 
 #include "acpi_pm.h"
-#undef PCI_IO_BASE
 #include "memory_map.h"
 
 #define MAGIC UINT64_C(0x6d616368696e6531)

@@ -2,7 +2,6 @@
 // Bus 0 as a bare-metal guest program sees it.
 #include "pci.h"
 
-#undef PCI_IO_BASE  // of a bridge; ours is another
 #include "memory_map.h"
 
 #define ADDRESS_PORT 0xcf8u

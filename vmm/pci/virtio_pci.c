@@ -55,6 +55,13 @@ static void notify_unmapped(struct virtio_pci *vp)
 	vp->ioeventfd_gpa = 0;
 }
 
+/* A driver that did not negotiate SHMEM_REGION reads the address in the device's configuration. */
+static void pmem_moved(struct virtio_pci *vp, gpa_t gpa)
+{
+	vp->pmem_gpa = gpa;
+	vpmem_device_set_gpa(vp->device, gpa);
+}
+
 static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
 {
 	struct virtio_pci *vp = owner;
@@ -68,7 +75,7 @@ static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
 	rc = vp->vm->ops->slot_add(vp->vm, gpa, vpmem_backing_size(vp->backing), vpmem_backing_hva(vp->backing),
 	                           vpmem_backing_is_rom(vp->backing));
 	if (rc == 0)
-		vp->pmem_gpa = gpa;
+		pmem_moved(vp, gpa);
 	return rc;
 }
 
@@ -81,7 +88,7 @@ static void on_bar_unmapped(void *owner, unsigned bar, gpa_t gpa)
 		return;
 	}
 	vp->vm->ops->slot_del(vp->vm, gpa, vpmem_backing_size(vp->backing));
-	vp->pmem_gpa = 0;
+	pmem_moved(vp, 0);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */

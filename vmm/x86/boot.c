@@ -130,7 +130,7 @@ static const struct file_kind file_kinds[] = {
 	{ 0, 6, "070701", "a cpio archive", "is it the initrd? -kernel takes the kernel, -initrd the initrd" },
 };
 
-int boot_refuse_kind(struct boot *boot)
+static int refuse_kind(struct boot *boot)
 {
 	for (size_t i = 0; i < sizeof(file_kinds) / sizeof(file_kinds[0]); i++) {
 		const struct file_kind *kind = &file_kinds[i];
@@ -192,7 +192,8 @@ static int load_initrd(struct boot *boot)
 		error_set(boot->err, -ENOSPC, "could not load initrd '%s': initrd is too large, cannot support"
 		          " (max: %llu, need %llu)", file.path, (unsigned long long)(room & ~(PAGE_SIZE - 1)),
 		          (unsigned long long)file.size);
-		error_hint(boot->err, "give the machine more memory (-m), or use a smaller initrd");
+		error_hint(boot->err, "use a smaller initrd%s",
+		           boot->low_end < RAM_LOW_MAX ? ", or give the machine more memory (-m)" : "");
 		return -ENOSPC;
 	}
 	hva = vpmem_gmem_hva(boot->src->gmem, gpa, file.size);
@@ -254,7 +255,7 @@ int boot_load(const struct boot_source *src, struct boot_entry *entry, struct vp
 		if (protocols[i]->probe(&boot))
 			protocol = protocols[i];
 	if (!protocol)
-		return boot_refuse_kind(&boot);
+		return refuse_kind(&boot);
 	rc = protocol->load(&boot);
 	if (rc == 0)
 		rc = load_initrd(&boot);

@@ -65,7 +65,4 @@ int boot_refuse(struct boot *boot, const char *fmt, ...) __attribute__((format(p
 /* Fails the load because the kernel needs RAM up to `end`. */
 int boot_refuse_size(struct boot *boot, uint64_t end);
 
-/* Says which kinds of file that are no kernel for us this one is; always fails. */
-int boot_refuse_kind(struct boot *boot);
-
 #endif

@@ -34,8 +34,8 @@
 #define PCI_MEM32_SIZE UINT64_C(0x20000000)
 #define PCI_ECAM_BASE UINT64_C(0xe0000000)
 #define PCI_ECAM_SIZE (1 * MIB)                /* bus 0 only: 32 devices x 8 functions x 4 KiB */
-#define PCI_IO_BASE 0x1000u
-#define PCI_IO_SIZE 0xf000u
+#define PCI_PORT_BASE 0x1000u
+#define PCI_PORT_SIZE 0xf000u
 #define IOAPIC_GPA UINT64_C(0xfec00000)
 #define LAPIC_GPA UINT64_C(0xfee00000)
 #define KVM_IDENTITY_MAP_GPA UINT64_C(0xfeffc000)

@@ -164,32 +164,46 @@ static void refuses_a_file_without_permission(void **state)
 		assert_int_equal(seteuid(0), 0);
 }
 
-static void descriptors_are_closed_on_exec_and_there_is_one(void **state)
+/* The open descriptors of this file, each of which is closed on exec; the last of them in *fd. */
+static unsigned descriptors_of(const char *path, int *fd)
 {
-	const struct dir *d = *state;
-	struct vpmem_backing_options opts = options(d, MIB);
-	struct vpmem_backing *b = must_open(&opts);
-	unsigned nfound = 0;
 	char name[300], link[64];
+	unsigned nfound = 0;
 
-	for (int fd = 0; fd < 64; fd++) {
+	for (int i = 0; i < 64; i++) {
 		ssize_t len;
 
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", i);
 		len = readlink(link, name, sizeof(name) - 1);
 		if (len < 0)
 			continue;
 		name[len] = '\0';
-		if (strcmp(name, d->file))
+		if (strcmp(name, path))
 			continue;
+		assert_true(fcntl(i, F_GETFD) & FD_CLOEXEC);
+		*fd = i;
 		nfound++;
-		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-		/* the same for the map and for the sync */
+	}
+	return nfound;
+}
+
+static void one_descriptor_for_map_and_sync(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	/* created, then existing */
+	for (int i = 0; i < 2; i++) {
+		struct vpmem_backing *b = must_open(&opts);
+		int fd = -1;
+
+		vpmem_backing_keep(b);
+		assert_int_equal(descriptors_of(d->file, &fd), 1);
 		vpmem_backing_sync(b);
 		assert_int_equal(faults.synced_fd, fd);
+		vpmem_backing_close(b);
+		assert_int_equal(descriptors_of(d->file, &fd), 0);
 	}
-	assert_int_equal(nfound, 1);
-	vpmem_backing_close(b);
 }
 
 /* ---- creating and taking back -------------------------------------------------------------------- */
@@ -425,9 +439,13 @@ static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state
 	struct vpmem_backing_options opts = options(d, MIB);
 	int up[2], down[2];
 	char byte = 0, expected[600];
+	int bystander_fd;
 	pid_t pid;
 
+	/* who has it open without a lock is not meant: this process */
 	file_make(d->file, MIB, 0);
+	bystander_fd = open(d->file, O_RDWR | O_CLOEXEC);
+	assert_true(bystander_fd >= 0);
 	assert_int_equal(pipe(up) | pipe(down), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -452,6 +470,7 @@ static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state
 	close(down[1]);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	vpmem_backing_close(must_open(&opts));
+	close(bystander_fd);
 	close(up[0]);
 	close(up[1]);
 }
@@ -521,7 +540,7 @@ int main(void)
 		CASE(refuses_what_cannot_be_opened),
 		CASE(refuses_other_kinds_of_files),
 		CASE(refuses_a_file_without_permission),
-		CASE(descriptors_are_closed_on_exec_and_there_is_one),
+		CASE(one_descriptor_for_map_and_sync),
 		CASE(a_missing_file_is_created_and_goes_away_unless_kept),
 		CASE(created_with_offset_the_file_is_larger),
 		CASE(a_file_of_another_is_not_removed),

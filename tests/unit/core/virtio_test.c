@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -370,6 +371,26 @@ static void p2_a_queue_that_does_not_exist(void **state)
 	assert_int_equal(driver_flush_now(&f->d), 0);
 }
 
+/* P4: seen while the worker is busy, and so cannot take the kick. */
+static void p4_a_kick_of_a_queue_that_does_not_exist(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd kick = { .fd = vpmem_queue_kick_efd(f->d.dev, 0), .events = POLLIN };
+
+	driver_start(&f->d, 0, 8);
+	assert_true(worker_settle(f->d.dev));
+	fake_backing_hold(f->backing, 1);
+	driver_submit(&f->d, driver_flush(&f->d, 0));
+	assert_true(fake_backing_wait_held(f->backing, 1));
+	vpmem_queue_kick(f->d.dev, 1);
+	vpmem_queue_kick(f->d.dev, 0xffff);
+	assert_int_equal(poll(&kick, 1, 0), 0);
+	vpmem_queue_kick(f->d.dev, 0);
+	assert_int_equal(poll(&kick, 1, 0), 1);
+	fake_backing_release(f->backing, 1);
+	assert_true(driver_wait_used(&f->d, 1));
+}
+
 static void a_queue_is_not_enabled_before_features_ok(void **state)
 {
 	struct fixture *f = *state;
@@ -594,6 +615,7 @@ int main(void)
 		CASE(p1_queue_registers_are_latched_by_enable),
 		CASE(p3_queue_size),
 		CASE(p2_a_queue_that_does_not_exist),
+		CASE(p4_a_kick_of_a_queue_that_does_not_exist),
 		CASE(a_queue_is_not_enabled_before_features_ok),
 		CASE(q9_rings_outside_ram_need_a_reset),
 		CASE(q9_bad_rings_in_a_running_device_raise_an_interrupt),

@@ -86,6 +86,11 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
+{
+	dev->opts.gpa = gpa;
+}
+
 uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 {
 	return dev->generation;

@@ -345,6 +345,23 @@ static void shmem_tells_a_region_instead(void **state)
 	flush(f);
 }
 
+/* D4, D5: the feature is offered, but the driver does not take it: the address is that of the BAR, wherever it is. */
+static void without_the_feature_the_address_follows_the_bar(void **state)
+{
+	struct fixture *f = *state;
+	gpa_t gpa = bar64_get(&f->rig, f->slot, 2), moved = gpa + 0x40000000;
+	uint8_t generation;
+
+	probe(f);
+	assert_true(negotiate(f, UINT64_C(1) << VIRTIO_F_VERSION_1));
+	assert_true(io_read(&f->rig.mmio, f->regs + f->device_off, 8) == gpa);
+	assert_int_equal(io_read(&f->rig.mmio, f->regs + f->device_off + 8, 8), PMEM_SIZE);
+	generation = (uint8_t)rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	bar64_set(&f->rig, f->slot, 2, moved);
+	assert_true(io_read(&f->rig.mmio, f->regs + f->device_off, 8) == moved);
+	assert_int_not_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
+}
+
 /* Checklist P8. */
 static void checklist_p8_features_not_offered(void **state)
 {
@@ -503,6 +520,7 @@ int main(void)
 		TEST(flush_by_register_and_pin),
 		TEST(configuration_tells_start_and_size),
 		cmocka_unit_test_setup_teardown(shmem_tells_a_region_instead, setup_shmem, teardown),
+		cmocka_unit_test_setup_teardown(without_the_feature_the_address_follows_the_bar, setup_shmem, teardown),
 		TEST(checklist_p8_features_not_offered),
 		TEST(checklist_p10_rings_outside_ram),
 		TEST(a_broken_ring_asks_for_a_reset),

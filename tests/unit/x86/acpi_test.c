@@ -402,9 +402,9 @@ static void root_bridge_has_the_windows(void **state)
 	at = descriptor(bytes, len, WORD_SPACE, 1);
 	assert_non_null(at);
 	assert_int_equal(at[3], 1);  /* I/O */
-	assert_int_equal(get_le(at + 8, 2), PCI_IO_BASE);
-	assert_int_equal(get_le(at + 10, 2), PCI_IO_BASE + PCI_IO_SIZE - 1);
-	assert_int_equal(get_le(at + 14, 2), PCI_IO_SIZE);
+	assert_int_equal(get_le(at + 8, 2), PCI_PORT_BASE);
+	assert_int_equal(get_le(at + 10, 2), PCI_PORT_BASE + PCI_PORT_SIZE - 1);
+	assert_int_equal(get_le(at + 14, 2), PCI_PORT_SIZE);
 	at = descriptor(bytes, len, DWORD_SPACE, 0);
 	assert_non_null(at);
 	assert_int_equal(get_le(at + 10, 4), PCI_MEM32_BASE);

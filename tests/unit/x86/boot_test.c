@@ -146,7 +146,7 @@ static void places_the_initrd_high_and_clear_of_the_kernel(void **state)
 				nloaded++;
 			} else {
 				assert_non_null(strstr(loaded.err.text, "initrd is too large, cannot support"));
-				assert_non_null(strstr(loaded.err.hint, "-m"));
+				assert_non_null(strstr(loaded.err.hint, "(-m)"));
 			}
 			guest_ram_destroy(&guest);
 		}

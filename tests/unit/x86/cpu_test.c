@@ -234,9 +234,9 @@ struct snapshot {
 	struct kvm_vcpu_events events;
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
-	struct kvm_xsave xsave;
 	struct kvm_xcrs xcrs;
 	uint64_t lstar, pat, mtrr, system_time;
+	struct kvm_xsave xsave;  /* last: it has a flexible array */
 };
 
 static void take(int vcpu_fd, struct snapshot *s)

@@ -1,0 +1,26 @@
+"""Where the box lives, and how it talks to its user.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import pathlib
+import sys
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+BOX = CHECKOUT / "build/box"
+
+
+class BoxError(Exception):
+    """A message for the user; the box command ends with status 125."""
+
+
+def say(text):
+    print(f"box: {text}", file=sys.stderr, flush=True)
+
+
+def console_tail():
+    """The last lines of the box's own console, for error messages."""
+    try:
+        lines = (BOX / "console.log").read_text(errors="replace").splitlines()[-15:]
+    except FileNotFoundError:
+        lines = []
+    return "\n  ".join([f"the end of {BOX / 'console.log'}:", *lines])

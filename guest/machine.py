@@ -57,7 +57,7 @@ class Vm:
         self.changed = threading.Condition()
         self.closed = False
         self.process = subprocess.Popen(self.command, cwd=cwd, stdin=subprocess.PIPE, stdout=console,
-                                        stderr=subprocess.PIPE)
+                                        stderr=subprocess.PIPE, start_new_session=True)
         self.errors = bytearray()
         self.threads = [threading.Thread(target=self._read, args=(stream, sink), daemon=True)
                         for stream, sink in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
@@ -112,9 +112,13 @@ class Vm:
             thread.join(10)
         return status
 
+    def signal(self, number):
+        """To the process and to the prefix that started it."""
+        os.killpg(self.process.pid, number)
+
     def kill(self):
         """SIGKILL: what a crash of the process is to its data."""
-        self.process.kill()
+        self.signal(signal.SIGKILL)
         self.process.wait(END_MAX)
 
     def __enter__(self):
@@ -122,7 +126,7 @@ class Vm:
 
     def __exit__(self, *exc):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:

@@ -40,7 +40,7 @@ def test_a_failed_sync_fails_every_later_fsync(tmp_path):
         guest.run(write)
         for _ in range(2):
             status, output = guest.run(write, check=False)
-            assert status != 0 and "I/O error" in output
+            assert status != 0 and "Input/output error" in output
             guest.run("cd /sys/bus/virtio/drivers/virtio_pmem && echo virtio0 >unbind && echo virtio0 >bind; cd /root")
             guest.run("wait-for /dev/pmem0 10")
         assert guest.error_text.count("every flush of this device fails from here on") == 1

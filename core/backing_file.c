@@ -110,6 +110,18 @@ static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
 	return b->writes_through ? 0 : backing_lock(b, BACKING_LOCK_SHARED, err);
 }
 
+static int too_small(const struct vpmem_backing *b, uint64_t have, struct vpmem_error *err)
+{
+	err_fail(err, -EINVAL,
+	         "%s backing store size 0x%" PRIx64 " is too small for 'size' option 0x%" PRIx64
+	         " plus 'offset' option 0x%" PRIx64,
+	         b->id, have, b->size, b->offset);
+	if (!b->is_block)
+		err_hint(err, "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64 " %s",
+		         b->offset + b->size, b->path);
+	return -EINVAL;
+}
+
 static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	uint64_t have;
@@ -135,12 +147,7 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 	b->size = round_up(opts->size, b->page_size);
 	if (have == 0 && !b->is_block && !opts->readonly)
 		return file_grow(b, err);
-	if (have < b->offset + b->size)
-		return err_fail(err, -EINVAL,
-		                "%s backing store size 0x%" PRIx64 " is too small for 'size' option 0x%" PRIx64
-		                " plus 'offset' option 0x%" PRIx64,
-		                b->id, have, b->size, b->offset);
-	return 0;
+	return have < b->offset + b->size ? too_small(b, have, err) : 0;
 }
 
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)

@@ -79,10 +79,9 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
 {
 	lock(dev);
-	if (dev->gpa != gpa) {
-		dev->gpa = gpa;
+	if (dev->gpa != gpa && !config_is_zero(dev))
 		virtio_config_changed(&dev->virtio);
-	}
+	dev->gpa = gpa;
 	unlock(dev);
 }
 

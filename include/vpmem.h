@@ -115,13 +115,14 @@ struct vpmem_backing_options {
  * open-file-description lock (fcntl F_OFD_SETLK): exclusively with share on, so that a second user is
  * refused with -EBUSY and a text that names its process; readers take a shared lock.
  * A file created here has its full size at once (sparse unless prealloc) and is removed again by
- * vpmem_backing_close unless vpmem_backing_keep was called.
+ * vpmem_backing_close unless vpmem_backing_keep was called; in the same way an existing empty file gets its
+ * size and loses it again. A file with content is never extended.
  * -EINVAL: options contradict each other or the file. Others: what the system call gave.
  */
 VPMEM_API int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
                                  struct vpmem_error *err);
 
-/* The backing is in use for good: a file that open created stays. */
+/* The backing is in use for good: a file that open created, or gave its size, stays as it is. */
 VPMEM_API void vpmem_backing_keep(struct vpmem_backing *backing);
 
 /*

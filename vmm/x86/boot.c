@@ -68,7 +68,9 @@ int boot_refuse(struct boot *boot, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	return error_set(boot->err, -ENOEXEC, "could not load kernel '%s': %s", boot->kernel.path, why);
+	error_set(boot->err, -ENOEXEC, "could not load kernel '%s': %s", boot->kernel.path, why);
+	error_hint(boot->err, "it takes a whole x86-64 kernel: a bzImage (a distribution's /boot/vmlinuz-VERSION) or a vmlinux");
+	return -ENOEXEC;
 }
 
 int boot_refuse_size(struct boot *boot, uint64_t end)

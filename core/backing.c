@@ -6,6 +6,7 @@
 #include "backing.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,20 +25,23 @@ static int check_options(const struct vpmem_backing_options *opts, struct vpmem_
 	if (!opts->path || !*opts->path)
 		return err_fail(err, -EINVAL, "Parameter 'mem-path' is missing");
 	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return err_fail(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+		return err_fail(err, -EINVAL,
+		                "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
 	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
 		return err_fail(err, -EINVAL,
-		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'");
+		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' "
+		                "and 'share' = 'on'");
 	if (opts->prealloc && !opts->reserve)
 		return err_fail(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
 	if ((unsigned)opts->policy > VPMEM_POLICY_INTERLEAVE)
 		return err_fail(err, -EINVAL, "Parameter 'policy' is not valid");
 	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes)
 		return err_fail(err, -EINVAL,
-		                "host-nodes must be empty for policy default, or you should explicitly specify a policy "
-		                "other than default");
+		                "host-nodes must be empty for policy default, or you should explicitly "
+		                "specify a policy other than default");
 	if (opts->policy != VPMEM_POLICY_DEFAULT && !opts->host_nodes)
-		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s", policy_names[opts->policy]);
+		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s",
+		                policy_names[opts->policy]);
 	return 0;
 }
 
@@ -97,7 +101,7 @@ out_free:
 
 void vpmem_backing_keep(struct vpmem_backing *backing)
 {
-	backing->undo = BACKING_UNDO_NOTHING;
+	backing->kept = true;
 }
 
 int vpmem_backing_sync(struct vpmem_backing *backing)
@@ -108,15 +112,17 @@ int vpmem_backing_sync(struct vpmem_backing *backing)
 		if (errno != EINTR)
 			return -errno;
 	}
+	/* What was acknowledged is not undone. */
+	atomic_store_explicit(&backing->kept, true, memory_order_relaxed);
 	return 0;
 }
 
-/* The last sync: not for data that nobody shall see again. */
+/* The last sync: not for data that nobody shall see again. A start that failed discards nothing. */
 static int sync_last(struct vpmem_backing *b)
 {
 	if (b->undo != BACKING_UNDO_NOTHING || b->is_scratch)
 		return 0;
-	if (b->discard && madvise(b->hva, b->map_len, MADV_REMOVE) == 0)
+	if (b->discard && b->kept && madvise(b->hva, b->map_len, MADV_REMOVE) == 0)
 		return 0;
 	return vpmem_backing_sync(b);
 }
@@ -127,6 +133,8 @@ int vpmem_backing_close(struct vpmem_backing *backing)
 
 	if (!backing)
 		return 0;
+	if (backing->kept)
+		backing->undo = BACKING_UNDO_NOTHING;
 	rc = sync_last(backing);
 	backing_unmap(backing);
 	backing_file_close(backing);

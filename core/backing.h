@@ -26,6 +26,7 @@ struct vpmem_backing {
 	bool rom;                 /* mapped without write permission */
 	bool discard;             /* drop the data at close */
 	enum backing_undo undo;
+	_Atomic bool kept;    /* in use for good, or a sync was acknowledged: nothing is undone */
 	uint64_t page_size;       /* unit of the mapping: the host's page, or hugetlbfs's */
 	uint64_t offset, size;    /* bytes of the file that are mapped */
 	uint64_t map_len;         /* size, rounded up to page_size */
@@ -45,7 +46,8 @@ int backing_open_failed(const struct vpmem_backing *b, int rc, struct vpmem_erro
 int backing_size_missing(const char *path, const char *what, struct vpmem_error *err);
 
 /* Opens (or creates) and locks the file, and settles its size. On failure nothing is left open or behind. */
-int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                      struct vpmem_error *err);
 /* Takes back what open did, if nobody else uses the file, and closes it. */
 void backing_file_close(struct vpmem_backing *b);
 

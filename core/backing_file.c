@@ -72,21 +72,24 @@ static int check_units(const struct vpmem_backing *b, const struct vpmem_backing
                        struct vpmem_error *err)
 {
 	if (opts->align % b->page_size)
-		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return err_fail(err, -EINVAL,
+		                "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                opts->align, b->page_size);
 	if (opts->align & (opts->align - 1))
 		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
 	if (opts->offset % b->page_size)
-		return err_fail(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return err_fail(err, -EINVAL,
+		                "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                opts->offset, b->page_size);
 	if (opts->size && opts->size < b->page_size && b->page_size != (uint64_t)sysconf(_SC_PAGESIZE))
 		return err_fail(err, -EINVAL,
-		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%" PRIx64,
+		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%"
+		                PRIx64,
 		                opts->size, b->page_size);
 	return 0;
 }
 
-/* A file that is empty gets its full size; a file with content is never extended (it has an end for a reason). */
+/* An empty file gets its full size. One with content is never extended: its end may mean something. */
 static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
 {
 	int rc;
@@ -100,8 +103,8 @@ static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
 	if (b->undo == BACKING_UNDO_NOTHING)
 		b->undo = BACKING_UNDO_GROW;
 	if (ftruncate(b->fd, (off_t)(b->offset + b->size)))
-		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m", b->path,
-		                b->offset + b->size);
+		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m",
+		                b->path, b->offset + b->size);
 	if (b->undo == BACKING_UNDO_CREATE) {
 		rc = sync_directory(b->path);
 		if (rc)
@@ -117,12 +120,14 @@ static int too_small(const struct vpmem_backing *b, uint64_t have, struct vpmem_
 	         " plus 'offset' option 0x%" PRIx64,
 	         b->id, have, b->size, b->offset);
 	if (!b->is_block)
-		err_hint(err, "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64 " %s",
-		         b->offset + b->size, b->path);
+		err_hint(err,
+		         "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64
+		         " %s", b->offset + b->size, b->path);
 	return -EINVAL;
 }
 
-static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                       struct vpmem_error *err)
 {
 	uint64_t have;
 	int rc = file_size(b, &have);
@@ -131,15 +136,16 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 		return backing_open_failed(b, rc, err);
 	if (opts->size > INT64_MAX / 2 || opts->offset > INT64_MAX / 2)
 		return err_fail(err, -EFBIG,
-		                "'size' option 0x%" PRIx64 " plus 'offset' option 0x%" PRIx64 " is too large for a file",
-		                opts->size, opts->offset);
+		                "'size' option 0x%" PRIx64 " plus 'offset' option 0x%" PRIx64
+		                " is too large for a file", opts->size, opts->offset);
 	b->offset = opts->offset;
 	if (opts->size == 0) {
 		if (have == 0)
 			return backing_size_missing(b->path, "is empty", err);
 		if (have <= b->offset)
 			return err_fail(err, -EINVAL,
-			                "%s backing store size 0x%" PRIx64 " has nothing beyond 'offset' option 0x%" PRIx64,
+			                "%s backing store size 0x%" PRIx64
+			                " has nothing beyond 'offset' option 0x%" PRIx64,
 			                b->id, have, b->offset);
 		b->size = have - b->offset;
 		return 0;
@@ -150,7 +156,8 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 	return have < b->offset + b->size ? too_small(b, have, err) : 0;
 }
 
-int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                      struct vpmem_error *err)
 {
 	int rc = backing_find(b, opts, err);
 

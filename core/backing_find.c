@@ -44,7 +44,8 @@ static const char *type_name(mode_t mode)
 
 static int wrong_type(const struct vpmem_backing *b, mode_t mode, struct vpmem_error *err)
 {
-	err_fail(err, -EINVAL, "can't open backing store %s for guest RAM: it is %s", b->path, type_name(mode));
+	err_fail(err, -EINVAL, "can't open backing store %s for guest RAM: it is %s", b->path,
+	         type_name(mode));
 	err_hint(err, "mem-path is a regular file, a block device, or a directory for a scratch file");
 	return -EINVAL;
 }
@@ -54,6 +55,7 @@ static int scratch_open(struct vpmem_backing *b, const struct vpmem_backing_opti
                         struct vpmem_error *err)
 {
 	char *name;
+	int rc;
 
 	if (opts->readonly)
 		return backing_open_failed(b, -EISDIR, err);
@@ -69,10 +71,11 @@ static int scratch_open(struct vpmem_backing *b, const struct vpmem_backing_opti
 	if (asprintf(&name, "%s/vpmem.XXXXXX", b->path) < 0)
 		return backing_open_failed(b, -ENOMEM, err);
 	b->fd = mkostemp(name, O_CLOEXEC);
-	if (b->fd >= 0)
+	rc = b->fd < 0 ? backing_open_failed(b, -errno, err) : 0;
+	if (rc == 0)
 		unlink(name);
 	free(name);
-	return b->fd >= 0 ? 0 : backing_open_failed(b, -errno, err);
+	return rc;
 }
 
 static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
@@ -91,7 +94,7 @@ static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_opt
 		rc = backing_open_failed(b, -errno, err);
 		if (rc == -EACCES && !opts->readonly)
 			err_hint(err, "an image without write permission can be used with readonly=on%s",
-			         opts->share ? "" : ",rom=off, which gives writable memory that never reaches the file");
+			         opts->share ? "" : ",rom=off: writable memory that never reaches the file");
 		else if (rc == -EBUSY)
 			err_hint(err, "the block device is mounted, or another program has claimed it");
 		return rc;

@@ -114,12 +114,13 @@ int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err)
 	if (pid == 0) {
 		err_fail(err, -EBUSY, "backing store %s is in use by another process", b->path);
 	} else if (pid == getpid()) {
-		err_fail(err, -EBUSY, "backing store %s is in use by another memory backend of this process", b->path);
+		err_fail(err, -EBUSY, "backing store %s is in use by another memory backend of this process",
+		         b->path);
 	} else {
 		process_name(pid, name, sizeof(name));
 		err_fail(err, -EBUSY, "backing store %s is in use by process %d (%s)", b->path, pid, name);
 	}
-	err_hint(err, "stop its user or give each its own file; many can share one file if all of them use it with "
+	err_hint(err, "stop its user or give each its own file; many can share one if all of them use it with "
 	              "readonly=on or share=off");
 	return -EBUSY;
 }

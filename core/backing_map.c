@@ -42,10 +42,12 @@ static uint8_t *reserve_hva(uint64_t len, uint64_t align)
 	return room + before;
 }
 
-static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
+static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                    struct vpmem_error *err)
 {
 	int prot = b->rom ? PROT_READ : PROT_READ | PROT_WRITE;
-	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) | (opts->reserve ? 0 : MAP_NORESERVE);
+	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) |
+	            (opts->reserve ? 0 : MAP_NORESERVE);
 	uint64_t align = b->align > BACKING_HUGE_SIZE ? b->align : BACKING_HUGE_SIZE;
 	uint8_t *hva = reserve_hva(b->map_len, align);
 	int rc;
@@ -93,11 +95,12 @@ static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_
 	return 0;
 }
 
-static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available, struct vpmem_error *err)
+static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available,
+                    struct vpmem_error *err)
 {
 	err_fail(err, -ENOSPC,
-	         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64 " MiB), its file system has %" PRIu64
-	         " bytes (%" PRIu64 " MiB) free: %m",
+	         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64 " MiB), "
+	         "its file system has %" PRIu64 " bytes (%" PRIu64 " MiB) free: %m",
 	         b->path, needed, needed >> 20, available, available >> 20);
 	err_hint(err, "make room, use another file system, or prealloc=off");
 	return -ENOSPC;
@@ -128,7 +131,8 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 	if (rc == -ENOSPC)
 		return no_space(b, needed, available, err);
 	if (rc == -EOPNOTSUPP) {
-		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m", b->path);
+		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m",
+		         b->path);
 		err_hint(err, "write the file once in full, or use another file system, or prealloc=off");
 	} else if (rc) {
 		err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
@@ -146,8 +150,8 @@ static int prealloc(const struct vpmem_backing *b, struct vpmem_error *err)
 		return prealloc_file(b, err);
 	/* Copy-on-write: the file is not written; what is needed is private memory. */
 	if (madvise(b->hva, b->map_len, MADV_POPULATE_WRITE))
-		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m", b->id,
-		                b->map_len);
+		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m",
+		                b->id, b->map_len);
 	return 0;
 }
 

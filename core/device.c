@@ -29,9 +29,9 @@ static int check_size(const struct vpmem_device_options *opts, struct vpmem_erro
 		above = 2 * VPMEM_GRANULE;
 	}
 	err_fail(err, -EINVAL,
-	         "memory backend '%s' has %" PRIu64 " bytes, but the guest's kernel maps persistent memory in units "
-	         "of 2 MiB: the nearest sizes that work are %" PRIu64 " bytes (%" PRIu64 " MiB) and %" PRIu64
-	         " bytes (%" PRIu64 " MiB)",
+	         "memory backend '%s' has %" PRIu64 " bytes, but the guest's kernel maps persistent memory "
+	         "in units of 2 MiB: the nearest sizes that work are %" PRIu64 " bytes (%" PRIu64 " MiB) "
+	         "and %" PRIu64 " bytes (%" PRIu64 " MiB)",
 	         vpmem_backing_id(opts->backing), size, below, below >> 20, above, above >> 20);
 	err_hint(err, "use one of them for size=, or make the file larger: truncate -s %" PRIu64 "M %s",
 	         (size <= below ? below : above) >> 20, vpmem_backing_path(opts->backing));
@@ -41,7 +41,8 @@ static int check_size(const struct vpmem_device_options *opts, struct vpmem_erro
 static int check_options(const struct vpmem_device_options *opts, struct vpmem_error *err)
 {
 	if (!opts->name || !opts->gmem || !opts->backing || !opts->callbacks.interrupt)
-		return err_fail(err, -EINVAL, "a pmem device needs a name, guest memory, a backing and an interrupt");
+		return err_fail(err, -EINVAL,
+		                "a pmem device needs a name, guest memory, a backing and an interrupt");
 	if (opts->gpa > UINT64_MAX - vpmem_backing_size(opts->backing))
 		return err_fail(err, -EINVAL, "can't add memory device, device too big");
 	return check_size(opts, err);
@@ -62,7 +63,7 @@ static uint64_t offered_features(const struct vpmem_device_options *opts)
 	return bits;
 }
 
-/* Signals are the monitor's, but for those that a thread brings upon itself: a handler or sanitizer wants them. */
+/* Signals are the monitor's, but for those that a thread brings upon itself, which a handler may want. */
 static sigset_t worker_signals(void)
 {
 	static const int own[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };

@@ -143,7 +143,8 @@ static void sync_failed(struct vpmem_device *dev, int rc)
 	if (!cb->event)
 		return;
 	errno = -rc;
-	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name, vpmem_backing_path(dev->backing));
+	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name,
+	         vpmem_backing_path(dev->backing));
 	cb->event(cb->opaque, VPMEM_EVENT_SYNC_FAILED, rc, text);
 }
 
@@ -199,7 +200,7 @@ void *pmem_worker_main(void *opaque)
 	uint64_t nkicks;
 
 	while (!stopping) {
-		/* Blocks until there is a kick. What it returns does not matter: a look too many is harmless. */
+		/* Blocks until there is a kick. The result does not matter: a look too many is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
 		pmem_serve_queue(dev);
 		pthread_mutex_lock(&dev->lock);

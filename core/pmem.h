@@ -49,7 +49,7 @@ struct vpmem_device {
 	char *name;
 	struct vpmem_backing *backing;  /* borrowed */
 
-	pthread_mutex_t lock;           /* guards gpa, virtio with its queue, and stopping; never held over a sync */
+	pthread_mutex_t lock;           /* guards gpa, virtio and stopping; never held over a sync */
 	uint64_t gpa;                   /* where the driver finds the memory: config's start */
 	struct virtio virtio;
 	bool stopping;                  /* the worker shall end */

@@ -83,7 +83,10 @@ static void set_avail_event(struct virtq *q, uint16_t val)
 
 int virtq_available(struct virtq *q)
 {
-	/* Acquire: pairs with the driver's write barrier between a chain (and the stores to be flushed) and avail.idx. */
+	/*
+	 * Acquire: pairs with the driver's write barrier between avail.idx and what is before it: the chain,
+	 * and the stores that a flush is for.
+	 */
 	uint16_t nnew = (uint16_t)(guest_load16_acquire(q->avail_hva + RING_IDX_OFF) - q->avail_idx);
 
 	if (nnew > q->regs.size)
@@ -217,7 +220,7 @@ bool virtq_publish(struct virtq *q)
 	uint16_t old_idx = q->published_idx, new_idx = q->used_idx;
 
 	q->published_idx = new_idx;
-	/* Release: pairs with the driver's read barrier between used.idx and the entries and statuses it covers. */
+	/* Release: pairs with the driver's read barrier between used.idx and the entries that it covers. */
 	guest_store16_release(q->used_hva + RING_IDX_OFF, new_idx);
 	/*
 	 * Pairs with the driver's full barrier between its write of used_event (or of avail.flags) and its

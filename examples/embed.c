@@ -45,7 +45,7 @@ static void raise_interrupt(void *opaque, enum vpmem_interrupt source)
 struct guest_ram {
 	struct { uint64_t addr; uint32_t len; uint16_t flags, next; } desc[QUEUE_SIZE];
 	struct { uint16_t flags, idx, ring[QUEUE_SIZE]; } avail;
-	struct { uint16_t flags, idx; struct { uint32_t id, len; } ring[QUEUE_SIZE]; } used __attribute__((aligned(4)));
+	_Alignas(4) struct { uint16_t flags, idx; struct { uint32_t id, len; } ring[QUEUE_SIZE]; } used;
 	struct { uint32_t type; } request;    /* struct virtio_pmem_req */
 	struct { uint32_t status; } response; /* struct virtio_pmem_resp */
 };
@@ -68,8 +68,8 @@ static void driver_start(struct vpmem_device *dev)
 
 	vpmem_device_set_status(dev, 0);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER);
-	printf("driver:  the device offers 0x%08x%08x, the driver takes VERSION_1\n", vpmem_device_features(dev, 1),
-	       vpmem_device_features(dev, 0));
+	printf("driver:  the device offers 0x%08x%08x, the driver takes VERSION_1\n",
+	       vpmem_device_features(dev, 1), vpmem_device_features(dev, 0));
 	vpmem_device_set_driver_features(dev, 0, 0);
 	vpmem_device_set_driver_features(dev, 1, VERSION_1);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER | FEATURES_OK);
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	if (!gmem || irq_efd < 0)
 		die("setup", "out of resources");
 
-	/* 1. The file. It does not exist yet, so it is created; without vpmem_backing_keep it goes away again. */
+	/* 1. The file. It is created, and without vpmem_backing_keep it goes away again. */
 	file.id = "mem1";
 	file.path = argc > 1 ? argv[1] : "embed.img";
 	file.size = 2 * VPMEM_GRANULE;
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 		die(err.text, err.hint);
 	printf("monitor: %s: %llu bytes\n", file.path, (unsigned long long)vpmem_backing_size(backing));
 
-	/* 2. The guest's RAM. A real monitor gives the same memory to KVM, and the file's mapping at PMEM_GPA. */
+	/* 2. The guest's RAM. A real monitor gives it to KVM too, and the file's mapping at PMEM_GPA. */
 	if (vpmem_gmem_add(gmem, RAM_GPA, sizeof(ram), &ram))
 		die("setup", "guest memory");
 

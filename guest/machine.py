@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -124,14 +125,17 @@ class Vm:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *exc):
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(END_MAX)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self.process.stdin.close()
+                if kind is None:
+                    raise Failed(f"SIGTERM did not end pmvm in {END_MAX} s\n{self.text[-3000:]}") from None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
 
 class Guest(Vm):

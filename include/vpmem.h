@@ -87,7 +87,12 @@ struct vpmem_backing;
 enum vpmem_rom { VPMEM_ROM_AUTO, VPMEM_ROM_ON, VPMEM_ROM_OFF };
 
 /* NUMA policy, the words and meanings of mbind(2). */
-enum vpmem_policy { VPMEM_POLICY_DEFAULT, VPMEM_POLICY_PREFERRED, VPMEM_POLICY_BIND, VPMEM_POLICY_INTERLEAVE };
+enum vpmem_policy {
+	VPMEM_POLICY_DEFAULT,
+	VPMEM_POLICY_PREFERRED,
+	VPMEM_POLICY_BIND,
+	VPMEM_POLICY_INTERLEAVE,
+};
 
 /* The properties of QEMU's memory-backend-file, with its defaults in VPMEM_BACKING_OPTIONS_INIT. */
 struct vpmem_backing_options {
@@ -122,7 +127,10 @@ struct vpmem_backing_options {
 VPMEM_API int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
                                  struct vpmem_error *err);
 
-/* The backing is in use for good: a file that open created, or gave its size, stays as it is. */
+/*
+ * The backing is in use for good: a file that open created, or gave its size, stays as it is, and `discard_data`
+ * takes effect at close. A vpmem_backing_sync that succeeded has the same effect: what was acknowledged stays.
+ */
 VPMEM_API void vpmem_backing_keep(struct vpmem_backing *backing);
 
 /*
@@ -140,10 +148,10 @@ VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
 
 VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);      /* aligned as `align` says */
 VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing);  /* bytes mapped */
-VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);    /* mapped without write permission */
+VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);    /* mapped without write access */
 VPMEM_API const char *vpmem_backing_id(const struct vpmem_backing *backing);
 VPMEM_API const char *vpmem_backing_path(const struct vpmem_backing *backing);
-/* The alignment a guest-physical address needs so that large pages are possible: 2 MiB or 1 GiB, or `align`. */
+/* The alignment a guest-physical address needs for large pages to be possible: 2 MiB or 1 GiB, or `align`. */
 VPMEM_API uint64_t vpmem_backing_align(const struct vpmem_backing *backing);
 
 /* ---- device -------------------------------------------------------------------------------------- */
@@ -214,7 +222,7 @@ VPMEM_API void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 
 /* config_generation: changes when the device configuration did since the last reset. */
 VPMEM_API uint8_t vpmem_device_config_generation(const struct vpmem_device *dev);
-/* Copies [off, off + len) of struct virtio_pmem_config; bytes beyond its end read 0. The config is read-only. */
+/* Copies [off, off + len) of struct virtio_pmem_config, which is read-only; bytes beyond its end read 0. */
 VPMEM_API void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len);
 
 /*

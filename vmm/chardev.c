@@ -24,10 +24,11 @@ static bool is_full(const struct chardev *chr)
 	return chr->out_len == sizeof(chr->out);
 }
 
-// Takes the front end's bytes as long as it has room: reading is what paces a sender.
+// Input is read as far as it can be kept, also while the front end has no room: a person's Ctrl-a has to be
+// seen before the guest listens. What is not read paces the sender.
 static void update_events(struct chardev *chr)
 {
-	bool want_in = chr->in.fd >= 0 && chr->front.room && chr->front.room(chr->front.owner) > 0;
+	bool want_in = chr->in.fd >= 0 && chr->nkept < sizeof(chr->kept);
 
 	loop_set_events(chr->loop, &chr->in, want_in ? POLLIN : 0);
 	loop_set_events(chr->loop, &chr->outs, chr->out_blocked ? POLLOUT : 0);
@@ -40,16 +41,31 @@ static void made_room(struct chardev *chr, bool was_full)
 		chr->front.writable(chr->front.owner);
 }
 
-// The peer is gone: what is buffered cannot arrive any more.
+// The socket's peer is gone: what is buffered in either direction cannot arrive any more.
+void chardev_disconnect(struct chardev *chr)
+{
+	bool was_full = is_full(chr);
+
+	if (chr->in.fd >= 0)
+		close(chr->in.fd);
+	chr->in.fd = chr->outs.fd = -1;
+	chr->nkept = 0;
+	chr->out_len = 0;
+	chr->out_blocked = false;
+	loop_set_events(chr->loop, &chr->listen, POLLIN);
+	made_room(chr, was_full);
+}
+
 static void lose_output(struct chardev *chr, int error)
 {
 	bool was_full = is_full(chr);
 
-	if (chr->kind == CHARDEV_UNIX)
+	if (chr->kind == CHARDEV_UNIX) {
 		chardev_disconnect(chr);
-	else
-		log_error("%s: cannot write: output is discarded from here on: %s", chr->name, strerror(error));
-	chr->discard = chr->kind != CHARDEV_UNIX;
+		return;
+	}
+	log_error("%s: cannot write: output is discarded from here on: %s", chr->name, strerror(error));
+	chr->discard = true;
 	chr->out_len = 0;
 	chr->out_blocked = false;
 	made_room(chr, was_full);
@@ -138,19 +154,37 @@ static size_t take_escapes(struct chardev *chr, uint8_t *buf, size_t len)
 	return kept;
 }
 
+static void end_input(struct chardev *chr)
+{
+	close(chr->in.fd);
+	chr->in.fd = -1;
+	update_events(chr);
+}
+
+// Hands over what was kept, as far as the front end has room.
+static void deliver(struct chardev *chr)
+{
+	while (chr->nkept > 0 && chr->front.room) {
+		size_t room = chr->front.room(chr->front.owner), n = room < chr->nkept ? room : chr->nkept;
+		uint8_t buf[sizeof(chr->kept)];
+
+		if (n == 0)
+			break;
+		memcpy(buf, chr->kept, n);
+		chr->nkept -= n;
+		memmove(chr->kept, chr->kept + n, chr->nkept);
+		chr->front.receive(chr->front.owner, buf, n);
+	}
+	update_events(chr);
+}
+
 static void on_in_ready(void *owner, short revents)
 {
 	struct chardev *chr = owner;
-	uint8_t buf[256];
-	size_t room = chr->front.room(chr->front.owner);
-	ssize_t n;
+	uint8_t *buf = chr->kept + chr->nkept;
+	ssize_t n = read(chr->in.fd, buf, sizeof(chr->kept) - chr->nkept);
 
 	(void)revents;
-	if (room == 0) {
-		update_events(chr);
-		return;
-	}
-	n = read(chr->in.fd, buf, room < sizeof(buf) ? room : sizeof(buf));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
@@ -158,26 +192,24 @@ static void on_in_ready(void *owner, short revents)
 		if (chr->kind == CHARDEV_UNIX)
 			chardev_disconnect(chr);
 		else
-			chr->in.fd = -1;
-		update_events(chr);
+			end_input(chr);
 		return;
 	}
 	if (chr->mux)
 		n = (ssize_t)take_escapes(chr, buf, (size_t)n);
-	if (n > 0)
-		chr->front.receive(chr->front.owner, buf, (size_t)n);
-	update_events(chr);
+	chr->nkept += (size_t)n;
+	deliver(chr);
 }
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front)
 {
 	chr->front = *front;
-	update_events(chr);
+	deliver(chr);
 }
 
 void chardev_accept(struct chardev *chr)
 {
-	update_events(chr);
+	deliver(chr);
 }
 
 void chardev_wait(struct chardev *chr)

@@ -3,7 +3,8 @@
  * chardev.h - character device back ends: stdio, file:PATH, null, unix:PATH,server=on.
  *
  * A back end has at most one front end (a serial port). Bytes that arrive are handed to the front end
- * only when it has room for them; until then they stay in the kernel, so nothing is lost. Bytes to send
+ * only when it has room for them; until then a few are kept here, for the sake of the escapes among them,
+ * and the rest stays in the kernel, so nothing is lost. Bytes to send
  * go into a buffer that is written out at each end of line, when it has grown, or a few milliseconds
  * later; when it is full, chardev_write takes fewer bytes and the front end is told by `writable` when
  * there is room again.

@@ -20,6 +20,8 @@ struct chardev {
 	struct loop_timer write_out; /* armed while bytes wait for the end of their line */
 	bool mux;                    /* Ctrl-a escapes are taken from the input */
 	bool escaped;                /* the last byte was Ctrl-a */
+	size_t nkept;                /* bytes that were read and wait for room in the front end */
+	uint8_t kept[256];
 	bool out_blocked;            /* the descriptor takes nothing now: waiting for POLLOUT */
 	bool discard;                /* writing failed for good */
 	bool created;                /* the file is new: removed unless kept */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,16 +18,26 @@
 #define LAST_BYTES_MS 1000
 
 /*
- * A non-blocking descriptor for standard output. O_NONBLOCK belongs to the open file, which is shared with
- * whoever started us (a shell, standard error): so a terminal or pipe is opened once more where that is
- * possible. A regular file never blocks, and its offset has to stay shared.
+ * A non-blocking descriptor for standard input or output, or -1. O_NONBLOCK belongs to the open file, which
+ * is shared with whoever started us (a shell, standard error): so a terminal or pipe is opened once more
+ * where that is possible. A regular file never blocks, and its offset has to stay shared.
  */
+static int open_again(int std_fd, int access)
+{
+	struct stat st;
+	char path[32];
+
+	if (fstat(std_fd, &st) == 0 && S_ISREG(st.st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", std_fd);
+	return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 static int open_stdout(struct chardev *chr)
 {
 	struct stat st;
 	bool regular = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-	int fd = regular ? -1 : open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	int flags;
+	int fd = open_again(STDOUT_FILENO, O_WRONLY), flags;
 
 	if (fd >= 0)
 		return fd;
@@ -45,7 +56,9 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 {
 	int rc;
 
-	chr->in.fd = STDIN_FILENO;
+	chr->in.fd = open_again(STDIN_FILENO, O_RDONLY);
+	if (chr->in.fd < 0)
+		chr->in.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	chr->outs.fd = open_stdout(chr);
 	if (chr->outs.fd < 0)
 		return error_set(err, chr->outs.fd, "stdio: cannot use standard output: %s",
@@ -73,7 +86,9 @@ static int open_file(struct chardev *chr, struct vpmem_error *err)
 static bool is_served(const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN);
+	// Anything but a refusal may be a server that we must not see.
+	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
+	                          errno != ECONNREFUSED);
 
 	if (fd >= 0)
 		close(fd);
@@ -109,16 +124,6 @@ static void on_connect(void *owner, short revents)
 	loop_set_events(chr->loop, &chr->listen, 0);
 	chr->in.fd = chr->outs.fd = fd;
 	chardev_accept(chr);
-}
-
-void chardev_disconnect(struct chardev *chr)
-{
-	if (chr->in.fd >= 0)
-		close(chr->in.fd);
-	chr->in.fd = chr->outs.fd = -1;
-	chr->out_len = 0;
-	chr->out_blocked = false;
-	loop_set_events(chr->loop, &chr->listen, POLLIN);
 }
 
 static int open_unix(struct chardev *chr, struct vpmem_error *err)
@@ -213,6 +218,8 @@ void chardev_close(struct chardev *chr)
 	chardev_detach(chr);
 	if (chr->restore_flags)
 		fcntl(chr->outs.fd, F_SETFL, fcntl(chr->outs.fd, F_GETFL) & ~O_NONBLOCK);
+	if (chr->in.fd >= 0 && chr->in.fd != chr->outs.fd)
+		close(chr->in.fd);
 	if (chr->outs.fd >= 0)
 		close(chr->outs.fd);
 	if (chr->listen.fd >= 0)

@@ -74,8 +74,8 @@ static int set_routes(struct kvm *kvm)
 static struct kvm_irq_routing_entry *find_route(struct kvm *kvm, unsigned gsi)
 {
 	for (unsigned i = 0; i < kvm->routes.head.nr; i++)
-		if (kvm->routes.entries[i].gsi == gsi)
-			return &kvm->routes.entries[i];
+		if (kvm->routes.head.entries[i].gsi == gsi)
+			return &kvm->routes.head.entries[i];
 	return NULL;
 }
 
@@ -84,7 +84,7 @@ static void drop_route(struct kvm *kvm, unsigned gsi)
 	struct kvm_irq_routing_entry *entry = find_route(kvm, gsi);
 
 	if (entry)
-		*entry = kvm->routes.entries[--kvm->routes.head.nr];
+		*entry = kvm->routes.head.entries[--kvm->routes.head.nr];
 	kvm->route_used[gsi - IOAPIC_GSIS] = false;
 	(void)set_routes(kvm);
 }
@@ -127,7 +127,7 @@ static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
 	if (idx == KVM_MSI_ROUTES_MAX)
 		return -ENOSPC;
 	gsi = IOAPIC_GSIS + idx;
-	kvm->routes.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+	kvm->routes.head.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
 		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data },
@@ -248,7 +248,7 @@ static int create_irqchips(struct kvm *kvm)
 			return -errno;
 	}
 	for (unsigned gsi = 0; gsi < IOAPIC_GSIS; gsi++)
-		kvm->routes.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+		kvm->routes.head.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_IRQCHIP,
 			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },

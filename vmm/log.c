@@ -2,11 +2,12 @@
 // Messages for people on standard error, and errors with their next step.
 #include "log.h"
 
-#include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LIMIT_MESSAGES 10u
 #define LIMIT_WINDOW_MS 10000u
@@ -56,6 +57,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static bool is_writable(void)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) == 1;
+}
+
 // Two threads that race on one limit print a line too many or too few, nothing worse: the fields are
 // accessed atomically, one by one.
 void log_guest_at(struct log_limit *limit, const char *fmt, ...)
@@ -72,7 +80,8 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 		if (nskipped > 0)
 			log_info("%u messages like the next one were left out", nskipped);
 	}
-	if (__atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
+	// A guest must not be able to fill a pipe that nobody reads, and stop us there.
+	if (!is_writable() || __atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
 		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
 		return;
 	}

@@ -58,6 +58,9 @@ static int reset(struct machine *m)
 	int rc;
 
 	vcpus_pause(&m->vcpus);
+	// Another vCPU of the old life may have asked as well.
+	if (m->request == REQUEST_RESET)
+		m->request = REQUEST_NONE;
 	pci_bus_reset(m->pci);
 	serial_reset(m->serial);
 	rc = kvm_reset_irqchips(&m->kvm);
@@ -101,6 +104,8 @@ int machine_run(struct machine *m)
 		rc = loop_once(&m->loop);
 	if (rc < 0)
 		log_error("event loop: poll: %s", strerror(-rc));
+	vcpus_stop(&m->vcpus);
+	chardev_interrupt(m->console);
 	vcpus_pause(&m->vcpus);
 	pthread_mutex_unlock(&m->lock);
 	return rc ? rc : result;

@@ -71,7 +71,7 @@ struct machine {
 	struct memdev memdevs[MEMDEVS_MAX];
 	struct pmem pmems[PMEMS_MAX];
 	struct vcpus vcpus;
-	int close_error;             /* the last -errno of a backing's last sync */
+	int close_error;             /* data was lost: the -errno of a failed flush, or of a last sync */
 };
 
 /*
@@ -83,7 +83,7 @@ int machine_build(const struct options *opts, struct machine **out, struct vpmem
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);
 
-/* Takes everything down. Returns 0, or the -errno of a last sync that failed. */
+/* Takes everything down. Returns 0, or the -errno of a flush or a last sync that failed. */
 int machine_destroy(struct machine *m);
 
 /* Asks for something from any thread that holds the lock: the guest stops now, the main thread does it. */

@@ -209,13 +209,15 @@ static void set_com1_irq(void *owner, bool level)
 	m->kvm.vm.ops->irq_line(&m->kvm.vm, COM1_GSI, level);
 }
 
+// In a vCPU's thread. It must not wait once the vCPUs are asked to stop: machine_request wakes only those
+// that wait already.
 static bool wait_console(void *owner)
 {
 	struct machine *m = owner;
 
-	vcpu_idle();
-	chardev_wait(m->console);
-	return vcpu_busy();
+	if (m->vcpus.running)
+		chardev_wait(m->console);
+	return m->vcpus.running;
 }
 
 static int console_up(struct machine *m, struct vpmem_error *err)
@@ -259,12 +261,19 @@ static int power_up(struct machine *m, struct vpmem_error *err)
 	return rc ? error_set(err, rc, "cannot set up the power ports: %s", strerror(-rc)) : 0;
 }
 
-static void place_windows(struct machine *m)
+static int place_windows(struct machine *m, struct vpmem_error *err)
 {
 	uint64_t ram_end = RAM_HIGH_BASE + m->ram_high.size;
-	uint64_t limit = UINT64_C(1) << cpu_phys_bits(m->kvm.fd);
+	unsigned phys_bits = cpu_phys_bits(m->kvm.fd);
+	uint64_t limit = UINT64_C(1) << phys_bits;
 	uint64_t room;
 
+	if (m->ram_high.size > 0 && ram_end > limit) {
+		error_set(err, -EINVAL, "Address space limit 0x%" PRIx64 " < 0x%" PRIx64 " phys-bits too low (%u)", limit - 1,
+		          ram_end - 1, phys_bits);
+		error_hint(err, "this processor cannot address so much memory: give the guest less with -m");
+		return -EINVAL;
+	}
 	m->pmem_gpa = (ram_end + GIB - 1) & ~(GIB - 1);
 	if (limit > ram_end + WINDOW_MAX)
 		limit = ram_end + WINDOW_MAX;
@@ -272,13 +281,16 @@ static void place_windows(struct machine *m)
 	m->pmem_size = room / 4 * 3 & ~(GIB - 1);
 	m->mem64_gpa = m->pmem_gpa + m->pmem_size;
 	m->mem64_size = room - m->pmem_size;
+	return 0;
 }
 
 static int pci_up(struct machine *m, struct vpmem_error *err)
 {
 	struct pci_bus_config cfg;
+	int rc = place_windows(m, err);
 
-	place_windows(m);
+	if (rc < 0)
+		return rc;
 	cfg = (struct pci_bus_config) {
 		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
 		.ecam_gpa = PCI_ECAM_BASE,
@@ -295,7 +307,7 @@ static void pci_down(struct machine *m)
 		pci_bus_destroy(m->pci);
 }
 
-// Those that name their slot first: the others take what is left.
+// Those that name their slot or address first: the others take what is left.
 static int pmems_up(struct machine *m, struct vpmem_error *err)
 {
 	int rc = 0;
@@ -304,7 +316,7 @@ static int pmems_up(struct machine *m, struct vpmem_error *err)
 		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
 			const struct pmem_config *cfg = &m->opts->pmems[i];
 
-			if ((cfg->slot < 0) == (pass == 1))
+			if ((cfg->slot < 0 && cfg->memaddr == 0) == (pass == 1))
 				rc = machine_add_pmem(m, cfg, err);
 		}
 	}
@@ -331,6 +343,23 @@ static int guest_up(struct machine *m, struct vpmem_error *err)
 
 // ---- pidfile
 
+// A file that holds something else than a process id is somebody's work and not ours to overwrite.
+static bool is_pidfile(int fd, const char *path)
+{
+	struct stat open_st, path_st;
+	char text[32];
+	ssize_t len = pread(fd, text, sizeof(text), 0);
+
+	if (len < 0 || len == (ssize_t)sizeof(text))
+		return false;
+	for (ssize_t i = 0; i < len; i++)
+		if ((text[i] < '0' || text[i] > '9') && text[i] != ' ' && text[i] != '\n')
+			return false;
+	// Its last owner may have removed it between our open and our lock.
+	return fstat(fd, &open_st) == 0 && stat(path, &path_st) == 0 && open_st.st_ino == path_st.st_ino &&
+	       open_st.st_dev == path_st.st_dev;
+}
+
 static int pidfile_up(struct machine *m, struct vpmem_error *err)
 {
 	const char *path = m->opts->pidfile;
@@ -348,6 +377,12 @@ static int pidfile_up(struct machine *m, struct vpmem_error *err)
 		error_hint(err, "another pmvm uses it: see the process in it");
 		close_fd(&m->pidfile_fd);
 		return -EBUSY;
+	}
+	if (!is_pidfile(m->pidfile_fd, path)) {
+		close_fd(&m->pidfile_fd);
+		error_set(err, -EEXIST, "cannot create PID file: %s exists and is no pid file", path);
+		error_hint(err, "choose another path, or remove the file");
+		return -EEXIST;
 	}
 	if (ftruncate(m->pidfile_fd, 0) < 0 || dprintf(m->pidfile_fd, "%d\n", (int)getpid()) < 0)
 		rc = error_set(err, -errno, "cannot create PID file: Failed to write pid file %s: %s", path,
@@ -383,6 +418,15 @@ static const struct stage {
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 
+// The signals that end the program are blocked, and the event loop does not run yet.
+static bool end_is_pending(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+	                                     sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGHUP) == 1);
+}
+
 static void take_down(struct machine *m, size_t nstages)
 {
 	while (nstages-- > 0)
@@ -412,8 +456,11 @@ int machine_build(const struct options *opts, struct machine **out, struct vpmem
 	pthread_mutex_init(&m->lock, NULL);
 
 	pthread_mutex_lock(&m->lock);
-	for (i = 0; i < NSTAGES && rc == 0; i++)
+	for (i = 0; i < NSTAGES && rc == 0; i++) {
 		rc = stages[i].up(m, err);
+		if (rc == 0 && end_is_pending())
+			rc = error_set(err, -EINTR, "interrupted by a signal while starting");
+	}
 	if (rc == 0)
 		keep(m);
 	else

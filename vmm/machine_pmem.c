@@ -221,7 +221,11 @@ int machine_add_pmem(struct machine *m, const struct pmem_config *cfg, struct vp
 void machine_drop_pmem(struct machine *m)
 {
 	struct pmem *pmem = &m->pmems[--m->npmems];
+	int error = vpmem_device_error(virtio_pci_device(pmem->vp));
 
+	// A flush failed: that the last sync succeeds says nothing, because the kernel reports a lost write once.
+	if (error)
+		m->close_error = error;
 	virtio_pci_destroy(pmem->vp);
 	unmap_slot(m, pmem);
 	pmem->memdev->in_use = false;
@@ -249,6 +253,9 @@ void machine_pmem_fault(struct machine *m, gpa_t gpa, bool is_write)
 	const char *name = pmem->id ? pmem->id : pmem->memdev->id;
 	uint64_t off = gpa - virtio_pci_pmem_gpa(pmem->vp);
 
+	// One message for all the pieces of one instruction.
+	if (m->request == REQUEST_FAIL)
+		return;
 	if (is_write && vpmem_backing_is_rom(backing)) {
 		log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", name, off,
 		          vpmem_backing_path(backing));

@@ -5,7 +5,9 @@
 #include "machine.h"
 #include "term.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static int fail(const struct vpmem_error *err)
 {
@@ -15,6 +17,14 @@ static int fail(const struct vpmem_error *err)
 	return EXIT_FAILURE;
 }
 
+// A standard descriptor that is closed would become the number of some file of ours.
+static void open_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv)
 {
 	struct vpmem_error err = { "", "" };
@@ -22,6 +32,7 @@ int main(int argc, char **argv)
 	struct machine *machine;
 	int run_error, close_error;
 
+	open_standard_fds();
 	switch (options_parse(argc, argv, &opts, &err)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

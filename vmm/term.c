@@ -13,13 +13,20 @@ static volatile sig_atomic_t is_raw;
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGQUIT, SIGALRM };
 
+// A job in the background must leave the terminal to the shell; `fg` sends SIGCONT.
+static bool in_foreground(void)
+{
+	return tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
 void term_restore(void)
 {
 	int saved_errno = errno;
 
 	if (is_raw) {
 		is_raw = 0;
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+		if (in_foreground())
+			tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	}
 	errno = saved_errno;
 }
@@ -36,7 +43,7 @@ static void on_continue(int signo)
 	int saved_errno = errno;
 
 	(void)signo;
-	if (is_raw)
+	if (is_raw && in_foreground())
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	errno = saved_errno;
 }
@@ -69,7 +76,7 @@ int term_raw(bool signals)
 	sigaction(SIGTTOU, &ignore, NULL);
 
 	is_raw = 1;
-	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0) {
+	if (in_foreground() && tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0) {
 		is_raw = 0;
 		return -errno;
 	}

@@ -66,6 +66,14 @@ static void fail(struct vcpu *vcpu, const char *what, uint64_t detail)
 	machine_request(vcpu->machine, REQUEST_FAIL);
 }
 
+// A page of a memory backend (or of RAM) that the host cannot give; the guest's instruction was not executed.
+static void no_memory(struct vcpu *vcpu)
+{
+	log_error("vcpu %u: the host cannot provide memory for a guest access: is the file system of a memory backend "
+	          "full, or was its file cut? make room, or start with prealloc=on", vcpu->idx);
+	machine_request(vcpu->machine, REQUEST_FAIL);
+}
+
 static void serve_exit(struct vcpu *vcpu)
 {
 	struct machine *m = vcpu->machine;
@@ -113,6 +121,8 @@ static void run_once(struct vcpu *vcpu)
 	pthread_mutex_lock(lock);
 	if (rc == 0)
 		serve_exit(vcpu);
+	else if (rc == EFAULT)
+		no_memory(vcpu);
 	else if (rc != EINTR && rc != EAGAIN)
 		fail(vcpu, "KVM_RUN failed: errno", (uint64_t)rc);
 }
@@ -130,7 +140,7 @@ static void complete_exit(struct vcpu *vcpu)
 
 // ---- parking
 
-static bool park(struct vcpu *vcpu)
+static void park(struct vcpu *vcpu)
 {
 	struct vcpus *vcpus = &vcpu->machine->vcpus;
 
@@ -140,19 +150,6 @@ static bool park(struct vcpu *vcpu)
 		pthread_cond_wait(&vcpus->changed, &vcpu->machine->lock);
 	vcpu->parked = false;
 	vcpu->run->immediate_exit = 0;
-	return !vcpus->ended;
-}
-
-void vcpu_idle(void)
-{
-	assert(self);
-	self->parked = true;
-	pthread_cond_broadcast(&self->machine->vcpus.changed);
-}
-
-bool vcpu_busy(void)
-{
-	return park(self);
 }
 
 static void *vcpu_main(void *arg)

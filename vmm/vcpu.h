@@ -50,9 +50,4 @@ int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct
 /* Joins the threads and closes everything; legal after a failed create. */
 void vcpus_destroy(struct machine *m);
 
-/* The vCPU whose thread this is counts as parked until vcpu_busy: it sleeps inside an exit. */
-void vcpu_idle(void);
-/* Returns when the vCPUs run. false: they ended, give up. */
-bool vcpu_busy(void);
-
 #endif

@@ -56,7 +56,10 @@ def test_dax_filesystem(tmp_path, filesystem):
 
 
 def test_records_survive_sigkill(tmp_path):
-    """Every record that the guest called durable is there after the process was killed in full flight."""
+    """
+    Every record that the guest called durable is there after the process was killed in full flight. (The host's page
+    cache outlives the process: that a sync was made is what test_flush.py shows.)
+    """
     image = tmp_path / "a.img"
     with Guest(*pmem(image, size="256M")) as guest:
         make_ext4(guest)

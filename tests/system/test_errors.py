@@ -149,6 +149,9 @@ def test_serial_errors(tmp_path, kernel):
 
 def test_pidfile(tmp_path, kernel):
     assert "no/such/pid" in refused(tmp_path, "-pidfile", "no/such/pid", "-kernel", kernel, *pmem("a.img", size="16M"))
+    (tmp_path / "notes").write_text("not a process id")
+    assert "is no pid file" in refused(tmp_path, "-pidfile", "notes", "-kernel", kernel, *pmem("a.img", size="16M"))
+    assert (tmp_path / "notes").read_text() == "not a process id"
     # A start that fails after the pidfile was written removes it.
     refused(tmp_path, "-pidfile", "pid", "-kernel", kernel, "-append", "x" * 5000, *pmem("a.img", size="16M"))
 

@@ -45,7 +45,7 @@
 /*
  * Above RAM, in this order: the window for pmem (from the next GiB on), then the 64-bit PCI window.
  * Both end below RAM + 8 TiB (a guest with KASLR maps 10 TiB above its RAM) and below the processor's
- * physical address limit; three quarters of that room belong to pmem. machine.c computes them.
+ * physical address limit; three quarters of that room belong to pmem. machine_build.c computes them.
  */
 #define WINDOW_MAX (8 * TIB)
 

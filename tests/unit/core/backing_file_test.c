@@ -396,6 +396,20 @@ static void a_part_of_the_file_is_fine_and_size_is_rounded_to_pages(void **state
 	assert_int_equal(file_size(d->file), 4 * MIB);
 }
 
+/* Data that a sync made durable was acknowledged: closing without vpmem_backing_keep must not take it back. */
+static void what_was_synced_is_not_undone(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 2 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	assert_int_equal(vpmem_backing_sync(b), 0);
+	assert_int_equal(vpmem_backing_close(b), 0);
+	assert_int_equal(file_size(d->file), 2 * MIB);
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(file_size(d->file), 2 * MIB);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
@@ -418,6 +432,7 @@ int main(void)
 		CASE(size_is_needed_where_there_is_no_file),
 		CASE(a_file_with_content_is_never_extended),
 		CASE(a_part_of_the_file_is_fine_and_size_is_rounded_to_pages),
+		CASE(what_was_synced_is_not_undone),
 	};
 
 	return cmocka_run_group_tests_name("backing_file", tests, NULL, NULL);

@@ -261,8 +261,14 @@ static void discard_data_drops_what_was_written(void **state)
 	vpmem_backing_close(must_open(&opts));
 	assert_int_equal(file_byte(d->file, 0), 1);
 
+	/* nor does a start that failed */
 	opts.share = true;
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(file_byte(d->file, 0), 1);
+
+	faults.nfdatasyncs = 0;
 	b = must_open(&opts);
+	vpmem_backing_keep(b);
 	hva(b)[0] = 'x';
 	assert_int_equal(vpmem_backing_close(b), 0);
 	assert_int_equal(faults.nfdatasyncs, 0);

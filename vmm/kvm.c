@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -68,14 +69,14 @@ static void slot_del(struct vm *vm, gpa_t gpa, uint64_t size)
 
 static int set_routes(struct kvm *kvm)
 {
-	return ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, &kvm->routes) < 0 ? -errno : 0;
+	return ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, kvm->routes) < 0 ? -errno : 0;
 }
 
 static struct kvm_irq_routing_entry *find_route(struct kvm *kvm, unsigned gsi)
 {
-	for (unsigned i = 0; i < kvm->routes.head.nr; i++)
-		if (kvm->routes.head.entries[i].gsi == gsi)
-			return &kvm->routes.head.entries[i];
+	for (unsigned i = 0; i < kvm->routes->nr; i++)
+		if (kvm->routes->entries[i].gsi == gsi)
+			return &kvm->routes->entries[i];
 	return NULL;
 }
 
@@ -84,7 +85,7 @@ static void drop_route(struct kvm *kvm, unsigned gsi)
 	struct kvm_irq_routing_entry *entry = find_route(kvm, gsi);
 
 	if (entry)
-		*entry = kvm->routes.head.entries[--kvm->routes.head.nr];
+		*entry = kvm->routes->entries[--kvm->routes->nr];
 	kvm->route_used[gsi - IOAPIC_GSIS] = false;
 	(void)set_routes(kvm);
 }
@@ -127,7 +128,7 @@ static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
 	if (idx == KVM_MSI_ROUTES_MAX)
 		return -ENOSPC;
 	gsi = IOAPIC_GSIS + idx;
-	kvm->routes.head.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+	kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
 		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data },
@@ -238,6 +239,9 @@ static int create_irqchips(struct kvm *kvm)
 {
 	uint64_t identity_map_gpa = KVM_IDENTITY_MAP_GPA;
 
+	kvm->routes = calloc(1, sizeof(*kvm->routes) + KVM_ROUTES_MAX * sizeof(kvm->routes->entries[0]));
+	if (!kvm->routes)
+		return -ENOMEM;
 	// Needed by Intel processors without unrestricted guest mode; harmless elsewhere.
 	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
 	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 || ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
@@ -248,7 +252,7 @@ static int create_irqchips(struct kvm *kvm)
 			return -errno;
 	}
 	for (unsigned gsi = 0; gsi < IOAPIC_GSIS; gsi++)
-		kvm->routes.head.entries[kvm->routes.head.nr++] = (struct kvm_irq_routing_entry) {
+		kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_IRQCHIP,
 			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },
@@ -301,6 +305,8 @@ void kvm_close(struct kvm *kvm)
 	if (kvm->fd >= 0)
 		close(kvm->fd);
 	kvm->fd = kvm->vm_fd = -1;
+	free(kvm->routes);
+	kvm->routes = NULL;
 }
 
 static const struct vm_ops ops = {

@@ -29,10 +29,7 @@ struct kvm {
 		uint64_t size;  /* bytes; 0: free */
 	} slots[KVM_SLOTS_MAX];
 	bool route_used[KVM_MSI_ROUTES_MAX];
-	union {
-		struct kvm_irq_routing head;  /* ends with its entries */
-		uint8_t room[sizeof(struct kvm_irq_routing) + KVM_ROUTES_MAX * sizeof(struct kvm_irq_routing_entry)];
-	} routes;
+	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
 	struct kvm_irqchip new_irqchips[3];  /* both PICs and the I/O APIC as they were at the start */
 };
 

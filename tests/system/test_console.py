@@ -50,6 +50,19 @@ def test_printing_to_a_slow_reader_loses_nothing(tmp_path):
     os.close(reading)
 
 
+def test_a_blocked_console_does_not_keep_the_program(tmp_path):
+    """Nobody reads: the guest stands at the serial port, and SIGTERM still ends the program in order."""
+    reading, writing = os.pipe()
+    with Vm(["-m", "256M", "-smp", "2", "-nographic", *linux_options()], console=writing) as vm:
+        os.close(writing)
+        read_until(reading, b"pmvm-guest: ready")
+        vm.send("yes & yes\n")
+        time.sleep(5)
+        vm.signal(signal.SIGTERM)
+        assert vm.end() == 0
+    os.close(reading)
+
+
 def test_pasting_loses_nothing(tmp_path):
     with Guest() as guest:
         line = b"0123456789abcdef" * 4 + b"\n"

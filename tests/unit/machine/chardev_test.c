@@ -174,6 +174,22 @@ static void escapes_are_taken_only_with_mux(void **state)
 	close_pipes();
 }
 
+// A guest that hangs, or does not listen yet, must not keep a person from leaving.
+static void escapes_work_while_the_front_has_no_room(void **state)
+{
+	(void)state;
+	f.room = 0;
+	open_on_pipes(true);
+	type("typed before\001x");
+	turn();
+	assert_int_equal(f.nquits, 1);
+	assert_int_equal(f.nreceived, 0);
+	f.room = FRONT_ROOM;
+	chardev_accept(f.chr);
+	assert_int_equal(f.nreceived, strlen("typed before"));
+	close_pipes();
+}
+
 static void help_is_printed(void **state)
 {
 	char buf[512] = { 0 };
@@ -336,6 +352,27 @@ static void a_socket_serves_one_peer_after_another(void **state)
 	assert_false(exists(f.path));
 }
 
+// The peer stopped reading, then went away: whoever waits for room goes on.
+static void a_peer_that_leaves_makes_room(void **state)
+{
+	static const uint8_t line[1000] = { '\n' };
+	size_t taken;
+	int peer;
+
+	(void)state;
+	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	peer = connect_peer();
+	turn();
+	do
+		taken = chardev_write(f.chr, line, sizeof(line));
+	while (taken == sizeof(line));
+	f.nwritable = 0;
+	close(peer);
+	turn();
+	assert_false(chardev_connected(f.chr));
+	assert_int_equal(f.nwritable, 1);
+}
+
 static void a_left_over_socket_is_replaced_a_served_one_is_not(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -368,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(input_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(escapes_are_taken_only_with_mux, setup, teardown),
+		cmocka_unit_test_setup_teardown(escapes_work_while_the_front_has_no_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_is_printed, setup, teardown),
 		cmocka_unit_test_setup_teardown(end_of_input_is_not_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_output_loses_nothing, setup, teardown),
@@ -376,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_file_goes_unless_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_old_file_is_emptied_only_when_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_socket_serves_one_peer_after_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_peer_that_leaves_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_left_over_socket_is_replaced_a_served_one_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_in_the_way_of_a_socket_stays, setup, teardown),
 	};

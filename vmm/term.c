@@ -13,10 +13,13 @@ static volatile sig_atomic_t is_raw;
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGQUIT, SIGALRM };
 
-// A job in the background must leave the terminal to the shell; `fg` sends SIGCONT.
+// A job in the background must leave the terminal to the shell; `fg` sends SIGCONT. A terminal that does not
+// control this session knows no jobs.
 static bool in_foreground(void)
 {
-	return tcgetpgrp(STDIN_FILENO) == getpgrp();
+	pid_t foreground = tcgetpgrp(STDIN_FILENO);
+
+	return foreground < 0 || foreground == getpgrp();
 }
 
 void term_restore(void)

@@ -160,8 +160,12 @@ class Terminal:
 
 def started_terminal():
     terminal = Terminal("-m", "256M", "-nographic", *linux_options())
-    read_until(terminal.master, b"pmvm-guest: ready")
-    assert terminal.is_raw()
+    try:
+        read_until(terminal.master, b"pmvm-guest: ready")
+        assert terminal.is_raw()
+    except BaseException:
+        terminal.__exit__()
+        raise
     return terminal
 
 
@@ -190,6 +194,17 @@ def test_terminal_is_restored_after_a_signal(tmp_path, number, status):
             time.sleep(0.05)
         terminal.process.send_signal(number)
         assert terminal.end() == status
+        assert terminal.is_restored()
+
+
+def test_ctrl_a_x_while_the_guest_boots(tmp_path):
+    with Terminal("-m", "256M", "-nographic", *linux_options()) as terminal:
+        end = time.monotonic() + END_MAX
+        while not terminal.is_raw():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        os.write(terminal.master, b"typed\x01x")
+        assert terminal.end() == 0
         assert terminal.is_restored()
 
 

@@ -187,11 +187,9 @@ def test_terminal_escapes(tmp_path):
                                            (signal.SIGSEGV, -signal.SIGSEGV), (signal.SIGABRT, -signal.SIGABRT),
                                            (signal.SIGQUIT, -signal.SIGQUIT)])
 def test_terminal_is_restored_after_a_signal(tmp_path, number, status):
-    with Terminal("-m", "256M", "-nographic", *linux_options()) as terminal:
-        end = time.monotonic() + END_MAX
-        while not terminal.is_raw():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+    with Terminal("-m", "256M", "-nographic", *linux_options()[:-1], "console=ttyS0 earlyprintk=ttyS0") as terminal:
+        read_until(terminal.master, b"Linux version")
+        assert terminal.is_raw()
         terminal.process.send_signal(number)
         assert terminal.end() == status
         assert terminal.is_restored()

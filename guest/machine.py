@@ -159,7 +159,8 @@ class Guest(Vm):
         self.commands += 1
         start = len(self.output)
         self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands}:\"$?'>'\n")
-        match = self.wait_for(rf"<end {self.commands}:(\d+)>", timeout, start)
+        # With its line's end: what comes next on the console begins behind it.
+        match = self.wait_for(rf"<end {self.commands}:(\d+)>\r?\n", timeout, start)
         output = bytes(self.output[start:match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
         status = int(match[1])
         if not check:

@@ -26,13 +26,14 @@ PASTED = PRINTED // 2
 def test_printing_loses_nothing(tmp_path):
     with Guest() as guest:
         guest.run(f"dd if=/dev/urandom of=/tmp/data bs=3072 count={PRINTED // 4096} 2>/dev/null; base64 -w 76 /tmp/data >/tmp/text")
-        wanted = guest.run("md5sum </tmp/text").split()[0]
+        wanted = guest.run("md5sum </tmp/text; dmesg -n 1").split()[0]
         start = len(guest.output)
         guest.send("cat /tmp/text; echo the-end\n")
         match = guest.wait_for(r"^the-end", 900, start)
         text = bytes(guest.output[start:match.start()]).replace(b"\r\n", b"\n")
         assert len(text) > PRINTED
-        assert hashlib.md5(text).hexdigest() == wanted
+        odd = [line for line in text.split(b"\n")[:-2] if not re.fullmatch(rb"[A-Za-z0-9+/]{76}", line)]
+        assert (odd, hashlib.md5(text).hexdigest()) == ([], wanted)
 
 
 def test_printing_to_a_slow_reader_loses_nothing(tmp_path):

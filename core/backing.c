@@ -19,6 +19,17 @@ static const char *const policy_names[] = {
 	[VPMEM_POLICY_INTERLEAVE] = "interleave",
 };
 
+static int pmem_needs_store(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	err_fail(err, -EINVAL, "property 'pmem' = 'on' is not supported with %s",
+	         opts->readonly ? "'readonly' = 'on'" : "'share' = 'off'");
+	if (opts->readonly)
+		err_hint(err, "leave pmem out: nothing is stored, so nothing has to be made durable");
+	else
+		err_hint(err, "add share=on: a copy on write never reaches the persistent memory");
+	return -EINVAL;
+}
+
 /* Contradictions between options, before anything is touched. */
 static int check_options(const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
@@ -31,6 +42,13 @@ static int check_options(const struct vpmem_backing_options *opts, struct vpmem_
 		return err_fail(err, -EINVAL,
 		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' "
 		                "and 'share' = 'on'");
+	if (opts->pmem && (!opts->share || opts->readonly))
+		return pmem_needs_store(opts, err);
+	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
+		return err_fail(err, -EINVAL,
+		                "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
+	if ((unsigned)opts->writeback > VPMEM_WRITEBACK_GUEST)
+		return err_fail(err, -EINVAL, "Parameter 'pmem-writeback' is not valid");
 	if (opts->prealloc && !opts->reserve)
 		return err_fail(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
 	if ((unsigned)opts->policy > VPMEM_POLICY_INTERLEAVE)
@@ -89,9 +107,14 @@ int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_ba
 	rc = backing_map(b, opts, err);
 	if (rc)
 		goto out_file;
+	rc = opts->pmem ? backing_pmem_settle(b, opts, err) : 0;
+	if (rc)
+		goto out_map;
 	*out = b;
 	return 0;
 
+out_map:
+	backing_unmap(b);
 out_file:
 	backing_file_close(b);
 out_free:
@@ -104,13 +127,29 @@ void vpmem_backing_keep(struct vpmem_backing *backing)
 	backing->kept = true;
 }
 
+int backing_sync_file(const struct vpmem_backing *b)
+{
+	while (fdatasync(b->fd)) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 int vpmem_backing_sync(struct vpmem_backing *backing)
 {
 	if (!backing->writes_through)
 		return 0;
-	while (fdatasync(backing->fd)) {
-		if (errno != EINTR)
-			return -errno;
+	/*
+	 * Persistent memory whose stores are durable once they are visible, or were written back by the
+	 * guest before it made the request visible. A fence here would order the stores of this processor,
+	 * not the guest's.
+	 */
+	if (!backing->no_sync) {
+		int rc = backing_sync_file(backing);
+
+		if (rc)
+			return rc;
 	}
 	/* What was acknowledged is not undone. */
 	atomic_store_explicit(&backing->kept, true, memory_order_relaxed);
@@ -124,7 +163,9 @@ static int sync_last(struct vpmem_backing *b)
 		return 0;
 	if (b->discard && b->kept && madvise(b->hva, b->map_len, MADV_REMOVE) == 0)
 		return 0;
-	return vpmem_backing_sync(b);
+	if (b->is_dax || !b->writes_through)
+		return 0;
+	return backing_sync_file(b);
 }
 
 int vpmem_backing_close(struct vpmem_backing *backing)

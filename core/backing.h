@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * backing.h - the parts of a memory backend: finding the file (backing_find.c), its size (backing_file.c),
- * its lock (backing_lock.c) and its mapping (backing_map.c). backing.c puts them together.
+ * its lock (backing_lock.c), its mapping (backing_map.c), what of it exists (backing_usage.c), what to do when it is
+ * gone (backing_fault.c), and real persistent memory (backing_pmem.c). backing.c puts them together.
  *
  * There is one descriptor for the lock, the map and the sync: Linux keeps a writeback error per open file
  * and reports it once, so a descriptor opened later could miss what happened before.
@@ -10,6 +11,8 @@
 #define VPMEM_BACKING_H
 
 #include "error.h"
+
+#include <sys/types.h>
 
 #define BACKING_HUGE_SIZE (UINT64_C(2) << 20)
 #define BACKING_GIANT_SIZE (UINT64_C(1) << 30)
@@ -20,14 +23,16 @@ enum backing_undo { BACKING_UNDO_NOTHING, BACKING_UNDO_CREATE, BACKING_UNDO_GROW
 struct vpmem_backing {
 	char *id, *path;
 	int fd;
-	bool is_block;            /* block device; else regular file */
+	bool is_block;            /* block device */
+	bool is_dax;              /* persistent memory as a character device; with neither: a regular file */
 	bool is_scratch;          /* has no name: gone with its descriptor */
 	bool writes_through;      /* stores reach the file: share=on, readonly=off */
+	bool no_sync;             /* real persistent memory: a flush has nothing to do */
 	bool rom;                 /* mapped without write permission */
 	bool discard;             /* drop the data at close */
 	enum backing_undo undo;
 	_Atomic bool kept;    /* in use for good, or a sync was acknowledged: nothing is undone */
-	uint64_t page_size;       /* unit of the mapping: the host's page, or hugetlbfs's */
+	uint64_t page_size;       /* unit of the mapping: the host's page, hugetlbfs's, or /dev/daxX.Y's */
 	uint64_t offset, size;    /* bytes of the file that are mapped */
 	uint64_t map_len;         /* size, rounded up to page_size */
 	uint64_t align;           /* of the guest-physical address */
@@ -60,6 +65,17 @@ enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
 int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
 /* Fills err for a file that somebody else uses; returns -EBUSY. */
 int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err);
+
+/* Is the character device persistent memory, or other memory of its kind (/dev/daxX.Y)? */
+bool backing_is_dax(dev_t rdev);
+/* Size and alignment of the open /dev/daxX.Y. Return 0 or -errno. */
+int backing_dax_size(const struct vpmem_backing *b, uint64_t *size);
+int backing_dax_align(const struct vpmem_backing *b, uint64_t *align);
+/* For pmem=on, mapped: decides whether a flush needs a sync, and makes durable what the file has. */
+int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                        struct vpmem_error *err);
+/* fdatasync, whatever no_sync says. Returns 0 or -errno. */
+int backing_sync_file(const struct vpmem_backing *b);
 
 /* Maps the file and applies the memory properties; backing_unmap undoes it. */
 int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);

@@ -52,6 +52,8 @@ static int file_size(const struct vpmem_backing *b, uint64_t *size)
 
 	if (b->is_block)
 		return ioctl(b->fd, BLKGETSIZE64, size) ? -errno : 0;
+	if (b->is_dax)
+		return backing_dax_size(b, size);
 	if (fstat(b->fd, &st))
 		return -errno;
 	*size = (uint64_t)st.st_size;
@@ -59,13 +61,16 @@ static int file_size(const struct vpmem_backing *b, uint64_t *size)
 }
 
 /* The unit in which the file can be mapped. */
-static uint64_t file_page_size(int fd)
+static int file_page_size(const struct vpmem_backing *b, uint64_t *page_size)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
-		return (uint64_t)fs.f_bsize;
-	return (uint64_t)sysconf(_SC_PAGESIZE);
+	*page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (b->is_dax)
+		return backing_dax_align(b, page_size);
+	if (fstatfs(b->fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
+		*page_size = (uint64_t)fs.f_bsize;
+	return 0;
 }
 
 static int check_units(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
@@ -119,7 +124,7 @@ static int too_small(const struct vpmem_backing *b, uint64_t have, struct vpmem_
 	         "%s backing store size 0x%" PRIx64 " is too small for 'size' option 0x%" PRIx64
 	         " plus 'offset' option 0x%" PRIx64,
 	         b->id, have, b->size, b->offset);
-	if (!b->is_block)
+	if (!b->is_block && !b->is_dax)
 		err_hint(err,
 		         "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64
 		         " %s", b->offset + b->size, b->path);
@@ -151,7 +156,7 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 		return 0;
 	}
 	b->size = round_up(opts->size, b->page_size);
-	if (have == 0 && !b->is_block && !opts->readonly)
+	if (have == 0 && !b->is_block && !b->is_dax && !opts->readonly)
 		return file_grow(b, err);
 	return have < b->offset + b->size ? too_small(b, have, err) : 0;
 }
@@ -163,11 +168,11 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 
 	if (rc)
 		return rc;
-	b->page_size = file_page_size(b->fd);
 	rc = backing_lock(b, b->writes_through ? BACKING_LOCK_EXCLUSIVE : BACKING_LOCK_SHARED, err);
 	if (rc) {
-		/* If it was created here, another was quicker to lock it: it is theirs now. */
-		b->undo = BACKING_UNDO_NOTHING;
+		/* If it was created here, and another was quicker to lock it: it is theirs now. */
+		if (rc == -EBUSY)
+			b->undo = BACKING_UNDO_NOTHING;
 		goto out_close;
 	}
 	/* A backend that is being closed removes its file under the lock: what we locked may have no name. */
@@ -176,7 +181,8 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		err_hint(err, "it was removed or replaced in this moment: try again");
 		goto out_close;
 	}
-	rc = check_units(b, opts, err);
+	rc = file_page_size(b, &b->page_size);
+	rc = rc ? backing_open_failed(b, rc, err) : check_units(b, opts, err);
 	if (!rc)
 		rc = settle_size(b, opts, err);
 	if (!rc)

@@ -46,7 +46,8 @@ static int wrong_type(const struct vpmem_backing *b, mode_t mode, struct vpmem_e
 {
 	err_fail(err, -EINVAL, "can't open backing store %s for guest RAM: it is %s", b->path,
 	         type_name(mode));
-	err_hint(err, "mem-path is a regular file, a block device, or a directory for a scratch file");
+	err_hint(err, "mem-path is a regular file, a block device, a directory for a scratch file, or "
+	              "persistent memory as /dev/daxX.Y");
 	return -EINVAL;
 }
 
@@ -78,6 +79,26 @@ static int scratch_open(struct vpmem_backing *b, const struct vpmem_backing_opti
 	return rc;
 }
 
+static bool has_type(const struct vpmem_backing *b, const struct stat *st)
+{
+	if (b->is_dax)
+		return S_ISCHR(st->st_mode) && backing_is_dax(st->st_rdev);
+	return b->is_block ? S_ISBLK(st->st_mode) : S_ISREG(st->st_mode);
+}
+
+/* Memory as a character device has no file behind it: only stores by a shared mapping, and no fsync. */
+static int check_dax(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+                     struct vpmem_error *err)
+{
+	if (opts->share && (opts->pmem || opts->readonly))
+		return 0;
+	err_fail(err, -EINVAL,
+	         "can't open backing store %s for guest RAM: it is persistent memory as a character device, "
+	         "which needs %s", b->path, opts->share ? "'pmem' = 'on'" : "'share' = 'on'");
+	err_hint(err, "add share=on,pmem=on");
+	return -EINVAL;
+}
+
 static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
                          struct vpmem_error *err)
 {
@@ -99,7 +120,7 @@ static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_opt
 			err_hint(err, "the block device is mounted, or another program has claimed it");
 		return rc;
 	}
-	if (fstat(b->fd, &st) == 0 && (b->is_block ? S_ISBLK(st.st_mode) : S_ISREG(st.st_mode)))
+	if (fstat(b->fd, &st) == 0 && has_type(b, &st))
 		return 0;
 	close(b->fd);
 	b->fd = -1;
@@ -134,10 +155,14 @@ int backing_find(struct vpmem_backing *b, const struct vpmem_backing_options *op
 			continue;
 		}
 		b->is_block = S_ISBLK(st.st_mode);
+		b->is_dax = S_ISCHR(st.st_mode) && backing_is_dax(st.st_rdev);
 		if (S_ISDIR(st.st_mode))
 			return scratch_open(b, opts, err);
-		if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		if (!has_type(b, &st))
 			return wrong_type(b, st.st_mode, err);
+		rc = b->is_dax ? check_dax(b, opts, err) : 0;
+		if (rc)
+			return rc;
 		return existing_open(b, opts, err);
 	}
 	if (rc == -EEXIST) {

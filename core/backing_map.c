@@ -42,6 +42,16 @@ static uint8_t *reserve_hva(uint64_t len, uint64_t align)
 	return room + before;
 }
 
+static int not_pmem(const struct vpmem_backing *b, struct vpmem_error *err)
+{
+	err_fail(err, -EOPNOTSUPP, "pmem=on: backing store %s is not on persistent memory: %s", b->path,
+	         b->is_block ? "a block device is mapped through the page cache" :
+	                       "its file system does not map it by DAX with MAP_SYNC");
+	err_hint(err, "leave pmem out, every flush is an fdatasync then; or use a file on ext4 or xfs mounted with "
+	              "-o dax on an NVDIMM, or a /dev/daxX.Y");
+	return -EOPNOTSUPP;
+}
+
 static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
                     struct vpmem_error *err)
 {
@@ -52,11 +62,16 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 	uint8_t *hva = reserve_hva(b->map_len, align);
 	int rc;
 
+	/* VALIDATE: a kernel, or a file system, that does not know MAP_SYNC says so. */
+	if (opts->pmem)
+		flags = (flags & ~MAP_SHARED) | MAP_SHARED_VALIDATE | MAP_SYNC;
+
 	if (hva && mmap(hva, b->map_len, prot, flags, b->fd, (off_t)b->offset) != MAP_FAILED) {
 		b->hva = hva;
 		return 0;
 	}
-	rc = err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
+	rc = errno == EOPNOTSUPP && opts->pmem ? not_pmem(b, err) :
+	     err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
 	if (rc == -ENOMEM && !opts->share && opts->reserve)
 		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
 	if (hva)
@@ -144,7 +159,7 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 static int prealloc(const struct vpmem_backing *b, struct vpmem_error *err)
 {
 	/* A block device has its blocks, and nothing is stored into a ROM. */
-	if (b->rom || (b->is_block && b->writes_through))
+	if (b->rom || b->is_dax || (b->is_block && b->writes_through))
 		return 0;
 	if (b->writes_through)
 		return prealloc_file(b, err);

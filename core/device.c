@@ -123,7 +123,9 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	dev->virtio.callbacks = opts->callbacks;
 	dev->virtio.offered = offered_features(opts);
 	virtio_reset(&dev->virtio);
+	dev->hold_on_error = opts->hold_on_error;
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_cond_init(&dev->released, NULL);
 	dev->kick_efd = eventfd(0, EFD_CLOEXEC);
 	if (dev->kick_efd < 0) {
 		rc = -errno;
@@ -138,6 +140,7 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 out_efd:
 	close(dev->kick_efd);
 out_lock:
+	pthread_cond_destroy(&dev->released);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->name);
 out_free:
@@ -145,18 +148,24 @@ out_free:
 	return err_fail(err, rc, "pmem: %s: cannot create the device: %m", opts->name);
 }
 
-void vpmem_device_destroy(struct vpmem_device *dev)
+int vpmem_device_destroy(struct vpmem_device *dev)
 {
+	int error;
+
 	if (!dev)
-		return;
+		return 0;
 	pthread_mutex_lock(&dev->lock);
 	virtio_reset(&dev->virtio);
 	dev->stopping = true;
+	pthread_cond_broadcast(&dev->released);
 	pthread_mutex_unlock(&dev->lock);
 	pmem_wake(dev);
 	pthread_join(dev->worker, NULL);
+	error = vpmem_device_error(dev);
 	close(dev->kick_efd);
+	pthread_cond_destroy(&dev->released);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->name);
 	free(dev);
+	return error;
 }

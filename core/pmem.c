@@ -11,12 +11,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
-
-static void count(_Atomic uint64_t *counter)
-{
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
 
 /* Notes where the next bytes of the status go. A status is 4 bytes; what is writable beyond is not used. */
 static void request_add_status(struct pmem_request *req, const struct virtq_buf *buf)
@@ -74,9 +70,9 @@ static void request_complete(struct vpmem_device *dev, const struct pmem_request
 		}
 	}
 	virtq_push(virtio_queue(&dev->virtio, PMEM_QUEUE), req->head, writable ? PMEM_STATUS_LEN : 0);
-	count(&dev->stats.completed);
+	stats_count(&dev->stats.completed);
 	if (status != PMEM_STATUS_OK)
-		count(&dev->stats.failed);
+		stats_count(&dev->stats.failed);
 }
 
 /* Pops the requests that are visible now, no later ones, into the batch. Under the lock. */
@@ -112,8 +108,16 @@ static void batch_take(struct vpmem_device *dev, struct pmem_batch *batch)
 			batch->fault = q->fault;
 		batch->nrequests++;
 		batch->nflushes += req->flush;
-		count(&dev->stats.requests);
+		stats_count(&dev->stats.requests);
 	}
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /*
@@ -127,8 +131,9 @@ static int batch_sync(struct vpmem_device *dev, const struct pmem_batch *batch, 
 	*failed_now = false;
 	if (rc || batch->nflushes == 0)
 		return rc;
+	stats_sync_began(&dev->stats, monotonic_ns());
 	rc = vpmem_backing_sync(dev->backing);
-	count(&dev->stats.syncs);
+	stats_sync_ended(&dev->stats, monotonic_ns(), rc);
 	*failed_now = rc != 0;
 	return rc;
 }
@@ -139,13 +144,29 @@ static void sync_failed(struct vpmem_device *dev, int rc)
 	const struct vpmem_callbacks *cb = &dev->virtio.callbacks;
 	char text[512];
 
-	atomic_store(&dev->error, rc);
+	vpmem_device_set_error(dev, rc);
 	if (!cb->event)
 		return;
 	errno = -rc;
 	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name,
 	         vpmem_backing_path(dev->backing));
 	cb->event(cb->opaque, VPMEM_EVENT_SYNC_FAILED, rc, text);
+}
+
+/*
+ * With hold_on_error: waits until an operator had a look. True: the error is cleared, another sync may answer.
+ * A reset or the device's end also end the wait. Under the lock, which is free meanwhile.
+ */
+static bool batch_hold(struct vpmem_device *dev, const struct pmem_batch *batch)
+{
+	const struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
+
+	dev->held = dev->hold_on_error;
+	while (dev->held && !dev->stopping && batch->generation == q->generation)
+		pthread_cond_wait(&dev->released, &dev->lock);
+	dev->held = false;
+	return dev->hold_on_error && !dev->stopping && batch->generation == q->generation &&
+	       vpmem_device_error(dev) == 0;
 }
 
 /* Answers the requests of the batch, unless they were forgotten by a reset meanwhile. Under the lock. */
@@ -162,7 +183,7 @@ static void batch_complete(struct vpmem_device *dev, const struct pmem_batch *ba
 		request_complete(dev, req, req->flush && sync_rc == 0 ? PMEM_STATUS_OK : PMEM_STATUS_ERROR);
 	}
 	if (batch->nrequests > 0 && virtq_publish(q)) {
-		count(&dev->stats.interrupts);
+		stats_count(&dev->stats.interrupts);
 		cb->interrupt(cb->opaque, VPMEM_INTERRUPT_QUEUE);
 	}
 	if (batch->fault)
@@ -181,14 +202,15 @@ void pmem_serve_queue(struct vpmem_device *dev)
 		batch_take(dev, batch);
 		if (batch->nrequests == 0 && !batch->fault)
 			break;
-		pthread_mutex_unlock(&dev->lock);
-
-		rc = batch_sync(dev, batch, &failed_now);
-
-		pthread_mutex_lock(&dev->lock);
-		if (failed_now)
-			sync_failed(dev, rc);
-		batch_complete(dev, batch, rc);
+		do {
+			pthread_mutex_unlock(&dev->lock);
+			rc = batch_sync(dev, batch, &failed_now);
+			pthread_mutex_lock(&dev->lock);
+			if (failed_now)
+				sync_failed(dev, rc);
+		} while (failed_now && batch_hold(dev, batch));
+		/* A monitor may have found meanwhile that data is lost. */
+		batch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));
 	}
 	pthread_mutex_unlock(&dev->lock);
 }

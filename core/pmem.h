@@ -6,6 +6,7 @@
 #ifndef VPMEM_PMEM_H
 #define VPMEM_PMEM_H
 
+#include "stats.h"
 #include "virtio.h"
 
 #include <pthread.h>
@@ -41,9 +42,6 @@ struct pmem_batch {
 	struct pmem_request requests[VPMEM_QUEUE_SIZE_MAX];
 };
 
-struct pmem_stats {
-	_Atomic uint64_t requests, completed, failed, syncs, interrupts;
-};
 
 struct vpmem_device {
 	char *name;
@@ -53,9 +51,13 @@ struct vpmem_device {
 	uint64_t gpa;                   /* where the driver finds the memory: config's start */
 	struct virtio virtio;
 	bool stopping;                  /* the worker shall end */
+	bool hold_on_error;             /* fixed */
+	bool held;                      /* the worker holds a batch whose sync failed; guarded by lock */
+	pthread_cond_t released;        /* held, stopping or the queue's generation changed */
 
 	_Atomic int error;              /* sticky: 0, or the -errno of the sync that failed */
-	struct pmem_stats stats;
+	_Atomic int64_t error_time;     /* when that was; means nothing while error is 0 */
+	struct pmem_stats stats;        /* written by the worker only */
 
 	int kick_efd;
 	pthread_t worker;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <string.h>
+#include <time.h>
 
 /* struct virtio_pmem_config of the specification. */
 struct pmem_config {
@@ -67,6 +68,7 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 	driver_ok = virtio_set_status(&dev->virtio, status);
 	if (config_is_zero(dev) != was_zero)
 		virtio_config_changed(&dev->virtio);
+	pthread_cond_broadcast(&dev->released);
 	unlock(dev);
 	/*
 	 * A driver may have made requests available, and kicked, before DRIVER_OK. The worker has then
@@ -143,6 +145,7 @@ void vpmem_queue_reset(struct vpmem_device *dev, uint16_t queue_idx)
 {
 	lock(dev);
 	virtio_queue_reset(&dev->virtio, queue_idx);
+	pthread_cond_broadcast(&dev->released);
 	unlock(dev);
 }
 
@@ -167,18 +170,17 @@ void vpmem_device_clear_error(struct vpmem_device *dev)
 	atomic_store(&dev->error, 0);
 }
 
-static uint64_t value(const _Atomic uint64_t *counter)
+void vpmem_device_set_error(struct vpmem_device *dev, int rc)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
+	/* The time first: who sees the error sees when it was. */
+	atomic_store(&dev->error_time, time(NULL));
+	atomic_store(&dev->error, rc);
 }
 
-struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
+void vpmem_device_release(struct vpmem_device *dev)
 {
-	return (struct vpmem_stats){
-		.requests = value(&dev->stats.requests),
-		.completed = value(&dev->stats.completed),
-		.failed = value(&dev->stats.failed),
-		.syncs = value(&dev->stats.syncs),
-		.interrupts = value(&dev->stats.interrupts),
-	};
+	lock(dev);
+	dev->held = false;
+	pthread_cond_broadcast(&dev->released);
+	unlock(dev);
 }

@@ -94,10 +94,30 @@ enum vpmem_policy {
 	VPMEM_POLICY_INTERLEAVE,
 };
 
+/*
+ * Real persistent memory (`pmem`): who sees to it that stores leave the CPU caches before a flush is
+ * answered. Linux as the guest does so itself: its fsync writes back the cache lines of every page that was
+ * stored to, and only then asks for a flush. The specification does not ask that of a driver, it asks the
+ * device to make "all writes completed before a flush request" persist. So the device relies on it only when
+ * told to.
+ */
+enum vpmem_writeback {
+	/*
+	 * Nobody, where the host's CPU caches are in the persistence domain (eADR: the region's
+	 * persistence_domain in sysfs is "cpu_cache"): a store that is visible is durable. Elsewhere as HOST.
+	 */
+	VPMEM_WRITEBACK_AUTO,
+	/* The host: each flush is an fdatasync(2), which writes back the pages stored to since the last one. */
+	VPMEM_WRITEBACK_HOST,
+	/* The guest: a flush makes no system call. What a guest did not write back itself may be lost. */
+	VPMEM_WRITEBACK_GUEST,
+};
+
 /* The properties of QEMU's memory-backend-file, with its defaults in VPMEM_BACKING_OPTIONS_INIT. */
 struct vpmem_backing_options {
 	const char *id;       /* name for messages */
-	const char *path;     /* file, block device, or directory (then an unlinked scratch file in it) */
+	/* file, block device, directory (then an unlinked scratch file in it), or /dev/daxX.Y */
+	const char *path;
 	uint64_t size;        /* bytes to map; 0: what the file has beyond `offset` */
 	uint64_t offset;      /* bytes from the start of the file, a multiple of the page size */
 	uint64_t align;       /* alignment of the mapping, a power of two; 0: chosen (2 MiB, or 1 GiB) */
@@ -109,6 +129,8 @@ struct vpmem_backing_options {
 	bool merge;           /* MADV_MERGEABLE */
 	bool dump;            /* false: MADV_DONTDUMP */
 	bool discard_data;    /* at close, tell the kernel that the data need not be written (MADV_REMOVE) */
+	bool pmem;            /* the file lies on persistent memory of the host: map it with MAP_SYNC */
+	enum vpmem_writeback writeback; /* with pmem */
 	uint64_t host_nodes;  /* bit n: NUMA node n */
 	enum vpmem_policy policy;
 };
@@ -122,6 +144,14 @@ struct vpmem_backing_options {
  * A file created here has its full size at once (sparse unless prealloc) and is removed again by
  * vpmem_backing_close unless vpmem_backing_keep was called; in the same way an existing empty file gets its
  * size and loses it again. A file with content is never extended.
+ *
+ * With `pmem` the mapping is made with MAP_SYNC: a file's block is allocated for good before the guest's
+ * first store to it, so no metadata is left for a flush to write, and where nobody needs to write back CPU
+ * caches either (see enum vpmem_writeback) vpmem_backing_sync has nothing to do and makes no system call. Then
+ * the file is synced once here and once at close. A file that is not on a DAX file system is refused
+ * (-EOPNOTSUPP).
+ * /dev/daxX.Y takes `pmem` or `readonly`, and share on. It cannot be synced: without persistent CPU caches it
+ * needs VPMEM_WRITEBACK_GUEST. Offset, size and address are multiples of the device's alignment.
  * -EINVAL: options contradict each other or the file. Others: what the system call gave.
  */
 VPMEM_API int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
@@ -135,7 +165,8 @@ VPMEM_API void vpmem_backing_keep(struct vpmem_backing *backing);
 
 /*
  * Makes all stores durable that were visible before the call: one fdatasync(2) on the descriptor that
- * was mapped. A read-only or copy-on-write backing has nothing to write: returns 0 at once.
+ * was mapped. A read-only or copy-on-write backing has nothing to write, and one on real persistent memory may
+ * have nothing to write either (enum vpmem_writeback): returns 0 at once.
  * Returns 0 or -errno. Any thread.
  */
 VPMEM_API int vpmem_backing_sync(struct vpmem_backing *backing);
@@ -146,11 +177,51 @@ VPMEM_API int vpmem_backing_sync(struct vpmem_backing *backing);
  */
 VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
 
+/*
+ * When the host cannot provide a page of the mapping (no room for a hole of the file, or the file was cut), a
+ * guest's access fails in KVM, and one of this process would be SIGBUS. These copy without that risk:
+ * 0, -ERANGE (beyond the backing), -EROFS (mapped without write permission), or -EFAULT: not now. A store
+ * goes where the guest's own goes: into the file, or with `share` off into the private copy. Any thread.
+ */
+VPMEM_API int vpmem_backing_load(const struct vpmem_backing *backing, uint64_t off, void *buf, uint64_t len);
+VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void *buf, uint64_t len);
+
+/*
+ * Is there room for the holes that are left in the file? 0: there is, or there are no holes; -ENOSPC, -EDQUOT or
+ * what else fallocate(2) said when it was asked for the first hole's first page, which it gets if there is
+ * room. vpmem_backing_is_cut: the file has become shorter than the mapping. Not while another thread is in either.
+ */
+VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
+VPMEM_API bool vpmem_backing_is_cut(const struct vpmem_backing *backing);
+
 VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);      /* aligned as `align` says */
 VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing);  /* bytes mapped */
 VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);    /* mapped without write access */
 VPMEM_API const char *vpmem_backing_id(const struct vpmem_backing *backing);
 VPMEM_API const char *vpmem_backing_path(const struct vpmem_backing *backing);
+
+/* How much of a backing exists at the moment. */
+struct vpmem_usage {
+	/*
+	 * Bytes of the mapping that are in memory, as mincore(2) tells: in the page cache, or copied from it.
+	 * To a process that neither owns nor may write the file Linux does not tell; then this is the size.
+	 */
+	uint64_t resident_size;
+	/*
+	 * Bytes that the host's file system has allocated for the file, as a whole, but at most the mapped size:
+	 * of a file that is mapped in part, an upper bound. Of a block device: the mapped size.
+	 */
+	uint64_t allocated_size;
+};
+
+/*
+ * Looks now; nothing is kept. Takes no lock of ours and does not allocate, but the kernel looks at every page
+ * of the mapping, 16 MiB per system call: microseconds for 16 MiB mapped by large pages, up to half a
+ * millisecond for pages it must search one by one, so seconds for hundreds of GiB. Not for a thread that
+ * others wait for. Any thread. Returns 0 or -errno.
+ */
+VPMEM_API int vpmem_backing_usage(const struct vpmem_backing *backing, struct vpmem_usage *out);
+
 /* The alignment a guest-physical address needs for large pages to be possible: 2 MiB or 1 GiB, or `align`. */
 VPMEM_API uint64_t vpmem_backing_align(const struct vpmem_backing *backing);
 
@@ -192,6 +263,7 @@ struct vpmem_device_options {
 	bool no_event_idx;                 /* do not offer VIRTIO_F_EVENT_IDX */
 	bool no_indirect_desc;             /* do not offer VIRTIO_F_INDIRECT_DESC */
 	bool no_ring_reset;                /* do not offer VIRTIO_F_RING_RESET */
+	bool hold_on_error;                /* do not answer the flushes of a failed sync before vpmem_device_release */
 	struct vpmem_callbacks callbacks;
 };
 
@@ -202,8 +274,11 @@ struct vpmem_device_options {
 VPMEM_API int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,
                                   struct vpmem_error *err);
 
-/* Resets, waits for a sync that is under way, joins the worker. NULL is allowed. Not from a callback. */
-VPMEM_API void vpmem_device_destroy(struct vpmem_device *dev);
+/*
+ * Resets, waits for a sync that is under way, joins the worker. Returns what vpmem_device_error would say
+ * after that. NULL is allowed. Not from a callback.
+ */
+VPMEM_API int vpmem_device_destroy(struct vpmem_device *dev);
 
 /* Feature bits offered, 32 at a time: word 0 is bits 0 to 31. Words beyond 1 read 0. */
 VPMEM_API uint32_t vpmem_device_features(const struct vpmem_device *dev, uint32_t word);
@@ -273,14 +348,38 @@ VPMEM_API int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queu
  */
 VPMEM_API int vpmem_device_error(const struct vpmem_device *dev);
 VPMEM_API void vpmem_device_clear_error(struct vpmem_device *dev);
+/* As if a sync had failed: the monitor knows that data is lost (the file was cut). rc < 0. No event is raised. */
+VPMEM_API void vpmem_device_set_error(struct vpmem_device *dev, int rc);
 
-/* Counters since creation. Reading them takes no lock. */
+/*
+ * With hold_on_error: the flushes that wait since VPMEM_EVENT_SYNC_FAILED are answered; after a sync of their own
+ * if the error was cleared meanwhile, else with failure. Does nothing if none waits.
+ */
+VPMEM_API void vpmem_device_release(struct vpmem_device *dev);
+
+#define VPMEM_SYNC_BUCKETS 26
+
+/*
+ * Counters since creation. Reading them takes no lock, and what is read is no instant: while the worker is
+ * busy, `syncs` and the histogram may differ by one. Clearing the error does not change the counters.
+ */
 struct vpmem_stats {
-	uint64_t requests;   /* flush requests taken from the ring */
-	uint64_t completed;  /* requests returned to the driver, whatever their status */
-	uint64_t failed;     /* of these, with a status other than 0 */
-	uint64_t syncs;      /* calls of vpmem_backing_sync */
-	uint64_t interrupts; /* VPMEM_INTERRUPT_QUEUE raised */
+	uint64_t requests;        /* flush requests taken from the ring */
+	uint64_t completed;       /* requests returned to the driver, whatever their status */
+	uint64_t failed;          /* of these, with a status other than 0 */
+	uint64_t syncs;           /* calls of vpmem_backing_sync that ended */
+	uint64_t interrupts;      /* VPMEM_INTERRUPT_QUEUE raised */
+	uint64_t sync_errors;     /* of the syncs, those that failed */
+	uint64_t sync_ns;         /* how long all syncs that ended took, together */
+	uint64_t sync_ns_max;     /* the longest of them */
+	uint64_t sync_started_ns; /* CLOCK_MONOTONIC when the sync that is under way began; 0: none is */
+	/*
+	 * Bucket i counts the syncs that took less than 2^(i + 10) ns, and not less than what bucket i - 1 ends
+	 * with: the first is below 1.024 us. The last one has no end: 2^34 ns, 17 s, and longer.
+	 */
+	uint64_t sync_histogram[VPMEM_SYNC_BUCKETS];
+	int error;          /* vpmem_device_error: 0, or the -errno that is kept */
+	int64_t error_time; /* CLOCK_REALTIME, in seconds, when that sync had failed; 0: error is 0 */
 };
 VPMEM_API struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev);
 

@@ -47,6 +47,11 @@ static int fail_with(int error)
 	return -1;
 }
 
+static bool fails(void)
+{
+	return faults.fails && faults.fails();
+}
+
 int __wrap_fdatasync(int fd)
 {
 	if (faults.fdatasync_eintr) {
@@ -61,12 +66,14 @@ int __wrap_fdatasync(int fd)
 int __wrap_fsync(int fd)
 {
 	faults.nfsyncs++;
-	return __real_fsync(fd);
+	return fails() ? fail_with(EIO) : __real_fsync(fd);
 }
 
 int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 {
 	faults.nfallocates++;
+	if (fails())
+		return fail_with(EIO);
 	return faults.fallocate_error ? fail_with(faults.fallocate_error) : __real_fallocate(fd, mode, off, len);
 }
 
@@ -77,7 +84,7 @@ int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
 
 int __wrap_fstatvfs(int fd, struct statvfs *fs)
 {
-	int rc = __real_fstatvfs(fd, fs);
+	int rc = fails() ? fail_with(EIO) : __real_fstatvfs(fd, fs);
 
 	if (faults.free_known) {
 		fs->f_frsize = 4096;
@@ -98,6 +105,12 @@ static int do_open(const char *path, int flags, mode_t mode)
 
 	if ((flags & O_TMPFILE) == O_TMPFILE && faults.no_tmpfile)
 		return fail_with(EOPNOTSUPP);
+	if (fails())
+		return fail_with(EIO);
+	if (faults.sysfs_dev && strncmp(path, "/sys/dev/", 9) == 0) {
+		snprintf(faults.sysfs_asked, sizeof(faults.sysfs_asked), "%s", path);
+		path = faults.sysfs_dev;
+	}
 	fd = __real_open(path, flags, mode);
 	if (faults.unlink_after_open && strcmp(path, faults.unlink_after_open) == 0)
 		unlink(path);

@@ -48,6 +48,12 @@ struct faults {
 	bool no_blocks_counted;
 	bool no_tmpfile;             /* open(O_TMPFILE) is not supported */
 	const char *unlink_after_open; /* somebody removes this file just after it was opened */
+	bool (*fails)(void);         /* asked before each wrapped call: shall it fail with EIO? */
+	bool map_sync;               /* the files are on a DAX file system (backing_fake_dax.c) */
+	bool is_char;                /* regular files are character devices 250:3 */
+	const char *sysfs_dev;       /* stands for all of /sys/dev */
+	char sysfs_asked[64];        /* what was opened there last */
+	unsigned nmap_syncs;
 	unsigned nfdatasyncs, nfsyncs, nfallocates;
 	int synced_fd;
 };

@@ -38,14 +38,15 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	return 0;
 }
 
-void vpmem_device_destroy(struct vpmem_device *dev)
+int vpmem_device_destroy(struct vpmem_device *dev)
 {
 	if (!dev)
-		return;
+		return 0;
 	close(dev->kick_efd);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 	fake_vpmem_ndevices--;
+	return 0;
 }
 
 uint32_t vpmem_device_features(const struct vpmem_device *dev, uint32_t word)

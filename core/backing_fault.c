@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_fault.c - a backing whose file the host cannot provide any more: no room for a hole, or the file was
+ * cut. Nothing here touches the mapping itself, which would end the process by SIGBUS.
+ */
+#include "backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
+{
+	return off <= b->size && len <= b->size - off;
+}
+
+/* The kernel copies: where a load or store of ours would end in SIGBUS, it says -EFAULT. */
+int vpmem_backing_load(const struct vpmem_backing *backing, uint64_t off, void *buf, uint64_t len)
+{
+	struct iovec to = { .iov_base = buf, .iov_len = len }, from = { .iov_len = len };
+	ssize_t n;
+
+	if (!is_inside(backing, off, len))
+		return -ERANGE;
+	from.iov_base = (uint8_t *)backing->hva + off;
+	n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EFAULT;
+}
+
+int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void *buf, uint64_t len)
+{
+	struct iovec from = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len }, to = { .iov_len = len };
+	ssize_t n;
+
+	if (!is_inside(backing, off, len))
+		return -ERANGE;
+	if (backing->rom)
+		return -EROFS;
+	to.iov_base = (uint8_t *)backing->hva + off;
+	n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EFAULT;
+}
+
+bool vpmem_backing_is_cut(const struct vpmem_backing *backing)
+{
+	struct stat st;
+
+	if (backing->is_block || backing->is_dax || fstat(backing->fd, &st) < 0)
+		return false;
+	return (uint64_t)st.st_size < backing->offset + backing->size;
+}
+
+/* For file systems without fallocate: none for us if none for ordinary users. */
+static int room_by_free_blocks(const struct vpmem_backing *b)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(b->fd, &fs) < 0)
+		return -errno;
+	return fs.f_bavail == 0 ? -ENOSPC : 0;
+}
+
+int vpmem_backing_room(const struct vpmem_backing *backing)
+{
+	off_t end = (off_t)(backing->offset + backing->size), hole;
+
+	if (backing->is_block || backing->is_dax || !backing->writes_through)
+		return 0;
+	/* The descriptor's position is used by nobody else. */
+	hole = lseek(backing->fd, (off_t)backing->offset, SEEK_HOLE);
+	if (hole < 0 || hole >= end)
+		return 0;
+	while (fallocate(backing->fd, FALLOC_FL_KEEP_SIZE, hole, (off_t)backing->page_size) < 0) {
+		if (errno == EOPNOTSUPP || errno == ENOSYS)
+			return room_by_free_blocks(backing);
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}

@@ -13,11 +13,9 @@
 #define WRITE_OUT_MS 2u
 #define ESCAPE 0x01         /* Ctrl-a */
 
-static const char escape_help[] =
-	"\r\n"
-	"C-a h    print this help\r\n"
-	"C-a x    exit pmvm\r\n"
-	"C-a C-a  sends C-a\r\n";
+static const char help_begin[] = "\r\nC-a h    print this help\r\nC-a x    exit pmvm\r\n";
+static const char help_monitor[] = "C-a c    switch between console and monitor\r\n";
+static const char help_end[] = "C-a C-a  sends C-a\r\n";
 
 static bool is_full(const struct chardev *chr)
 {
@@ -28,7 +26,7 @@ static bool is_full(const struct chardev *chr)
 // seen before the guest listens. What is not read paces the sender.
 static void update_events(struct chardev *chr)
 {
-	bool want_in = chr->in.fd >= 0 && chr->nkept < sizeof(chr->kept);
+	bool want_in = chr->in.fd >= 0 && chr->nraw < sizeof(chr->raw);
 
 	loop_set_events(chr->loop, &chr->in, want_in ? POLLIN : 0);
 	loop_set_events(chr->loop, &chr->outs, chr->out_blocked ? POLLOUT : 0);
@@ -37,8 +35,24 @@ static void update_events(struct chardev *chr)
 static void made_room(struct chardev *chr, bool was_full)
 {
 	pthread_cond_broadcast(&chr->drained);
-	if (was_full && chr->front.writable)
-		chr->front.writable(chr->front.owner);
+	for (unsigned i = 0; was_full && i < NSIDES; i++)
+		if (chr->sides[i].front.writable)
+			chr->sides[i].front.writable(chr->sides[i].front.owner);
+}
+
+static void tell_connection(struct chardev *chr, bool connected)
+{
+	const struct chardev_front *front = &chr->sides[SIDE_SERIAL].front;
+
+	if (front->connection)
+		front->connection(front->owner, connected);
+}
+
+void chardev_connected_to(struct chardev *chr, int fd)
+{
+	chr->in.fd = chr->outs.fd = fd;
+	tell_connection(chr, true);
+	chardev_accept(chr);
 }
 
 // The socket's peer is gone: what is buffered in either direction cannot arrive any more.
@@ -49,11 +63,12 @@ void chardev_disconnect(struct chardev *chr)
 	if (chr->in.fd >= 0)
 		close(chr->in.fd);
 	chr->in.fd = chr->outs.fd = -1;
-	chr->nkept = 0;
+	chr->nraw = chr->sides[SIDE_SERIAL].nkept = 0;
 	chr->out_len = 0;
 	chr->out_blocked = false;
 	loop_set_events(chr->loop, &chr->listen, POLLIN);
 	made_room(chr, was_full);
+	tell_connection(chr, false);
 }
 
 static void lose_output(struct chardev *chr, int error)
@@ -130,30 +145,6 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
 	return taken;
 }
 
-// Removes the escapes from what a person typed, in place. Returns how many bytes are the guest's.
-static size_t take_escapes(struct chardev *chr, uint8_t *buf, size_t len)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (!chr->escaped) {
-			if (buf[i] == ESCAPE)
-				chr->escaped = true;
-			else
-				buf[kept++] = buf[i];
-			continue;
-		}
-		chr->escaped = false;
-		if (buf[i] == ESCAPE)
-			buf[kept++] = ESCAPE;
-		else if (buf[i] == 'x')
-			chr->quit(chr->quit_owner);
-		else if (buf[i] == 'h' || buf[i] == '?')
-			chardev_write(chr, (const uint8_t *)escape_help, sizeof(escape_help) - 1);
-	}
-	return kept;
-}
-
 static void end_input(struct chardev *chr)
 {
 	close(chr->in.fd);
@@ -161,28 +152,120 @@ static void end_input(struct chardev *chr)
 	update_events(chr);
 }
 
-// Hands over what was kept, as far as the front end has room.
-static void deliver(struct chardev *chr)
+static void print(struct chardev *chr, const char *text)
 {
-	while (chr->nkept > 0 && chr->front.room) {
-		size_t room = chr->front.room(chr->front.owner), n = room < chr->nkept ? room : chr->nkept;
-		uint8_t buf[sizeof(chr->kept)];
+	chardev_write(chr, (const uint8_t *)text, strlen(text));
+}
+
+static bool has_monitor(const struct chardev *chr)
+{
+	return chr->sides[SIDE_MONITOR].front.receive != NULL;
+}
+
+static void print_help(struct chardev *chr)
+{
+	print(chr, help_begin);
+	if (has_monitor(chr))
+		print(chr, help_monitor);
+	print(chr, help_end);
+}
+
+// Hands over what a side keeps, as far as its front end has room.
+static void deliver_side(struct chardev_side *side)
+{
+	while (side->nkept > 0 && side->front.room) {
+		size_t room = side->front.room(side->front.owner), n = room < side->nkept ? room : side->nkept;
+		uint8_t buf[sizeof(side->kept)];
 
 		if (n == 0)
 			break;
-		memcpy(buf, chr->kept, n);
-		chr->nkept -= n;
-		memmove(chr->kept, chr->kept + n, chr->nkept);
-		chr->front.receive(chr->front.owner, buf, n);
+		memcpy(buf, side->kept, n);
+		side->nkept -= n;
+		memmove(side->kept, side->kept + n, side->nkept);
+		side->front.receive(side->front.owner, buf, n);
 	}
+}
+
+static void set_focus(struct chardev *chr, unsigned focus)
+{
+	struct chardev_side *from = &chr->sides[chr->focus], *to = &chr->sides[focus];
+
+	// What was typed before the switch comes before it.
+	deliver_side(from);
+	chr->focus = focus;
+	if (from->front.focus)
+		from->front.focus(from->front.owner, false);
+	if (to->front.focus)
+		to->front.focus(to->front.owner, true);
+}
+
+// The byte after Ctrl-a.
+static void take_escape(struct chardev *chr, uint8_t byte)
+{
+	chr->escaped = false;
+	if (byte == 'x')
+		chr->quit(chr->quit_owner);
+	else if (byte == 'h' || byte == '?')
+		print_help(chr);
+	else if (byte == 'c' && has_monitor(chr))
+		set_focus(chr, chr->focus == SIDE_SERIAL ? SIDE_MONITOR : SIDE_SERIAL);
+}
+
+// Gives the bytes that were read to the side that has the input, which an escape among them may change.
+static void sort(struct chardev *chr)
+{
+	size_t i = 0;
+
+	for (; i < chr->nraw; i++) {
+		struct chardev_side *side = &chr->sides[chr->focus];
+		uint8_t byte = chr->raw[i];
+
+		if (chr->escaped && byte != ESCAPE) {
+			take_escape(chr, byte);
+		} else if (chr->mux && byte == ESCAPE && !chr->escaped) {
+			chr->escaped = true;
+		} else {
+			if (side->nkept == sizeof(side->kept))
+				break;
+			chr->escaped = false;
+			side->kept[side->nkept++] = byte;
+		}
+	}
+	chr->nraw -= i;
+	memmove(chr->raw, chr->raw + i, chr->nraw);
+}
+
+static size_t nwaiting(const struct chardev *chr)
+{
+	return chr->nraw + chr->sides[SIDE_SERIAL].nkept + chr->sides[SIDE_MONITOR].nkept;
+}
+
+static void deliver(struct chardev *chr)
+{
+	size_t before;
+
+	do {
+		before = nwaiting(chr);
+		sort(chr);
+		for (unsigned i = 0; i < NSIDES; i++)
+			deliver_side(&chr->sides[i]);
+	} while (chr->nraw > 0 && nwaiting(chr) < before);
 	update_events(chr);
+}
+
+static void on_sort_more(void *owner)
+{
+	deliver(owner);
 }
 
 static void on_in_ready(void *owner, short revents)
 {
 	struct chardev *chr = owner;
-	uint8_t *buf = chr->kept + chr->nkept;
-	ssize_t n = read(chr->in.fd, buf, sizeof(chr->kept) - chr->nkept);
+	ssize_t n;
+
+	if (chr->nraw == sizeof(chr->raw))
+		return;
+	n = read(chr->in.fd, chr->raw + chr->nraw, sizeof(chr->raw) - chr->nraw);
 
 	(void)revents;
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -195,21 +278,53 @@ static void on_in_ready(void *owner, short revents)
 			end_input(chr);
 		return;
 	}
-	if (chr->mux)
-		n = (ssize_t)take_escapes(chr, buf, (size_t)n);
-	chr->nkept += (size_t)n;
+	chr->nraw += (size_t)n;
 	deliver(chr);
 }
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front)
 {
-	chr->front = *front;
+	chr->sides[SIDE_SERIAL].front = *front;
 	deliver(chr);
 }
 
+void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front)
+{
+	assert(chr->mux);
+	chr->sides[SIDE_MONITOR].front = *front;
+	if (!front->receive)
+		chr->focus = SIDE_SERIAL;
+}
+
+size_t chardev_pending(const struct chardev *chr)
+{
+	return chr->out_len;
+}
+
+void chardev_hang_up(struct chardev *chr)
+{
+	if (chr->kind == CHARDEV_UNIX) {
+		if (chr->in.fd >= 0)
+			chardev_disconnect(chr);
+		return;
+	}
+	if (chr->in.fd >= 0)
+		end_input(chr);
+	chr->discard = true;
+	chr->out_len = 0;
+	chr->out_blocked = false;
+}
+
+// The serial port's room is made by a vCPU, in its thread. What may concern the monitor is the main thread's.
 void chardev_accept(struct chardev *chr)
 {
-	deliver(chr);
+	if (!chr->mux) {
+		deliver(chr);
+		return;
+	}
+	deliver_side(&chr->sides[SIDE_SERIAL]);
+	if ((chr->nraw > 0 || chr->sides[SIDE_MONITOR].nkept > 0) && chr->sort_more.deadline_ms == 0)
+		loop_arm(chr->loop, &chr->sort_more, 0);
 }
 
 void chardev_wait(struct chardev *chr)
@@ -235,9 +350,13 @@ int chardev_attach(struct chardev *chr)
 	chr->outs.ready = on_out_ready;
 	chr->in.owner = chr->outs.owner = chr->listen.owner = chr;
 	chr->write_out = (struct loop_timer) { .expired = on_write_out_due, .owner = chr };
+	chr->sort_more = (struct loop_timer) { .expired = on_sort_more, .owner = chr };
 	rc = loop_add(chr->loop, &chr->in);
 	rc = rc ? rc : loop_add(chr->loop, &chr->outs);
-	rc = rc ? rc : loop_add(chr->loop, &chr->listen);
+	if (rc == 0 && chr->listen.fd >= 0)
+		rc = loop_add(chr->loop, &chr->listen);
+	if (rc == 0 && chr->mux)
+		rc = loop_add_timer(chr->loop, &chr->sort_more);
 	return rc ? rc : loop_add_timer(chr->loop, &chr->write_out);
 }
 
@@ -247,4 +366,5 @@ void chardev_detach(struct chardev *chr)
 	loop_del(chr->loop, &chr->outs);
 	loop_del(chr->loop, &chr->listen);
 	loop_del_timer(chr->loop, &chr->write_out);
+	loop_del_timer(chr->loop, &chr->sort_more);
 }

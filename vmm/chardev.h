@@ -2,12 +2,15 @@
 /*
  * chardev.h - character device back ends: stdio, file:PATH, null, unix:PATH,server=on.
  *
- * A back end has at most one front end (a serial port). Bytes that arrive are handed to the front end
- * only when it has room for them; until then a few are kept here, for the sake of the escapes among them,
- * and the rest stays in the kernel, so nothing is lost. Bytes to send
- * go into a buffer that is written out at each end of line, when it has grown, or a few milliseconds
- * later; when it is full, chardev_write takes fewer bytes and the front end is told by `writable` when
- * there is room again.
+ * A back end has a front end (a serial port, or a client of the monitor). Bytes that arrive are handed to
+ * the front end only when it has room for them; until then a few are kept here, for the sake of the
+ * escapes among them, and the rest stays in the kernel, so nothing is lost. Bytes to send go into a buffer
+ * that is written out at each end of line, when it has grown, or a few milliseconds later; when it is full,
+ * chardev_write takes fewer bytes and the front end is told by `writable` when there is room again.
+ *
+ * A multiplexed back end (-nographic, mon:stdio) has two: the serial port, and the monitor. Ctrl-a c hands
+ * the input from one to the other; what was typed for one waits there while the other has the input. The
+ * output of both goes to the terminal as it comes.
  *
  * All calls and callbacks run under the machine lock.
  */
@@ -29,6 +32,13 @@ struct chardev_front {
 	void (*receive)(void *owner, const uint8_t *buf, size_t len);
 	/* There is room to write again. */
 	void (*writable)(void *owner);
+	/*
+	 * A socket's peer has come, or gone; both may be noticed inside chardev_write. May be NULL. The back end
+	 * must not be closed from within.
+	 */
+	void (*connection)(void *owner, bool connected);
+	/* Multiplexed: input goes to this front end from now on, or no longer. May be NULL. */
+	void (*focus)(void *owner, bool focused);
 	void *owner;
 };
 
@@ -39,6 +49,12 @@ struct chardev_front {
 int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*quit)(void *owner), void *owner,
                  struct chardev **out, struct vpmem_error *err);
 
+/*
+ * A back end that is one connected, non-blocking socket: takes it, on success. It never listens; once the
+ * peer has gone it stays silent. `name` is for messages and borrowed. -ENOMEM, -ENOSPC.
+ */
+int chardev_adopt(int fd, const char *name, struct loop *loop, struct chardev **out);
+
 /* The start succeeded: a created file stays, an existing one is emptied. */
 void chardev_keep(struct chardev *chr);
 
@@ -47,11 +63,23 @@ void chardev_close(struct chardev *chr);
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front);
 
+/* The second front end of a multiplexed back end; an empty one takes the monitor away again. */
+void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front);
+
 /* Takes as many bytes as fit, 0 to len, and returns how many. A socket without a peer takes all and drops them. */
 size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len);
 
 /* The front end has room again after `room` said 0. */
 void chardev_accept(struct chardev *chr);
+
+/* Bytes that were taken and are not written out yet. */
+size_t chardev_pending(const struct chardev *chr);
+
+/* Writes out what is buffered, waiting timeout_ms at most. true: nothing is left. */
+bool chardev_drain(struct chardev *chr, unsigned timeout_ms);
+
+/* Ends the connection now, with what is buffered; on stdio, input ends and output is discarded. */
+void chardev_hang_up(struct chardev *chr);
 
 /* Sleeps, with the machine lock released, until bytes were written out or chardev_interrupt was called. */
 void chardev_wait(struct chardev *chr);

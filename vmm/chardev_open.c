@@ -2,6 +2,7 @@
 // Opens and closes the back ends of character devices.
 #include "chardev_internal.h"
 
+#include "listen.h"
 #include "log.h"
 #include "term.h"
 
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LAST_BYTES_MS 1000
@@ -82,36 +82,6 @@ static int open_file(struct chardev *chr, struct vpmem_error *err)
 	return 0;
 }
 
-// true if a server answers at this address: then the socket is not a left-over.
-static bool is_served(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	// Anything but a refusal may be a server that we must not see.
-	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
-	                          errno != ECONNREFUSED);
-
-	if (fd >= 0)
-		close(fd);
-	return served;
-}
-
-static int bind_socket(int fd, const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return 0;
-	if (errno != EADDRINUSE || is_served(&addr))
-		return -errno;
-	struct stat st;
-	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || unlink(path) < 0)
-		return -EADDRINUSE;
-	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-}
-
 static void on_connect(void *owner, short revents)
 {
 	struct chardev *chr = owner;
@@ -122,26 +92,20 @@ static void on_connect(void *owner, short revents)
 		return;
 	// One peer at a time: others wait in the kernel's queue.
 	loop_set_events(chr->loop, &chr->listen, 0);
-	chr->in.fd = chr->outs.fd = fd;
-	chardev_accept(chr);
+	chardev_connected_to(chr, fd);
 }
 
 static int open_unix(struct chardev *chr, struct vpmem_error *err)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int rc = fd < 0 ? -errno : bind_socket(fd, chr->path);
+	// One peer at a time; one more may wait.
+	int rc = listen_unix(chr->path, 1, &chr->listen.fd, err);
 
-	if (rc == 0)
-		chr->created = true;
-	if (rc == 0 && listen(fd, 1) < 0)
-		rc = -errno;
-	chr->listen = (struct loop_source) { .fd = fd, .events = POLLIN, .ready = on_connect };
-	if (rc == 0)
-		return 0;
-	error_set(err, rc, "Failed to bind socket to %s: %s", chr->path, strerror(-rc));
-	if (rc == -EADDRINUSE)
-		error_hint(err, "another program listens there: end it, or choose another path");
-	return rc;
+	if (rc < 0)
+		return rc;
+	chr->created = true;
+	chr->listen.events = POLLIN;
+	chr->listen.ready = on_connect;
+	return 0;
 }
 
 static int open_kind(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
@@ -159,21 +123,31 @@ static int open_kind(struct chardev *chr, const struct chardev_config *cfg, stru
 	return 0;
 }
 
+static struct chardev *new_chardev(enum chardev_kind kind, struct loop *loop)
+{
+	struct chardev *chr = calloc(1, sizeof(*chr));
+
+	if (!chr)
+		return NULL;
+	*chr = (struct chardev) {
+		.kind = kind, .loop = loop, .in = { .fd = -1 }, .outs = { .fd = -1 }, .listen = { .fd = -1 },
+	};
+	pthread_cond_init(&chr->drained, NULL);
+	return chr;
+}
+
 int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*quit)(void *owner), void *owner,
                  struct chardev **out, struct vpmem_error *err)
 {
-	struct chardev *chr = calloc(1, sizeof(*chr));
+	struct chardev *chr = new_chardev(cfg->kind, loop);
 	int rc;
 
 	if (!chr)
 		return error_set(err, -ENOMEM, "cannot set up character device: %s", strerror(ENOMEM));
-	*chr = (struct chardev) {
-		.kind = cfg->kind, .loop = loop, .quit = quit, .quit_owner = owner,
-		.in = { .fd = -1 }, .outs = { .fd = -1 }, .listen = { .fd = -1 },
-		.path = cfg->path ? strdup(cfg->path) : NULL,
-	};
+	chr->quit = quit;
+	chr->quit_owner = owner;
+	chr->path = cfg->path ? strdup(cfg->path) : NULL;
 	chr->name = chr->path ? chr->path : "stdio";
-	pthread_cond_init(&chr->drained, NULL);
 	rc = open_kind(chr, cfg, err);
 	if (rc == 0)
 		rc = chardev_attach(chr);
@@ -182,6 +156,27 @@ int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*qui
 	else
 		*out = chr;
 	return rc;
+}
+
+int chardev_adopt(int fd, const char *name, struct loop *loop, struct chardev **out)
+{
+	struct chardev *chr = new_chardev(CHARDEV_UNIX, loop);
+	int rc;
+
+	if (!chr)
+		return -ENOMEM;
+	chr->name = name;
+	chr->in = (struct loop_source) { .fd = fd, .events = POLLIN };
+	chr->outs = (struct loop_source) { .fd = fd };
+	rc = chardev_attach(chr);
+	if (rc < 0) {
+		// The caller keeps the descriptor.
+		chr->in.fd = chr->outs.fd = -1;
+		chardev_close(chr);
+		return rc;
+	}
+	*out = chr;
+	return 0;
 }
 
 void chardev_keep(struct chardev *chr)
@@ -194,27 +189,31 @@ void chardev_keep(struct chardev *chr)
 	chr->created = false;
 }
 
-static void write_last_bytes(struct chardev *chr)
+bool chardev_drain(struct chardev *chr, unsigned timeout_ms)
 {
-	struct pollfd fd = { .fd = chr->outs.fd, .events = POLLOUT };
+	uint64_t deadline = loop_now_ms() + timeout_ms;
 
 	while (chr->out_len > 0 && chr->outs.fd >= 0) {
+		struct pollfd fd = { .fd = chr->outs.fd, .events = POLLOUT };
+		uint64_t now = loop_now_ms();
 		size_t before = chr->out_len;
 
-		if (poll(&fd, 1, LAST_BYTES_MS) <= 0)
+		if (poll(&fd, 1, now < deadline ? (int)(deadline - now) : 0) <= 0)
 			break;
 		chardev_write_out(chr);
 		if (chr->out_len == before)
 			break;
 	}
+	return chr->out_len == 0;
 }
 
 void chardev_close(struct chardev *chr)
 {
 	if (!chr)
 		return;
-	chr->front = (struct chardev_front) { .owner = NULL };
-	write_last_bytes(chr);
+	for (unsigned i = 0; i < NSIDES; i++)
+		chr->sides[i].front = (struct chardev_front) { .owner = NULL };
+	chardev_drain(chr, LAST_BYTES_MS);
 	chardev_detach(chr);
 	if (chr->restore_flags)
 		fcntl(chr->outs.fd, F_SETFL, fcntl(chr->outs.fd, F_GETFL) & ~O_NONBLOCK);
@@ -224,7 +223,7 @@ void chardev_close(struct chardev *chr)
 		close(chr->outs.fd);
 	if (chr->listen.fd >= 0)
 		close(chr->listen.fd);
-	if (chr->created)
+	if (chr->created && chr->path)
 		unlink(chr->path);
 	if (chr->kind == CHARDEV_STDIO)
 		term_restore();

@@ -111,6 +111,24 @@ static int check_alignment(const struct vpmem_backing_options *opts, struct vpme
 	return 0;
 }
 
+static int check_real_pmem(const struct vpmem_backing_options *opts, struct vpmem_error *err)
+{
+	if (opts->pmem && opts->readonly) {
+		error_set(err, -EINVAL, "property 'pmem' = 'on' is not supported with 'readonly' = 'on'");
+		error_hint(err, "leave pmem out: nothing is stored, so nothing has to be made durable");
+		return -EINVAL;
+	}
+	if (opts->pmem && !opts->share) {
+		error_set(err, -EINVAL, "property 'pmem' = 'on' is not supported with 'share' = 'off'");
+		error_hint(err, "add share=on: a copy on write never reaches the persistent memory");
+		return -EINVAL;
+	}
+	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
+		return error_set(err, -EINVAL,
+		                 "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
+	return 0;
+}
+
 // Properties that contradict each other, whatever the file is.
 static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
@@ -129,7 +147,7 @@ static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_
 		return error_set(err, -EINVAL,
 		                 "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
 		                 "'share' = 'on'");
-	return 0;
+	return check_real_pmem(opts, err);
 }
 
 int config_memdev(struct json_object *props, bool strict, struct memdev_config *out, struct vpmem_error *err)

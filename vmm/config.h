@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <vpmem.h>
 
 struct json_object;
@@ -27,6 +28,9 @@ struct memdev_config {
 	bool size_set;
 };
 
+/* When a sync fails: tell the guest, or pause the machine first. */
+enum werror { WERROR_REPORT, WERROR_STOP };
+
 /* -device virtio-pmem-pci. Strings are owned by the struct. */
 struct pmem_config {
 	char *id;           /* NULL: none */
@@ -36,6 +40,7 @@ struct pmem_config {
 	uint64_t memaddr;   /* 0: chosen */
 	bool shmem;
 	bool event_idx, indirect_desc, queue_reset;
+	unsigned werror;    /* enum werror */
 };
 
 enum chardev_kind { CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_NULL, CHARDEV_UNIX };
@@ -48,14 +53,26 @@ struct chardev_config {
 	bool signals;  /* stdio without mux: Ctrl-c ends the program */
 };
 
+/* -monitor, -qmp, -qmp-pretty: one each. With mux, the chardev is the console's (-nographic, mon:stdio). */
+enum monitor_face { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
+struct monitor_config {
+	enum monitor_face face;
+	bool mux;                     /* shares the console's terminal; chardev is empty */
+	struct chardev_config chardev;
+};
+#define MONITORS_MAX 8u
+
 struct options {
 	char *name, *pidfile, *uuid;
 	char *kernel, *initrd, *append;
 	uint64_t ram_size;          /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
 	unsigned ncpus;
-	bool no_reboot;
+	bool no_reboot, no_shutdown, daemonize;
+	bool stopped;               /* -S: the guest does not start before cont */
 	bool has_serial;            /* false: no UART back end given: serial is CHARDEV_NULL */
 	struct chardev_config serial;
+	unsigned nmonitors;
+	struct monitor_config monitors[MONITORS_MAX];
 	unsigned nmemdevs, npmems;
 	struct memdev_config *memdevs;
 	struct pmem_config *pmems;
@@ -93,6 +110,10 @@ int config_check_pmem(const struct options *have, const struct pmem_config *cfg,
 /* Moves the configuration to the end of the list; *cfg is empty then. -ENOMEM: it stays the caller's. */
 int config_add_memdev(struct options *opts, struct memdev_config *cfg);
 int config_add_pmem(struct options *opts, struct pmem_config *cfg);
+
+/* Prints the types (NULL or "help"), or the properties of one. -EINVAL, -ENODEV: there is no such type. */
+int config_object_help(const char *type, FILE *out, struct vpmem_error *err);
+int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 
 /* The properties: for help, -pmem, device-list-properties, query-qmp-schema (props.h). */
 extern const struct prop_class memory_backend_file_class;

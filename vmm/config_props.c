@@ -8,9 +8,14 @@
 // PROP_WORD writes an unsigned into these.
 static_assert(sizeof(enum vpmem_rom) == sizeof(unsigned), "rom");
 static_assert(sizeof(enum vpmem_policy) == sizeof(unsigned), "policy");
+static_assert(sizeof(enum vpmem_writeback) == sizeof(unsigned), "writeback");
 
 static const char *const rom_words[] = {
 	[VPMEM_ROM_AUTO] = "auto", [VPMEM_ROM_ON] = "on", [VPMEM_ROM_OFF] = "off", NULL
+};
+static const char *const writeback_words[] = {
+	[VPMEM_WRITEBACK_AUTO] = "auto", [VPMEM_WRITEBACK_HOST] = "host",
+	[VPMEM_WRITEBACK_GUEST] = "guest", NULL
 };
 static const char *const policy_words[] = {
 	[VPMEM_POLICY_DEFAULT] = "default", [VPMEM_POLICY_PREFERRED] = "preferred",
@@ -36,8 +41,11 @@ static const struct prop memory_backend_file_props[] = {
 	  .help = "Mark memory as mergeable" },
 	{ .name = "offset", .type = PROP_SIZE, .offset = BACKING(offset), .def = "0",
 	  .help = "Where in the file the memory begins (ex: 1G)" },
-	{ .name = "pmem", .type = PROP_BOOL, .offset = PROP_NOWHERE, .def = "off", .only = "off",
-	  .not_yet = true, .why = "leave pmem out: a flush makes the file durable whatever it lies on" },
+	{ .name = "pmem-writeback", .type = PROP_WORD, .type_name = "PmemWriteback",
+	  .offset = BACKING(writeback), .words = writeback_words, .def = "auto",
+	  .help = "With pmem=on, who writes back CPU caches for a flush: auto, host (fdatasync), guest" },
+	{ .name = "pmem", .type = PROP_BOOL, .offset = BACKING(pmem), .def = "off",
+	  .help = "The file lies on persistent memory of the host (DAX): map it with MAP_SYNC" },
 	{ .name = "policy", .type = PROP_WORD, .type_name = "HostMemPolicy", .offset = BACKING(policy),
 	  .words = policy_words, .def = "default",
 	  .help = "NUMA policy: default, preferred, bind, interleave" },
@@ -72,6 +80,7 @@ const struct prop_class memory_backend_file_class = {
 	.nprops = sizeof(memory_backend_file_props) / sizeof(memory_backend_file_props[0]),
 };
 
+static const char *const werror_words[] = { [WERROR_REPORT] = "report", [WERROR_STOP] = "stop", NULL };
 static const char *const on_off_auto[] = { "auto", "on", "off", NULL };
 
 #define PMEM(field) offsetof(struct pmem_config, field)
@@ -124,6 +133,9 @@ static const struct prop virtio_pmem_pci_props[] = {
 	  .help = "Offer VIRTIO_PMEM_F_SHMEM_REGION: the memory is a BAR" },
 	FIXED("use-disabled-flag", "on", LEAVE_OUT("it is internal to QEMU")),
 	FIXED("use-started", "on", LEAVE_OUT("it is internal to QEMU")),
+	{ .name = "werror", .type = PROP_WORD, .type_name = "PmemWerror", .offset = PMEM(werror),
+	  .words = werror_words, .def = "report",
+	  .help = "When a sync fails: report it to the guest, or stop first" },
 };
 
 const struct prop_class virtio_pmem_pci_class = {

@@ -118,6 +118,7 @@ static int json_error(enum json_tokener_error error, struct vpmem_error *err)
 int keyval_parse_json(const char *text, struct json_object **out, struct vpmem_error *err)
 {
 	struct json_tokener *tok = json_tokener_new();
+	size_t len = strlen(text), end;
 	struct json_object *obj;
 	int rc = 0;
 
@@ -127,7 +128,9 @@ int keyval_parse_json(const char *text, struct json_object **out, struct vpmem_e
 	obj = json_tokener_parse_ex(tok, text, -1);
 	if (json_tokener_get_error(tok) != json_tokener_success)
 		rc = json_error(json_tokener_get_error(tok), err);
-	for (const char *rest = text + json_tokener_get_parse_end(tok); rc == 0 && *rest; rest++) {
+	// json-c says one more than there is when the text ends inside a comment.
+	end = json_tokener_get_parse_end(tok);
+	for (const char *rest = text + (end < len ? end : len); rc == 0 && *rest; rest++) {
 		if (!isspace((unsigned char)*rest))
 			rc = error_set(err, -EINVAL, "Expecting at most one JSON value");
 	}

@@ -268,6 +268,22 @@ int kvm_reset_irqchips(struct kvm *kvm)
 	return 0;
 }
 
+void kvm_clock_stop(struct kvm *kvm)
+{
+	struct kvm_clock_data data = { 0 };
+
+	kvm->clock_ns = ioctl(kvm->vm_fd, KVM_GET_CLOCK, &data) < 0 ? 0 : data.clock;
+}
+
+void kvm_clock_start(struct kvm *kvm)
+{
+	struct kvm_clock_data data = { .clock = kvm->clock_ns };
+
+	if (kvm->clock_ns != 0)
+		(void)ioctl(kvm->vm_fd, KVM_SET_CLOCK, &data);
+	kvm->clock_ns = 0;
+}
+
 static const struct vm_ops ops;
 
 int kvm_open(struct kvm *kvm, struct vpmem_error *err)

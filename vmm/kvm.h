@@ -31,6 +31,7 @@ struct kvm {
 	bool route_used[KVM_MSI_ROUTES_MAX];
 	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
 	struct kvm_irqchip new_irqchips[3];  /* both PICs and the I/O APIC as they were at the start */
+	uint64_t clock_ns;                   /* the guest's kvmclock while it is stopped */
 };
 
 /*
@@ -42,5 +43,9 @@ void kvm_close(struct kvm *kvm);
 
 /* Puts the interrupt controllers back to their state of the start. vCPUs must not run. */
 int kvm_reset_irqchips(struct kvm *kvm);
+
+/* The guest's kvmclock stands still between the two, so that a guest that was stopped sees no jump. vCPUs do not run. */
+void kvm_clock_stop(struct kvm *kvm);
+void kvm_clock_start(struct kvm *kvm);
 
 #endif

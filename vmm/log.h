@@ -3,8 +3,9 @@
  * log.h - messages for people, on standard error; and how an error with its next step is made.
  *
  * A message reads `<module>: <object>: <what failed>: <values>: <strerror>`, lower case, no full stop.
- * Messages that a guest can cause are limited in rate: at most 10 per call site in 10 seconds, then one
- * line that says how many were left out.
+ * Messages that a guest, or a client of the monitor, can cause are limited in rate: at most 10 per call site in
+ * 10 seconds, then one line that says how many were left out. They are left out as well while nobody reads
+ * standard error, so that they stop nothing.
  */
 #ifndef PMVM_LOG_H
 #define PMVM_LOG_H
@@ -22,7 +23,7 @@ struct log_limit {
 	unsigned nprinted, nskipped;
 };
 void log_guest_at(struct log_limit *limit, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* For what a guest does wrong: rate-limited per call site. */
+/* For what a guest, or a client of the monitor, does wrong: rate-limited per call site. */
 #define log_guest(...)                               \
 	do {                                         \
 		static struct log_limit log_limit_;  \

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t now_ms(void)
+uint64_t loop_now_ms(void)
 {
 	struct timespec now;
 
@@ -84,13 +84,13 @@ void loop_del_timer(struct loop *loop, struct loop_timer *timer)
 
 void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms)
 {
-	timer->deadline_ms = now_ms() + delay_ms;
+	timer->deadline_ms = loop_now_ms() + delay_ms;
 	loop_wake(loop);
 }
 
 static int next_timeout_ms(const struct loop *loop)
 {
-	uint64_t now = now_ms(), wait = INT_MAX;
+	uint64_t now = loop_now_ms(), wait = INT_MAX;
 	bool any = false;
 
 	for (unsigned i = 0; i < loop->ntimers; i++) {
@@ -107,7 +107,7 @@ static int next_timeout_ms(const struct loop *loop)
 
 static void run_timers(struct loop *loop)
 {
-	uint64_t now = now_ms();
+	uint64_t now = loop_now_ms();
 
 	for (unsigned i = 0; i < loop->ntimers; i++) {
 		struct loop_timer *timer = loop->timers[i];

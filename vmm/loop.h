@@ -2,8 +2,9 @@
 /*
  * loop.h - the event loop of the main thread: descriptors and one-shot timers, by poll(2).
  *
- * The flush path never comes here; the loop serves consoles, signals and requests of the vCPUs, a dozen
- * descriptors at most, and poll (unlike epoll) also takes regular files.
+ * The flush path never comes here; the loop serves consoles, monitors, signals and requests of the vCPUs: a
+ * dozen descriptors, some hundred when every monitor has all its clients. poll (unlike epoll) also takes
+ * regular files.
  *
  * The loop holds the machine lock except while it sleeps. All functions are called with that lock held,
  * from any thread; loop_wake makes a change visible to a loop that sleeps and is called by them.
@@ -16,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_SOURCES_MAX 32u
+#define LOOP_SOURCES_MAX 512u  /* 8 monitors with 16 clients need two sources, and two timers, each */
 
 struct loop_source {
 	int fd;        /* borrowed; -1: not polled */
@@ -51,6 +52,9 @@ int loop_add_timer(struct loop *loop, struct loop_timer *timer);
 void loop_del_timer(struct loop *loop, struct loop_timer *timer);
 /* Expires once, in delay_ms from now; arming an armed timer moves it. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms);
+
+/* The clock of the timers. */
+uint64_t loop_now_ms(void);
 
 void loop_wake(struct loop *loop);
 

@@ -1,22 +1,138 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of the machine: run, reset, end.
+// The life of the machine: run, stop, reset, end.
 #include "machine_internal.h"
 
 #include "acpi.h"
 #include "log.h"
+#include "monitor/monitor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-void machine_request(struct machine *m, enum machine_request request)
+// ---- names and events
+
+const char *machine_cause_name(enum machine_cause cause)
 {
-	if (request > m->request)
-		m->request = request;
+	static const char *const names[] = {
+		[CAUSE_NONE] = "none",
+		[CAUSE_GUEST_RESET] = "guest-reset",
+		[CAUSE_GUEST_SHUTDOWN] = "guest-shutdown",
+		[CAUSE_HOST_SIGNAL] = "host-signal",
+		[CAUSE_HOST_QMP_QUIT] = "host-qmp-quit",
+		[CAUSE_HOST_QMP_SYSTEM_RESET] = "host-qmp-system-reset",
+		[CAUSE_HOST_ERROR] = "host-error",
+	};
+
+	return names[cause];
+}
+
+bool machine_cause_is_guest(enum machine_cause cause)
+{
+	return cause == CAUSE_GUEST_RESET || cause == CAUSE_GUEST_SHUTDOWN;
+}
+
+const char *run_state_name(enum run_state state)
+{
+	static const char *const names[] = {
+		[RUN_STATE_PRELAUNCH] = "prelaunch",
+		[RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",
+		[RUN_STATE_IO_ERROR] = "io-error",
+		[RUN_STATE_SHUTDOWN] = "shutdown",
+	};
+
+	return names[state];
+}
+
+void machine_tell(struct machine *m, const struct machine_event *event)
+{
+	if (m->monitor)
+		monitor_event(m->monitor, event);
+}
+
+static void tell(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
+{
+	machine_tell(m, &(struct machine_event) { .kind = kind, .cause = cause });
+}
+
+// ---- running and not running
+
+void machine_halt(struct machine *m)
+{
 	vcpus_stop(&m->vcpus);
 	if (m->console)
 		chardev_interrupt(m->console);
 	loop_wake(&m->loop);
 }
+
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+{
+	if (request > m->request) {
+		m->request = request;
+		m->cause = cause;
+	}
+	machine_halt(m);
+}
+
+static void park_all(struct machine *m)
+{
+	machine_halt(m);
+	vcpus_pause(&m->vcpus);
+}
+
+// From running into a state in which the guest does not run.
+static void stop_in(struct machine *m, enum run_state state)
+{
+	if (m->run_state != RUN_STATE_RUNNING)
+		return;
+	park_all(m);
+	kvm_clock_stop(&m->kvm);
+	m->run_state = state;
+	tell(m, MACHINE_EVENT_STOP, CAUSE_NONE);
+}
+
+void machine_stop(struct machine *m)
+{
+	stop_in(m, RUN_STATE_PAUSED);
+}
+
+int machine_cont(struct machine *m, struct vpmem_error *err)
+{
+	int rc;
+
+	if (m->run_state == RUN_STATE_SHUTDOWN) {
+		error_set(err, -EPERM, "Resetting the Virtual Machine is required");
+		error_hint(err, "the guest has powered off: system_reset, then cont");
+		return -EPERM;
+	}
+	if (m->run_state == RUN_STATE_RUNNING)
+		return 0;
+	rc = machine_recover(m, err);
+	if (rc < 0)
+		return rc;
+	kvm_clock_start(&m->kvm);
+	vcpus_forgive_pause(&m->vcpus);
+	m->run_state = RUN_STATE_RUNNING;
+	tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
+	machine_unplugs_go_on(m);
+	// Those of werror=stop: the operator had a look.
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
+			vpmem_device_release(virtio_pci_device(m->pmems[i]->vp));
+	// With a request that the guest made while it was being stopped, the main loop goes first.
+	if (m->request == REQUEST_NONE)
+		vcpus_resume(&m->vcpus);
+	return 0;
+}
+
+void machine_powerdown(struct machine *m)
+{
+	tell(m, MACHINE_EVENT_POWERDOWN, CAUSE_NONE);
+	acpi_ged_raise(&m->acpi_ged, ACPI_GED_POWER_BUTTON);
+}
+
+// ---- loading and reset
 
 static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
 {
@@ -52,16 +168,21 @@ int machine_load_guest(struct machine *m, struct vpmem_error *err)
 }
 
 // The same machine from its beginning. Devices first: none of them may write to memory while it is loaded.
-static int reset(struct machine *m)
+static int reset(struct machine *m, enum machine_cause cause)
 {
 	struct vpmem_error err = { "", "" };
 	int rc;
 
-	vcpus_pause(&m->vcpus);
+	park_all(m);
 	// Another vCPU of the old life may have asked as well.
 	if (m->request == REQUEST_RESET)
 		m->request = REQUEST_NONE;
+	m->io_error = false;
+	machine_forget_stores(m);
+	machine_eject_requested(m);
 	pci_bus_reset(m->pci);
+	pci_hotplug_reset(&m->pci_hotplug);
+	acpi_ged_reset(&m->acpi_ged);
 	serial_reset(m->serial);
 	rc = kvm_reset_irqchips(&m->kvm);
 	if (rc == 0)
@@ -72,41 +193,71 @@ static int reset(struct machine *m)
 		log_error("reset: %s", err.text);
 		return rc;
 	}
-	vcpus_resume(&m->vcpus);
+	tell(m, MACHINE_EVENT_RESET, cause);
+	if (m->run_state == RUN_STATE_RUNNING)
+		vcpus_resume(&m->vcpus);
+	else
+		m->run_state = RUN_STATE_PRELAUNCH;
 	return 0;
+}
+
+// ---- the main loop
+
+// In spite of -no-shutdown.
+static bool ends_for_good(enum machine_cause cause)
+{
+	return cause == CAUSE_HOST_QMP_QUIT || cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_ERROR;
 }
 
 // Serves what was asked for. Returns true when the machine has come to its end.
 static bool serve_request(struct machine *m, int *result)
 {
 	enum machine_request request = m->request;
+	enum machine_cause cause = m->cause;
 
 	m->request = REQUEST_NONE;
+	if (request == REQUEST_NONE)
+		return false;
 	if (request == REQUEST_RESET && !m->opts->no_reboot) {
-		*result = reset(m);
+		*result = reset(m, cause);
 		return *result < 0;
 	}
+	tell(m, MACHINE_EVENT_SHUTDOWN, cause);
+	if (m->opts->no_shutdown && !ends_for_good(cause)) {
+		stop_in(m, RUN_STATE_SHUTDOWN);
+		m->run_state = RUN_STATE_SHUTDOWN;
+		return false;
+	}
 	*result = request == REQUEST_FAIL ? -EIO : 0;
-	return request != REQUEST_NONE;
+	return true;
+}
+
+// -serial or -monitor unix:...,wait=on: the guest starts when somebody listens.
+static bool is_awaited(const struct machine *m)
+{
+	return (m->opts->serial.wait && !chardev_connected(m->console)) || monitor_is_awaited(m->monitor);
 }
 
 int machine_run(struct machine *m)
 {
+	bool start = !m->opts->stopped;
 	int result = 0, rc = 0;
 
 	pthread_mutex_lock(&m->lock);
-	// -serial unix:...,wait=on: the guest starts when somebody listens.
-	while (rc == 0 && m->request == REQUEST_NONE && m->opts->serial.wait && !chardev_connected(m->console))
+	while (rc == 0 && !serve_request(m, &result)) {
+		if (start && !is_awaited(m)) {
+			start = false;
+			machine_cont(m, NULL);
+		}
+		machine_tell_sync_errors(m);
+		if (m->io_error)
+			stop_in(m, RUN_STATE_IO_ERROR);
+		m->io_error = false;
 		rc = loop_once(&m->loop);
-	if (rc == 0 && m->request == REQUEST_NONE)
-		vcpus_resume(&m->vcpus);
-	while (rc == 0 && !serve_request(m, &result))
-		rc = loop_once(&m->loop);
+	}
 	if (rc < 0)
 		log_error("event loop: poll: %s", strerror(-rc));
-	vcpus_stop(&m->vcpus);
-	chardev_interrupt(m->console);
-	vcpus_pause(&m->vcpus);
+	park_all(m);
 	pthread_mutex_unlock(&m->lock);
 	return rc ? rc : result;
 }

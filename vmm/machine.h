@@ -11,6 +11,7 @@
 #ifndef PMVM_MACHINE_H
 #define PMVM_MACHINE_H
 
+#include "acpi_ged.h"
 #include "acpi_pm.h"
 #include "boot.h"
 #include "chardev.h"
@@ -19,9 +20,12 @@
 #include "kvm.h"
 #include "loop.h"
 #include "pci.h"
+#include "pci_hotplug.h"
 #include "serial.h"
 #include "vcpu.h"
 #include "virtio_pci.h"
+
+struct monitor;
 
 #define MEMDEVS_MAX 64u
 #define PMEMS_MAX PCI_DEVICES_MAX
@@ -29,27 +33,101 @@
 /* What ends the present run of the guest; the highest one wins. */
 enum machine_request { REQUEST_NONE, REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_QUIT, REQUEST_FAIL };
 
+/* Who wanted a reset or the end: QEMU's ShutdownCause, in the words of its events (machine_cause_name). */
+enum machine_cause {
+	CAUSE_NONE,
+	CAUSE_GUEST_RESET,            /* guest-reset */
+	CAUSE_GUEST_SHUTDOWN,         /* guest-shutdown */
+	CAUSE_HOST_SIGNAL,            /* host-signal */
+	CAUSE_HOST_QMP_QUIT,          /* host-qmp-quit */
+	CAUSE_HOST_QMP_SYSTEM_RESET,  /* host-qmp-system-reset */
+	CAUSE_HOST_ERROR,             /* host-error */
+};
+const char *machine_cause_name(enum machine_cause cause);
+bool machine_cause_is_guest(enum machine_cause cause);
+
+/* QEMU's RunState, as far as it applies. Only in RUNNING do the vCPUs run. */
+enum run_state {
+	RUN_STATE_PRELAUNCH,  /* -S, or reset while not running: cont starts the guest */
+	RUN_STATE_RUNNING,
+	RUN_STATE_PAUSED,     /* stop */
+	RUN_STATE_IO_ERROR,   /* the host cannot provide memory, or werror=stop: cont tries again */
+	RUN_STATE_SHUTDOWN,   /* -no-shutdown, and the guest powered off: a reset is needed */
+};
+const char *run_state_name(enum run_state state);  /* "prelaunch", "running", ... */
+
 /* A memory backend: -object memory-backend-file. */
 struct memdev {
-	char *id;
+	struct memdev_config cfg;       /* owned; cfg.id is its name; cfg.backing.size may be 0: ask the backing */
 	struct vpmem_backing *backing;
-	bool in_use;  /* a device has it */
+	bool in_use;                    /* a device has it */
+};
+
+/* Where a device is on its way out. */
+enum unplug_state {
+	UNPLUG_NONE,
+	UNPLUG_REQUESTED,  /* device_del asked the guest, which has not answered */
+	UNPLUG_EJECTED,    /* the guest let go: the device is out of the bus, its last sync may still run; hands off vp */
 };
 
 /* A pmem device: -device virtio-pmem-pci. */
 struct pmem {
-	char *id;                 /* NULL: none */
+	struct machine *machine;
+	struct pmem_config cfg;   /* owned; cfg.id may be NULL */
+	char *path;               /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
 	struct memdev *memdev;
 	struct virtio_pci *vp;
+	unsigned slot;            /* on the bus */
 	gpa_t slot_gpa;           /* its memory slot; 0: none, or a BAR (shmem) */
+	enum unplug_state unplug;
+	struct loop_timer unplug_timer;  /* UNPLUG_REQUESTED: how long the guest may take */
+	_Atomic int sync_error;          /* -errno, set by the flush worker: the main loop has to tell */
+	bool no_room;                    /* the host had no room for a hole of its file */
+	bool cut;                        /* its file is shorter than its mapping */
+	uint64_t nrefused;               /* guest stores to read-only memory */
+	uint64_t refused_event_ms;       /* when that was last told */
+};
+
+/* What happened, for those who watch: the events of QMP. Strings are valid during the call. */
+enum machine_event_kind {
+	MACHINE_EVENT_STOP,
+	MACHINE_EVENT_RESUME,
+	MACHINE_EVENT_RESET,                      /* cause */
+	MACHINE_EVENT_SHUTDOWN,                   /* cause */
+	MACHINE_EVENT_POWERDOWN,
+	MACHINE_EVENT_DEVICE_DELETED,             /* device (may be NULL), path */
+	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,  /* device (may be NULL), path */
+	MACHINE_EVENT_PMEM_ERROR,                 /* error; device, path, file (may all be NULL) */
+	MACHINE_EVENT_PMEM_NOSPACE,               /* error, device (may be NULL), path, file */
+	MACHINE_EVENT_PMEM_STORE_REFUSED,         /* device (may be NULL), path, file */
+};
+struct machine_event {
+	enum machine_event_kind kind;
+	enum machine_cause cause;
+	int error;  /* errno */
+	const char *device, *path, *file;
+};
+
+/* A guest store that left the guest already, and that the host could not do yet. */
+struct pending_store {
+	struct pmem *pmem;
+	uint64_t off;
+	unsigned len;
+	uint8_t data[8];
 };
 
 struct machine {
 	pthread_mutex_t lock;
-	const struct options *opts;  /* borrowed */
+	struct options *opts;        /* borrowed; what was taken out of it is empty */
 	struct loop loop;
 	struct loop_source signals;
 	enum machine_request request;
+	enum machine_cause cause;    /* of the request */
+	enum run_state run_state;
+	bool io_error;               /* the main loop shall pause the machine */
+	struct loop_timer watch;
+	struct pending_store *stores;
+	unsigned nstores;
 
 	struct kvm kvm;
 	struct ram {
@@ -64,21 +142,28 @@ struct machine {
 
 	int kernel_fd, initrd_fd, pidfile_fd;
 	struct acpi_pm acpi_pm;
+	struct acpi_ged acpi_ged;
+	struct pci_hotplug pci_hotplug;
 	struct chardev *console;
 	struct serial *serial;
 	struct pci_bus *pci;
 	unsigned nmemdevs, npmems;
-	struct memdev memdevs[MEMDEVS_MAX];
-	struct pmem pmems[PMEMS_MAX];
+	struct memdev *memdevs[MEMDEVS_MAX];  /* in the order in which they were made */
+	struct pmem *pmems[PMEMS_MAX];
+	unsigned nanonymous;                  /* devices without an id so far */
+	unsigned nreapers;                    /* threads that wait for the last sync of an ejected device */
+	pthread_cond_t reaped;
+	struct monitor *monitor;              /* NULL: none yet, or none any more */
 	struct vcpus vcpus;
 	int close_error;             /* data was lost: the -errno of a failed flush, or of a last sync */
 };
 
 /*
- * Builds the machine that the options describe, with the guest loaded and ready to run. On failure
+ * Builds the machine that the options describe, with the guest loaded and ready to run. Takes the options'
+ * memdevs and pmems, and borrows the rest until machine_destroy. On failure
  * nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
-int machine_build(const struct options *opts, struct machine **out, struct vpmem_error *err);
+int machine_build(struct options *opts, struct machine **out, struct vpmem_error *err);
 
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);
@@ -87,10 +172,51 @@ int machine_run(struct machine *m);
 int machine_destroy(struct machine *m);
 
 /* Asks for something from any thread that holds the lock: the guest stops now, the main thread does it. */
-void machine_request(struct machine *m, enum machine_request request);
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause);
 
-/* A guest access to a pmem window that KVM could not do in memory. */
-void machine_pmem_fault(struct machine *m, gpa_t gpa, bool is_write);
+/* ---- what a monitor asks for: main thread --------------------------------------------------------- */
+
+/* QEMU's stop: every vCPU is parked on return. Does nothing if the guest does not run. */
+void machine_stop(struct machine *m);
+/*
+ * QEMU's cont. -EPERM: the guest has powered off, a reset is needed first. -ENOSPC and others: what paused the
+ * machine still stands.
+ */
+int machine_cont(struct machine *m, struct vpmem_error *err);
+/* A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device. */
+int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err);
+/* Presses the power button. */
+void machine_powerdown(struct machine *m);
+
+/*
+ * object_add and device_add: take the configuration on success; *cfg is empty then. The machine lock is
+ * released while a file is opened, reserved or synced, so that the guest runs on.
+ * -ENODEV (an absent memdev): class DeviceNotFound. Texts are QEMU's.
+ */
+int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err);
+int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err);
+
+/*
+ * Closes the backend's file after a last sync. An error of that sync is returned and the object is gone
+ * all the same. -ENOENT: no such object. -EBUSY: a device has it.
+ */
+int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err);
+
+/*
+ * Asks the guest to let the device go; DEVICE_DELETED or DEVICE_UNPLUG_GUEST_ERROR tells how that ended.
+ * The id may also be a QOM path. -ENODEV: no such device. -EBUSY: that is under way already.
+ */
+int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err);
+
+/* vpmem_backing_usage, without the machine lock: it may take seconds for a large file. */
+int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out);
+
+struct memdev *machine_find_memdev(struct machine *m, const char *id);
+
+/* A guest access to a pmem window that KVM could not do in memory: reads into data, or stores it. */
+void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write);
+/* The host could not provide memory for some guest access. */
+void machine_no_memory(struct machine *m);
 /* The device whose window holds gpa, or NULL. */
 struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa);
 

@@ -4,6 +4,8 @@
 
 #include "log.h"
 #include "memory_map.h"
+#include "monitor/monitor.h"
+#include "pidfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ static void on_signal(void *owner, short revents)
 		return;
 	if (signo != SIGINT)
 		log_info("terminating on signal %u from pid %u", signo, pid);
-	machine_request(m, REQUEST_QUIT);
+	machine_request(m, REQUEST_QUIT, CAUSE_HOST_SIGNAL);
 }
 
 static int loop_up(struct machine *m, struct vpmem_error *err)
@@ -119,61 +120,6 @@ static void kvm_down(struct machine *m)
 	kvm_close(&m->kvm);
 }
 
-// ---- RAM
-
-#define RAM_ALIGN (2 * MIB)
-
-// Aligned to 2 MiB on both sides, so that large pages are possible.
-static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
-{
-	uint8_t *area = mmap(NULL, size + RAM_ALIGN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t head;
-	int rc;
-
-	if (area == MAP_FAILED)
-		return -errno;
-	head = -(uintptr_t)area % RAM_ALIGN;
-	if (head > 0)
-		munmap(area, head);
-	if (head < RAM_ALIGN)
-		munmap(area + head + size, RAM_ALIGN - head);
-	*ram = (struct ram) { .hva = area + head, .size = size };
-	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
-	(void)madvise(ram->hva, size, MADV_DONTFORK);
-	rc = vpmem_gmem_add(m->gmem, gpa, size, ram->hva);
-	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
-}
-
-static int ram_up(struct machine *m, struct vpmem_error *err)
-{
-	uint64_t size = m->opts->ram_size, low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
-	int rc = 0;
-
-	m->gmem = vpmem_gmem_create();
-	if (!m->gmem)
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = map_ram(m, &m->ram_low, 0, low);
-	if (rc == 0 && size > low)
-		rc = map_ram(m, &m->ram_high, RAM_HIGH_BASE, size - low);
-	if (rc == 0)
-		return 0;
-	error_set(err, rc, "cannot set up guest memory 'pc.ram': %s", strerror(-rc));
-	error_hint(err, "-m asks for %" PRIu64 " MiB: give the guest less, or the host more memory or swap",
-	           size / MIB);
-	return rc;
-}
-
-static void ram_down(struct machine *m)
-{
-	struct ram *rams[] = { &m->ram_low, &m->ram_high };
-
-	for (unsigned i = 0; i < 2; i++)
-		if (rams[i]->hva)
-			munmap(rams[i]->hva, rams[i]->size);
-	vpmem_gmem_destroy(m->gmem);
-}
-
 // ---- memory backends
 
 static int memdevs_up(struct machine *m, struct vpmem_error *err)
@@ -185,21 +131,11 @@ static int memdevs_up(struct machine *m, struct vpmem_error *err)
 	return rc;
 }
 
-static void memdevs_down(struct machine *m)
-{
-	while (m->nmemdevs > 0) {
-		int rc = machine_drop_memdev(m);
-
-		if (rc < 0)
-			m->close_error = rc;
-	}
-}
-
 // ---- console
 
 static void on_quit(void *owner)
 {
-	machine_request(owner, REQUEST_QUIT);
+	machine_request(owner, REQUEST_QUIT, CAUSE_HOST_QMP_QUIT);
 }
 
 static void set_com1_irq(void *owner, bool level)
@@ -244,12 +180,19 @@ static void console_down(struct machine *m)
 
 static void on_power_off(void *owner)
 {
-	machine_request(owner, REQUEST_POWER_OFF);
+	machine_request(owner, REQUEST_POWER_OFF, CAUSE_GUEST_SHUTDOWN);
 }
 
 static void on_reset(void *owner)
 {
-	machine_request(owner, REQUEST_RESET);
+	machine_request(owner, REQUEST_RESET, CAUSE_GUEST_RESET);
+}
+
+static void set_ged_irq(void *owner, bool level)
+{
+	struct machine *m = owner;
+
+	m->kvm.vm.ops->irq_line(&m->kvm.vm, GED_GSI, level);
 }
 
 static int power_up(struct machine *m, struct vpmem_error *err)
@@ -257,37 +200,21 @@ static int power_up(struct machine *m, struct vpmem_error *err)
 	int rc;
 
 	m->acpi_pm = (struct acpi_pm) { .power_off = on_power_off, .reset = on_reset, .owner = m };
+	m->acpi_ged = (struct acpi_ged) { .set_irq = set_ged_irq, .owner = m };
 	rc = acpi_pm_attach(&m->acpi_pm, &m->pio);
-	return rc ? error_set(err, rc, "cannot set up the power ports: %s", strerror(-rc)) : 0;
-}
-
-static int place_windows(struct machine *m, struct vpmem_error *err)
-{
-	uint64_t ram_end = RAM_HIGH_BASE + m->ram_high.size;
-	unsigned phys_bits = cpu_phys_bits(m->kvm.fd);
-	uint64_t limit = UINT64_C(1) << phys_bits;
-	uint64_t room;
-
-	if (m->ram_high.size > 0 && ram_end > limit) {
-		error_set(err, -EINVAL, "Address space limit 0x%" PRIx64 " < 0x%" PRIx64 " phys-bits too low (%u)", limit - 1,
-		          ram_end - 1, phys_bits);
-		error_hint(err, "this processor cannot address so much memory: give the guest less with -m");
-		return -EINVAL;
-	}
-	m->pmem_gpa = (ram_end + GIB - 1) & ~(GIB - 1);
-	if (limit > ram_end + WINDOW_MAX)
-		limit = ram_end + WINDOW_MAX;
-	room = limit > m->pmem_gpa ? (limit - m->pmem_gpa) & ~(GIB - 1) : 0;
-	m->pmem_size = room / 4 * 3 & ~(GIB - 1);
-	m->mem64_gpa = m->pmem_gpa + m->pmem_size;
-	m->mem64_size = room - m->pmem_size;
-	return 0;
+	if (rc == 0)
+		rc = acpi_ged_attach(&m->acpi_ged, &m->pio);
+	if (rc == 0)
+		rc = machine_hotplug_attach(m);
+	if (rc == 0)
+		rc = machine_watch(m);
+	return rc ? error_set(err, rc, "cannot set up the power and hotplug ports: %s", strerror(-rc)) : 0;
 }
 
 static int pci_up(struct machine *m, struct vpmem_error *err)
 {
 	struct pci_bus_config cfg;
-	int rc = place_windows(m, err);
+	int rc = machine_place_windows(m, err);
 
 	if (rc < 0)
 		return rc;
@@ -314,9 +241,11 @@ static int pmems_up(struct machine *m, struct vpmem_error *err)
 
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
-			const struct pmem_config *cfg = &m->opts->pmems[i];
+			struct pmem_config *cfg = &m->opts->pmems[i];
+			bool fixed = cfg->slot >= 0 || cfg->memaddr != 0;
 
-			if ((cfg->slot < 0 && cfg->memaddr == 0) == (pass == 1))
+			// What was taken is empty.
+			if (cfg->memdev && fixed == (pass == 0))
 				rc = machine_add_pmem(m, cfg, err);
 		}
 	}
@@ -325,8 +254,24 @@ static int pmems_up(struct machine *m, struct vpmem_error *err)
 
 static void pmems_down(struct machine *m)
 {
-	while (m->npmems > 0)
-		machine_drop_pmem(m);
+	machine_join_unplugs(m);
+	machine_drop_pmems(m);
+}
+
+// ---- monitor
+
+static int monitor_up(struct machine *m, struct vpmem_error *err)
+{
+	return monitor_create(m, &m->monitor, err);
+}
+
+static void monitor_down(struct machine *m)
+{
+	// Events of what is still to end have nobody to go to.
+	struct monitor *mon = m->monitor;
+
+	m->monitor = NULL;
+	monitor_destroy(mon);
 }
 
 // ---- vCPUs and guest
@@ -343,58 +288,14 @@ static int guest_up(struct machine *m, struct vpmem_error *err)
 
 // ---- pidfile
 
-// A file that holds something else than a process id is somebody's work and not ours to overwrite.
-static bool is_pidfile(int fd, const char *path)
-{
-	struct stat open_st, path_st;
-	char text[32];
-	ssize_t len = pread(fd, text, sizeof(text), 0);
-
-	if (len < 0 || len == (ssize_t)sizeof(text))
-		return false;
-	for (ssize_t i = 0; i < len; i++)
-		if ((text[i] < '0' || text[i] > '9') && text[i] != ' ' && text[i] != '\n')
-			return false;
-	// Its last owner may have removed it between our open and our lock.
-	return fstat(fd, &open_st) == 0 && stat(path, &path_st) == 0 && open_st.st_ino == path_st.st_ino &&
-	       open_st.st_dev == path_st.st_dev;
-}
-
 static int pidfile_up(struct machine *m, struct vpmem_error *err)
 {
-	const char *path = m->opts->pidfile;
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int rc = 0;
-
-	if (!path)
-		return 0;
-	m->pidfile_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (m->pidfile_fd < 0)
-		return error_set(err, -errno, "cannot create PID file: Cannot open pid file %s: %s", path,
-		                 strerror(errno));
-	if (fcntl(m->pidfile_fd, F_OFD_SETLK, &lock) < 0) {
-		error_set(err, -EBUSY, "cannot create PID file: Cannot lock pid file %s", path);
-		error_hint(err, "another pmvm uses it: see the process in it");
-		close_fd(&m->pidfile_fd);
-		return -EBUSY;
-	}
-	if (!is_pidfile(m->pidfile_fd, path)) {
-		close_fd(&m->pidfile_fd);
-		error_set(err, -EEXIST, "cannot create PID file: %s exists and is no pid file", path);
-		error_hint(err, "choose another path, or remove the file");
-		return -EEXIST;
-	}
-	if (ftruncate(m->pidfile_fd, 0) < 0 || dprintf(m->pidfile_fd, "%d\n", (int)getpid()) < 0)
-		rc = error_set(err, -errno, "cannot create PID file: Failed to write pid file %s: %s", path,
-		               strerror(errno));
-	return rc;
+	return m->opts->pidfile ? pidfile_create(m->opts->pidfile, &m->pidfile_fd, err) : 0;
 }
 
 static void pidfile_down(struct machine *m)
 {
-	if (m->pidfile_fd >= 0)
-		unlink(m->opts->pidfile);
-	close_fd(&m->pidfile_fd);
+	pidfile_remove(m->opts->pidfile, &m->pidfile_fd);
 }
 
 // ---- the list
@@ -406,13 +307,14 @@ static const struct stage {
 	{ .up = loop_up, .down = loop_down },
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },
-	{ .up = ram_up, .down = ram_down },
-	{ .up = memdevs_up, .down = memdevs_down },
+	{ .up = machine_ram_up, .down = machine_ram_down },
+	{ .up = memdevs_up, .down = machine_drop_memdevs },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
 	{ .up = pmems_up, .down = pmems_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
+	{ .up = monitor_up, .down = monitor_down },
 	{ .up = vcpus_up, .down = vcpus_destroy },
 	{ .up = guest_up },
 };
@@ -438,11 +340,19 @@ static void take_down(struct machine *m, size_t nstages)
 static void keep(struct machine *m)
 {
 	for (unsigned i = 0; i < m->nmemdevs; i++)
-		vpmem_backing_keep(m->memdevs[i].backing);
+		vpmem_backing_keep(m->memdevs[i]->backing);
 	chardev_keep(m->console);
 }
 
-int machine_build(const struct options *opts, struct machine **out, struct vpmem_error *err)
+static void machine_free(struct machine *m)
+{
+	machine_forget_stores(m);
+	pthread_cond_destroy(&m->reaped);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+int machine_build(struct options *opts, struct machine **out, struct vpmem_error *err)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	size_t i;
@@ -454,6 +364,7 @@ int machine_build(const struct options *opts, struct machine **out, struct vpmem
 	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
 	m->kvm.fd = m->kvm.vm_fd = -1;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->reaped, NULL);
 
 	pthread_mutex_lock(&m->lock);
 	for (i = 0; i < NSTAGES && rc == 0; i++) {
@@ -467,8 +378,7 @@ int machine_build(const struct options *opts, struct machine **out, struct vpmem
 		take_down(m, i);
 	pthread_mutex_unlock(&m->lock);
 	if (rc < 0) {
-		pthread_mutex_destroy(&m->lock);
-		free(m);
+		machine_free(m);
 		return rc;
 	}
 	*out = m;
@@ -483,7 +393,6 @@ int machine_destroy(struct machine *m)
 	take_down(m, NSTAGES);
 	rc = m->close_error;
 	pthread_mutex_unlock(&m->lock);
-	pthread_mutex_destroy(&m->lock);
-	free(m);
+	machine_free(m);
 	return rc;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * machine_internal.h - what the parts of the machine share: machine.c (life), machine_build.c (assembly),
- * machine_pmem.c (memory backends and pmem devices).
+ * machine_memory.c (RAM and windows), machine_memdev.c (memory backends), machine_pmem.c (devices),
+ * machine_hotplug.c (how they come and go), machine_fault.c (what the host cannot provide).
  */
 #ifndef PMVM_MACHINE_INTERNAL_H
 #define PMVM_MACHINE_INTERNAL_H
@@ -11,12 +12,54 @@
 /* Loads the guest into memory and puts vCPU 0 at its entry. vCPUs are parked. */
 int machine_load_guest(struct machine *m, struct vpmem_error *err);
 
-/* Opens a memory backend. The id is new: config.h checked it. */
-int machine_add_memdev(struct machine *m, const struct memdev_config *cfg, struct vpmem_error *err);
-/* Plugs a pmem device: finds its memdev, places its window, maps it, creates the device. */
-int machine_add_pmem(struct machine *m, const struct pmem_config *cfg, struct vpmem_error *err);
-/* Takes the last device away, or the last backend. Returns what its last sync returned. */
-void machine_drop_pmem(struct machine *m);
-int machine_drop_memdev(struct machine *m);
+/* Tells the monitor's clients. */
+void machine_tell(struct machine *m, const struct machine_event *event);
+
+/* machine_memory.c */
+int machine_ram_up(struct machine *m, struct vpmem_error *err);
+void machine_ram_down(struct machine *m);  /* legal after an up that failed half-way */
+/* Where pmem and 64-bit BARs go, above RAM and below the processor's limit. After machine_ram_up. */
+int machine_place_windows(struct machine *m, struct vpmem_error *err);
+
+/* machine_memdev.c, machine_pmem.c. Both take the configuration on success; *cfg is empty then. */
+int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err);
+int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err);
+/* At the end, all of them; the errors of last syncs go to m->close_error. */
+void machine_drop_memdevs(struct machine *m);
+void machine_drop_pmems(struct machine *m);
+
+/* machine_hotplug.c */
+int machine_hotplug_attach(struct machine *m);
+/* The guest runs again: it has all the time to answer. */
+void machine_unplugs_go_on(struct machine *m);
+/* The machine is reset: devices whose removal was asked for are gone afterwards, as under QEMU. vCPUs are parked. */
+void machine_eject_requested(struct machine *m);
+/* Waits for the threads that finish unplugs. Machine lock held; it is released meanwhile. */
+void machine_join_unplugs(struct machine *m);
+
+/* Takes a device out of the bus and of guest memory; its last sync may still run. */
+void machine_detach_pmem(struct pmem *pmem);
+/* Ends the detached device and its place in the list: waits for that sync, without the machine lock if `unlocked`. */
+void machine_remove_pmem(struct pmem *pmem, bool unlocked);
+void machine_free_pmem(struct pmem *pmem);
+/* By id or QOM path; NULL: none. */
+struct pmem *machine_find_pmem(struct machine *m, const char *id);
+const char *pmem_name(const struct pmem *pmem);  /* the id, or the backend's */
+
+/* The guest stops now, without waiting for it: the caller may be a vCPU. Any thread with the lock. */
+void machine_halt(struct machine *m);
+
+/* machine_fault.c */
+int machine_watch(struct machine *m);
+void machine_on_device_event(void *opaque, enum vpmem_event event, int error, const char *text);
+/* What flush workers reported since the last call. Main thread; for one device: whoever is about to free it. */
+void machine_tell_sync_errors(struct machine *m);
+void machine_tell_sync_error(struct pmem *pmem);
+/* Before cont: looks whether there is room now, and does the stores that wait. */
+int machine_recover(struct machine *m, struct vpmem_error *err);
+/* The guest that made them is gone. */
+void machine_forget_stores(struct machine *m);
+
+struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot);
 
 #endif

@@ -1,52 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory backends and pmem devices of the machine: opening, placing in the window above RAM, plugging.
+// Pmem devices of the machine: placing in the window above RAM, plugging, faults of the guest.
 #include "machine_internal.h"
 
 #include "log.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int machine_add_memdev(struct machine *m, const struct memdev_config *cfg, struct vpmem_error *err)
-{
-	struct memdev *memdev = &m->memdevs[m->nmemdevs];
-	int rc;
-
-	if (m->nmemdevs == MEMDEVS_MAX)
-		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
-	*memdev = (struct memdev) { .id = strdup(cfg->id) };
-	if (!memdev->id)
-		return error_set(err, -ENOMEM, "cannot set up memory backend: %s", strerror(ENOMEM));
-	rc = vpmem_backing_open(&cfg->backing, &memdev->backing, err);
-	if (rc < 0) {
-		free(memdev->id);
-		return rc;
-	}
-	m->nmemdevs++;
-	return 0;
-}
-
-int machine_drop_memdev(struct machine *m)
-{
-	struct memdev *memdev = &m->memdevs[--m->nmemdevs];
-	int rc = vpmem_backing_close(memdev->backing);
-
-	if (rc < 0)
-		log_error("%s: the last sync failed: what was not flushed before may be lost: %s", memdev->id,
-		          strerror(-rc));
-	free(memdev->id);
-	return rc;
-}
-
-static struct memdev *find_memdev(struct machine *m, const char *id)
-{
-	for (unsigned i = 0; i < m->nmemdevs; i++)
-		if (strcmp(m->memdevs[i].id, id) == 0)
-			return &m->memdevs[i];
-	return NULL;
-}
 
 // ---- placement
 
@@ -59,7 +21,7 @@ static uint64_t align_up(uint64_t value, uint64_t align)
 static struct pmem *find_overlap(struct machine *m, gpa_t gpa, uint64_t size)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
-		struct pmem *pmem = &m->pmems[i];
+		struct pmem *pmem = m->pmems[i];
 		uint64_t other_size = vpmem_backing_size(pmem->memdev->backing);
 
 		if (pmem->slot_gpa != 0 && gpa < pmem->slot_gpa + other_size && pmem->slot_gpa < gpa + size)
@@ -87,7 +49,7 @@ static int check_memaddr(struct machine *m, gpa_t gpa, uint64_t size, struct vpm
 	other = find_overlap(m, gpa, size);
 	if (other)
 		return error_set(err, -EINVAL, "address range conflicts with memory device id='%s'",
-		                 other->id ? other->id : "(unnamed)");
+		                 other->cfg.id ? other->cfg.id : "(unnamed)");
 	return 0;
 }
 
@@ -130,16 +92,6 @@ static int place(struct machine *m, const struct pmem_config *cfg, struct vpmem_
 
 // ---- plugging
 
-static void on_event(void *opaque, enum vpmem_event event, int error, const char *text)
-{
-	(void)opaque;
-	(void)error;
-	if (event == VPMEM_EVENT_SYNC_FAILED)
-		log_error("%s: every flush of this device fails from here on", text);
-	else
-		log_guest("%s", text);
-}
-
 static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpmem_error *err)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
@@ -149,7 +101,7 @@ static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpme
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "hypervisor has not enough free memory slots left");
 	if (rc < 0)
-		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->id, gpa, strerror(-rc));
+		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->cfg.id, gpa, strerror(-rc));
 	pmem->slot_gpa = gpa;
 	return 0;
 }
@@ -161,8 +113,9 @@ static void unmap_slot(struct machine *m, struct pmem *pmem)
 	pmem->slot_gpa = 0;
 }
 
-static int plug(struct machine *m, const struct pmem_config *cfg, struct pmem *pmem, struct vpmem_error *err)
+static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 {
+	const struct pmem_config *cfg = &pmem->cfg;
 	struct virtio_pci_config vp = {
 		.bus = m->pci,
 		.slot = cfg->slot,
@@ -175,7 +128,8 @@ static int plug(struct machine *m, const struct pmem_config *cfg, struct pmem *p
 			.no_event_idx = !cfg->event_idx,
 			.no_indirect_desc = !cfg->indirect_desc,
 			.no_ring_reset = !cfg->queue_reset,
-			.callbacks = { .event = on_event },
+			.hold_on_error = cfg->werror == WERROR_STOP,
+			.callbacks = { .event = machine_on_device_event, .opaque = pmem },
 		},
 	};
 	gpa_t gpa = 0;
@@ -185,84 +139,134 @@ static int plug(struct machine *m, const struct pmem_config *cfg, struct pmem *p
 		return rc;
 	vp.device.gpa = gpa;
 	rc = virtio_pci_create(&vp, &pmem->vp, err);
-	if (rc < 0 || cfg->shmem)
+	if (rc < 0)
 		return rc;
+	pmem->slot = (unsigned)virtio_pci_slot(pmem->vp);
+	if (cfg->shmem)
+		return 0;
 	rc = map_slot(m, pmem, gpa, err);
 	if (rc < 0)
 		virtio_pci_destroy(pmem->vp);
 	return rc;
 }
 
-int machine_add_pmem(struct machine *m, const struct pmem_config *cfg, struct vpmem_error *err)
+static int check_new(struct machine *m, const struct pmem_config *cfg, struct vpmem_error *err)
 {
-	struct pmem *pmem = &m->pmems[m->npmems];
-	struct memdev *memdev = find_memdev(m, cfg->memdev);
-	int rc;
+	struct memdev *memdev = machine_find_memdev(m, cfg->memdev);
 
-	if (!memdev)
-		return error_set(err, -ENODEV, "Device '%s' not found", cfg->memdev);
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (cfg->id && m->pmems[i]->cfg.id && strcmp(cfg->id, m->pmems[i]->cfg.id) == 0)
+			return error_set(err, -EEXIST, "Duplicate device ID '%s'", cfg->id);
+	if (!memdev) {
+		error_set(err, -ENODEV, "Device '%s' not found", cfg->memdev);
+		error_hint(err, "memdev names an object: object_add memory-backend-file,id=%s,share=on,mem-path=FILE",
+		           cfg->memdev);
+		return -ENODEV;
+	}
 	if (memdev->in_use)
-		return error_set(err, -EBUSY, "can't use already busy memdev: %s", memdev->id);
+		return error_set(err, -EBUSY, "can't use already busy memdev: %s", memdev->cfg.id);
 	if (m->npmems == PMEMS_MAX)
 		return error_set(err, -ENOSPC, "too many pmem devices: at most %u", PMEMS_MAX);
-	*pmem = (struct pmem) { .id = cfg->id ? strdup(cfg->id) : NULL, .memdev = memdev };
-	if (cfg->id && !pmem->id)
-		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	rc = plug(m, cfg, pmem, err);
-	if (rc < 0) {
-		free(pmem->id);
-		return rc;
-	}
-	memdev->in_use = true;
-	m->npmems++;
 	return 0;
 }
 
-void machine_drop_pmem(struct machine *m)
+static char *qom_path(struct machine *m, const char *id)
 {
-	struct pmem *pmem = &m->pmems[--m->npmems];
-	int error = vpmem_device_error(virtio_pci_device(pmem->vp));
+	char *path;
+	int len = id ? asprintf(&path, "/machine/peripheral/%s", id)
+	             : asprintf(&path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
 
+	return len < 0 ? NULL : path;
+}
+
+int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
+{
+	struct pmem *pmem;
+	int rc = check_new(m, cfg, err);
+
+	if (rc < 0)
+		return rc;
+	pmem = calloc(1, sizeof(*pmem));
+	if (!pmem)
+		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
+	*pmem = (struct pmem) { .machine = m, .cfg = *cfg, .memdev = machine_find_memdev(m, cfg->memdev),
+	                        .path = qom_path(m, cfg->id) };
+	rc = pmem->path ? plug(m, pmem, err) : error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
+	if (rc < 0) {
+		free(pmem->path);
+		free(pmem);
+		return rc;
+	}
+	*cfg = (struct pmem_config) { .slot = -1 };
+	pmem->memdev->in_use = true;
+	m->pmems[m->npmems++] = pmem;
+	return 0;
+}
+
+void machine_detach_pmem(struct pmem *pmem)
+{
+	virtio_pci_unplug(pmem->vp);
+	unmap_slot(pmem->machine, pmem);
+}
+
+void machine_remove_pmem(struct pmem *pmem, bool unlocked)
+{
+	struct machine *m = pmem->machine;
+	int error;
+	unsigned i = 0;
+
+	if (unlocked)
+		pthread_mutex_unlock(&m->lock);
+	// The worker ends with the sync that is under way, whose result counts.
+	error = virtio_pci_destroy(pmem->vp);
+	if (unlocked)
+		pthread_mutex_lock(&m->lock);
 	// A flush failed: that the last sync succeeds says nothing, because the kernel reports a lost write once.
 	if (error)
 		m->close_error = error;
-	virtio_pci_destroy(pmem->vp);
-	unmap_slot(m, pmem);
 	pmem->memdev->in_use = false;
-	free(pmem->id);
+	while (m->pmems[i] != pmem)
+		i++;
+	m->npmems--;
+	memmove(&m->pmems[i], &m->pmems[i + 1], (m->npmems - i) * sizeof(m->pmems[0]));
 }
 
-// ---- faults
+void machine_free_pmem(struct pmem *pmem)
+{
+	pmem_config_free(&pmem->cfg);
+	free(pmem->path);
+	free(pmem);
+}
+
+void machine_drop_pmems(struct machine *m)
+{
+	while (m->npmems > 0) {
+		struct pmem *pmem = m->pmems[m->npmems - 1];
+
+		machine_detach_pmem(pmem);
+		machine_remove_pmem(pmem, false);
+		machine_free_pmem(pmem);
+	}
+}
+
+// ---- who is where
+
+struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->slot == slot && m->pmems[i]->unplug != UNPLUG_EJECTED)
+			return m->pmems[i];
+	return NULL;
+}
 
 struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
-		struct pmem *pmem = &m->pmems[i];
-		gpa_t base = virtio_pci_pmem_gpa(pmem->vp);
+		struct pmem *pmem = m->pmems[i];
+		gpa_t base = pmem->unplug == UNPLUG_EJECTED ? 0 : virtio_pci_pmem_gpa(pmem->vp);
 
 		if (base != 0 && gpa >= base && gpa - base < vpmem_backing_size(pmem->memdev->backing))
 			return pmem;
 	}
 	return NULL;
-}
-
-void machine_pmem_fault(struct machine *m, gpa_t gpa, bool is_write)
-{
-	struct pmem *pmem = machine_pmem_at(m, gpa);
-	struct vpmem_backing *backing = pmem->memdev->backing;
-	const char *name = pmem->id ? pmem->id : pmem->memdev->id;
-	uint64_t off = gpa - virtio_pci_pmem_gpa(pmem->vp);
-
-	// One message for all the pieces of one instruction.
-	if (m->request == REQUEST_FAIL)
-		return;
-	if (is_write && vpmem_backing_is_rom(backing)) {
-		log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", name, off,
-		          vpmem_backing_path(backing));
-		return;
-	}
-	// The store is lost if the guest goes on: a VM that ends loses only what it had not flushed.
-	log_error("%s: the host cannot provide memory for a guest access: offset %" PRIu64 " of %s: "
-	          "is its file system full, or was the file cut?", name, off, vpmem_backing_path(backing));
-	machine_request(m, REQUEST_FAIL);
 }

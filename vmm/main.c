@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // pmvm: the life of a virtual machine.
 #include "config.h"
+#include "daemon.h"
 #include "log.h"
 #include "machine.h"
 #include "term.h"
@@ -30,7 +31,7 @@ int main(int argc, char **argv)
 	struct vpmem_error err = { "", "" };
 	struct options opts;
 	struct machine *machine;
-	int run_error, close_error;
+	int run_error = 0, close_error;
 
 	open_standard_fds();
 	switch (options_parse(argc, argv, &opts, &err)) {
@@ -41,10 +42,18 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	if (machine_build(&opts, &machine, &err) < 0)
+	if ((opts.daemonize && daemon_start(&err) < 0) || machine_build(&opts, &machine, &err) < 0) {
+		options_free(&opts);
 		return fail(&err);
+	}
+	if (opts.daemonize) {
+		run_error = daemon_ready(&err);
+		if (run_error < 0)
+			fail(&err);
+	}
 
-	run_error = machine_run(machine);
+	if (run_error == 0)
+		run_error = machine_run(machine);
 	close_error = machine_destroy(machine);
 
 	term_restore();

@@ -224,6 +224,8 @@ void options_free(struct options *opts)
 
 	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
+	for (unsigned i = 0; i < opts->nmonitors; i++)
+		free(opts->monitors[i].chardev.path);
 	for (unsigned i = 0; i < opts->nmemdevs; i++)
 		memdev_config_free(&opts->memdevs[i]);
 	for (unsigned i = 0; i < opts->npmems; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// -serial, -nographic, -display, -vga, -monitor and what else a console is made of.
+// -serial, -monitor, -qmp, -nographic, -display, -vga and what else a console is made of.
 #include "keyval.h"
 #include "log.h"
 #include "options_internal.h"
@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #define SERIAL_KINDS "stdio, mon:stdio, file:PATH, null, none, unix:PATH,server=on,wait=off"
+#define MONITOR_KINDS "stdio, null, none, unix:PATH,server=on,wait=off"
 
 struct unix_args {
 	char *path;
@@ -76,27 +77,53 @@ static int parse_file(struct cmdline *cl, const char *path, struct chardev_confi
 	return option_string(cl, &cfg->path, path);
 }
 
-static int parse_chardev(struct cmdline *cl, const char *arg, struct chardev_config *cfg)
+// Standard input and output serve one.
+static int claim_stdio(struct cmdline *cl, struct chardev_config *cfg, bool mux)
+{
+	if (cl->stdio_used) {
+		error_set(cl->err, -EBUSY, "cannot use stdio by multiple character devices");
+		error_hint(cl->err, "give one of them unix:PATH,server=on,wait=off, or none%s",
+		           cl->nographic ? "; -nographic uses stdio for what is not given" : "");
+		return -EBUSY;
+	}
+	cl->stdio_used = true;
+	cl->stdio_place = cl->now;
+	// With the escape character, Ctrl-c belongs to the guest.
+	*cfg = (struct chardev_config) { .kind = CHARDEV_STDIO, .mux = mux, .signals = !mux };
+	return 0;
+}
+
+// What a serial port and a monitor both can be.
+static int parse_chardev(struct cmdline *cl, const char *arg, const char *kinds, struct chardev_config *cfg)
 {
 	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
 	if (!strcmp(arg, "null") || !strcmp(arg, "none"))
 		return 0;
-	if (!strcmp(arg, "stdio")) {
-		*cfg = (struct chardev_config) { .kind = CHARDEV_STDIO, .signals = true };
-		return 0;
-	}
-	// With the escape character, Ctrl-c belongs to the guest.
-	if (!strcmp(arg, "mon:stdio")) {
-		*cfg = (struct chardev_config) { .kind = CHARDEV_STDIO, .mux = true };
-		return 0;
-	}
-	if (!strncmp(arg, "file:", 5))
-		return parse_file(cl, arg + 5, cfg);
+	if (!strcmp(arg, "stdio"))
+		return claim_stdio(cl, cfg, false);
 	if (!strncmp(arg, "unix:", 5))
 		return parse_unix(cl, arg + 5, cfg);
 	error_set(cl->err, -EINVAL, "'%s' is not a valid char driver", arg);
-	error_hint(cl->err, "it is one of: " SERIAL_KINDS);
+	error_hint(cl->err, "it is one of: %s", kinds);
 	return -EINVAL;
+}
+
+static int parse_serial(struct cmdline *cl, const char *arg, struct chardev_config *cfg)
+{
+	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
+	if (!strcmp(arg, "mon:stdio"))
+		return claim_stdio(cl, cfg, true);
+	if (!strncmp(arg, "file:", 5))
+		return parse_file(cl, arg + 5, cfg);
+	return parse_chardev(cl, arg, SERIAL_KINDS, cfg);
+}
+
+static int add_monitor(struct cmdline *cl, const struct monitor_config *cfg)
+{
+	if (cl->opts->nmonitors == MONITORS_MAX)
+		return error_set(cl->err, -ENOSPC, "there are %u monitors already", MONITORS_MAX);
+	cl->opts->monitors[cl->opts->nmonitors++] = *cfg;
+	return 0;
 }
 
 int handle_serial(struct cmdline *cl, const char *arg)
@@ -112,21 +139,78 @@ int handle_serial(struct cmdline *cl, const char *arg)
 	}
 	if (cl->serial_given)
 		return 0;
-	rc = parse_chardev(cl, arg, &cfg);
+	rc = parse_serial(cl, arg, &cfg);
 	if (rc != 0)
 		return rc;
 	cl->serial_given = true;
 	cl->opts->serial = cfg;
 	cl->opts->has_serial = strcmp(arg, "none") != 0;
-	return 0;
+	if (!cfg.mux)
+		return 0;
+	cl->monitor_given = true;
+	return add_monitor(cl, &(struct monitor_config) { .face = MONITOR_HMP, .mux = true });
 }
 
-// -nographic moves the serial port to standard input and output, unless something else was said about it.
+static int open_monitor(struct cmdline *cl, enum monitor_face face, const char *arg)
+{
+	struct monitor_config cfg = { .face = face };
+	int rc = parse_chardev(cl, arg, MONITOR_KINDS, &cfg.chardev);
+
+	// As in QEMU, -qmp takes the place of the default monitor as well.
+	cl->monitor_given = true;
+	if (rc != 0 || cfg.chardev.kind == CHARDEV_NULL)
+		return rc;
+	rc = add_monitor(cl, &cfg);
+	if (rc < 0)
+		free(cfg.chardev.path);
+	return rc;
+}
+
+int handle_monitor(struct cmdline *cl, const char *arg)
+{
+	return open_monitor(cl, MONITOR_HMP, arg);
+}
+
+int handle_qmp(struct cmdline *cl, const char *arg)
+{
+	return open_monitor(cl, MONITOR_QMP, arg);
+}
+
+int handle_qmp_pretty(struct cmdline *cl, const char *arg)
+{
+	return open_monitor(cl, MONITOR_QMP_PRETTY, arg);
+}
+
+static int check_daemon(struct cmdline *cl)
+{
+	if (!cl->opts->daemonize)
+		return 0;
+	if (cl->nographic) {
+		error_set(cl->err, -EINVAL, "-nographic cannot be used with -daemonize");
+		error_hint(cl->err, "leave -nographic out: there is no display in any case");
+		return -EINVAL;
+	}
+	if (!cl->stdio_used)
+		return 0;
+	cl->now = cl->stdio_place;
+	error_set(cl->err, -EINVAL, "cannot use stdio with -daemonize");
+	error_hint(cl->err, "use unix:PATH,server=on,wait=off");
+	return -EINVAL;
+}
+
+// -nographic moves the serial port and a monitor to standard input and output, unless something else was
+// said about them: both, multiplexed; or the one that was not given.
 int finish_console(struct cmdline *cl)
 {
-	if (cl->serial_given || !cl->nographic || cl->nodefaults)
-		return 0;
-	return handle_serial(cl, cl->no_monitor ? "stdio" : "mon:stdio");
+	bool serial = cl->nographic && !cl->nodefaults && !cl->serial_given;
+	bool monitor = cl->nographic && !cl->nodefaults && !cl->monitor_given;
+	int rc = check_daemon(cl);
+
+	if (rc < 0)
+		return rc;
+	if (serial)
+		return handle_serial(cl, monitor ? "mon:stdio" : "stdio");
+	return monitor ? handle_monitor(cl, "stdio") : 0;
 }
 
 int handle_display(struct cmdline *cl, const char *arg)
@@ -159,15 +243,4 @@ int handle_none_only(struct cmdline *cl, const char *arg)
 	option_not_supported(cl, false);
 	error_hint(cl->err, "use %s none, or leave it out", cl->now.option);
 	return -ENOTSUP;
-}
-
-int handle_monitor(struct cmdline *cl, const char *arg)
-{
-	if (strcmp(arg, "none") != 0) {
-		option_not_supported(cl, true);
-		error_hint(cl->err, "use %s none, or leave it out", cl->now.option);
-		return -ENOTSUP;
-	}
-	cl->no_monitor |= strstr(cl->now.option, "monitor") != NULL;
-	return 0;
 }

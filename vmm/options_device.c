@@ -47,17 +47,11 @@ static int add_object(struct cmdline *cl, struct json_object *json, bool strict)
 
 static int object_help(struct cmdline *cl, const char *type)
 {
-	if (!type || keyval_is_help(type)) {
-		printf("List of user creatable objects:\n  %s\n", memory_backend_file_class.name);
-		return HANDLED_HELP;
-	}
-	if (!strcmp(type, memory_backend_file_class.name)) {
-		props_help(&memory_backend_file_class, stdout);
-		return HANDLED_HELP;
-	}
-	error_set(cl->err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", type);
-	error_hint(cl->err, "-object help lists the types");
-	return -EINVAL;
+	int rc = config_object_help(type, stdout, cl->err);
+
+	if (rc < 0)
+		error_hint(cl->err, "-object help lists the types");
+	return rc ? rc : HANDLED_HELP;
 }
 
 int handle_object(struct cmdline *cl, const char *arg)
@@ -102,19 +96,11 @@ static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
 
 static int device_help(struct cmdline *cl, const char *driver)
 {
-	if (!driver || keyval_is_help(driver)) {
-		printf("Misc devices:\n"
-		       "name \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
-		       virtio_pmem_pci_class.name);
-		return HANDLED_HELP;
-	}
-	if (!strcmp(driver, virtio_pmem_pci_class.name)) {
-		props_help(&virtio_pmem_pci_class, stdout);
-		return HANDLED_HELP;
-	}
-	error_set(cl->err, -ENODEV, "Device '%s' not found", driver);
-	error_hint(cl->err, "-device help lists the devices");
-	return -ENODEV;
+	int rc = config_device_help(driver, stdout, cl->err);
+
+	if (rc < 0)
+		error_hint(cl->err, "-device help lists the devices");
+	return rc ? rc : HANDLED_HELP;
 }
 
 int handle_device(struct cmdline *cl, const char *arg)

@@ -42,7 +42,9 @@ struct cmdline {
 	struct mem_args mem;
 	struct smp_args smp;
 	bool nographic, nodefaults;
-	bool serial_given, no_monitor;
+	bool serial_given, monitor_given;
+	bool stdio_used;
+	struct place stdio_place;    /* of the option that uses it; empty: -nographic */
 	unsigned npmem_shorthands;
 	struct pmem_config *devices;  /* not yet checked against the objects, which may come later */
 	bool devices_strict[PCI_DEVICES_MAX];
@@ -99,6 +101,8 @@ int handle_display(struct cmdline *cl, const char *arg);
 int handle_vga(struct cmdline *cl, const char *arg);
 int handle_none_only(struct cmdline *cl, const char *arg);
 int handle_monitor(struct cmdline *cl, const char *arg);
+int handle_qmp(struct cmdline *cl, const char *arg);
+int handle_qmp_pretty(struct cmdline *cl, const char *arg);
 int finish_console(struct cmdline *cl);
 
 /* options_device.c */

@@ -31,6 +31,27 @@ static int handle_no_reboot(struct cmdline *cl, const char *arg)
 	return 0;
 }
 
+static int handle_no_shutdown(struct cmdline *cl, const char *arg)
+{
+	(void)arg;
+	cl->opts->no_shutdown = true;
+	return 0;
+}
+
+static int handle_stopped(struct cmdline *cl, const char *arg)
+{
+	(void)arg;
+	cl->opts->stopped = true;
+	return 0;
+}
+
+static int handle_daemonize(struct cmdline *cl, const char *arg)
+{
+	(void)arg;
+	cl->opts->daemonize = true;
+	return 0;
+}
+
 static int handle_nographic(struct cmdline *cl, const char *arg)
 {
 	(void)arg;
@@ -82,15 +103,22 @@ const struct option option_table[] = {
 
 	HEADING("Console"),
 	{ "nographic", false, handle_nographic, "",
-	  "serial port on this terminal; Ctrl-a x quits, Ctrl-a h helps" },
+	  "serial port and monitor on this terminal; Ctrl-a c switches,\n"
+	  "Ctrl-a x quits, Ctrl-a h helps" },
 	{ "serial", true, handle_serial, "stdio|mon:stdio|file:PATH|null|none|unix:PATH,server=on,wait=off",
 	  "where the serial port, ttyS0 in the guest, leads;\n"
-	  "mon: makes Ctrl-a the escape character" },
+	  "mon: a monitor on the same terminal, behind Ctrl-a c" },
 	{ "display", true, handle_display, "none", "there is no display" },
 	{ "vga", true, handle_vga, "none", "there is no display" },
 	{ "parallel", true, handle_none_only, "none", "there is no parallel port" },
-	{ "monitor", true, handle_monitor, "none", "there is no monitor yet" },
-	{ "qmp", true, handle_monitor, "none", "there is no monitor yet" },
+
+	HEADING("Monitor"),
+	{ "monitor", true, handle_monitor, "stdio|null|none|unix:PATH,server=on,wait=off",
+	  "a monitor for people; type help there" },
+	{ "qmp", true, handle_qmp, "stdio|null|none|unix:PATH,server=on,wait=off",
+	  "a monitor for programs: JSON, QEMU's protocol" },
+	{ "qmp-pretty", true, handle_qmp_pretty, "stdio|null|none|unix:PATH,server=on,wait=off",
+	  "the same, indented" },
 
 	HEADING("The machine"),
 	{ "machine", true, handle_machine, "[type=]NAME[,accel=kvm][,PROP=VALUE]...",
@@ -105,9 +133,12 @@ const struct option option_table[] = {
 	{ "overcommit", true, handle_overcommit, "mem-lock=off,cpu-pm=off", "memory is not locked" },
 
 	HEADING("Running"),
+	{ "S", false, handle_stopped, "", "do not start the guest: the monitor's cont does" },
 	{ "no-reboot", false, handle_no_reboot, "", "end instead of a reboot" },
+	{ "no-shutdown", false, handle_no_shutdown, "", "stay, stopped, when the guest powers off" },
+	{ "daemonize", false, handle_daemonize, "", "go to the background once the machine is ready" },
 	{ "pidfile", true, handle_pidfile, "FILE", "write the process id to FILE" },
-	{ "nodefaults", false, handle_nodefaults, "", "no serial port on this terminal by -nographic" },
+	{ "nodefaults", false, handle_nodefaults, "", "no serial port and no monitor by -nographic" },
 	{ "no-user-config", false, handle_nothing, "", "accepted: there are no configuration files" },
 
 	HEADING("Information"),
@@ -121,31 +152,26 @@ const struct option option_table[] = {
 #define NO_FIRMWARE "there is no firmware: the kernel of -kernel boots"
 #define NO_NETWORK "the machine has no network: leave it out"
 #define NO_DISPLAY "the machine has no display: use -nographic"
-#define NO_MONITOR "there is no monitor yet: leave it out"
 #define NO_MIGRATION "there are no snapshots and no migration"
 
 const struct refused_option refused_table[] = {
 	/* Not yet. */
-	{ "S", true, "leave it out: the guest starts at once" },
 	{ "D", true, "messages go to standard error: redirect it with 2>FILE" },
 	{ "action", true, "-no-reboot is supported" },
 	{ "add-fd", true, NULL },
 	{ "async-teardown", true, NULL },
-	{ "chardev", true, "use -serial" },
+	{ "chardev", true, "use -serial, -monitor or -qmp, which name the device themselves: -qmp unix:PATH,server=on" },
 	{ "chroot", true, NULL },
 	{ "d", true, NULL },
-	{ "daemonize", true, "start it in the background: setsid pmvm ... -serial null &" },
 	{ "echr", true, "the escape character is Ctrl-a" },
 	{ "gdb", true, NULL },
 	{ "global", true, "give the property to the -device" },
 	{ "mem-path", true, "guest RAM is anonymous memory; for persistent memory: -pmem FILE" },
 	{ "mem-prealloc", true, "for persistent memory: -pmem FILE,prealloc=on" },
-	{ "mon", true, NO_MONITOR },
+	{ "mon", true, "use -monitor or -qmp: -qmp unix:PATH,server=on,wait=off" },
 	{ "msg", true, NULL },
-	{ "no-shutdown", true, "leave it out: the program ends when the guest powers off" },
 	{ "numa", true, "for a file's memory: -object memory-backend-file,...,host-nodes=0,policy=bind" },
 	{ "preconfig", true, NULL },
-	{ "qmp-pretty", true, NO_MONITOR },
 	{ "readconfig", true, "write the options into a shell script" },
 	{ "run-with", true, NULL },
 	{ "runas", true, "start it as that user" },

@@ -3,13 +3,14 @@
  * vcpu.h - the vCPUs: one thread each, which runs the guest and serves its exits.
  *
  * A vCPU is either in the guest, serving an exit under the machine lock, or parked. All functions are
- * called under the machine lock; vcpus_pause and vcpus_end release it while they wait.
+ * called under the machine lock; vcpus_pause and vcpus_destroy release it while they wait.
  */
 #ifndef PMVM_VCPU_H
 #define PMVM_VCPU_H
 
 #include "config.h"
 #include "cpu.h"
+#include "kvm_stats.h"
 
 #include <pthread.h>
 
@@ -21,8 +22,10 @@ struct vcpu {
 	unsigned idx;
 	int fd;                      /* -1: not created */
 	struct kvm_run *run;         /* shared with the kernel */
+	struct kvm_stats stats;
 	struct cpu_state *new_state; /* as it was when created: a reset puts it back */
 	pthread_t thread;
+	pid_t tid;                   /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
 };
@@ -43,6 +46,10 @@ void vcpus_stop(struct vcpus *vcpus);
 /* Stops and waits until all are parked. Not from a vCPU's thread. */
 void vcpus_pause(struct vcpus *vcpus);
 void vcpus_resume(struct vcpus *vcpus);
+/* Looks once more: some vCPU takes page faults that KVM cannot resolve (kvm_stats.h). */
+bool vcpus_are_stalled(struct vcpus *vcpus);
+/* They go on after a stop: tells the guests' watchdogs that time has passed without them. They must be parked. */
+void vcpus_forgive_pause(struct vcpus *vcpus);
 
 /* All vCPUs as new, vCPU 0 at the kernel's entry. They must be parked. */
 int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry);

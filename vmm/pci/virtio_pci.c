@@ -209,16 +209,19 @@ void virtio_pci_unplug(struct virtio_pci *vp)
 	vp->msix = NULL;
 }
 
-void virtio_pci_destroy(struct virtio_pci *vp)
+int virtio_pci_destroy(struct virtio_pci *vp)
 {
+	int error;
+
 	if (!vp)
-		return;
+		return 0;
 	virtio_pci_unplug(vp);
-	vpmem_device_destroy(vp->device);
+	error = vpmem_device_destroy(vp->device);
 	msix_destroy(vp->msix);
 	pci_device_free(vp->pci);
 	free(vp->id);
 	free(vp);
+	return error;
 }
 
 struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)

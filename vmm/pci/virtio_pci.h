@@ -41,9 +41,9 @@ void virtio_pci_unplug(struct virtio_pci *vp);
 /*
  * Unplugs if that was not done, and destroys the device: waits for a sync that is under way. After
  * virtio_pci_unplug it may be called without the machine lock, so that the guest runs on meanwhile.
- * NULL is allowed. Not from a callback.
+ * Returns the device's sticky error (vpmem_device_error) at its very end. NULL is allowed. Not from a callback.
  */
-void virtio_pci_destroy(struct virtio_pci *vp);
+int virtio_pci_destroy(struct virtio_pci *vp);
 
 struct vpmem_device *virtio_pci_device(struct virtio_pci *vp);
 int virtio_pci_slot(const struct virtio_pci *vp);

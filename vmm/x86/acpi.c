@@ -171,7 +171,6 @@ static uint64_t build_dsdt(struct area *area, const struct acpi_config *cfg)
 	put_bytes(area, dsdt_aml_code, sizeof(dsdt_aml_code));
 	set_name(area, dsdt.start, "M64B", cfg->mem64_gpa);
 	set_name(area, dsdt.start, "M64S", cfg->mem64_size);
-	set_name(area, dsdt.start, "HGED", cfg->ged);
 	return table_end(&dsdt);
 }
 

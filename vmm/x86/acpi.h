@@ -9,7 +9,6 @@
 #ifndef PMVM_ACPI_H
 #define PMVM_ACPI_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <vpmem.h>
 
@@ -18,7 +17,6 @@ struct acpi_config {
 	unsigned ncpus;         /* 1 to 255; local APIC ids 0 to ncpus - 1 */
 	uint64_t mem64_gpa;     /* 64-bit PCI window */
 	uint64_t mem64_size;    /* 0: there is none */
-	bool ged;               /* the machine has acpi_ged: describe the generic event device and the power button */
 };
 
 /* Writes the tables into [ACPI_GPA, ACPI_GPA + ACPI_SIZE). Returns 0 and the RSDP's address, or -errno. */

@@ -16,6 +16,7 @@
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
 #define EXT1_ECX_CMP_LEGACY (1u << 1)  /* HTT means cores, not threads */
+#define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
 #define LEVEL_SMT 1u
 #define LEVEL_CORE 2u
@@ -112,6 +113,10 @@ static void set_entry(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 	case 0x80000001:
 		if (amd && t->ncpus > 1)
 			entry->ecx |= EXT1_ECX_CMP_LEGACY;
+		break;
+	case 0x80000007:
+		/* A guest that may trust the TSC ignores kvmclock, which stands still while the machine is stopped. */
+		entry->edx &= ~EXT7_EDX_INVARIANT_TSC;
 		break;
 	case 0x80000008:
 		if (!amd)

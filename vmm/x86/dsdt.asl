@@ -3,12 +3,24 @@
 // The devices that a guest learns of through ACPI: PCI root, serial port, reserved ranges, events.
 // The addresses, ports and lines are those of memory_map.h; acpi_test compares them.
 
+// A slot that takes devices while the guest runs. Linux lets a device go by itself when _EJ0 is there, and
+// tells by _OST what became of it.
+#define SLOT(name, number) \
+    Device (name) \
+    { \
+        Name (_ADR, number << 16) \
+        Name (_SUN, number) \
+        Method (_EJ0, 1, NotSerialized) { EJCT (number) } \
+        Method (_OST, 3, NotSerialized) { DONE (number, Arg0, Arg1) } \
+    }
+#define TELL(name, number) \
+    If (Arg0 & (1 << number)) { Notify (name, Arg1) }
+
 DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
 {
     // What is known only when the machine is built. acpi.c finds each of these names and replaces its value.
     Name (M64B, 0xA5A5A5A5A5A5A5A0)  // 64-bit PCI window: first byte
     Name (M64S, 0xA5A5A5A5A5A5A5A1)  // and size; 0: there is none
-    Name (HGED, 0xA5A5A5A5A5A5A5A2)  // not 0: the machine has the generic event device
 
     Name (\_S5, Package () { 5, 0, 0, 0 })
 
@@ -96,6 +108,104 @@ DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
                 CDW3 = Local0
                 Return (Arg3)
             }
+
+            // Hotplug: which slots have news, and the answers. Reading forgets: pci_hotplug.h.
+            OperationRegion (HREG, SystemIO, 0xAE00, 0x18)
+            Field (HREG, DWordAcc, NoLock, WriteAsZeros)
+            {
+                UPSL, 32,
+                DNSL, 32,
+                EJSL, 32,
+                OSTS, 32
+            }
+
+            Method (EJCT, 1, Serialized)
+            {
+                EJSL = 1 << Arg0
+            }
+
+            // Only what concerns an eject request of ours (3): not what the guest does by itself (0x103).
+            Method (DONE, 3, Serialized)
+            {
+                If (Arg1 == 3)
+                {
+                    OSTS = Arg0 | (Arg1 << 8) | ((Arg2 & 0xFF) << 16)
+                }
+            }
+
+            SLOT (S01_, 1)
+            SLOT (S02_, 2)
+            SLOT (S03_, 3)
+            SLOT (S04_, 4)
+            SLOT (S05_, 5)
+            SLOT (S06_, 6)
+            SLOT (S07_, 7)
+            SLOT (S08_, 8)
+            SLOT (S09_, 9)
+            SLOT (S0A_, 10)
+            SLOT (S0B_, 11)
+            SLOT (S0C_, 12)
+            SLOT (S0D_, 13)
+            SLOT (S0E_, 14)
+            SLOT (S0F_, 15)
+            SLOT (S10_, 16)
+            SLOT (S11_, 17)
+            SLOT (S12_, 18)
+            SLOT (S13_, 19)
+            SLOT (S14_, 20)
+            SLOT (S15_, 21)
+            SLOT (S16_, 22)
+            SLOT (S17_, 23)
+            SLOT (S18_, 24)
+            SLOT (S19_, 25)
+            SLOT (S1A_, 26)
+            SLOT (S1B_, 27)
+            SLOT (S1C_, 28)
+            SLOT (S1D_, 29)
+            SLOT (S1E_, 30)
+            SLOT (S1F_, 31)
+
+            // Notifies the slots in the mask Arg0 with the value Arg1: 1 is device check, 3 eject request.
+            Method (NEWS, 2, Serialized)
+            {
+                TELL (S01_, 1)
+                TELL (S02_, 2)
+                TELL (S03_, 3)
+                TELL (S04_, 4)
+                TELL (S05_, 5)
+                TELL (S06_, 6)
+                TELL (S07_, 7)
+                TELL (S08_, 8)
+                TELL (S09_, 9)
+                TELL (S0A_, 10)
+                TELL (S0B_, 11)
+                TELL (S0C_, 12)
+                TELL (S0D_, 13)
+                TELL (S0E_, 14)
+                TELL (S0F_, 15)
+                TELL (S10_, 16)
+                TELL (S11_, 17)
+                TELL (S12_, 18)
+                TELL (S13_, 19)
+                TELL (S14_, 20)
+                TELL (S15_, 21)
+                TELL (S16_, 22)
+                TELL (S17_, 23)
+                TELL (S18_, 24)
+                TELL (S19_, 25)
+                TELL (S1A_, 26)
+                TELL (S1B_, 27)
+                TELL (S1C_, 28)
+                TELL (S1D_, 29)
+                TELL (S1E_, 30)
+                TELL (S1F_, 31)
+            }
+
+            Method (PCNT, 0, Serialized)
+            {
+                NEWS (UPSL, 1)
+                NEWS (DNSL, 3)
+            }
         }
 
         // What the machine itself decodes, so that nothing else is put there.
@@ -123,22 +233,9 @@ DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
             })
         }
 
-        Method (GSTA, 0, NotSerialized)
-        {
-            If (HGED == 0)
-            {
-                Return (0)
-            }
-            Return (0x0F)
-        }
-
         Device (PWRB)
         {
             Name (_HID, EisaId ("PNP0C0C"))
-            Method (_STA, 0, NotSerialized)
-            {
-                Return (GSTA ())
-            }
         }
 
         // Linux calls _EVT when the interrupt comes; the register says what happened, and forgets it.
@@ -155,16 +252,16 @@ DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
             {
                 PEND, 8
             }
-            Method (_STA, 0, NotSerialized)
-            {
-                Return (GSTA ())
-            }
             Method (_EVT, 1, Serialized)
             {
                 Local0 = PEND
                 If (Local0 & 1)
                 {
                     Notify (PWRB, 0x80)
+                }
+                If (Local0 & 2)
+                {
+                    ^^PCI0.PCNT ()
                 }
             }
         }

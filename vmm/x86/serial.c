@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define FIFO_SIZE 16u
+/* A stop cuts short one instruction of each vCPU, of which KVM repeats 1024 at most: 64 vCPUs. */
+#define HELD_MAX (64u * 1024)
 #define NREGISTERS 8u
 
 #define IIR_FIFOS_ENABLED 0xc0u
@@ -29,6 +31,9 @@ struct fifo {
 struct serial {
 	struct serial_config cfg;
 	struct fifo rx, tx;
+	/* Bytes behind the FIFO: written while the machine was being stopped, when nobody could wait for room. */
+	uint8_t *held;
+	size_t nheld;
 	bool fifos_enabled;
 	unsigned rx_trigger;
 	uint8_t ier, lcr, mcr, scr;
@@ -136,6 +141,34 @@ static uint8_t read_data(struct serial *s)
 
 /* ---- transmitting */
 
+/*
+ * A byte that the guest has written already is not lost by a stop: it leaves when the machine goes on. A guest
+ * that resets itself over and over while nobody reads its console gets no more room than that.
+ */
+static void hold(struct serial *s, uint8_t byte)
+{
+	if (!s->held)
+		s->held = malloc(HELD_MAX);
+	if (s->held && s->nheld < HELD_MAX)
+		s->held[s->nheld++] = byte;
+}
+
+static void refill(struct serial *s)
+{
+	size_t n = 0;
+
+	while (n < s->nheld && s->tx.len < FIFO_SIZE)
+		fifo_push(&s->tx, s->held[n++]);
+	if (n == 0)
+		return;
+	s->nheld -= n;
+	memmove(s->held, s->held + n, s->nheld);
+	if (s->nheld > 0)
+		return;
+	free(s->held);
+	s->held = NULL;
+}
+
 /* The back end may call `writable` from within chardev_write: then the loop sees that there is room. */
 static void transmit(struct serial *s)
 {
@@ -147,6 +180,7 @@ static void transmit(struct serial *s)
 	do {
 		taken = chardev_write(s->cfg.chr, s->tx.bytes, s->tx.len);
 		fifo_drop(&s->tx, (unsigned)taken);
+		refill(s);
 	} while (taken > 0 && s->tx.len > 0);
 	s->transmitting = false;
 	if (s->tx.len == 0)
@@ -178,10 +212,12 @@ static void write_data(struct serial *s, uint8_t byte)
 		return;
 	}
 	/* Other vCPUs may change everything while this one waits. */
-	while (s->tx.len >= fifo_depth(s)) {
+	while (s->nheld > 0 || s->tx.len >= fifo_depth(s)) {
 		update_irq(s);
-		if (!s->cfg.wait_writable(s->cfg.owner))
+		if (!s->cfg.wait_writable(s->cfg.owner)) {
+			hold(s, byte);
 			return;
+		}
 		transmit(s);
 	}
 	fifo_push(&s->tx, byte);
@@ -402,5 +438,6 @@ void serial_destroy(struct serial *s)
 	if (!s)
 		return;
 	chardev_set_front(s->cfg.chr, &(struct chardev_front){ .owner = NULL });
+	free(s->held);
 	free(s);
 }

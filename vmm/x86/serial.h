@@ -25,7 +25,7 @@ struct serial_config {
 	void (*set_irq)(void *owner, bool level);
 	/*
 	 * Blocks a vCPU's thread, with the machine lock released, until `writable` may have been called.
-	 * False: the machine stops, and the byte is dropped.
+	 * False: the machine stops; the byte is kept, and leaves when there is room.
 	 */
 	bool (*wait_writable)(void *owner);
 	void *owner;

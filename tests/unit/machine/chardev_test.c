@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static struct fixture {
 	char dir[64], path[96];
 	struct loop loop;
 	struct chardev *chr;
-	unsigned nquits, nwritable;
+	unsigned nquits, nwritable, nconnected, ndisconnected;
 	size_t room, nreceived;
 	uint8_t received[4096];
 	int saved_stdin, saved_stdout, in_fd, out_fd;
@@ -50,6 +51,13 @@ static void on_writable(void *owner)
 {
 	(void)owner;
 	f.nwritable++;
+}
+
+static void on_connection(void *owner, bool connected)
+{
+	(void)owner;
+	f.nconnected += connected;
+	f.ndisconnected += !connected;
 }
 
 static void on_quit(void *owner)
@@ -83,7 +91,9 @@ static int teardown(void **state)
 static int open_kind(enum chardev_kind kind, bool mux, struct vpmem_error *err)
 {
 	struct chardev_config cfg = { .kind = kind, .path = kind == CHARDEV_STDIO ? NULL : f.path, .mux = mux };
-	const struct chardev_front front = { .room = on_room, .receive = on_receive, .writable = on_writable };
+	const struct chardev_front front = {
+		.room = on_room, .receive = on_receive, .writable = on_writable, .connection = on_connection,
+	};
 	int rc = chardev_open(&cfg, &f.loop, on_quit, NULL, &f.chr, err);
 
 	if (rc == 0)
@@ -400,6 +410,66 @@ static void a_file_in_the_way_of_a_socket_stays(void **state)
 	assert_true(exists(f.path));
 }
 
+static void the_front_learns_of_a_peer(void **state)
+{
+	int peer;
+
+	(void)state;
+	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		peer = connect_peer();
+		turn();
+		assert_int_equal(f.nconnected, i);
+		assert_int_equal(f.ndisconnected, i - 1);
+		close(peer);
+		turn();
+		assert_int_equal(f.ndisconnected, i);
+	}
+	// Also when it is noticed by a write, or is our wish.
+	peer = connect_peer();
+	turn();
+	chardev_hang_up(f.chr);
+	assert_int_equal(f.ndisconnected, 3);
+	chardev_hang_up(f.chr);
+	assert_int_equal(f.ndisconnected, 3);
+	close(peer);
+	peer = connect_peer();
+	turn();
+	close(peer);
+	for (unsigned i = 0; i < 3; i++)
+		chardev_write(f.chr, (const uint8_t *)"x\n", 2);
+	assert_int_equal(f.ndisconnected, 4);
+	assert_false(chardev_connected(f.chr));
+}
+
+static void an_adopted_socket_is_a_chardev(void **state)
+{
+	const struct chardev_front front = {
+		.room = on_room, .receive = on_receive, .writable = on_writable, .connection = on_connection,
+	};
+	char buf[16];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(chardev_adopt(fds[0], "client", &f.loop, &f.chr), 0);
+	chardev_set_front(f.chr, &front);
+	assert_int_equal(write(fds[1], "abc", 3), 3);
+	turn();
+	assert_int_equal(f.nreceived, 3);
+	chardev_write(f.chr, (const uint8_t *)"def", 3);
+	assert_int_equal(chardev_pending(f.chr), 3);
+	assert_true(chardev_drain(f.chr, 0));
+	assert_int_equal(chardev_pending(f.chr), 0);
+	assert_int_equal(read(fds[1], buf, sizeof(buf)), 3);
+	while (chardev_write(f.chr, f.received, sizeof(f.received)) > 0)
+		;
+	assert_false(chardev_drain(f.chr, 10));
+	chardev_hang_up(f.chr);
+	assert_int_equal(f.ndisconnected, 1);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,9 +486,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_socket_serves_one_peer_after_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_peer_that_leaves_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_left_over_socket_is_replaced_a_served_one_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_front_learns_of_a_peer, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_adopted_socket_is_a_chardev, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_in_the_way_of_a_socket_stays, setup, teardown),
 	};
 
 	alarm(120);
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests_name("chardev", tests, NULL, NULL);
 }

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NINE_MONITORS \
+	"-qmp unix:a,server=on -qmp unix:b,server=on -qmp unix:c,server=on -qmp unix:d,server=on " \
+	"-qmp unix:e,server=on -qmp unix:f,server=on -qmp unix:g,server=on -qmp unix:h,server=on -qmp unix:i,server=on"
+
 static const struct refused words[] = {
 	{ "-foo", "-foo: invalid option", "pmvm -help" },
 	{ "--foo", "--foo: invalid option", "pmvm -help" },
@@ -29,15 +33,24 @@ static const struct refused words[] = {
 	{ "-initrd x -append y", "-append only allowed with -kernel option", "-kernel vmlinuz" },
 	{ "-nographic", "no guest: -kernel is missing, and there is no firmware to boot from a disk",
 	  "-kernel vmlinuz" },
-	{ "-S", "-S: not supported yet", "leave it out" },
-	{ "-daemonize", "-daemonize: not supported yet", "setsid" },
-	{ "-no-shutdown", "-no-shutdown: not supported yet", "powers off" },
 	{ "-sandbox on", "-sandbox: not supported yet", "leave it out" },
-	{ "--chardev x", "--chardev: not supported yet", "-serial" },
+	{ "--chardev x", "--chardev: not supported yet", "-qmp unix:PATH" },
+	{ "-mon chardev=x", "-mon: not supported yet", "-qmp unix:PATH" },
 	{ "-drive file=x", "-drive: not supported", "-pmem FILE" },
 	{ "-boot c", "-boot: not supported", "-kernel" },
-	{ "-monitor stdio", "@not supported yet", "-monitor none" },
-	{ "-qmp unix:x", "@not supported yet", "-qmp none" },
+	{ "-monitor file:x", "@'file:x' is not a valid char driver", "unix:PATH,server=on" },
+	{ "-monitor mon:stdio", "@'mon:stdio' is not a valid char driver", "stdio, null" },
+	{ "-qmp tcp:localhost:4444,server=on", "@'tcp:localhost:4444,server=on' is not a valid char driver",
+	  "unix:PATH,server=on" },
+	{ "-qmp unix:x", "@a socket in client connect mode is not supported yet", "unix:x,server=on" },
+	{ "-serial stdio -monitor stdio", "-monitor stdio: cannot use stdio by multiple character devices", "unix:PATH" },
+	{ "-qmp stdio -serial mon:stdio", "-serial mon:stdio: cannot use stdio by multiple character devices",
+	  "unix:PATH" },
+	{ "-nographic -kernel k -serial stdio", "cannot use stdio by multiple character devices", "-nographic uses stdio" },
+	{ "-nographic -kernel k -daemonize", "-nographic cannot be used with -daemonize", "no display" },
+	{ "-kernel k -serial stdio -daemonize", "-serial stdio: cannot use stdio with -daemonize", "unix:PATH" },
+	{ "-kernel k -daemonize -qmp stdio", "-qmp stdio: cannot use stdio with -daemonize", "unix:PATH" },
+	{ NINE_MONITORS, "-qmp unix:i,server=on: there are 8 monitors already", NULL },
 	{ "-net nic", "@not supported", "-net none" },
 	{ "-nic user", "@not supported", "-nic none" },
 	{ "-parallel stdio", "@not supported", "-parallel none" },

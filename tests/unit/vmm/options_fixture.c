@@ -84,6 +84,24 @@ static void describe_serial(const struct options *opts, FILE *out)
 	        cfg->signals ? "+signals" : "");
 }
 
+static void describe_monitors(const struct options *opts, FILE *out)
+{
+	static const char *const faces[] = { [MONITOR_HMP] = "hmp", [MONITOR_QMP] = "qmp", [MONITOR_QMP_PRETTY] = "pretty" };
+
+	for (unsigned i = 0; i < opts->nmonitors; i++) {
+		const struct monitor_config *cfg = &opts->monitors[i];
+
+		fprintf(out, " monitor(%s", faces[cfg->face]);
+		if (cfg->mux)
+			fprintf(out, " mux");
+		else if (cfg->chardev.kind == CHARDEV_STDIO)
+			fprintf(out, " stdio%s%s", cfg->chardev.mux ? "+mux" : "", cfg->chardev.signals ? "+signals" : "");
+		else
+			fprintf(out, " %s%s", cfg->chardev.kind == CHARDEV_UNIX ? "unix:" : "?", text(cfg->chardev.path));
+		fprintf(out, "%s)", cfg->chardev.wait ? "+wait" : "");
+	}
+}
+
 const char *describe(const struct options *opts)
 {
 	static char buf[8192];
@@ -102,8 +120,9 @@ const char *describe(const struct options *opts)
 	if (opts->name || opts->uuid || opts->pidfile)
 		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid),
 		        text(opts->pidfile));
-	if (opts->no_reboot)
-		fprintf(out, " no-reboot");
+	fprintf(out, "%s%s%s%s", opts->no_reboot ? " no-reboot" : "", opts->no_shutdown ? " no-shutdown" : "",
+	        opts->daemonize ? " daemonize" : "", opts->stopped ? " stopped" : "");
+	describe_monitors(opts, out);
 	for (unsigned i = 0; i < opts->nmemdevs; i++)
 		describe_memdev(&opts->memdevs[i], out);
 	for (unsigned i = 0; i < opts->npmems; i++)

@@ -59,6 +59,7 @@ struct accepted {
 	const char *line, *meaning;
 };
 
+#define MUX " monitor(hmp mux)"
 #define DEFAULTS "ram=128M cpus=1 serial=no-null"
 #define M1 "-object memory-backend-file,id=m1,mem-path=f"
 
@@ -111,15 +112,31 @@ static const struct accepted accepted[] = {
 	{ "-overcommit mem-lock=off,cpu-pm=off", DEFAULTS },
 	{ "-display none -vga none -parallel none -net none -nic none -monitor none -qmp none", DEFAULTS },
 
-	{ "-nographic", "ram=128M cpus=1 serial=stdio+mux" },
+	{ "-nographic", "ram=128M cpus=1 serial=stdio+mux" MUX },
 	{ "-nographic -nodefaults", DEFAULTS },
 	{ "-nographic -monitor none", "ram=128M cpus=1 serial=stdio+signals" },
-	{ "-nographic -serial null", "ram=128M cpus=1 serial=null" },
+	{ "-nographic -qmp none", "ram=128M cpus=1 serial=stdio+signals" },
+	{ "-nographic -serial null", "ram=128M cpus=1 serial=null monitor(hmp stdio+signals)" },
+	{ "-nographic -serial none", DEFAULTS " monitor(hmp stdio+signals)" },
+	{ "-nographic -serial null -monitor none", "ram=128M cpus=1 serial=null" },
+	{ "-nographic -monitor unix:m,server=on,wait=off",
+	  "ram=128M cpus=1 serial=stdio+signals monitor(hmp unix:m)" },
+	{ "-nographic -qmp unix:q,server=on", "ram=128M cpus=1 serial=stdio+signals monitor(qmp unix:q+wait)" },
+	{ "-nographic -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" MUX },
+	{ "-nographic -nodefaults -monitor stdio", DEFAULTS " monitor(hmp stdio+signals)" },
 	{ "-serial stdio", "ram=128M cpus=1 serial=stdio+signals" },
-	{ "-serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" },
-	{ "-nodefaults -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" },
+	{ "-serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" MUX },
+	{ "-serial mon:stdio -monitor unix:m,server,nowait",
+	  "ram=128M cpus=1 serial=stdio+mux" MUX " monitor(hmp unix:m)" },
+	{ "-nodefaults -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" MUX },
+	{ "-monitor stdio", DEFAULTS " monitor(hmp stdio+signals)" },
+	{ "-qmp stdio -monitor null -qmp-pretty null", DEFAULTS " monitor(qmp stdio+signals)" },
+	{ "-qmp-pretty unix:a,server=on,wait=off -qmp unix:b,server=on,wait=off -qmp unix:c,server=on,wait=off",
+	  DEFAULTS " monitor(pretty unix:a) monitor(qmp unix:b) monitor(qmp unix:c)" },
+	{ "-S -no-shutdown -daemonize", DEFAULTS " no-shutdown daemonize stopped" },
+	{ "-daemonize -serial file:f -monitor unix:m,server=on,wait=off",
+	  "ram=128M cpus=1 serial=file:f daemonize monitor(hmp unix:m)" },
 	{ "-serial none", DEFAULTS },
-	{ "-nographic -serial none", DEFAULTS },
 	{ "-serial null -serial none", "ram=128M cpus=1 serial=null" },
 	{ "-serial file:a,b", "ram=128M cpus=1 serial=file:a,b" },
 	{ "-serial unix:s,server=on,wait=off", "ram=128M cpus=1 serial=unix:s" },

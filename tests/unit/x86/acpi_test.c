@@ -24,7 +24,7 @@
 
 static struct guest_ram ram;
 static const struct acpi_config usual = {
-	.ncpus = 4, .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE, .ged = true,
+	.ncpus = 4, .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE,
 };
 
 static int setup(void **state)
@@ -492,20 +492,27 @@ static void event_device_listens_on_its_line(void **state)
 	assert_int_equal(GED_PORT, 0x610);
 }
 
-static void event_device_is_there_when_the_machine_has_it(void **state)
+static void every_slot_can_be_ejected(void **state)
 {
-	static const char *const methods[] = { "\\_SB.GED._STA", "\\_SB.PWRB._STA" };
-	struct acpi_config cfg = usual;
-
 	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		cfg.ged = true;
-		evaluate(&cfg, methods[i]);
-		assert_output("[Integer] = 000000000000000F");
-		cfg.ged = false;
-		evaluate(&cfg, methods[i]);
-		assert_output("[Integer] = 0000000000000000");
+	build(&usual);
+	write_table(find_dsdt(), "DSDT");
+	assert_int_equal(run("iasl -d DSDT && grep -A1 'OperationRegion (HREG' DSDT.dsl"), 0);
+	assert_output("SystemIO, 0xAE00, 0x18");
+	for (unsigned slot = 1; slot < 32; slot += 15) {
+		char method[40], result[64];
+
+		snprintf(method, sizeof(method), "\\_SB.PCI0.S%02X_._SUN", slot);
+		snprintf(result, sizeof(result), "[Integer] = %016X", slot);
+		evaluate(&usual, method);
+		assert_output(result);
+		snprintf(method, sizeof(method), "\\_SB.PCI0.S%02X_._ADR", slot);
+		snprintf(result, sizeof(result), "[Integer] = %016X", slot << 16);
+		evaluate(&usual, method);
+		assert_output(result);
 	}
+	assert_int_equal(run("grep -c '_EJ0' DSDT.dsl"), 0);
+	assert_output("31");
 }
 
 int main(void)
@@ -524,7 +531,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reserves_what_the_machine_decodes, setup, teardown),
 		cmocka_unit_test_setup_teardown(serial_port_is_com1, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_device_listens_on_its_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(event_device_is_there_when_the_machine_has_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_slot_can_be_ejected, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("acpi", tests, make_dir, remove_dir);

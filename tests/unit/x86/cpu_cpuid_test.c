@@ -42,6 +42,7 @@ static void intel_host(void)
 	give(0x1f, 0, 1, 2, 0x100, 5);
 	give(0x1f, 1, 4, 12, 0x201, 5);
 	give(0x80000001, 0, 0, 0, 0x121, 0x2c100800);
+	give(0x80000007, 0, 0, 0, 0, 0x100);
 	give(0x80000008, 0, 0x3027, 0, 0, 0);
 	give(0x40000000, 0, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d);
 	give(0x40000001, 0, 0x01007efb, 0, 0, 0);
@@ -54,6 +55,7 @@ static void amd_host(void)
 	give(1, 0, 0x00830f10, 0x05100800, 0x76f8320b, 0x178bfbff);
 	give(0xb, 0, 1, 2, 0x100, 5);
 	give(0x80000001, 0, 0x00830f10, 0x40000000, 0x75c237ff, 0x2fd3fbff);
+	give(0x80000007, 0, 1, 2, 3, 0x799);
 	give(0x80000008, 0, 0x00003030, 0x111ef657, 0x0000607f, 0);
 	give(0x8000001d, 0, 0x00004121, 0x01c0003f, 0x3f, 0);
 	give(0x8000001d, 3, 0x0001c163, 0x03c0003f, 0x3fff, 1);
@@ -151,6 +153,19 @@ static void caches_are_each_cores_own_but_the_last(void **state)
 	set(0, 128);
 	assert_int_equal(bits(get(4, 3)->eax, 31, 26), 63);  /* the field has no more */
 	assert_int_equal(bits(get(4, 3)->eax, 25, 14), 127);
+}
+
+/* Invariant: a guest would take the TSC for its clock, and that runs on while the machine is stopped. */
+static void the_tsc_is_not_offered_as_a_clock(void **state)
+{
+	(void)state;
+	intel_host();
+	set(0, 1);
+	assert_int_equal(get(0x80000007, 0)->edx, 0);
+	amd_host();
+	set(0, 1);
+	assert_int_equal(get(0x80000007, 0)->edx, 0x699);
+	assert_int_equal(get(0x80000007, 0)->ecx, 3);
 }
 
 static void assert_levels(uint32_t leaf, unsigned id, unsigned ncpus, unsigned shift)
@@ -273,6 +288,7 @@ static void physical_bits_are_what_the_guest_can_use(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tsc_is_not_offered_as_a_clock),
 		cmocka_unit_test(leaf_1_tells_id_and_count),
 		cmocka_unit_test(one_cpu_has_no_siblings),
 		cmocka_unit_test(tsc_deadline_is_only_added),

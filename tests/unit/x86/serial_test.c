@@ -314,16 +314,63 @@ static void without_fifos_the_second_byte_waits(void **state)
 	assert_memory_equal(chr.out, "a", 1);
 }
 
-static void drops_only_when_the_machine_stops(void **state)
+static void a_stop_loses_no_byte_and_keeps_their_order(void **state)
+{
+	(void)state;
+	enable_fifos(0);
+	chr.out_room = 0;
+	/* One string instruction of which the first 16 bytes fit: a stop ends the wait for the others. */
+	for (char c = 'A'; c < 'A' + 40; c++)
+		out(UART_TX, (uint8_t)c);
+	assert_int_equal(nwaits, 24);
+	assert_int_equal(chr.out_len, 0);
+	/* It goes on: what comes next waits behind them. */
+	drained_by_wait = 100;
+	out(UART_TX, '!');
+	fake_chardev_drain(&chr, 100);
+	assert_int_equal(chr.out_len, 41);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(chr.out[i], 'A' + i);
+	assert_int_equal(chr.out[40], '!');
+}
+
+/* A guest whose console nobody reads, and which resets itself over and over, fills no more than a bounded room. */
+static void many_stops_fill_a_bounded_room(void **state)
+{
+	const size_t held_max = 64 * 1024;
+
+	(void)state;
+	enable_fifos(0);
+	chr.out_room = 0;
+	for (unsigned life = 0; life < 100; life++) {
+		for (unsigned i = 0; i < 1024; i++)
+			out(UART_TX, life < 64 ? 'a' : 'b');
+		serial_reset(serial);
+		enable_fifos(0);
+	}
+	fake_chardev_drain(&chr, MUCH);
+	assert_int_equal(chr.out_len, 16 + held_max);
+	/* What came first is kept. */
+	for (size_t i = 0; i < held_max; i++)
+		assert_int_equal(chr.out[i], 'a');
+	/* Then all is as new. */
+	out(UART_TX, '!');
+	assert_int_equal(chr.out_len, 16 + held_max + 1);
+	assert_int_equal(chr.out[16 + held_max], '!');
+}
+
+static void a_byte_that_was_held_is_not_overtaken(void **state)
 {
 	(void)state;
 	chr.out_room = 0;
 	out(UART_TX, 'a');
 	out(UART_TX, 'b');
-	assert_int_equal(nwaits, 1);
+	/* There is room in the FIFO now, but not before the byte that is held. */
+	enable_fifos(0);
+	out(UART_TX, 'c');
 	fake_chardev_drain(&chr, 100);
-	assert_int_equal(chr.out_len, 1);
-	assert_int_equal(chr.out[0], 'a');
+	assert_int_equal(chr.out_len, 3);
+	assert_memory_equal(chr.out, "abc", 3);
 }
 
 static void nothing_sent_is_taken_back(void **state)
@@ -552,7 +599,9 @@ int main(void)
 		TEST(full_back_end_shows_in_the_line_status),
 		TEST(full_transmitter_holds_the_writer),
 		TEST(without_fifos_the_second_byte_waits),
-		TEST(drops_only_when_the_machine_stops),
+		TEST(a_stop_loses_no_byte_and_keeps_their_order),
+		TEST(a_byte_that_was_held_is_not_overtaken),
+		TEST(many_stops_fill_a_bounded_room),
 		TEST(nothing_sent_is_taken_back),
 		TEST(writable_may_come_from_inside_a_write),
 		TEST(received_data_interrupts),

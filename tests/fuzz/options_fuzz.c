@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * options_fuzz.c - what users type: -object and -device as key=value text and as JSON, and whole command lines.
+ *
+ * The first byte says which: 'o' or 'd' for text, 'O' or 'D' for JSON, 'l' for a command line with a word per
+ * line. Every input ends in a configuration that keeps its promises, in help, or in an error with a text.
+ */
+#include "config.h"
+#include "fuzz.h"
+#include "keyval.h"
+#include "parse.h"
+
+#include "fake_log.h"
+
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORDS_MAX 64
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+/* Help goes to standard output, and would be most of it. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)argc;
+	(void)argv;
+	CHECK(null >= 0 && dup2(null, STDOUT_FILENO) >= 0);
+	close(null);
+	return 0;
+}
+
+static void check_error(int rc, const struct vpmem_error *err)
+{
+	CHECK(rc < 0);
+	CHECK(err->text[0] != '\0' && strnlen(err->text, sizeof(err->text)) < sizeof(err->text));
+	CHECK(strnlen(err->hint, sizeof(err->hint)) < sizeof(err->hint));
+}
+
+static void check_memdev(const struct memdev_config *cfg)
+{
+	CHECK(cfg->id && id_wellformed(cfg->id));
+	CHECK(cfg->mem_path && cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->id);
+	CHECK(!cfg->size_set || cfg->backing.size > 0);
+	CHECK(cfg->backing.rom <= VPMEM_ROM_OFF && cfg->backing.policy <= VPMEM_POLICY_INTERLEAVE);
+}
+
+static void check_pmem(const struct pmem_config *cfg)
+{
+	CHECK(!cfg->id || id_wellformed(cfg->id));
+	CHECK(cfg->memdev);
+	CHECK(cfg->slot == -1 || (cfg->slot >= 1 && cfg->slot <= 31));
+	CHECK(cfg->memaddr % VPMEM_GRANULE == 0);
+}
+
+static void object(struct json_object *props, bool strict)
+{
+	struct memdev_config cfg;
+	struct vpmem_error err = { .text = "" };
+	int rc = config_memdev(props, strict, &cfg, &err);
+
+	if (rc)
+		check_error(rc, &err);
+	else
+		check_memdev(&cfg);
+	CHECK(!rc || (!cfg.id && !cfg.mem_path));
+	memdev_config_free(&cfg);
+}
+
+static void device(struct json_object *props, bool strict)
+{
+	struct vpmem_error err = { .text = "" };
+	struct pmem_config cfg;
+	int rc = config_pmem(props, strict, &cfg, &err);
+
+	if (rc)
+		check_error(rc, &err);
+	else
+		check_pmem(&cfg);
+	CHECK(!rc || (!cfg.id && !cfg.memdev && !cfg.bus));
+	pmem_config_free(&cfg);
+}
+
+static void from_text(const char *text, bool is_device)
+{
+	const struct keyval_syntax syntax = {
+		.implied_key = is_device ? "driver" : "qom-type", .list_key = is_device ? NULL : "host-nodes",
+	};
+	bool help = false;
+	struct json_object *props = keyval_parse(text, &syntax, &help);
+
+	CHECK(props && json_object_is_type(props, json_type_object));
+	(is_device ? device : object)(props, false);
+	json_object_put(props);
+}
+
+static void from_json(const char *text, bool is_device)
+{
+	struct vpmem_error err = { .text = "" };
+	struct json_object *props = NULL;
+	int rc = keyval_parse_json(text, &props, &err);
+
+	if (rc) {
+		check_error(rc, &err);
+		CHECK(!props);
+		return;
+	}
+	CHECK(json_object_is_type(props, json_type_object));
+	(is_device ? device : object)(props, true);
+	json_object_put(props);
+}
+
+static void check_options(const struct options *opts)
+{
+	CHECK(opts->kernel && opts->ncpus >= 1 && opts->ncpus <= CPUS_MAX);
+	CHECK(opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0);
+	CHECK(opts->nmonitors <= MONITORS_MAX);
+	for (unsigned i = 0; i < opts->nmemdevs; i++)
+		check_memdev(&opts->memdevs[i]);
+	for (unsigned i = 0; i < opts->npmems; i++)
+		check_pmem(&opts->pmems[i]);
+}
+
+static void command_line(char *text)
+{
+	char name[] = "pmvm", *words[WORDS_MAX + 1] = { name };
+	struct vpmem_error err = { .text = "" };
+	struct options opts;
+	int nwords = 1;
+
+	for (char *word; nwords < WORDS_MAX && (word = strsep(&text, "\n"));)
+		words[nwords++] = word;
+	switch (options_parse(nwords, words, &opts, &err)) {
+	case OPTIONS_RUN:
+		check_options(&opts);
+		break;
+	case OPTIONS_DONE:
+		CHECK(!opts.kernel && err.text[0] == '\0');
+		break;
+	case OPTIONS_ERROR:
+		CHECK(!opts.kernel);
+		check_error(-1, &err);
+		break;
+	}
+	options_free(&opts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	char *text = calloc(1, len + 1);
+
+	CHECK(text);
+	memcpy(text, data, len);
+	fake_log_clear();
+	switch (len ? text[0] : '\0') {
+	case 'o':
+	case 'd':
+		from_text(text + 1, text[0] == 'd');
+		break;
+	case 'O':
+	case 'D':
+		from_json(text + 1, text[0] == 'D');
+		break;
+	case 'l':
+		command_line(text + 1);
+		break;
+	}
+	free(text);
+	return 0;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pci_machine.h - a PCI bus with pmem devices for the target pci: the real bus, transport and device on a fake
+ * machine. No thread: the device's worker is not started (linker option --wrap), pmem_serve_queue is called
+ * where it would run, so that an input does the same every time.
+ */
+#ifndef PMVM_FUZZ_PCI_MACHINE_H
+#define PMVM_FUZZ_PCI_MACHINE_H
+
+#include "../../core/pmem.h"
+#include "fuzz.h"
+#include "pci_hotplug.h"
+#include "rig.h"
+#include "virtio_pci_internal.h"
+
+#define RAM_GPA UINT64_C(0x1000)
+#define RAM_SIZE UINT64_C(0x4000)
+
+struct vpmem_backing {
+	uint64_t size;
+	bool rom;
+	int *sync_rc;
+};
+
+struct function {
+	struct virtio_pci *vp;  /* NULL: the slot is empty */
+	struct vpmem_backing backing;
+	unsigned first_cap;
+};
+
+struct pci_machine {
+	struct rig rig;
+	struct pci_hotplug hotplug;
+	struct vpmem_gmem *gmem;
+	uint8_t *ram;
+	int sync_rc;            /* of the next syncs */
+	struct function functions[PCI_DEVICES_MAX];
+	unsigned nnotices, nrefusals;
+};
+
+void pci_machine_start(struct pci_machine *m);
+void pci_machine_end(struct pci_machine *m);
+
+/* As device_add and a forced device_del. Into a slot that is taken: refused, and checked that it is. */
+void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned size_kind);
+void pci_machine_unplug(struct pci_machine *m, unsigned slot);
+
+/* pci_checks.c: what holds after every step. */
+void pci_machine_check(struct pci_machine *m);
+
+#endif

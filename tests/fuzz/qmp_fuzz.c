@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * qmp_fuzz.c - libFuzzer target of the QMP face, with the fake machine of the unit tests behind it. The
+ * first byte says how long the pieces are in which the rest arrives. Built by hand, in the top directory:
+ *
+ *   clang -std=c17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing \
+ *     -Iinclude -Ivmm -Ivmm/pci -Ivmm/x86 -Ivmm/monitor -Itests/unit/vmm -Itests/unit/monitor \
+ *     tests/fuzz/qmp_fuzz.c tests/unit/vmm/fake_log.c \
+ *     tests/unit/monitor/{fake_hmp,fake_machine,qmp_rig}.c \
+ *     vmm/{config,config_props,parse,props,props_value,suggest}.c \
+ *     vmm/monitor/{cmd_control,cmd_device,cmd_pci,cmd_pmem,cmd_query,cmd_run,commands,event}.c \
+ *     vmm/monitor/{hmp_out,hmp_print,json_parse,json_stream,json_text,qmp,qom,qom_props}.c \
+ *     vmm/monitor/{schema,schema_info,schema_types}.c \
+ *     -ljson-c -lcmocka -o /tmp/qmp_fuzz
+ *   /tmp/qmp_fuzz -max_len=4096 -max_total_time=60
+ */
+#include "qmp_rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+// Every byte of the output is in a line of printable ASCII.
+static void check_output(const char *text)
+{
+	for (; *text; text++)
+		if ((*text < 0x20 || *text > 0x7e) && strncmp(text, "\r\n", 2) != 0 && *text != '\n')
+			abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	size_t piece = len ? 1 + data[0] : 1;
+	struct qmp_rig rig;
+
+	qmp_rig_start(&rig);
+	for (size_t off = 1; off < len; off += piece) {
+		size_t n = len - off < piece ? len - off : piece;
+
+		rig.face->input(rig.state, data + off, n);
+	}
+	check_output(qmp_rig_output(&rig));
+	qmp_rig_close(&rig);
+	return 0;
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+// A machine without a VM, and the parts of the library and of the bus that the commands ask.
+#include "fake_machine.h"
+
+#include "log.h"
+#include "unit_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vpmem_backing {
+	char *path;
+	uint64_t size;
+	bool rom;
+};
+
+struct virtio_pci {
+	uint64_t gpa;
+	struct pci_device *dev;
+};
+
+struct pci_device {
+	struct pci_device_desc desc;
+	unsigned slot;
+};
+
+static struct fake_machine *the_fake;
+static struct pci_device *slots[PCI_DEVICES_MAX];
+static struct pci_device host_bridge = {
+	.desc = { .name = "host bridge", .vendor = 0x1b36, .device = 8, .subsystem_vendor = 0x1af4,
+		.subsystem = 0x1100, .class_code = 0x060000 },
+};
+
+struct fake_machine *fake_machine_create(void)
+{
+	struct fake_machine *fake = calloc(1, sizeof(*fake));
+
+	assert_non_null(fake);
+	assert_null(the_fake);
+	the_fake = fake;
+	fake->m.opts = &fake->opts;
+	fake->m.run_state = RUN_STATE_RUNNING;
+	fake->m.ram_low.size = 128 << 20;
+	fake->m.vcpus.n = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		fake->m.vcpus.vcpu[i].idx = i;
+		fake->m.vcpus.vcpu[i].tid = (pid_t)(100 + i);
+	}
+	fake->bar_mapped = true;
+	fake->usage = (struct vpmem_usage) { .resident_size = 4096, .allocated_size = 8192 };
+	slots[0] = &host_bridge;
+	return fake;
+}
+
+static void drop_pmem(struct machine *m, unsigned idx)
+{
+	struct pmem *pmem = m->pmems[idx];
+
+	slots[pmem->slot] = NULL;
+	pmem->memdev->in_use = false;
+	free(pmem->vp->dev);
+	free(pmem->vp);
+	free(pmem->path);
+	pmem_config_free(&pmem->cfg);
+	free(pmem);
+	m->npmems--;
+	memmove(&m->pmems[idx], &m->pmems[idx + 1], (m->npmems - idx) * sizeof(m->pmems[0]));
+}
+
+static void drop_memdev(struct machine *m, unsigned idx)
+{
+	struct memdev *memdev = m->memdevs[idx];
+
+	the_fake->nopen--;
+	free(memdev->backing->path);
+	free(memdev->backing);
+	memdev_config_free(&memdev->cfg);
+	free(memdev);
+	m->nmemdevs--;
+	memmove(&m->memdevs[idx], &m->memdevs[idx + 1], (m->nmemdevs - idx) * sizeof(m->memdevs[0]));
+}
+
+void fake_machine_destroy(struct fake_machine *fake)
+{
+	while (fake->m.npmems > 0)
+		drop_pmem(&fake->m, 0);
+	while (fake->m.nmemdevs > 0)
+		drop_memdev(&fake->m, 0);
+	assert_int_equal(fake->nopen, 0);
+	the_fake = NULL;
+	free(fake);
+}
+
+// ---- what the commands ask for
+
+static void called(const char *what)
+{
+	size_t len = strlen(the_fake->calls);
+
+	snprintf(the_fake->calls + len, sizeof(the_fake->calls) - len, "%s;", what);
+}
+
+void machine_stop(struct machine *m)
+{
+	m->run_state = RUN_STATE_PAUSED;
+	called("stop");
+}
+
+int machine_cont(struct machine *m, struct vpmem_error *err)
+{
+	if (m->run_state == RUN_STATE_SHUTDOWN)
+		return error_set(err, -EPERM, "Resetting the Virtual Machine is required");
+	m->run_state = RUN_STATE_RUNNING;
+	called("cont");
+	return 0;
+}
+
+void machine_powerdown(struct machine *m)
+{
+	(void)m;
+	called("powerdown");
+}
+
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+{
+	char text[64];
+
+	(void)m;
+	snprintf(text, sizeof(text), "request %d %s", request, machine_cause_name(cause));
+	called(text);
+}
+
+struct memdev *machine_find_memdev(struct machine *m, const char *id)
+{
+	for (unsigned i = 0; i < m->nmemdevs; i++)
+		if (!strcmp(m->memdevs[i]->cfg.id, id))
+			return m->memdevs[i];
+	return NULL;
+}
+
+int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
+{
+	struct memdev *memdev;
+
+	if (machine_find_memdev(m, cfg->id))
+		return error_set(err, -EEXIST,
+		                 "attempt to add duplicate property '%s' to object (type 'container')", cfg->id);
+	if (m->nmemdevs == MEMDEVS_MAX)
+		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
+	memdev = calloc(1, sizeof(*memdev));
+	memdev->backing = calloc(1, sizeof(*memdev->backing));
+	memdev->backing->size = cfg->backing.size ? cfg->backing.size : 32 << 20;
+	memdev->backing->path = strdup(cfg->mem_path);
+	memdev->backing->rom = cfg->backing.readonly;
+	memdev->cfg = *cfg;
+	*cfg = (struct memdev_config) { 0 };
+	m->memdevs[m->nmemdevs++] = memdev;
+	the_fake->nopen++;
+	return 0;
+}
+
+int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	for (unsigned i = 0; i < m->nmemdevs; i++) {
+		if (strcmp(m->memdevs[i]->cfg.id, id) != 0)
+			continue;
+		if (m->memdevs[i]->in_use)
+			return error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
+		drop_memdev(m, i);
+		return 0;
+	}
+	return error_set(err, -ENOENT, "object '%s' not found", id);
+}
+
+static struct pmem *find_pmem(struct machine *m, const char *id)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if ((m->pmems[i]->cfg.id && !strcmp(m->pmems[i]->cfg.id, id)) || !strcmp(m->pmems[i]->path, id))
+			return m->pmems[i];
+	return NULL;
+}
+
+static void plug(struct pmem *pmem, unsigned slot)
+{
+	struct pci_device *dev = calloc(1, sizeof(*dev));
+
+	*dev = (struct pci_device) {
+		.slot = slot,
+		.desc = { .name = "virtio-pmem-pci", .id = pmem->cfg.id, .vendor = 0x1af4, .device = 0x105b,
+			.subsystem_vendor = 0x1af4, .subsystem = 0x1100, .class_code = 0x00ff00, .intx = true,
+			.bars = { { .size = 0x8000, .is_64bit = true, .prefetchable = true } } },
+	};
+	pmem->slot = slot;
+	pmem->vp->dev = dev;
+	slots[slot] = dev;
+}
+
+int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
+{
+	struct memdev *memdev = machine_find_memdev(m, cfg->memdev);
+	struct pmem *pmem;
+	unsigned slot = 1;
+	int rc;
+
+	if (cfg->id && find_pmem(m, cfg->id))
+		return error_set(err, -EEXIST, "Duplicate device ID '%s'", cfg->id);
+	if (!memdev)
+		return error_set(err, -ENODEV, "Device '%s' not found", cfg->memdev);
+	if (memdev->in_use)
+		return error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
+	while (slot < PCI_DEVICES_MAX && slots[slot])
+		slot++;
+	if (slot == PCI_DEVICES_MAX)
+		return error_set(err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci");
+	pmem = calloc(1, sizeof(*pmem));
+	pmem->cfg = *cfg;
+	*cfg = (struct pmem_config) { .slot = -1 };
+	pmem->memdev = memdev;
+	memdev->in_use = true;
+	pmem->vp = calloc(1, sizeof(*pmem->vp));
+	pmem->vp->gpa = pmem->cfg.memaddr ? pmem->cfg.memaddr : (UINT64_C(1) << 32) + ((uint64_t)slot << 30);
+	if (pmem->cfg.id)
+		rc = asprintf(&pmem->path, "/machine/peripheral/%s", pmem->cfg.id);
+	else
+		rc = asprintf(&pmem->path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
+	assert_true(rc > 0);
+	plug(pmem, slot);
+	m->pmems[m->npmems++] = pmem;
+	return 0;
+}
+
+int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->cfg.id && !strcmp(m->pmems[i]->cfg.id, id)) {
+			the_fake->stats.error = 0;
+			return 0;
+		}
+	return error_set(err, -ENODEV, "Device '%s' not found", id);
+}
+
+int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	struct pmem *pmem = find_pmem(m, id);
+
+	if (!pmem)
+		return error_set(err, -ENODEV, "Device '%s' not found", id);
+	if (pmem->unplug != UNPLUG_NONE)
+		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
+	pmem->unplug = UNPLUG_REQUESTED;
+	return 0;
+}
+
+const char *run_state_name(enum run_state state)
+{
+	static const char *const names[] = { "prelaunch", "running", "paused", "io-error", "shutdown" };
+
+	return names[state];
+}
+
+const char *machine_cause_name(enum machine_cause cause)
+{
+	static const char *const names[] = { "none", "guest-reset", "guest-shutdown", "host-signal",
+		"host-qmp-quit", "host-qmp-system-reset", "host-error" };
+
+	return names[cause];
+}
+
+bool machine_cause_is_guest(enum machine_cause cause)
+{
+	return cause == CAUSE_GUEST_RESET || cause == CAUSE_GUEST_SHUTDOWN;
+}
+
+// ---- the library
+
+uint64_t vpmem_backing_size(const struct vpmem_backing *backing)
+{
+	return backing->size;
+}
+
+const char *vpmem_backing_path(const struct vpmem_backing *backing)
+{
+	return backing->path;
+}
+
+bool vpmem_backing_is_rom(const struct vpmem_backing *backing)
+{
+	return backing->rom;
+}
+
+int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out)
+{
+	(void)m;
+	(void)memdev;
+	*out = the_fake->usage;
+	return the_fake->usage_error;
+}
+
+struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
+{
+	(void)dev;
+	return the_fake->stats;
+}
+
+struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
+{
+	return (struct vpmem_device *)vp;
+}
+
+uint64_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
+{
+	return vp->gpa;
+}
+
+// ---- the bus
+
+struct pci_device *pci_bus_device(const struct pci_bus *bus, unsigned slot)
+{
+	(void)bus;
+	return slots[slot];
+}
+
+const struct pci_device_desc *pci_device_description(const struct pci_device *dev)
+{
+	return &dev->desc;
+}
+
+unsigned pci_device_slot(const struct pci_device *dev)
+{
+	return dev->slot;
+}
+
+gpa_t pci_device_bar(const struct pci_device *dev, unsigned bar, bool *mapped)
+{
+	(void)bar;
+	*mapped = the_fake->bar_mapped;
+	return 0x800000000 + dev->slot * UINT64_C(0x8000);
+}
+
+uint32_t pci_config_get(const struct pci_device *dev, unsigned off, unsigned width)
+{
+	(void)width;
+	switch (off) {
+	case 0x00:
+		return dev->desc.vendor;
+	case 0x02:
+		return dev->desc.device;
+	case 0x0a:
+		return dev->desc.class_code >> 8;
+	case 0x2c:
+		return dev->desc.subsystem_vendor;
+	case 0x2e:
+		return dev->desc.subsystem;
+	case 0x3c:
+		return 17;
+	case 0x3d:
+		return dev->desc.intx;
+	default:
+		fail_msg("unexpected read of configuration space at 0x%x", off);
+		return 0;
+	}
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * fake_machine.h - a machine without a VM: keeps what the monitor's commands look at, does what they ask
+ * for at once, and writes down what that was.
+ */
+#ifndef FAKE_MACHINE_H
+#define FAKE_MACHINE_H
+
+#include "machine.h"
+
+struct fake_machine {
+	struct machine m;
+	struct options opts;
+	char calls[512];         /* "stop;request 1 5;...": what was asked for since it was last cleared */
+	unsigned nopen;          /* backings that are open */
+	int cont_error;          /* what machine_cont fails with; 0: nothing */
+	struct vpmem_stats stats;
+	struct vpmem_usage usage;
+	int usage_error;         /* -errno of vpmem_backing_usage; 0: it works */
+	bool bar_mapped;
+};
+
+/* One at a time. RAM is 128 MiB, there are two vCPUs, and on the bus only the host bridge. */
+struct fake_machine *fake_machine_create(void);
+void fake_machine_destroy(struct fake_machine *fake);
+
+#endif

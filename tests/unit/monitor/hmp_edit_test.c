@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of line editing: hmp_edit.c over libedit, and hmp_keys.c.
+#include "hmp_edit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct fixture {
+	struct hmp_edit *edit;
+	char lines[65536];   /* each with a newline */
+	char shown[1 << 20];
+	size_t nlines, nshown;
+} f;
+
+static void on_write(void *owner, const char *buf, size_t len)
+{
+	(void)owner;
+	if (f.nshown + len < sizeof(f.shown)) {
+		memcpy(f.shown + f.nshown, buf, len);
+		f.nshown += len;
+	}
+}
+
+static void on_line(void *owner, const char *line)
+{
+	(void)owner;
+	f.nlines += (size_t)snprintf(f.lines + f.nlines, sizeof(f.lines) - f.nlines, "%s\n", line ? line : "TOO LONG");
+	assert_true(f.nlines < sizeof(f.lines));
+}
+
+static void on_complete(void *owner, const char *text, struct hmp_edit *edit)
+{
+	const char *last = strrchr(text, ' ');
+	size_t off = last ? (size_t)(last + 1 - text) : 0;
+
+	(void)owner;
+	hmp_edit_offer(edit, off, "device_add", " ");
+	hmp_edit_offer(edit, off, "device_del", " ");
+	hmp_edit_offer(edit, off, "quit", " ");
+}
+
+static int setup(void **state)
+{
+	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	// What libedit has to say about it is not for the client.
+	setenv("TERM", "no-such-terminal", 1);
+	f.edit = hmp_edit_create("(pmvm) ", &client, false);
+	assert_non_null(f.edit);
+	hmp_edit_prompt(f.edit);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	hmp_edit_destroy(f.edit);
+	return 0;
+}
+
+static void type(const char *text)
+{
+	hmp_edit_feed(f.edit, (const uint8_t *)text, strlen(text));
+}
+
+// The same, a byte at a time: nothing may depend on how a network cuts it.
+static void type_slowly(const char *text)
+{
+	for (; *text; text++)
+		hmp_edit_feed(f.edit, (const uint8_t *)text, 1);
+}
+
+static void lines_are(const char *want)
+{
+	assert_string_equal(f.lines, want);
+	f.nlines = 0;
+	f.lines[0] = '\0';
+}
+
+static void a_prompt_and_an_echo(void **state)
+{
+	(void)state;
+	assert_string_equal(f.shown, "(pmvm) ");
+	type("info status\r");
+	lines_are("info status\n");
+	f.shown[f.nshown] = '\0';
+	assert_non_null(strstr(f.shown, "info status\r\n(pmvm) "));
+	assert_null(strstr(f.shown, "TERM"));
+	assert_null(strstr(f.shown, "terminal"));
+}
+
+struct editing {
+	const char *keys, *lines;
+};
+
+static const struct editing editings[] = {
+	{ "abc\r", "abc\n" },
+	{ "abc\n", "abc\n" },
+	{ "abc\r\ndef\r\n", "abc\ndef\n" },
+	{ "\r\r", "\n\n" },
+	{ "abx\177c\r", "abc\n" },
+	{ "abx\bc\r", "abc\n" },
+	{ "\b\177a\r", "a\n" },
+	{ "bc\001a\005d\r", "abcd\n" },
+	{ "bc\033[Ha\033[Fd\r", "abcd\n" },
+	{ "bc\033OHa\033OFd\r", "abcd\n" },
+	{ "bc\033[1~a\033[4~d\r", "abcd\n" },
+	{ "abc\001\013x\r", "x\n" },
+	{ "abc\025x\r", "x\n" },
+	{ "one two\027x\r", "one x\n" },
+	{ "ac\033[Db\r", "abc\n" },
+	{ "ac\002b\006d\r", "abcd\n" },
+	{ "xab\033[D\033[D\033[D\004\r", "ab\n" },
+	{ "xab\033[D\033[D\033[D\033[3~\r", "ab\n" },
+	{ "one two\033bx\r", "one xtwo\n" },
+	{ "one two\033[1;5Dx\r", "one xtwo\n" },
+	{ "one\001\013\031\031\r", "oneone\n" },
+	{ "ba\024\r", "ab\n" },
+	{ "first\rsecond\r\033[A\r\033[A\033[A\r", "first\nsecond\nsecond\nfirst\n" },
+	{ "first\r\033OAx\r", "first\nfirstx\n" },
+	{ "first\r\020\016x\r", "first\nx\n" },
+	{ "\033[A\033[B\033[Bx\r", "x\n" },
+	{ "qu\t\r", "quit \n" },
+	{ "dev\t\r", "device_\n" },
+	{ "help d\ta\t\r", "help device_add \n" },
+	{ "zz\t\r", "zz\n" },
+	{ "\033[99~\033[?25h\033[200~a\033[201~\r", "a\n" },
+	{ "\033ia\033\r", "ia\n" },
+	{ "\022\023\026\021\032\034\035\036\037a\r", "a\n" },
+	{ "\033xbind\r", "xbind\n" },
+	{ "\03312x\r", "12x\n" },
+	{ "gr\303\274n \342\202\254 \360\237\230\200\r", "gr\303\274n \342\202\254 \360\237\230\200\n" },
+	{ "gr\303\274\177un\r", "grun\n" },
+	{ "\303\251\303\251\001a\r", "a\303\251\303\251\n" },
+	{ "a\377\300\200\355\240\200\364\220\200\200\302\205b\r", "ab\n" },
+	{ "a\342\202b\r", "ab\n" },
+};
+
+static void keys_edit_the_line(void **state)
+{
+	for (size_t i = 0; i < sizeof(editings) / sizeof(editings[0]); i++) {
+		for (unsigned slowly = 0; slowly < 2; slowly++) {
+			teardown(state);
+			setup(state);
+			if (slowly)
+				type_slowly(editings[i].keys);
+			else
+				type(editings[i].keys);
+			if (strcmp(f.lines, editings[i].lines) != 0)
+				fail_msg("%zu %s: '%s' is not '%s'", i, editings[i].keys, f.lines, editings[i].lines);
+		}
+	}
+}
+
+static void tab_lists_what_fits(void **state)
+{
+	(void)state;
+	type("device_\t");
+	assert_non_null(strstr(f.shown, "device_add\r\ndevice_del\r\n(pmvm) device_"));
+	type("d\t\r");
+	lines_are("device_del \n");
+}
+
+static void many_lines_at_once(void **state)
+{
+	char all[4096] = "";
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "info memory-devices %u\n", i);
+	type(all);
+	lines_are(all);
+}
+
+static void a_long_line_wraps(void **state)
+{
+	char line[HMP_LINE_MAX + 2] = "";
+
+	(void)state;
+	memset(line, 'x', HMP_LINE_MAX);
+	for (size_t i = 0; i < 4000; i += 7)
+		line[i] = ' ';
+	strcpy(line + 4000, "\r");
+	type(line);
+	line[4000] = '\n';
+	lines_are(line);
+	// Up and edited at both ends.
+	type("\033[A\001\004y\005z\r");
+	line[0] = 'y';
+	strcpy(line + 4000, "z\n");
+	lines_are(line);
+	// As long as a line may be.
+	memset(line, 'x', HMP_LINE_MAX);
+	strcpy(line + HMP_LINE_MAX, "\r");
+	type(line);
+	line[HMP_LINE_MAX] = '\n';
+	lines_are(line);
+	line[HMP_LINE_MAX] = 'x';
+	type(line);
+	type("\r");
+	lines_are("TOO LONG\n");
+}
+
+static void a_line_that_is_too_long_is_dropped(void **state)
+{
+	static char line[20001];
+
+	(void)state;
+	memset(line, 'x', 20000);
+	type(line);
+	type("\025\001x\r");
+	lines_are("TOO LONG\n");
+	type("abc\r");
+	lines_are("abc\n");
+	line[4000] = '\0';
+	type(line);
+	for (unsigned i = 0; i < 100; i++)
+		type("\025\031\031\031\001\005\002");
+	type("\r");
+	lines_are("TOO LONG\n");
+	type("abc\r");
+	lines_are("abc\n");
+}
+
+static void two_editors_do_not_share(void **state)
+{
+	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
+	struct hmp_edit *other = hmp_edit_create("(other) ", &client, true);
+
+	(void)state;
+	hmp_edit_prompt(other);
+	type("one");
+	hmp_edit_feed(other, (const uint8_t *)"two\r", 4);
+	type("\r\033[A\r");
+	lines_are("two\none\none\n");
+	hmp_edit_destroy(other);
+}
+
+// Whatever is typed, there is a line at the end.
+static void garbage_does_no_harm(void **state)
+{
+	static const char likely[] = "\t\t\r\033[AB\031\025\001\005\b\177\024\027\004 device_add\303\274";
+	unsigned seed = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		uint8_t byte = (uint8_t)(rand_r(&seed) >> 7);
+
+		if (rand_r(&seed) & 64)
+			byte = (uint8_t)likely[(unsigned)rand_r(&seed) % (sizeof(likely) - 1)];
+		hmp_edit_feed(f.edit, &byte, 1);
+		f.nlines = f.nshown = 0;
+	}
+	type("\r\r");
+	f.nlines = 0;
+	type("abc\r");
+	lines_are("abc\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_prompt_and_an_echo, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_edit_the_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(tab_lists_what_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_lines_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_line_wraps, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_editors_do_not_share, setup, teardown),
+		cmocka_unit_test_setup_teardown(garbage_does_no_harm, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("hmp_edit", tests, NULL, NULL);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of hmp_print.c: JSON in, QEMU's text out.
+#include "hmp_print.h"
+
+#include "hmp_out.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct print {
+	void (*print)(struct json_object *ret, struct hmp_out *out);
+	const char *json, *text;
+};
+
+static const struct print prints[] = {
+	{ hmp_print_status, "{\"running\":true,\"status\":\"running\"}", "VM status: running\r\n" },
+	{ hmp_print_status, "{\"running\":false,\"status\":\"paused\"}", "VM status: paused\r\n" },
+	{ hmp_print_status, "{\"running\":false,\"status\":\"prelaunch\"}", "VM status: paused (prelaunch)\r\n" },
+	{ hmp_print_version, "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"pmvm 0.1.0\"}",
+	  "8.2.0 pmvm 0.1.0\r\n" },
+	{ hmp_print_version, "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"\"}", "8.2.0\r\n" },
+	{ hmp_print_name, "{\"name\":\"vm1\"}", "vm1\r\n" },
+	{ hmp_print_name, "{}", "" },
+	{ hmp_print_uuid, "{\"UUID\":\"550e8400-e29b-41d4-a716-446655440000\"}",
+	  "550e8400-e29b-41d4-a716-446655440000\r\n" },
+	{ hmp_print_kvm, "{\"enabled\":true,\"present\":true}", "kvm support: enabled\r\n" },
+	{ hmp_print_cpus, "[{\"cpu-index\":0,\"thread-id\":1234},{\"cpu-index\":1,\"thread-id\":1235}]",
+	  "* CPU #0: thread_id=1234\r\n  CPU #1: thread_id=1235\r\n" },
+	{ hmp_print_memory_devices,
+	  "[{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m1\",\"memaddr\":4294967296,"
+	  "\"size\":67108864,\"id\":\"nv1\"}},"
+	  "{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m2\",\"memaddr\":1,\"size\":2}}]",
+	  "Memory device [virtio-pmem]: \"nv1\"\r\n  memaddr: 0x100000000\r\n  size: 67108864\r\n"
+	  "  memdev: /objects/m1\r\n"
+	  "Memory device [virtio-pmem]: \"\"\r\n  memaddr: 0x1\r\n  size: 2\r\n  memdev: /objects/m2\r\n" },
+	{ hmp_print_memdev,
+	  "[{\"share\":true,\"reserve\":true,\"prealloc\":false,\"host-nodes\":[0,2,3,4],\"size\":67108864,"
+	  "\"merge\":true,\"dump\":true,\"policy\":\"default\",\"id\":\"m1\"}]",
+	  "memory backend: m1\r\n  size:  67108864\r\n  merge: true\r\n  dump: true\r\n  prealloc: false\r\n"
+	  "  share: true\r\n  reserve: true\r\n  policy: default\r\n  host nodes: 0,2-4\r\n\r\n" },
+	{ hmp_print_memory_size_summary, "{\"base-memory\":268435456,\"plugged-memory\":67108864}",
+	  "base memory: 268435456\r\nplugged memory: 67108864\r\n" },
+	{ hmp_print_pci,
+	  "[{\"bus\":0,\"devices\":[{\"bus\":0,\"slot\":2,\"function\":0,\"class_info\":{\"class\":255},"
+	  "\"id\":{\"vendor\":6900,\"device\":4187,\"subsystem-vendor\":6900,\"subsystem\":4352},\"irq\":10,"
+	  "\"irq_pin\":1,\"qdev_id\":\"nv1\",\"regions\":["
+	  "{\"bar\":1,\"type\":\"memory\",\"address\":4273995776,\"size\":4096,\"prefetch\":false,"
+	  "\"mem_type_64\":false},"
+	  "{\"bar\":4,\"type\":\"memory\",\"address\":34359738368,\"size\":16384,\"prefetch\":true,"
+	  "\"mem_type_64\":true},"
+	  "{\"bar\":0,\"type\":\"io\",\"address\":49152,\"size\":32}]},"
+	  "{\"bus\":0,\"slot\":0,\"function\":0,\"class_info\":{\"class\":1536,\"desc\":\"Host bridge\"},"
+	  "\"id\":{\"vendor\":32902,\"device\":10688},\"qdev_id\":\"\",\"regions\":[]}]}]",
+	  "  Bus  0, device   2, function 0:\r\n    Class 0255: PCI device 1af4:105b\r\n"
+	  "      PCI subsystem 1af4:1100\r\n      IRQ 10, pin A\r\n"
+	  "      BAR1: 32 bit memory at 0xfec00000 [0xfec00fff].\r\n"
+	  "      BAR4: 64 bit prefetchable memory at 0x800000000 [0x800003fff].\r\n"
+	  "      BAR0: I/O at 0xc000 [0xc01f].\r\n      id \"nv1\"\r\n"
+	  "  Bus  0, device   0, function 0:\r\n    Host bridge: PCI device 8086:29c0\r\n      id \"\"\r\n" },
+	{ hmp_print_pmem,
+	  "[{\"id\":\"nv1\",\"memdev\":\"/objects/m1\",\"mem-path\":\"/d/p.img\",\"memaddr\":4294967296,"
+	  "\"size\":67108864,\"resident\":4096,\"allocated\":8192,\"share\":true,\"readonly\":false,"
+	  "\"flushes\":{\"requested\":12,\"completed\":11,\"failed\":1},"
+	  "\"syncs\":{\"count\":4,\"errors\":1,\"in-flight-ns\":1500,\"total-ns\":8000,\"max-ns\":5000000,"
+	  "\"histogram\":[{\"below-ns\":1000,\"count\":0},{\"below-ns\":4000,\"count\":3},{\"count\":1}]},"
+	  "\"interrupts\":11,\"state\":\"failed\",\"error\":{\"errno\":28,\"message\":\"No space left on device\","
+	  "\"time\":86400}},"
+	  "{\"memdev\":\"/objects/m2\",\"mem-path\":\"q\",\"memaddr\":0,\"size\":1,"
+	  "\"share\":false,\"readonly\":true,\"flushes\":{},\"syncs\":{\"count\":0},\"interrupts\":0,"
+	  "\"state\":\"ok\"}]",
+	  "pmem device: \"nv1\"\r\n  file: /d/p.img\r\n  memdev: /objects/m1\r\n  memaddr: 0x100000000\r\n"
+	  "  size: 67108864 (resident: 4096, allocated: 8192)\r\n"
+	  "  state: failed: No space left on device (errno 28) at 1970-01-02T00:00:00Z\r\n"
+	  "  flushes: 12 requested, 11 completed, 1 failed\r\n  syncs: 4, errors: 1, interrupts: 11\r\n"
+	  "  a sync is under way for 1.50 us\r\n  sync latency: mean 2.00 us, max 5.00 ms\r\n"
+	  "    < 4.00 us   3\r\n    longer      1\r\n"
+	  "pmem device: \"\"\r\n  file: q, read-only, private: the guest's stores do not reach it\r\n"
+	  "  memdev: /objects/m2\r\n  memaddr: 0x0\r\n  size: 1\r\n  state: ok\r\n"
+	  "  flushes: 0 requested, 0 completed, 0 failed\r\n  syncs: 0, errors: 0, interrupts: 0\r\n" },
+};
+
+static void values_are_shown_as_qemu_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(prints) / sizeof(prints[0]); i++) {
+		struct json_object *json = json_tokener_parse(prints[i].json);
+		struct hmp_out out;
+
+		assert_non_null(json);
+		hmp_out_init(&out);
+		prints[i].print(json, &out);
+		assert_string_equal(out.text ? out.text : "", prints[i].text);
+		hmp_out_free(&out);
+		json_object_put(json);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_shown_as_qemu_does),
+	};
+
+	return cmocka_run_group_tests_name("hmp_print", tests, NULL, NULL);
+}

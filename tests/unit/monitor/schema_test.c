@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schema is whole, it is the one that checks arguments, and every answer and event has the declared shape.
+#include "schema.h"
+#include "command.h"
+#include "config.h"
+#include "event.h"
+#include "props.h"
+#include "qmp_rig.h"
+#include "unit_test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int start(void **state)
+{
+	static struct qmp_rig rig;
+
+	qmp_rig_start(&rig);
+	*state = &rig;
+	return 0;
+}
+
+static int end(void **state)
+{
+	qmp_rig_close(*state);
+	return 0;
+}
+
+static const char *str(struct json_object *obj, const char *key)
+{
+	struct json_object *val;
+
+	assert_true(json_object_object_get_ex(obj, key, &val));
+	assert_true(json_object_is_type(val, json_type_string));
+	return json_object_get_string(val);
+}
+
+static struct json_object *find(struct json_object *list, const char *key, const char *value)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!strcmp(str(json_object_array_get_idx(list, i), key), value))
+			return json_object_array_get_idx(list, i);
+	return NULL;
+}
+
+// ---- query-qmp-schema
+
+static void expect_type(struct json_object *schema, const char *name, const char *meta_type)
+{
+	struct json_object *info = find(schema, "name", name);
+
+	if (!info)
+		fail_msg("type %s is referred to and does not exist", name);
+	if (meta_type)
+		assert_string_equal(str(info, "meta-type"), meta_type);
+	else
+		assert_true(strcmp(str(info, "meta-type"), "command") && strcmp(str(info, "meta-type"), "event"));
+}
+
+static void check_object(struct json_object *schema, struct json_object *info)
+{
+	struct json_object *members = json_object_object_get(info, "members");
+	struct json_object *tag, *variants;
+
+	for (size_t i = 0; i < json_object_array_length(members); i++) {
+		struct json_object *member = json_object_array_get_idx(members, i);
+
+		expect_type(schema, str(member, "type"), NULL);
+		assert_ptr_equal(find(members, "name", str(member, "name")), member);
+	}
+	if (!json_object_object_get_ex(info, "tag", &tag))
+		return;
+	tag = find(members, "name", json_object_get_string(tag));
+	assert_non_null(tag);
+	expect_type(schema, str(tag, "type"), "enum");
+	tag = find(schema, "name", str(tag, "type"));
+	assert_true(json_object_object_get_ex(info, "variants", &variants));
+	for (size_t i = 0; i < json_object_array_length(variants); i++) {
+		struct json_object *variant = json_object_array_get_idx(variants, i);
+
+		expect_type(schema, str(variant, "type"), "object");
+		assert_non_null(find(json_object_object_get(tag, "members"), "name", str(variant, "case")));
+	}
+}
+
+static void every_type_that_is_named_exists(void **state)
+{
+	struct json_object *schema = qmp_rig_run(*state, "query-qmp-schema", NULL);
+	unsigned ncommands = 0, nevents = 0;
+
+	assert_true(json_object_array_length(schema) > 50);
+	for (size_t i = 0; i < json_object_array_length(schema); i++) {
+		struct json_object *info = json_object_array_get_idx(schema, i);
+		const char *meta_type = str(info, "meta-type");
+
+		// Names are unique, whatever they name.
+		assert_ptr_equal(find(schema, "name", str(info, "name")), info);
+		if (!strcmp(meta_type, "command")) {
+			expect_type(schema, str(info, "arg-type"), "object");
+			expect_type(schema, str(info, "ret-type"), NULL);
+			ncommands++;
+		} else if (!strcmp(meta_type, "event")) {
+			expect_type(schema, str(info, "arg-type"), "object");
+			nevents++;
+		} else if (!strcmp(meta_type, "array")) {
+			expect_type(schema, str(info, "element-type"), NULL);
+		} else if (!strcmp(meta_type, "object")) {
+			check_object(schema, info);
+		} else if (!strcmp(meta_type, "enum")) {
+			assert_true(json_object_array_length(json_object_object_get(info, "values")) > 0);
+			assert_int_equal(json_object_array_length(json_object_object_get(info, "values")),
+			                 json_object_array_length(json_object_object_get(info, "members")));
+		} else {
+			assert_string_equal(meta_type, "builtin");
+		}
+	}
+	assert_int_equal(nevents, 10);
+	assert_int_equal(nevents, event_count);
+	assert_true(ncommands > 20);
+	json_object_put(schema);
+}
+
+static void commands_and_events_are_those_of_the_schema(void **state)
+{
+	static const struct {
+		const char *query, *meta_type;
+	} cases[] = { { "query-commands", "command" }, { "query-events", "event" } };
+	struct json_object *schema = qmp_rig_run(*state, "query-qmp-schema", NULL);
+
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct json_object *list = qmp_rig_run(*state, cases[i].query, NULL);
+		size_t n = 0;
+
+		for (size_t j = 0; j < json_object_array_length(list); j++)
+			expect_type(schema, str(json_object_array_get_idx(list, j), "name"), cases[i].meta_type);
+		for (size_t j = 0; j < json_object_array_length(schema); j++)
+			n += !strcmp(str(json_object_array_get_idx(schema, j), "meta-type"), cases[i].meta_type);
+		assert_int_equal(n, json_object_array_length(list));
+		json_object_put(list);
+	}
+	json_object_put(schema);
+}
+
+static void the_commands_that_tools_ask_for_are_there(void **state)
+{
+	static const char *const names[] = {
+		"object-add", "object-del", "device_add", "device_del", "stop", "cont", "quit", "system_reset",
+		"system_powerdown", "query-version", "query-status", "query-name", "query-uuid", "query-kvm",
+		"query-cpus-fast", "query-pci", "query-memory-devices", "query-memdev", "query-memory-size-summary",
+		"query-commands", "query-qmp-schema", "query-events", "device-list-properties", "qom-list", "qom-get",
+		"qmp_capabilities", "human-monitor-command", "query-pmem", "pmem_clear_error",
+	};
+	struct json_object *list = qmp_rig_run(*state, "query-commands", NULL);
+
+	for (unsigned i = 0; i < COUNT(names); i++)
+		if (!find(list, "name", names[i]))
+			fail_msg("%s is missing", names[i]);
+	assert_int_equal(json_object_array_length(list), COUNT(names));
+	json_object_put(list);
+}
+
+static void object_add_shows_the_table_of_properties(void **state)
+{
+	struct json_object *schema = qmp_rig_run(*state, "query-qmp-schema", NULL);
+	struct json_object *info = find(schema, "name", str(find(schema, "name", "object-add"), "arg-type"));
+	struct json_object *variant = json_object_array_get_idx(json_object_object_get(info, "variants"), 0), *members;
+
+	assert_string_equal(str(info, "tag"), "qom-type");
+	assert_string_equal(str(variant, "case"), "memory-backend-file");
+	members = json_object_object_get(find(schema, "name", str(variant, "type")), "members");
+	assert_int_equal(json_object_array_length(members), memory_backend_file_class.nprops - 2);
+	assert_string_equal(str(find(members, "name", "share"), "type"), "bool");
+	assert_string_equal(str(find(members, "name", "size"), "type"), "int");
+	assert_string_equal(str(find(members, "name", "host-nodes"), "type"), "[int]");
+	assert_string_equal(str(find(members, "name", "policy"), "type"), "HostMemPolicy");
+	assert_true(json_object_object_get_ex(find(members, "name", "size"), "default", NULL));
+	assert_false(json_object_object_get_ex(find(members, "name", "mem-path"), "default", NULL));
+	json_object_put(schema);
+}
+
+/* One name, one list of words: that of the schema is also the property table's. */
+static void words_of_the_schema_are_those_of_the_table(void **state)
+{
+	struct json_object *schema = qmp_rig_run(*state, "query-qmp-schema", NULL);
+
+	for (unsigned i = 0; i < memory_backend_file_class.nprops; i++) {
+		const struct prop *prop = &memory_backend_file_class.props[i];
+		struct json_object *words;
+		unsigned n = 0;
+
+		if (prop->type != PROP_WORD)
+			continue;
+		words = json_object_object_get(find(schema, "name", props_type_name(prop)), "members");
+		for (; prop->words[n]; n++)
+			assert_non_null(find(words, "name", prop->words[n]));
+		assert_int_equal(json_object_array_length(words), n);
+	}
+	json_object_put(schema);
+}
+
+// ---- answers and events have their shape
+
+static void expect_shape(const struct schema_type *type, struct json_object *val, const char *what)
+{
+	struct vpmem_error err = { "", "" };
+
+	if (schema_check(type, val, "", &err) < 0)
+		fail_msg("%s: %s", what, err.text);
+}
+
+static void every_answer_has_the_declared_shape(void **state)
+{
+	struct qmp_rig *rig = *state;
+	unsigned nchecked = 0;
+
+	json_object_put(qmp_rig_run(rig, "object-add",
+	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p\"}"));
+	json_object_put(qmp_rig_run(rig, "object-add",
+	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"p\"}"));
+	json_object_put(qmp_rig_run(rig, "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\"}"));
+	json_object_put(qmp_rig_run(rig, "device_add",
+	                            "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m2\", \"id\": \"nv1\"}"));
+	// Everything that is optional is there in one of the two rounds.
+	for (unsigned round = 0; round < 2; round++) {
+		if (round == 1)
+			rig->fake->stats = (struct vpmem_stats) { .error = -EIO, .sync_started_ns = 1 };
+		for (unsigned i = 0; i < command_count; i++) {
+			const struct command *cmd = &command_table[i];
+			const char *args = !cmd->args ? NULL
+			                   : cmd->args == &schema_path_arg ? "{\"path\": \"/\"}"
+			                   : cmd->args == &schema_qom_get_arg ? "{\"path\": \"/\", \"property\": \"type\"}"
+			                   : cmd->args == &schema_typename_arg ? "{\"typename\": \"virtio-pmem-pci\"}"
+			                                                       : "{\"command-line\": \"x\"}";
+			struct json_object *ret;
+
+			if (!cmd->name || !cmd->ret)
+				continue;
+			ret = qmp_rig_run(rig, cmd->name, args);
+			expect_shape(cmd->ret, ret, cmd->name);
+			json_object_put(ret);
+			nchecked++;
+		}
+	}
+	assert_true(nchecked >= 2 * 15);
+}
+
+static void every_event_has_the_declared_shape(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < event_count; i++) {
+		for (enum machine_cause cause = CAUSE_GUEST_RESET; cause <= CAUSE_HOST_ERROR; cause++) {
+			struct machine_event event = { .kind = (enum machine_event_kind)i, .cause = cause, .path = "/p",
+				.device = cause % 2 ? "d" : NULL };
+			struct json_object *json = monitor_event_json(&event), *data;
+
+			assert_string_equal(str(json, "event"), event_table[i].name);
+			assert_true(json_object_object_get_ex(json, "data", &data) == !!event_table[i].data);
+			if (event_table[i].data)
+				expect_shape(event_table[i].data, data, event_table[i].name);
+			json_object_put(json);
+		}
+	}
+}
+
+/* A cause or a state that is new in the machine must be in the schema. */
+static void all_states_are_declared(void **state)
+{
+	struct qmp_rig *rig = *state;
+
+	for (enum run_state s = RUN_STATE_PRELAUNCH; s <= RUN_STATE_SHUTDOWN; s++) {
+		struct json_object *ret;
+
+		rig->fake->m.run_state = s;
+		ret = qmp_rig_run(rig, "query-status", NULL);
+		expect_shape(&schema_status, ret, "query-status");
+		json_object_put(ret);
+	}
+}
+
+// ---- the check itself
+
+static void values_are_compared_with_their_types(void **state)
+{
+	static const struct {
+		const struct schema_type *type;
+		const char *val, *error;
+	} cases[] = {
+		{ &schema_str, "\"x\"", NULL },
+		{ &schema_str, "1", "Invalid parameter type for 'v', expected: string" },
+		{ &schema_str, "\"a\\u0000b\"", "Parameter 'v' expects a string without NUL" },
+		{ &schema_any, "[{}]", NULL },
+		{ &schema_any, "null", NULL },
+		{ &schema_status, "{\"running\": true, \"status\": \"paused\"}", NULL },
+		{ &schema_status, "{\"running\": 1, \"status\": \"paused\"}",
+		  "Invalid parameter type for 'v.running', expected: boolean" },
+		{ &schema_status, "{\"running\": true}", "Parameter 'v.status' is missing" },
+		{ &schema_status, "{\"running\": true, \"status\": \"lost\"}",
+		  "Parameter 'v.status' does not accept value 'lost'" },
+		{ &schema_status, "{\"running\": true, \"status\": 7}",
+		  "Invalid parameter type for 'v.status', expected: string" },
+		{ &schema_status, "{\"running\": true, \"status\": \"paused\", \"x\": 1}", "Parameter 'v.x' is unexpected" },
+		{ &schema_status, "[]", "Invalid parameter type for 'v', expected: object" },
+		{ &schema_commands, "[{\"name\": \"x\"}, {}]", "Parameter 'v[1].name' is missing" },
+		{ &schema_commands, "{}", "Invalid parameter type for 'v', expected: array" },
+		{ &schema_memory_devices, "[{\"type\": \"virtio-pmem\"}]", "Parameter 'v[0].data' is missing" },
+		{ &schema_memory_devices, "[{\"data\": {}}]", "Parameter 'v[0].type' is missing" },
+		{ &schema_memory_devices,
+		  "[{\"type\": \"virtio-pmem\", \"data\": {\"memaddr\": 1, \"size\": 2, \"memdev\": \"m\"}, \"z\": 1}]",
+		  "Parameter 'v[0].z' is unexpected" },
+		{ &schema_memory_size, "{\"base-memory\": 1.5}", "Invalid parameter type for 'v.base-memory', expected: integer" },
+		{ &schema_device_add_arg, "{\"driver\": \"x\", \"anything\": []}", NULL },
+		{ &schema_device_add_arg, "{\"anything\": []}", "Parameter 'v.driver' is missing" },
+		{ &schema_empty, "{\"a\": null}", "Parameter 'v.a' is unexpected" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct json_object *val = json_tokener_parse(cases[i].val);
+		struct vpmem_error err = { "", "" };
+		int rc = schema_check(cases[i].type, val, "v", &err);
+
+		assert_int_equal(rc, cases[i].error ? -EINVAL : 0);
+		assert_string_equal(err.text, cases[i].error ? cases[i].error : "");
+		json_object_put(val);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+	const struct CMUnitTest tests[] = {
+		TEST(every_type_that_is_named_exists),
+		TEST(commands_and_events_are_those_of_the_schema),
+		TEST(the_commands_that_tools_ask_for_are_there),
+		TEST(object_add_shows_the_table_of_properties),
+		TEST(words_of_the_schema_are_those_of_the_table),
+		TEST(every_answer_has_the_declared_shape),
+		TEST(every_event_has_the_declared_shape),
+		TEST(all_states_are_declared),
+		cmocka_unit_test(values_are_compared_with_their_types),
+	};
+
+	return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of the monitor's clients: monitor.c, session.c, listener.c.
+#include "monitor_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static unsigned nsessions(void)
+{
+	unsigned count = 0;
+
+	for (const struct session *s = rig.monitor->sessions; s; s = s->next)
+		count++;
+	return count;
+}
+
+static void turns(unsigned count)
+{
+	while (count-- > 0)
+		rig_turn();
+}
+
+static void many_clients_at_once(void **state)
+{
+	int fds[LISTENER_CLIENTS_MAX];
+
+	(void)state;
+	fake_qmp.answer_len = 3;
+	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+		fds[i] = rig_connect(rig.qmp_path);
+		assert_string_equal(rig_read_until(fds[i], "\n"), "hello\r\n");
+	}
+	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+		char text[2] = { (char)('a' + i), '\0' }, want[] = { text[0], text[0], text[0], '\n', '\0' };
+
+		rig_send(fds[i], text);
+		assert_string_equal(rig_read_until(fds[i], "\n"), want);
+	}
+	// One more is turned away, and the others go on.
+	rig_read_to_end(rig_connect(rig.qmp_path));
+	assert_int_equal(nsessions(), LISTENER_CLIENTS_MAX);
+	// Another socket has places of its own.
+	close(rig_connect(rig.hmp_path));
+	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++)
+		close(fds[i]);
+	turns(60);
+	assert_int_equal(nsessions(), 0);
+	assert_int_equal(fake_qmp.nclose, LISTENER_CLIENTS_MAX);
+	fds[0] = rig_connect(rig.qmp_path);
+	rig_read_until(fds[0], "hello\r\n");
+	close(fds[0]);
+}
+
+static void somebody_is_awaited_until_he_comes(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_true(monitor_is_awaited(rig.monitor));
+	fd = rig_connect(rig.qmp_path);
+	turns(2);
+	assert_true(monitor_is_awaited(rig.monitor));
+	close(fd);
+	fd = rig_connect(rig.hmp_path);
+	turns(2);
+	assert_false(monitor_is_awaited(rig.monitor));
+	close(fd);
+	turns(3);
+	assert_false(monitor_is_awaited(rig.monitor));
+}
+
+// A client that asks and does not read is not asked further; when it reads, it gets everything.
+static void a_client_that_does_not_read_is_not_heard(void **state)
+{
+	static char question[65536];
+	size_t nsent = 0, ngot = 0;
+	int fd = rig_connect(rig.qmp_path);
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 300000;
+	memset(question, 'q', sizeof(question));
+	for (unsigned i = 0; i < 1000; i++) {
+		ssize_t n = write(fd, question, sizeof(question));
+
+		nsent += n > 0 ? (size_t)n : 0;
+		rig_turn();
+	}
+	assert_true(fake_qmp.ninput < 2000);
+	assert_true(fake_qmp.ninput < nsent);
+	assert_int_equal(nsessions(), 1);
+	assert_true(rig.monitor->sessions->out_len <= 300001);
+	fake_qmp.answer_len = 0;
+	for (unsigned i = 0; i < 100000 && fake_qmp.ninput < nsent; i++) {
+		char buf[65536];
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		ngot += n > 0 ? (size_t)n : 0;
+		rig_turn();
+	}
+	assert_int_equal(fake_qmp.ninput, nsent);
+	assert_true(ngot > 300000);
+	close(fd);
+}
+
+static void events_that_nobody_reads_end_the_session(void **state)
+{
+	static char text[65536];
+	const struct machine_event event = { .kind = MACHINE_EVENT_STOP, .path = text };
+	int reader = rig_connect(rig.qmp_path), sleeper = rig_connect(rig.qmp_path);
+	unsigned n = 0;
+
+	(void)state;
+	memset(text, 'e', sizeof(text) - 1);
+	rig_read_until(reader, "hello\r\n");
+	rig_read_until(sleeper, "hello\r\n");
+	assert_int_equal(nsessions(), 2);
+	while (nsessions() == 2 && n++ < 2000) {
+		monitor_event(rig.monitor, &event);
+		rig_read_until(reader, "e\r\n");
+		rig_turn();
+	}
+	assert_int_equal(nsessions(), 1);
+	assert_in_range(n, SESSION_OUT_MAX / sizeof(text), SESSION_OUT_MAX / sizeof(text) + 20);
+	rig_read_to_end(sleeper);
+	monitor_event(rig.monitor, &event);
+	rig_read_until(reader, "e\r\n");
+	close(reader);
+	close(sleeper);
+}
+
+static void a_hang_up_comes_after_the_answer(void **state)
+{
+	size_t ngot = 0;
+	int fd = rig_connect(rig.qmp_path);
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 1000000;
+	fake_qmp.hang_up = true;
+	rig_send(fd, "x");
+	for (unsigned i = 0; i < 100000; i++) {
+		char buf[65536];
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		if (n == 0)
+			break;
+		ngot += n > 0 ? (size_t)n : 0;
+		if (n < 0)
+			usleep(1000);
+		// No more questions.
+		if (ngot > 0)
+			(void)!write(fd, "y", 1);
+		rig_turn();
+	}
+	assert_int_equal(ngot, 1000001);
+	assert_int_equal(fake_qmp.ninput, 1);
+	turns(3);
+	assert_int_equal(nsessions(), 0);
+	close(fd);
+}
+
+// A client that is hung up on and does not read goes all the same, in a few seconds.
+static void a_hang_up_does_not_wait_for_ever(void **state)
+{
+	int fd = rig_connect(rig.qmp_path);
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 1000000;
+	fake_qmp.hang_up = true;
+	rig_send(fd, "x");
+	turns(5);
+	assert_int_equal(nsessions(), 1);
+	rig.monitor->sessions->linger_ms = loop_now_ms();
+	for (unsigned i = 0; i < 1000 && nsessions() > 0; i++) {
+		usleep(1000);
+		rig_turn();
+	}
+	assert_int_equal(nsessions(), 0);
+	close(fd);
+}
+
+static void *read_all(void *arg)
+{
+	int fd = *(int *)arg;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	static size_t ngot;
+	char buf[4096];
+	ssize_t n;
+
+	ngot = 0;
+	while (poll(&poll_fd, 1, 10000) == 1 && (n = read(fd, buf, sizeof(buf))) > 0)
+		ngot += (size_t)n;
+	return &ngot;
+}
+
+// Also for a client behind one that does not read.
+static void the_end_brings_what_is_buffered(void **state)
+{
+	int reader = rig_connect(rig.qmp_path), sleepers[2];
+	pthread_t thread;
+	void *ngot;
+
+	(void)state;
+	rig_read_until(reader, "hello\r\n");
+	sleepers[0] = rig_connect(rig.qmp_path);
+	sleepers[1] = rig_connect(rig.qmp_path);
+	rig_read_until(sleepers[1], "hello\r\n");
+	fake_qmp.answer_len = 1000000;
+	rig_send(reader, "x");
+	rig_send(sleepers[0], "x");
+	rig_send(sleepers[1], "x");
+	turns(5);
+	assert_int_equal(pthread_create(&thread, NULL, read_all, &reader), 0);
+	monitor_destroy(rig.monitor);
+	rig.monitor = NULL;
+	assert_int_equal(pthread_join(thread, &ngot), 0);
+	assert_int_equal(*(size_t *)ngot, 1000001);
+	close(reader);
+	close(sleepers[0]);
+	close(sleepers[1]);
+}
+
+static void a_served_socket_is_refused(void **state)
+{
+	struct vpmem_error err = { "", "" };
+	struct monitor *other = NULL;
+
+	(void)state;
+	assert_int_equal(monitor_create(&rig.machine, &other, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "Failed to bind socket to"));
+	assert_null(other);
+	// It did not take the first one's sockets with it.
+	close(rig_connect(rig.qmp_path));
+	turns(3);
+}
+
+static void stdio_stays_when_its_input_ends(void **state)
+{
+	const struct machine_event event = { .path = "/event" };
+	struct monitor *mon = NULL;
+
+	(void)state;
+	monitor_destroy(rig.monitor);
+	rig.monitor = NULL;
+	rig.opts.nmonitors = 1;
+	rig.opts.monitors[0] = (struct monitor_config) { .face = MONITOR_QMP, .chardev = { .kind = CHARDEV_STDIO } };
+	rig_take_stdio();
+	assert_int_equal(monitor_create(&rig.machine, &mon, NULL), 0);
+	rig_read_until(rig.out_fd, "hello\r\n");
+	close(rig.in_fd);
+	rig.in_fd = -1;
+	turns(3);
+	monitor_event(mon, &event);
+	rig_read_until(rig.out_fd, "/event\r\n");
+	monitor_destroy(mon);
+	rig_give_stdio();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(many_clients_at_once, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(somebody_is_awaited_until_he_comes, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_client_that_does_not_read_is_not_heard, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(events_that_nobody_reads_end_the_session, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_hang_up_comes_after_the_answer, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_hang_up_does_not_wait_for_ever, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(the_end_brings_what_is_buffered, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_served_socket_is_refused, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(stdio_stays_when_its_input_ends, rig_up, rig_down),
+	};
+
+	return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pci_fault_test.c - a bus or a function that cannot be created: whatever the host refuses, in its turn, the error
+ * says so and nothing is left behind: no descriptor, no region, no slot taken.
+ *
+ * Memory that would leak is the address sanitizer's to find.
+ */
+#include "rig.h"
+#include "virtio_pci.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CALLS_MAX 50u
+#define SLOT 4u
+
+/* The call that fails, counted down; 0: none. */
+static unsigned countdown;
+static bool failed;
+
+static bool fails(void)
+{
+	if (countdown == 0 || --countdown > 0)
+		return false;
+	failed = true;
+	return true;
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+int __real_eventfd(unsigned count, int flags);
+int __wrap_eventfd(unsigned count, int flags);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : __real_strdup(text);
+}
+
+int __wrap_eventfd(unsigned count, int flags)
+{
+	if (!fails())
+		return __real_eventfd(count, flags);
+	errno = EMFILE;
+	return -1;
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque)
+{
+	return fails() ? EAGAIN : __real_pthread_create(thread, attr, entry, opaque);
+}
+
+static unsigned count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* ---- the bus -------------------------------------------------------------------------------------------- */
+
+static int bus_create(struct rig *rig, struct vpmem_error *err)
+{
+	const struct pci_bus_config cfg = {
+		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio, .ecam_gpa = RIG_ECAM,
+		.mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
+		.mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE,
+		.intx_gsi = RIG_INTX_GSI, .intx_lines = RIG_INTX_LINES,
+	};
+
+	return pci_bus_create(&cfg, &rig->bus, err);
+}
+
+static void a_bus_without_memory_leaves_nothing_behind(void **state)
+{
+	static struct rig rig;
+	unsigned n = 0;
+
+	(void)state;
+	do {
+		struct vpmem_error err = { .text = "" };
+		int rc;
+
+		memset(&rig, 0, sizeof(rig));
+		fake_vm_init(&rig.fake);
+		countdown = ++n;
+		failed = false;
+		rc = bus_create(&rig, &err);
+		countdown = 0;
+		assert_int_equal(rc, failed ? -ENOMEM : 0);
+		if (failed) {
+			assert_string_equal(err.text, "PCI: out of memory");
+			assert_null(rig.bus);
+		}
+		pci_bus_destroy(rig.bus);
+		assert_int_equal(rig.pio.nregions + rig.mmio.nregions, 0);
+		fake_vm_check_empty(&rig.fake);
+	} while (failed);
+	assert_int_equal(n, 3);  /* the bus, its host bridge */
+}
+
+static uint64_t read_nothing(void *owner, uint64_t off, unsigned width)
+{
+	(void)owner;
+	(void)off;
+	(void)width;
+	return 0;
+}
+
+static void a_door_that_is_taken_is_said_and_the_others_are_given_back(void **state)
+{
+	static struct rig rig;
+	static const uint64_t ports[] = { 0xcf8, 0xcfc }, ecam[] = { RIG_ECAM };
+	const struct {
+		struct io_space *space;
+		uint64_t base;
+	} cases[] = { { &rig.pio, ports[0] }, { &rig.pio, ports[1] }, { &rig.mmio, ecam[0] } };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct io_region other = {
+			.name = "other", .base = cases[i].base, .size = 4, .read = read_nothing,
+		};
+		struct vpmem_error err = { .text = "" };
+
+		memset(&rig, 0, sizeof(rig));
+		fake_vm_init(&rig.fake);
+		assert_int_equal(io_add(cases[i].space, &other), 0);
+		assert_int_equal(bus_create(&rig, &err), -EEXIST);
+		assert_string_equal(err.text, "PCI: ports 0xcf8 and 0xcfc or ECAM at 0xe0000000 not available: "
+		                    "File exists");
+		assert_int_equal(rig.pio.nregions + rig.mmio.nregions, 1);
+		assert_int_equal(io_remove(cases[i].space, cases[i].base), 0);
+		fake_vm_check_empty(&rig.fake);
+	}
+}
+
+/* ---- the function ---------------------------------------------------------------------------------------- */
+
+struct host {
+	struct rig rig;
+	struct vpmem_gmem *gmem;
+	struct vpmem_backing *backing;
+	char path[32];
+};
+
+static int setup(void **state)
+{
+	struct host *h = calloc(1, sizeof(*h));
+	struct vpmem_backing_options opts = VPMEM_BACKING_OPTIONS_INIT;
+
+	assert_non_null(h);
+	rig_init(&h->rig);
+	h->gmem = vpmem_gmem_create();
+	strcpy(h->path, "/tmp/pci_fault.XXXXXX");
+	close(mkstemp(h->path));
+	opts.path = h->path;
+	opts.size = VPMEM_GRANULE;
+	opts.share = true;
+	assert_int_equal(vpmem_backing_open(&opts, &h->backing, NULL), 0);
+	*state = h;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct host *h = *state;
+
+	vpmem_backing_close(h->backing);
+	vpmem_gmem_destroy(h->gmem);
+	unlink(h->path);
+	rig_fini(&h->rig);
+	free(h);
+	return 0;
+}
+
+static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state)
+{
+	struct host *h = *state;
+	const struct virtio_pci_config cfg = {
+		.bus = h->rig.bus, .slot = SLOT, .id = "nv1",
+		.device = { .name = "nv1", .gmem = h->gmem, .backing = h->backing, .gpa = 0x100000000 },
+	};
+	unsigned nfds = count_entries("/proc/self/fd"), n = 0;
+
+	do {
+		struct vpmem_error err = { .text = "" };
+		struct virtio_pci *vp = NULL;
+		int rc;
+
+		countdown = ++n;
+		failed = false;
+		rc = virtio_pci_create(&cfg, &vp, &err);
+		countdown = 0;
+		assert_true(failed ? rc == -ENOMEM || rc == -EMFILE || rc == -EAGAIN : rc == 0);
+		assert_int_equal(vp != NULL, !failed);
+		assert_int_equal(err.text[0] != '\0', failed);
+		assert_int_equal(pci_bus_device(h->rig.bus, SLOT) != NULL, !failed);
+		virtio_pci_destroy(vp);
+		assert_int_equal(count_entries("/proc/self/fd"), nfds);
+		assert_true(n < CALLS_MAX);
+	} while (failed);
+	/* The transport, its id; the device, its name, eventfd and thread; MSI-X and its eventfds; the function. */
+	assert_int_equal(n - 1, 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_bus_without_memory_leaves_nothing_behind),
+		cmocka_unit_test(a_door_that_is_taken_is_said_and_the_others_are_given_back),
+		cmocka_unit_test_setup_teardown(a_function_that_cannot_be_created_leaves_nothing_behind, setup,
+		                                teardown),
+	};
+
+	return cmocka_run_group_tests_name("pci_fault", tests, NULL, NULL);
+}

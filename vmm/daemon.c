@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// -daemonize: two forks, and a pipe that tells the command when the machine is ready.
+#include "daemon.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int ready_fd = -1;
+
+// The command: ends as the daemon begins. A daemon that fails has said why, and closes the pipe by its end.
+static void __attribute__((noreturn)) wait_for_daemon(int fd, pid_t child)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	_exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+int daemon_start(struct vpmem_error *err)
+{
+	pid_t child;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_set(err, -errno, "cannot daemonize: pipe: %s", strerror(errno));
+	child = fork();
+	if (child < 0) {
+		int rc = -errno;
+
+		close(fds[0]);
+		close(fds[1]);
+		return error_set(err, rc, "cannot daemonize: fork: %s", strerror(-rc));
+	}
+	if (child > 0) {
+		close(fds[1]);
+		wait_for_daemon(fds[0], child);
+	}
+	close(fds[0]);
+	// Without the second fork, the first terminal that is opened would become this session's.
+	setsid();
+	child = fork();
+	if (child < 0)
+		log_error("cannot daemonize: fork: %s", strerror(errno));
+	if (child != 0)
+		_exit(child > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	ready_fd = fds[1];
+	return 0;
+}
+
+int daemon_ready(struct vpmem_error *err)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return error_set(err, -errno, "cannot daemonize: /dev/null: %s", strerror(errno));
+	for (int std_fd = STDIN_FILENO; std_fd <= STDERR_FILENO; std_fd++)
+		if (dup2(fd, std_fd) < 0)
+			rc = -errno;
+	close(fd);
+	if (rc < 0)
+		return error_set(err, rc, "cannot daemonize: dup2: %s", strerror(-rc));
+	// A command that was killed meanwhile is nobody's loss: SIGPIPE is ignored by now.
+	while (write(ready_fd, "r", 1) < 0 && errno == EINTR)
+		;
+	close(ready_fd);
+	ready_fd = -1;
+	return 0;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads KVM's binary statistics of a vCPU (Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD).
+#include "kvm_stats.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define NAME_SIZE_MAX 1024u
+#define DESCRIPTORS_MAX 1024u
+
+static int read_at(int fd, void *buf, size_t len, int64_t off)
+{
+	ssize_t n = pread(fd, buf, len, (off_t)off);
+
+	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EIO;
+}
+
+static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header *header)
+{
+	size_t size = sizeof(struct kvm_stats_desc) + header->name_size;
+	struct kvm_stats_desc *desc = malloc(size);
+	int rc = desc ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < header->num_desc && rc == 0; i++) {
+		rc = read_at(stats->fd, desc, size, (int64_t)header->desc_offset + (int64_t)(i * size));
+		if (rc < 0)
+			break;
+		desc->name[header->name_size - 1] = '\0';
+		if (strcmp(desc->name, "pf_taken") == 0)
+			stats->taken_off = (int64_t)header->data_offset + desc->offset;
+		else if (strcmp(desc->name, "pf_fixed") == 0)
+			stats->fixed_off = (int64_t)header->data_offset + desc->offset;
+	}
+	free(desc);
+	return rc == 0 && (stats->taken_off == 0 || stats->fixed_off == 0) ? -ENOSYS : rc;
+}
+
+int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
+{
+	struct kvm_stats_header header;
+	int rc;
+
+	*stats = (struct kvm_stats) { .fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL) };
+	if (stats->fd < 0)
+		return -errno;
+	rc = read_at(stats->fd, &header, sizeof(header), 0);
+	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX ||
+	                header.num_desc > DESCRIPTORS_MAX))
+		rc = -EPROTO;
+	if (rc == 0)
+		rc = find_counters(stats, &header);
+	if (rc < 0)
+		kvm_stats_close(stats);
+	return rc;
+}
+
+void kvm_stats_close(struct kvm_stats *stats)
+{
+	if (stats->fd >= 0)
+		close(stats->fd);
+	stats->fd = -1;
+}
+
+bool kvm_stats_look(struct kvm_stats *stats)
+{
+	uint64_t taken, fixed;
+	bool stalled;
+
+	if (stats->fd < 0 || read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ||
+	    read_at(stats->fd, &fixed, sizeof(fixed), stats->fixed_off) < 0)
+		return false;
+	stalled = taken > stats->taken && fixed == stats->fixed;
+	stats->nlooks_stalled = stalled ? stats->nlooks_stalled + 1 : 0;
+	stats->taken = taken;
+	stats->fixed = fixed;
+	return stats->nlooks_stalled >= 2;
+}

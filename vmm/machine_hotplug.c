@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_hotplug.c - devices that come and go while the guest runs.
+ *
+ * device_del asks the guest through ACPI (pci_hotplug.h). The guest's driver lets go and ejects the slot,
+ * in a vCPU's thread: from there on the guest sees neither function nor memory. A sync of the device may
+ * still run on the host, for as long as the disk takes; a thread of its own waits for it, frees the device
+ * and reports DEVICE_DELETED, so neither the guest nor the monitor stands still. A guest may also eject
+ * without being asked.
+ */
+#include "machine_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Longer than a guest in good health takes; after that the request is withdrawn, and may be made again.
+#define UNPLUG_MAX_MS 10000u
+#define REAPER_STACK_SIZE (64u << 10)
+
+static void tell_device(struct pmem *pmem, enum machine_event_kind kind)
+{
+	machine_tell(pmem->machine, &(struct machine_event) { .kind = kind, .device = pmem->cfg.id,
+	                                                      .path = pmem->path });
+}
+
+// ---- the end of a device
+
+// QEMU's order: the virtio device inside, which has no id, then the PCI function.
+static void tell_deleted(struct machine *m, const char *id, const char *path)
+{
+	struct machine_event event = { .kind = MACHINE_EVENT_DEVICE_DELETED };
+	char *backend;
+
+	if (asprintf(&backend, "%s/virtio-backend", path) >= 0) {
+		event.path = backend;
+		machine_tell(m, &event);
+		free(backend);
+	}
+	event.device = id;
+	event.path = path;
+	machine_tell(m, &event);
+}
+
+static void finish(struct pmem *pmem, bool unlocked)
+{
+	machine_remove_pmem(pmem, unlocked);
+	machine_tell_sync_error(pmem);
+	tell_deleted(pmem->machine, pmem->cfg.id, pmem->path);
+	machine_free_pmem(pmem);
+}
+
+static void *reaper_main(void *arg)
+{
+	struct pmem *pmem = arg;
+	struct machine *m = pmem->machine;
+
+	pthread_mutex_lock(&m->lock);
+	finish(pmem, true);
+	m->nreapers--;
+	pthread_cond_broadcast(&m->reaped);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+static int start_reaper(struct pmem *pmem)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, REAPER_STACK_SIZE);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	rc = pthread_create(&thread, &attr, reaper_main, pmem);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		pmem->machine->nreapers++;
+	return rc;
+}
+
+void machine_join_unplugs(struct machine *m)
+{
+	while (m->nreapers > 0)
+		pthread_cond_wait(&m->reaped, &m->lock);
+}
+
+// ---- asking
+
+static void forget_request(struct pmem *pmem)
+{
+	struct machine *m = pmem->machine;
+
+	if (pmem->unplug == UNPLUG_REQUESTED)
+		loop_del_timer(&m->loop, &pmem->unplug_timer);
+	pmem->unplug = UNPLUG_NONE;
+	pci_hotplug_forget(&m->pci_hotplug, pmem->slot);
+}
+
+// The guest refused, or did not answer: the device stays as it was.
+static void give_up(struct pmem *pmem)
+{
+	forget_request(pmem);
+	tell_device(pmem, MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR);
+}
+
+static void on_unplug_late(void *owner)
+{
+	struct pmem *pmem = owner;
+	struct machine *m = pmem->machine;
+
+	// A guest that stands still cannot answer.
+	if (m->run_state != RUN_STATE_RUNNING) {
+		loop_arm(&m->loop, &pmem->unplug_timer, UNPLUG_MAX_MS);
+		return;
+	}
+	log_warn("%s: the guest did not let the device go within %u s: it stays", pmem->path, UNPLUG_MAX_MS / 1000);
+	give_up(pmem);
+}
+
+void machine_unplugs_go_on(struct machine *m)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->unplug == UNPLUG_REQUESTED)
+			loop_arm(&m->loop, &m->pmems[i]->unplug_timer, UNPLUG_MAX_MS);
+}
+
+struct pmem *machine_find_pmem(struct machine *m, const char *id)
+{
+	for (unsigned i = 0; i < m->npmems; i++) {
+		struct pmem *pmem = m->pmems[i];
+
+		if ((pmem->cfg.id && strcmp(pmem->cfg.id, id) == 0) || strcmp(pmem->path, id) == 0)
+			return pmem;
+	}
+	return NULL;
+}
+
+int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	struct pmem *pmem = machine_find_pmem(m, id);
+	int rc;
+
+	if (!pmem)
+		return error_set(err, -ENODEV, "Device '%s' not found", id);
+	if (pmem->unplug != UNPLUG_NONE)
+		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
+	pmem->unplug_timer = (struct loop_timer) { .expired = on_unplug_late, .owner = pmem };
+	rc = loop_add_timer(&m->loop, &pmem->unplug_timer);
+	if (rc < 0)
+		return error_set(err, rc, "cannot unplug %s: %s", id, strerror(-rc));
+	loop_arm(&m->loop, &pmem->unplug_timer, UNPLUG_MAX_MS);
+	pmem->unplug = UNPLUG_REQUESTED;
+	pci_hotplug_request_removal(&m->pci_hotplug, pmem->slot);
+	return 0;
+}
+
+int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
+{
+	int rc = machine_add_pmem(m, cfg, err);
+
+	if (rc == 0)
+		pci_hotplug_added(&m->pci_hotplug, m->pmems[m->npmems - 1]->slot);
+	return rc;
+}
+
+// ---- what the guest says
+
+static void eject(struct pmem *pmem)
+{
+	forget_request(pmem);
+	machine_detach_pmem(pmem);
+	pmem->unplug = UNPLUG_EJECTED;
+	// Without a thread the guest has to wait, and nothing is lost.
+	if (start_reaper(pmem) != 0)
+		finish(pmem, false);
+}
+
+static void on_eject(void *owner, unsigned slot)
+{
+	struct pmem *pmem = machine_pmem_in_slot(owner, slot);
+
+	if (pmem)
+		eject(pmem);
+}
+
+static void on_refused(void *owner, unsigned slot)
+{
+	struct pmem *pmem = machine_pmem_in_slot(owner, slot);
+
+	if (!pmem || pmem->unplug != UNPLUG_REQUESTED)
+		return;
+	log_guest("%s: the guest refused to let the device go: it stays", pmem->path);
+	give_up(pmem);
+}
+
+static void on_notify(void *owner)
+{
+	struct machine *m = owner;
+
+	acpi_ged_raise(&m->acpi_ged, ACPI_GED_PCI_HOTPLUG);
+}
+
+void machine_eject_requested(struct machine *m)
+{
+	// From the end: a device that is finished at once leaves the list.
+	for (unsigned i = m->npmems; i-- > 0;)
+		if (m->pmems[i]->unplug == UNPLUG_REQUESTED)
+			eject(m->pmems[i]);
+}
+
+int machine_hotplug_attach(struct machine *m)
+{
+	m->pci_hotplug = (struct pci_hotplug) { .notify = on_notify, .eject = on_eject, .refused = on_refused,
+	                                        .owner = m };
+	return pci_hotplug_attach(&m->pci_hotplug, &m->pio);
+}

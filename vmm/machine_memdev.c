@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_memdev.c - memory backends of the machine: opened, closed, looked at.
+ *
+ * Only the main thread adds and removes backends, so it may keep a pointer to one while the machine lock is
+ * released; and it is released wherever the host's disk may take its time, so that the guest runs on.
+ */
+#include "machine_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct memdev *machine_find_memdev(struct machine *m, const char *id)
+{
+	for (unsigned i = 0; i < m->nmemdevs; i++)
+		if (strcmp(m->memdevs[i]->cfg.id, id) == 0)
+			return m->memdevs[i];
+	return NULL;
+}
+
+static int open_backing(struct machine *m, const struct memdev_config *cfg, struct vpmem_backing **out,
+                        struct vpmem_error *err)
+{
+	int rc;
+
+	pthread_mutex_unlock(&m->lock);
+	rc = vpmem_backing_open(&cfg->backing, out, err);
+	pthread_mutex_lock(&m->lock);
+	return rc;
+}
+
+int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
+{
+	struct memdev *memdev;
+	int rc;
+
+	if (machine_find_memdev(m, cfg->id))
+		return error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object (type 'container')",
+		                 cfg->id);
+	if (m->nmemdevs == MEMDEVS_MAX)
+		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
+	memdev = calloc(1, sizeof(*memdev));
+	if (!memdev)
+		return error_set(err, -ENOMEM, "cannot set up memory backend: %s", strerror(ENOMEM));
+	rc = open_backing(m, cfg, &memdev->backing, err);
+	if (rc < 0) {
+		free(memdev);
+		return rc;
+	}
+	memdev->cfg = *cfg;
+	*cfg = (struct memdev_config) { 0 };
+	m->memdevs[m->nmemdevs++] = memdev;
+	return 0;
+}
+
+static int close_memdev(struct machine *m, struct memdev *memdev, struct vpmem_error *err)
+{
+	int rc;
+
+	pthread_mutex_unlock(&m->lock);
+	rc = vpmem_backing_close(memdev->backing);
+	pthread_mutex_lock(&m->lock);
+	if (rc < 0) {
+		error_set(err, rc, "%s: the last sync failed: what was not flushed before may be lost: %s",
+		          memdev->cfg.id, strerror(-rc));
+		m->close_error = rc;
+	}
+	memdev_config_free(&memdev->cfg);
+	free(memdev);
+	return rc;
+}
+
+void machine_drop_memdevs(struct machine *m)
+{
+	while (m->nmemdevs > 0) {
+		struct vpmem_error err;
+
+		if (close_memdev(m, m->memdevs[--m->nmemdevs], &err) < 0)
+			log_error("%s", err.text);
+	}
+}
+
+int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out)
+{
+	int rc;
+
+	pthread_mutex_unlock(&m->lock);
+	rc = vpmem_backing_usage(memdev->backing, out);
+	pthread_mutex_lock(&m->lock);
+	return rc;
+}
+
+int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
+{
+	int rc = machine_add_memdev(m, cfg, err);
+
+	if (rc == 0)
+		vpmem_backing_keep(m->memdevs[m->nmemdevs - 1]->backing);
+	return rc;
+}
+
+int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	struct memdev *memdev;
+	unsigned i = 0;
+
+	while (i < m->nmemdevs && strcmp(m->memdevs[i]->cfg.id, id) != 0)
+		i++;
+	if (i == m->nmemdevs)
+		return error_set(err, -ENOENT, "object '%s' not found", id);
+	if (m->memdevs[i]->in_use) {
+		error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
+		error_hint(err, "device_del its device first, and wait for DEVICE_DELETED");
+		return -EBUSY;
+	}
+	memdev = m->memdevs[i];
+	m->nmemdevs--;
+	memmove(&m->memdevs[i], &m->memdevs[i + 1], (m->nmemdevs - i) * sizeof(m->memdevs[0]));
+	return close_memdev(m, memdev, err);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guest's physical address space: RAM, and where the windows above it lie.
+#include "machine_internal.h"
+
+#include "log.h"
+#include "memory_map.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RAM_ALIGN (2 * MIB)
+
+// Aligned to 2 MiB on both sides, so that large pages are possible.
+static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
+{
+	uint8_t *area = mmap(NULL, size + RAM_ALIGN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t head;
+	int rc;
+
+	if (area == MAP_FAILED)
+		return -errno;
+	head = -(uintptr_t)area % RAM_ALIGN;
+	if (head > 0)
+		munmap(area, head);
+	if (head < RAM_ALIGN)
+		munmap(area + head + size, RAM_ALIGN - head);
+	*ram = (struct ram) { .hva = area + head, .size = size };
+	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
+	(void)madvise(ram->hva, size, MADV_DONTFORK);
+	rc = vpmem_gmem_add(m->gmem, gpa, size, ram->hva);
+	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
+}
+
+int machine_ram_up(struct machine *m, struct vpmem_error *err)
+{
+	uint64_t size = m->opts->ram_size, low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
+	int rc = 0;
+
+	m->gmem = vpmem_gmem_create();
+	if (!m->gmem)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = map_ram(m, &m->ram_low, 0, low);
+	if (rc == 0 && size > low)
+		rc = map_ram(m, &m->ram_high, RAM_HIGH_BASE, size - low);
+	if (rc == 0)
+		return 0;
+	error_set(err, rc, "cannot set up guest memory 'pc.ram': %s", strerror(-rc));
+	error_hint(err, "-m asks for %" PRIu64 " MiB: give the guest less, or the host more memory or swap",
+	           size / MIB);
+	return rc;
+}
+
+void machine_ram_down(struct machine *m)
+{
+	struct ram *rams[] = { &m->ram_low, &m->ram_high };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (rams[i]->hva)
+			munmap(rams[i]->hva, rams[i]->size);
+	vpmem_gmem_destroy(m->gmem);
+}
+
+// ---- windows above RAM: for pmem, and for 64-bit BARs
+
+int machine_place_windows(struct machine *m, struct vpmem_error *err)
+{
+	uint64_t ram_end = RAM_HIGH_BASE + m->ram_high.size;
+	unsigned phys_bits = cpu_phys_bits(m->kvm.fd);
+	uint64_t limit = UINT64_C(1) << phys_bits;
+	uint64_t room;
+
+	if (m->ram_high.size > 0 && ram_end > limit) {
+		error_set(err, -EINVAL, "Address space limit 0x%" PRIx64 " < 0x%" PRIx64 " phys-bits too low (%u)", limit - 1,
+		          ram_end - 1, phys_bits);
+		error_hint(err, "this processor cannot address so much memory: give the guest less with -m");
+		return -EINVAL;
+	}
+	m->pmem_gpa = (ram_end + GIB - 1) & ~(GIB - 1);
+	if (limit > ram_end + WINDOW_MAX)
+		limit = ram_end + WINDOW_MAX;
+	room = limit > m->pmem_gpa ? (limit - m->pmem_gpa) & ~(GIB - 1) : 0;
+	m->pmem_size = room / 4 * 3 & ~(GIB - 1);
+	m->mem64_gpa = m->pmem_gpa + m->pmem_size;
+	m->mem64_size = room - m->pmem_size;
+	return 0;
+}

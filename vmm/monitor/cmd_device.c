@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// object_add, object_del, device_add, device_del.
+#include "commands.h"
+
+#include "log.h"
+#include "machine.h"
+
+#include <errno.h>
+
+int cmd_object_add(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                   struct vpmem_error *err)
+{
+	struct memdev_config cfg;
+	int rc = config_memdev(args, !ctx->text, &cfg, err);
+
+	(void)ret;
+	if (rc < 0)
+		return rc;
+	rc = machine_object_add(ctx->machine, &cfg, err);
+	memdev_config_free(&cfg);
+	return rc;
+}
+
+int cmd_object_del(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                   struct vpmem_error *err)
+{
+	(void)ret;
+	return machine_object_del(ctx->machine, arg_str(args, "id"), err);
+}
+
+// QEMU makes text of a device's properties also in QMP, so "size" and 1, "on" and true are the same.
+static int check_scalars(struct json_object *args, struct vpmem_error *err)
+{
+	json_object_object_foreach(args, key, val)
+	{
+		switch (json_object_get_type(val)) {
+		case json_type_string:
+		case json_type_int:
+		case json_type_boolean:
+			continue;
+		default:
+			return error_set(err, -EINVAL, "Invalid parameter type for '%.100s', expected: string",
+			                 key);
+		}
+	}
+	return 0;
+}
+
+int cmd_device_add(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                   struct vpmem_error *err)
+{
+	struct pmem_config cfg;
+	int rc = check_scalars(args, err);
+
+	(void)ret;
+	if (rc == 0)
+		rc = config_pmem(args, false, &cfg, err);
+	if (rc < 0)
+		return rc;
+	rc = machine_device_add(ctx->machine, &cfg, err);
+	pmem_config_free(&cfg);
+	return rc;
+}
+
+int cmd_pmem_clear_error(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                         struct vpmem_error *err)
+{
+	(void)ret;
+	return machine_clear_error(ctx->machine, arg_str(args, "id"), err);
+}
+
+int cmd_device_del(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                   struct vpmem_error *err)
+{
+	(void)ret;
+	return machine_device_del(ctx->machine, arg_str(args, "id"), err);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's events in the shape that QEMU gives them.
+#include "event.h"
+
+#include "json_make.h"
+#include "machine.h"
+#include "schema.h"
+
+#include <string.h>
+#include <time.h>
+
+const struct event_info event_table[] = {
+	[MACHINE_EVENT_STOP] = { "STOP", NULL },
+	[MACHINE_EVENT_RESUME] = { "RESUME", NULL },
+	[MACHINE_EVENT_RESET] = { "RESET", &schema_shutdown_event },
+	[MACHINE_EVENT_SHUTDOWN] = { "SHUTDOWN", &schema_shutdown_event },
+	[MACHINE_EVENT_POWERDOWN] = { "POWERDOWN", NULL },
+	[MACHINE_EVENT_DEVICE_DELETED] = { "DEVICE_DELETED", &schema_device_event },
+	[MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR] = { "DEVICE_UNPLUG_GUEST_ERROR", &schema_device_event },
+	[MACHINE_EVENT_PMEM_ERROR] = { "PMEM_ERROR", &schema_pmem_event },
+	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &schema_pmem_event },
+	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &schema_pmem_event },
+};
+const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
+
+static struct json_object *timestamp(void)
+{
+	struct json_object *stamp = json_object_new_object();
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	put_int(stamp, "seconds", now.tv_sec);
+	put_int(stamp, "microseconds", now.tv_nsec / 1000);
+	return stamp;
+}
+
+// Ours: which device, its file, and the errno of the host.
+static void put_pmem(struct json_object *data, const struct machine_event *event)
+{
+	if (event->device)
+		put_str(data, "id", event->device);
+	if (event->path)
+		put_str(data, "path", event->path);
+	if (event->file)
+		put_str(data, "file", event->file);
+	put_int(data, "errno", event->error);
+	put_str(data, "message", strerror(event->error));
+}
+
+static struct json_object *data_of(const struct machine_event *event)
+{
+	struct json_object *data = json_object_new_object();
+
+	if (event_table[event->kind].data == &schema_shutdown_event) {
+		put_bool(data, "guest", machine_cause_is_guest(event->cause));
+		put_str(data, "reason", machine_cause_name(event->cause));
+		return data;
+	}
+	if (event_table[event->kind].data == &schema_pmem_event) {
+		put_pmem(data, event);
+		return data;
+	}
+	if (event->device)
+		put_str(data, "device", event->device);
+	put_str(data, "path", event->path);
+	return data;
+}
+
+struct json_object *monitor_event_json(const struct machine_event *event)
+{
+	struct json_object *json = json_object_new_object();
+
+	put(json, "timestamp", timestamp());
+	put_str(json, "event", event_table[event->kind].name);
+	if (event_table[event->kind].data)
+		put(json, "data", data_of(event));
+	return json;
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// A line's words into the arguments of a command. Texts are those of QEMU's monitor.
+#include "hmp.h"
+
+#include "config.h"
+#include "keyval.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *skip_blanks(const char *text)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	return text;
+}
+
+size_t hmp_next_word(const char **text, const char **word)
+{
+	const char *p = skip_blanks(*text);
+
+	*word = p;
+	while (*p && !isspace((unsigned char)*p))
+		p++;
+	*text = p;
+	return (size_t)(p - *word);
+}
+
+// The character that \c is; 0: none.
+static char unescape(char c)
+{
+	switch (c) {
+	case 'n': return '\n';
+	case 'r': return '\r';
+	case '\\': case '\'': case '"': return c;
+	default: return '\0';
+	}
+}
+
+// "a \"quoted\" word", from behind its first quote. Returns the length, or -1: the output says why.
+static ssize_t read_quoted(const char **text, char *buf, struct hmp_out *out)
+{
+	const char *p = *text;
+	size_t len = 0;
+
+	for (; *p != '"'; p++) {
+		if (*p == '\\' && p[1]) {
+			char c = unescape(*++p);
+
+			if (!c) {
+				hmp_printf(out, "unsupported escape code: '\\%c'\n", *p);
+				return -1;
+			}
+			buf[len++] = c;
+		} else if (*p) {
+			buf[len++] = *p;
+		} else {
+			hmp_printf(out, "unterminated string\n");
+			return -1;
+		}
+	}
+	*text = p + 1;
+	return (ssize_t)len;
+}
+
+// A word, quoted or not, into buf, which is as long as the text. Returns 1; 0: there is none; -1.
+static int read_word(const char **text, char *buf, struct hmp_out *out)
+{
+	const char *word;
+	ssize_t len;
+
+	*text = skip_blanks(*text);
+	if (**text == '"') {
+		++*text;
+		len = read_quoted(text, buf, out);
+	} else {
+		len = (ssize_t)hmp_next_word(text, &word);
+		memcpy(buf, word, (size_t)len);
+		if (len == 0)
+			return 0;
+	}
+	if (len < 0)
+		return -1;
+	buf[len] = '\0';
+	return 1;
+}
+
+// The rest of the line without the blanks at its end.
+static int read_rest(const char **text, char *buf)
+{
+	const char *p = skip_blanks(*text);
+	size_t len = strlen(p);
+
+	while (len > 0 && isspace((unsigned char)p[len - 1]))
+		len--;
+	memcpy(buf, p, len);
+	buf[len] = '\0';
+	*text = p + strlen(p);
+	return len > 0;
+}
+
+static bool is_object_add(const struct command *cmd)
+{
+	return !strcmp(cmd->hmp_key, "qom-type");
+}
+
+// QEMU takes all that follows object_add as its argument (so that a path may have blanks), but one word of
+// device_add. JSON has blanks in any case.
+static int read_options(const struct command *cmd, const char **text, char *buf, struct hmp_out *out)
+{
+	const char *p = skip_blanks(*text);
+
+	if (*p == '{' || (is_object_add(cmd) && *p != '"'))
+		return read_rest(text, buf);
+	return read_word(text, buf, out);
+}
+
+static void print_error(const struct vpmem_error *err, struct hmp_out *out)
+{
+	hmp_printf(out, "Error: %s\n", err->text);
+	if (err->hint[0])
+		hmp_printf(out, "hint: %s\n", err->hint);
+}
+
+// "device_add virtio-pmem-pci,help": as on the command line.
+static void print_help(const struct command *cmd, struct json_object *args, struct hmp_out *out)
+{
+	struct vpmem_error err = { "", "" };
+	struct json_object *json;
+	const char *type = json_object_object_get_ex(args, cmd->hmp_key, &json) ? json_object_get_string(json) : NULL;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+	int rc;
+
+	if (!file) {
+		out->failed = true;
+		return;
+	}
+	rc = is_object_add(cmd) ? config_object_help(type, file, &err) : config_device_help(type, file, &err);
+	if (fclose(file) != 0)
+		out->failed = true;
+	else
+		hmp_out_append(out, text, len);
+	free(text);
+	if (rc < 0)
+		print_error(&err, out);
+}
+
+static struct json_object *parse_options(const struct command *cmd, const char *text, struct hmp_out *out)
+{
+	struct keyval_syntax syntax = {
+		.implied_key = cmd->hmp_key, .list_key = is_object_add(cmd) ? "host-nodes" : NULL,
+	};
+	struct vpmem_error err = { "", "" };
+	struct json_object *args = NULL;
+	bool help = false;
+
+	if (*text == '{') {
+		if (keyval_parse_json(text, &args, &err) == 0)
+			return args;
+		print_error(&err, out);
+		return NULL;
+	}
+	args = *text ? keyval_parse(text, &syntax, &help) : json_object_new_object();
+	if (args && help) {
+		print_help(cmd, args, out);
+		json_object_put(args);
+		return NULL;
+	}
+	if (!args)
+		out->failed = true;
+	return args;
+}
+
+static struct json_object *make(const struct command *cmd, const char *word, bool has_word, struct hmp_out *out)
+{
+	struct json_object *args;
+
+	if (cmd->hmp_args == HMP_OPTIONS)
+		return parse_options(cmd, word, out);
+	args = json_object_new_object();
+	if (args && has_word)
+		json_object_object_add(args, cmd->hmp_key, json_object_new_string(word));
+	return args;
+}
+
+// What a line lacks, or has too much of, is followed by where to read on.
+static struct json_object *misused(const struct command *cmd, const char *what, struct hmp_out *out)
+{
+	if (what)
+		hmp_printf(out, "%s: %s\n", cmd->hmp_name, what);
+	hmp_printf(out, "Try \"help %s\" for more information\n", cmd->hmp_name);
+	return NULL;
+}
+
+struct json_object *hmp_parse_args(const struct command *cmd, const char *text, struct hmp_out *out)
+{
+	// QEMU's device_add misses its driver later, in its own words.
+	bool needed = cmd->hmp_args == HMP_WORD || (cmd->hmp_args == HMP_OPTIONS && is_object_add(cmd));
+	char *buf = calloc(1, strlen(text) + 1);
+	struct json_object *args = NULL;
+	int rc = 0;
+
+	if (!buf) {
+		out->failed = true;
+		return NULL;
+	}
+	if (cmd->hmp_args == HMP_OPTIONS)
+		rc = read_options(cmd, &text, buf, out);
+	else if (cmd->hmp_args != HMP_NONE)
+		rc = read_word(&text, buf, out);
+	if (rc < 0)
+		misused(cmd, NULL, out);
+	else if (rc == 0 && needed)
+		misused(cmd, "string expected", out);
+	else if (*skip_blanks(text))
+		misused(cmd, "extraneous characters at the end of line", out);
+	else
+		args = make(cmd, buf, rc == 1, out);
+	free(buf);
+	return args;
+}

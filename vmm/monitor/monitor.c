@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor as a whole: what the options ask for, events to all, and the end.
+#include "monitor_internal.h"
+
+#include "command.h"
+#include "event.h"
+#include "log.h"
+#include "qmp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GOODBYE_MS 1000u     /* for all clients together */
+#define GOODBYE_STEP_MS 10u
+
+static const struct session_face *const faces[] = {
+	[MONITOR_HMP] = &hmp_face, [MONITOR_QMP] = &qmp_face, [MONITOR_QMP_PRETTY] = &qmp_pretty_face,
+};
+
+static void on_reap(void *owner)
+{
+	struct monitor *mon = owner;
+	struct session **link = &mon->sessions;
+
+	while (*link) {
+		struct session *s = *link;
+
+		if (!s->over || s->in_callback) {
+			link = &s->next;
+			continue;
+		}
+		*link = s->next;
+		session_free(s);
+	}
+}
+
+static int open_stdio(struct monitor *mon, const struct session_face *face, const struct chardev_config *cfg,
+                      struct vpmem_error *err)
+{
+	struct chardev *chr = NULL;
+	int rc = chardev_open(cfg, mon->loop, NULL, NULL, &chr, err);
+
+	if (rc < 0)
+		return rc;
+	rc = session_start(mon, face, chr, false, NULL);
+	return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
+}
+
+static int open_one(struct monitor *mon, const struct monitor_config *cfg, struct vpmem_error *err)
+{
+	const struct session_face *face = faces[cfg->face];
+	int rc;
+
+	if (cfg->mux) {
+		rc = session_start(mon, face, mon->machine->console, true, NULL);
+		return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
+	}
+	switch (cfg->chardev.kind) {
+	case CHARDEV_STDIO:
+		return open_stdio(mon, face, &cfg->chardev, err);
+	case CHARDEV_UNIX:
+		return listener_open(mon, face, &cfg->chardev, err);
+	case CHARDEV_FILE:
+	case CHARDEV_NULL:
+		break;
+	}
+	return 0;
+}
+
+int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *err)
+{
+	struct monitor *mon = calloc(1, sizeof(*mon));
+	int rc = 0;
+
+	if (!mon)
+		return error_set(err, -ENOMEM, "out of memory");
+	*mon = (struct monitor) {
+		.machine = m, .loop = &m->loop, .reap = { .expired = on_reap, .owner = mon },
+	};
+	rc = loop_add_timer(mon->loop, &mon->reap);
+	if (rc < 0)
+		error_set(err, rc, "cannot set up monitor: %s", strerror(-rc));
+	for (unsigned i = 0; i < m->opts->nmonitors && rc == 0; i++)
+		rc = open_one(mon, &m->opts->monitors[i], err);
+	if (rc < 0) {
+		monitor_destroy(mon);
+		return rc;
+	}
+	*out = mon;
+	return 0;
+}
+
+// In turns: a client that does not read must not take the time of those that do.
+static void say_goodbye(struct monitor *mon)
+{
+	uint64_t deadline = loop_now_ms() + GOODBYE_MS;
+	bool all_sent;
+
+	do {
+		all_sent = true;
+		for (struct session *s = mon->sessions; s; s = s->next)
+			all_sent &= session_drain(s, GOODBYE_STEP_MS);
+	} while (!all_sent && loop_now_ms() < deadline);
+}
+
+void monitor_destroy(struct monitor *mon)
+{
+	struct session *s;
+
+	if (!mon)
+		return;
+	say_goodbye(mon);
+	while ((s = mon->sessions)) {
+		mon->sessions = s->next;
+		session_drop(s);
+		session_free(s);
+	}
+	while (mon->listeners) {
+		struct listener *l = mon->listeners;
+
+		mon->listeners = l->next;
+		listener_close(l);
+	}
+	loop_del_timer(mon->loop, &mon->reap);
+	free(mon);
+}
+
+void monitor_event(struct monitor *mon, const struct machine_event *event)
+{
+	struct json_object *json;
+	char *text;
+
+	if (!mon)
+		return;
+	json = monitor_event_json(event);
+	text = json ? qmp_text(json) : NULL;
+	if (!text)
+		log_guest("monitor: out of memory: an event is lost");
+	for (struct session *s = mon->sessions; s && text; s = s->next) {
+		if (s->over || s->hanging_up || !s->face->event)
+			continue;
+		s->face->event(s->state, text);
+		if (s->out_len > SESSION_OUT_MAX) {
+			log_guest("monitor: a client does not read its events: it is dropped");
+			session_drop(s);
+		}
+	}
+	json_object_put(json);
+	free(text);
+}
+
+struct machine *monitor_machine(struct monitor *mon)
+{
+	return mon->machine;
+}
+
+bool monitor_is_awaited(const struct monitor *mon)
+{
+	for (const struct listener *l = mon->listeners; l; l = l->next)
+		if (l->awaited)
+			return true;
+	return false;
+}

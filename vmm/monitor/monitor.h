@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * monitor.h - the monitor: QEMU's HMP (text) and QMP (JSON), over terminals and sockets.
+ *
+ *   command   what a client can ask for, once for both faces: command.h, commands.c
+ *   session   one client: a byte stream with a face on it (session.h)
+ *   face      HMP (hmp.c) or QMP (qmp.c)
+ *   listener  a socket that makes a session of every client that connects
+ *
+ * Everything runs in the main thread, from the event loop, under the machine lock; only monitor_event may
+ * come from other threads, with the lock held.
+ */
+#ifndef PMVM_MONITOR_H
+#define PMVM_MONITOR_H
+
+#include "machine.h"
+
+struct monitor;
+
+/*
+ * Opens what -monitor and -qmp ask for, and the monitor of a multiplexed console. The machine and its console
+ * exist; the guest does not run yet. On failure nothing is left behind.
+ */
+int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *err);
+
+/* Hangs up on every client, after giving each a moment to take what is buffered; removes sockets. NULL is allowed. */
+void monitor_destroy(struct monitor *mon);
+
+/* Tells every QMP client that has negotiated. NULL is allowed. */
+void monitor_event(struct monitor *mon, const struct machine_event *event);
+
+/* -monitor ...,wait=on or -qmp ...,wait=on (QEMU's default for server=on): true until somebody has connected. */
+bool monitor_is_awaited(const struct monitor *mon);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * session.h - one client of the monitor: a byte stream (a chardev) with a face on it.
+ *
+ * What a face writes is queued without limit to a call, and sent as fast as the client takes it. While a
+ * part waits, no input is taken, so a client that asks without reading stops being asked. A client that
+ * does not read while events pile up beyond SESSION_OUT_MAX is dropped.
+ *
+ * A session ends when its peer leaves, when the face hangs up, or when it is dropped. It is freed later,
+ * from the event loop, never while one of its own functions runs. A session on stdio, or on a multiplexed
+ * console, lasts as long as the program unless its face hangs up.
+ *
+ * Input and focus come in the main thread. session_write and event may run in any thread that holds the
+ * machine lock, also while the main thread released it inside `input`.
+ */
+#ifndef PMVM_SESSION_H
+#define PMVM_SESSION_H
+
+#include "monitor.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SESSION_OUT_MAX (4u << 20)  /* bytes that wait for a client */
+
+struct json_object;
+struct session;
+
+/* A face. One struct of its own per session, made by open and freed by close. */
+struct session_face {
+	/* A client is there (for stdio: at once). Greets it. Returns its state, NULL: out of memory. */
+	void *(*open)(struct session *s);
+	/* Bytes from the client, as they come: any length, cut anywhere. May call session_hang_up. */
+	void (*input)(void *face, const uint8_t *buf, size_t len);
+	/* The client is gone, or the program ends. */
+	void (*close)(void *face);
+	/* An event, as its QMP text without line end. NULL: the face does not show events. */
+	void (*event)(void *face, const char *text);
+	/* For HMP over a multiplexed console: the person switched to it (true), or away. May be NULL. */
+	void (*focus)(void *face, bool focused);
+};
+
+extern const struct session_face hmp_face, qmp_face, qmp_pretty_face;
+
+struct monitor *session_monitor(struct session *s);
+void session_write(struct session *s, const void *buf, size_t len);
+/* Ends the session once the input callback has returned; what was written is still sent. */
+void session_hang_up(struct session *s);
+/* What the client is: a face that greets does it at once, or at the first focus. */
+bool session_is_mux(const struct session *s);
+/* The stream is our standard input and output: the terminal's type is $TERM. */
+bool session_is_stdio(const struct session *s);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pci_hotplug.h - the registers through which the guest's ACPI code learns of devices that came or should
+ * go, and ejects them: see the methods of PCI0 in dsdt.asl, which are the only user of these ports.
+ *
+ *   +0x00 read: slots with a new device, a bit each; reading clears them
+ *   +0x04 read: slots whose device should go; reading clears them
+ *   +0x08 write: eject the slots with a bit set (_EJ0)
+ *   +0x0c write: what the guest made of it (_OST): slot, event << 8, status << 16
+ *
+ * All of it runs under the machine lock.
+ */
+#ifndef PMVM_PCI_HOTPLUG_H
+#define PMVM_PCI_HOTPLUG_H
+
+#include "io.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pci_hotplug {
+	/* Tell the guest to look: the generic event device. */
+	void (*notify)(void *owner);
+	/* The guest ejects the device in a slot, asked or not. */
+	void (*eject)(void *owner, unsigned slot);
+	/* The guest could not let the device go. */
+	void (*refused)(void *owner, unsigned slot);
+	void *owner;
+	uint32_t up, down;
+};
+
+int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio);
+void pci_hotplug_added(struct pci_hotplug *hp, unsigned slot);
+void pci_hotplug_request_removal(struct pci_hotplug *hp, unsigned slot);
+/* The slot is empty, or the request is withdrawn. */
+void pci_hotplug_forget(struct pci_hotplug *hp, unsigned slot);
+void pci_hotplug_reset(struct pci_hotplug *hp);
+
+#endif

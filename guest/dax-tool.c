@@ -72,6 +72,15 @@ static size_t file_size(int fd, const char *path)
     return (size_t)st.st_size;
 }
 
+// /dev/daxX.Y: has no size to set and nothing to sync, and is mapped in units of its alignment.
+static bool is_device(int fd, const char *path)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        die(path);
+    return S_ISCHR(st.st_mode);
+}
+
 static uint8_t *map_file(int fd, size_t size, int prot, const char *path)
 {
     void *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
@@ -85,14 +94,15 @@ static int cmd_write(char **args)
     const size_t size = number(args[1]);
     const uint64_t seed = number(args[2]);
     const int fd = open_file(args[0], O_RDWR | O_CREAT);
-    if (ftruncate(fd, (off_t)size) < 0)
+    const bool device = is_device(fd, args[0]);
+    if (!device && ftruncate(fd, (off_t)size) < 0)
         die(args[0]);
     uint8_t *p = map_file(fd, size, PROT_READ | PROT_WRITE, args[0]);
     for (size_t off = 0; off < size; off += WORD_LEN) {
         const uint64_t word = pattern(seed, off);
         memcpy(p + off, &word, word_len(off, size));
     }
-    if (msync(p, size, MS_SYNC) < 0)
+    if (!device && msync(p, size, MS_SYNC) < 0)
         die("msync");
     printf("ok %zu\n", size);
     return 0;
@@ -103,7 +113,7 @@ static int cmd_verify(char **args)
     const size_t size = number(args[1]);
     const uint64_t seed = number(args[2]);
     const int fd = open_file(args[0], O_RDONLY);
-    if (file_size(fd, args[0]) != size) {
+    if (!is_device(fd, args[0]) && file_size(fd, args[0]) != size) {
         printf("wrong size %zu\n", file_size(fd, args[0]));
         return 1;
     }
@@ -175,22 +185,47 @@ static uint64_t good_records(int fd, const char *path)
 }
 
 // Goes on after the last good record, so that it can be called again after a power failure.
-static int cmd_records(char **args)
+static void write_records(int fd, const char *path, uint64_t n, int (*sync)(int fd), const char *prefix)
 {
-    const uint64_t n = number(args[1]);
-    const int fd = open_file(args[0], O_RDWR | O_CREAT);
-    const uint64_t first = good_records(fd, args[0]) + 1;
-    if (ftruncate(fd, (off_t)((first - 1) * RECORD_LEN)) < 0)
-        die(args[0]);
+    const uint64_t first = good_records(fd, path) + 1;
     for (uint64_t i = first; i < first + n; i++) {
         char line[RECORD_LEN + 1];
         format_record(line, i);
         if (pwrite(fd, line, RECORD_LEN, (off_t)((i - 1) * RECORD_LEN)) != RECORD_LEN)
-            die(args[0]);
-        if (fsync(fd) < 0)
-            die("fsync");
-        printf("record %" PRIu64 " durable\n", i);
+            die(path);
+        if (sync(fd) < 0)
+            die("sync");
+        printf("%srecord %" PRIu64 " durable\n", prefix, i);
     }
+}
+
+static int cmd_records(char **args)
+{
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    if (ftruncate(fd, (off_t)(good_records(fd, args[0]) * RECORD_LEN)) < 0)
+        die(args[0]);
+    write_records(fd, args[0], number(args[1]), fsync, "");
+    return 0;
+}
+
+// For several writers on one console. In place: nothing but data changes, so that each fdatasync is a flush of its
+// own, beside those of the other writers; appending, they wait for each other in the file system's journal.
+static int cmd_named_records(char **args)
+{
+    const bool in_place = strcmp(args[2], "in-place") == 0;
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    char prefix[64];
+    if (snprintf(prefix, sizeof(prefix), "%s: ", args[0]) >= (int)sizeof(prefix)) {
+        fprintf(stderr, "dax-tool: name too long: %s\n", args[0]);
+        return 2;
+    }
+    const uint64_t room = file_size(fd, args[0]) / RECORD_LEN;
+    uint64_t n = number(args[1]);
+    if (in_place && n > room - good_records(fd, args[0]))
+        n = room - good_records(fd, args[0]);
+    if (!in_place && ftruncate(fd, (off_t)(good_records(fd, args[0]) * RECORD_LEN)) < 0)
+        die(args[0]);
+    write_records(fd, args[0], n, in_place ? fdatasync : fsync, prefix);
     return 0;
 }
 
@@ -247,7 +282,7 @@ static const struct command {
     int (*run)(char **args);
 } commands[] = {
     {.name = "write", .nargs = 3, .run = cmd_write, .args = "FILE BYTES SEED",
-     .help = "write a pattern through a mapping, msync it"},
+     .help = "write a pattern through a mapping, msync it (a DAX device has no msync)"},
     {.name = "verify", .nargs = 3, .run = cmd_verify, .args = "FILE BYTES SEED",
      .help = "check that pattern"},
     {.name = "read", .nargs = 1, .run = cmd_read, .args = "FILE",
@@ -258,6 +293,8 @@ static const struct command {
      .help = "try MAP_SYNC, print the error; success is EOPNOTSUPP"},
     {.name = "records", .nargs = 2, .run = cmd_records, .args = "FILE N",
      .help = "append N checksummed records, an fsync after each"},
+    {.name = "named-records", .nargs = 3, .run = cmd_named_records, .args = "FILE N in-place|append",
+     .help = "the same, each line with the file's name; in-place: over what is there, with fdatasync"},
     {.name = "check-records", .nargs = 1, .run = cmd_check_records, .args = "FILE",
      .help = "print the number of the last good record"},
     {.name = "isdax", .nargs = 1, .run = cmd_isdax, .args = "FILE",

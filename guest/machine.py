@@ -142,8 +142,10 @@ class Guest(Vm):
     """A Linux guest with a shell on ttyS0."""
 
     def __init__(self, *args, flavour="cloud", image="bzImage", memory="256M", cpus=1, append="", cwd=None, wait=True,
-                 prefix=(), serial=("-nographic",)):
+                 prefix=(), serial=("-nographic",), archives=()):
         kernel, initrd = kernel_files(flavour, image)
+        if archives:
+            initrd = with_archives(initrd, archives)
         super().__init__(["-m", memory, "-smp", cpus, *serial, "-kernel", kernel, "-initrd", initrd, "-append",
                           f"console=ttyS0 quiet {append}", *args], cwd=cwd, prefix=prefix)
         if wait:
@@ -169,6 +171,12 @@ class Guest(Vm):
             raise Failed(f"in the guest: {command}: status {status}\n{output}")
         return output
 
+    def heed_power_button(self, script):
+        """From here on the guest runs the script when the power button is pressed."""
+        self.run("modprobe -a button evdev && mkdir -p /etc/acpi/PWRF /var/log /var/run && "
+                 f"echo '{script}' >/etc/acpi/PWRF/00000080 && chmod +x /etc/acpi/PWRF/00000080")
+        self.run("acpid -f >/dev/console 2>&1 & usleep 300000")
+
     def power_off(self):
         self.send("poweroff -f\n")
         return self.end()
@@ -177,6 +185,14 @@ class Guest(Vm):
 def kernel_files(flavour="cloud", image="bzImage"):
     """Paths of a kernel and its initrd."""
     return [near(GUESTS / flavour / name) for name in (image, "initrd.img")]
+
+
+def with_archives(initrd, names):
+    """An initramfs with archives of build/guest behind it, such as "ndctl": the kernel unpacks one after the other."""
+    path = initrd.with_name("-".join([initrd.stem, *names]) + ".img")
+    if not path.exists():
+        path.write_bytes(b"".join(file.read_bytes() for file in [initrd, *(GUESTS / f"{name}.img" for name in names)]))
+    return path
 
 
 def pmem(path, number=1, size=None, **properties):

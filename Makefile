@@ -4,14 +4,21 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
+#   make powercut    cuts the power of an emulated host, N=10 times for each of its file systems and each guest;
+#                    BROKEN=early-ack|coalesce with a pmvm that is wrong
+#   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
+#   make coverage    lines and branches of core/ and vmm/pci/ that the unit tests reach
 #   make bench       counts system calls, exits and memory, beside QEMU where that is installed
 #   make install     PREFIX=/usr/local DESTDIR=
 #   make clean       removes what was built; downloads in build/cache stay
 PREFIX ?= /usr/local
 DESTDIR ?=
+TIME ?= 60
+ONLY ?=
+N ?= 10
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-unit check-system bench install clean
+.PHONY: all demo check check-unit check-system powercut fuzz coverage bench install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -31,6 +38,15 @@ check-unit: all
 
 check-system: all
 	@tests/check system
+
+fuzz:
+	@tests/fuzz/run --time $(TIME) --only "$(ONLY)"
+
+coverage:
+	@tests/coverage
+
+powercut: all
+	@tests/powercut --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
 
 bench: all
 	@bench/run

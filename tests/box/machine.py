@@ -25,6 +25,7 @@ STOP_MAX = 10       # seconds for a clean stop, and again for each harder way
 IDLE_MAX = 1800     # seconds after which a box that nobody uses goes away,
 IDLE_MAX_AUTO = 60  # and one that `box exec` started and could not stop, because it was killed
 MEM_GIB = 6         # where this machine has as much to spare
+NVDIMM = 512 << 20  # bytes of persistent memory of the box, kept in build/box/nvdimm.img
 
 
 @contextlib.contextmanager
@@ -79,17 +80,23 @@ def default_mem():
     return f"{min(MEM_GIB, max(2, free_kib * 3 // 4 // 1048576))}G"
 
 
+def size_bytes(size):
+    """The number that a size such as 6G stands for."""
+    number = subprocess.run(["numfmt", "--from=iec", size], stdout=subprocess.PIPE, text=True, check=False).stdout
+    if not number:
+        raise BoxError(f"not a size: {size}")
+    return int(number)
+
+
 def make_disk(size):
     """The disk of the box; one of the same size from before is kept."""
     disk = BOX / "disk.img"
-    wanted = subprocess.run(["numfmt", "--from=iec", size], stdout=subprocess.PIPE, text=True, check=False).stdout
-    if not wanted:
-        raise BoxError(f"--disk: not a size: {size}")
-    if disk.exists() and disk.stat().st_size == int(wanted):
+    wanted = size_bytes(size)
+    if disk.exists() and disk.stat().st_size == wanted:
         return
     disk.unlink(missing_ok=True)
     with open(disk, "wb") as f:
-        f.truncate(int(wanted))
+        f.truncate(wanted)
     mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin")
     if not mkfs or subprocess.run([mkfs, "-qF", "-b", "4096", disk], check=False).returncode:
         disk.unlink()
@@ -105,15 +112,21 @@ def share(tag, path, readonly):
 
 def qemu_command(state):
     # idle=poll: an emulated processor that halts now and then sleeps on through its timer.
+    mount = "box.mount=no" if state["nbd"] else ""
     append = ["console=ttyS0 panic=-1 mitigations=off idle=poll quiet",
-              "box.checkout=" + base64.b64encode(os.fsencode(CHECKOUT)).decode(), state["append"]]
+              "box.checkout=" + base64.b64encode(os.fsencode(CHECKOUT)).decode(), mount, state["append"]]
     # Paths are relative to BOX: a socket's path must be short.
-    command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,+svm,+npt",
-               "-smp", str(state["cpus"]), "-m", state["mem"], "-nodefaults", "-no-user-config", "-display", "none",
-               "-no-reboot", "-serial", "file:console.log",
+    # The NVDIMM's platform saves the CPU caches, too (eADR): true, for an emulated processor has none.
+    memory = size_bytes(state["mem"])
+    command = ["qemu-system-x86_64", "-M", "q35,nvdimm=on,nvdimm-persistence=cpu",
+               "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,+svm,+npt", "-smp", str(state["cpus"]),
+               "-m", f"{memory}B,slots=1,maxmem={memory + (1 << 30)}B",
+               "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console.log",
                "-kernel", GUEST / "vmlinux", "-initrd", "initrd.img", "-append", " ".join(append),
                *share("hostroot", "/", "on"), *share("checkout", CHECKOUT, "on"), *share("shared", BOX / "shared", "off"),
                "-chardev", "socket,id=monitor,path=monitor.sock,server=on,wait=off", "-mon", "chardev=monitor",
+               "-object", f"memory-backend-file,id=nvdimm,mem-path=nvdimm.img,share=on,size={NVDIMM}",
+               "-device", "nvdimm,memdev=nvdimm",
                "-device", "virtio-serial-pci"]
     for number in range(protocol.SESSIONS + 1):
         name = protocol.port_name(number)
@@ -121,6 +134,10 @@ def qemu_command(state):
                     "-device", f"virtserialport,chardev={name},name={name}"]
     if state["disk"]:
         command += ["-drive", "file=disk.img,format=raw,if=virtio,cache=writeback"]
+    if state["nbd"]:
+        # The cache of this disk is the server's: a flush of the box goes there, and QEMU keeps nothing.
+        command += ["-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={state['nbd']}",
+                    "-device", "virtio-blk-pci,drive=disk,write-cache=on"]
     return command
 
 
@@ -177,7 +194,7 @@ def start(args, automatic):
         if args.disk:
             make_disk(args.disk)
         say("starting the emulated machine")
-        boot({"mem": args.mem or default_mem(), "cpus": args.cpus, "disk": args.disk, "append": args.append,
+        boot({"mem": args.mem or default_mem(), "cpus": args.cpus, "disk": args.disk, "nbd": args.nbd, "append": args.append,
               "automatic": automatic})
         say(f"ready after {time.monotonic() - began:.1f} s")
 

@@ -99,6 +99,14 @@ def test_reset_during_slow_sync(tmp_path):
     run("reset", *pmem(tmp_path / "a.img", size="16M"), cpus=2, append=f"rounds=40 slow={2 ** 27}", prefix=slow)
 
 
+def test_eject_with_a_flush_in_flight(tmp_path):
+    """The guest sees neither device nor memory any more, the sync runs to its end, and the program ends in order."""
+    needs_strace()
+    slow = "strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:delay_enter=1000000".split()
+    run("eject", *pmem(tmp_path / "a.img", size="16M"), append=f"slow={2 ** 32}", prefix=slow)
+    assert (tmp_path / "a.img").read_bytes()[0] == 0x5a
+
+
 @pytest.mark.parametrize("program,cpus", [("hostile_chain", 1), ("hostile_queue", 2), ("hostile_bus", 2)])
 def test_hostile(tmp_path, program, cpus):
     """Whatever a driver does, pmvm runs on, and the device works again after a reset."""

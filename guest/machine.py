@@ -195,6 +195,12 @@ def with_archives(initrd, names):
     return path
 
 
+def linux_options(append=""):
+    """The options of a machine with 256 MiB and the cloud kernel, without a console."""
+    kernel, initrd = kernel_files()
+    return ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
+
+
 def pmem(path, number=1, size=None, **properties):
     """The options of one pair: -object memory-backend-file and -device virtio-pmem-pci."""
     properties = {"share": "on"} | {key.replace("_", "-"): value for key, value in properties.items()}

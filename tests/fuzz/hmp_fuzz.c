@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Fuzz target: bytes of a client into HMP, from the keys to the arguments of commands (which do nothing).
- *
- * In the source tree, with clang:
- *   clang -g -std=c17 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Ivmm -Ivmm/monitor \
- *     -Ivmm/pci -Ivmm/x86 -Itests/unit/monitor tests/fuzz/hmp_fuzz.c tests/unit/monitor/fake_commands.c \
- *     vmm/monitor/hmp*.c vmm/config.c vmm/config_help.c vmm/config_props.c vmm/keyval.c vmm/log.c \
- *     vmm/parse.c vmm/props.c vmm/props_value.c vmm/suggest.c -ledit -ljson-c -lpthread -o /tmp/hmp_fuzz
- *   /tmp/hmp_fuzz -max_len=8192 -max_total_time=60 -close_fd_mask=2 -detect_leaks=0
+ * hmp_fuzz.c - libFuzzer target: bytes of a client into HMP, from the keys to the arguments of commands (which
+ * do nothing). `make fuzz ONLY=hmp`.
  */
 #include "machine.h"
 #include "monitor_internal.h"

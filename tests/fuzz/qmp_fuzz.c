@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * qmp_fuzz.c - libFuzzer target of the QMP face, with the fake machine of the unit tests behind it. The
- * first byte says how long the pieces are in which the rest arrives. Built by hand, in the top directory:
- *
- *   clang -std=c17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing \
- *     -Iinclude -Ivmm -Ivmm/pci -Ivmm/x86 -Ivmm/monitor -Itests/unit/vmm -Itests/unit/monitor \
- *     tests/fuzz/qmp_fuzz.c tests/unit/vmm/fake_log.c \
- *     tests/unit/monitor/{fake_hmp,fake_machine,qmp_rig}.c \
- *     vmm/{config,config_props,parse,props,props_value,suggest}.c \
- *     vmm/monitor/{cmd_control,cmd_device,cmd_pci,cmd_pmem,cmd_query,cmd_run,commands,event}.c \
- *     vmm/monitor/{hmp_out,hmp_print,json_parse,json_stream,json_text,qmp,qom,qom_props}.c \
- *     vmm/monitor/{schema,schema_info,schema_types}.c \
- *     -ljson-c -lcmocka -o /tmp/qmp_fuzz
- *   /tmp/qmp_fuzz -max_len=4096 -max_total_time=60
+ * first byte says how long the pieces are in which the rest arrives. `make fuzz ONLY=qmp`.
  */
 #include "qmp_rig.h"
 

@@ -13,13 +13,8 @@ import time
 
 import pytest
 
-from machine import END_MAX, MIB, Guest, Vm, kernel_files, pmem, pmvm, run_pmvm
+from machine import END_MAX, Vm, linux_options, pmem, pmvm, run_pmvm
 from monitor import ANSWER_MAX, Hmp, connect, plain
-
-
-def linux_options(append=""):
-    kernel, initrd = kernel_files()
-    return ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
 import os
-import pathlib
-import re
 import shutil
 import subprocess
 import time

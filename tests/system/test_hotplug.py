@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from machine import CHECKOUT, MIB, Guest, Vm, kernel_files, pmem
+from machine import MIB, Guest, pmem
 from monitor import Hmp, Qmp, Refused
 
 CYCLES = int(os.environ.get("PMVM_HOTPLUG_CYCLES", 200))

@@ -7,20 +7,12 @@ import os
 import pathlib
 import re
 import signal
-import socket
-import stat
-import subprocess
 import time
 
 import pytest
 
-from machine import END_MAX, MIB, Guest, Vm, kernel_files, pmem, pmvm, run_pmvm
+from machine import END_MAX, MIB, Guest, Vm, linux_options, pmem, run_pmvm
 from monitor import Qmp, Refused, connect
-
-
-def linux_options(append=""):
-    kernel, initrd = kernel_files()
-    return ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
 
 
 @pytest.fixture(scope="module")

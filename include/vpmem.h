@@ -189,7 +189,8 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
 /*
  * Is there room for the holes that are left in the file? 0: there is, or there are no holes; -ENOSPC, -EDQUOT or
  * what else fallocate(2) said when it was asked for the first hole's first page, which it gets if there is
- * room. vpmem_backing_is_cut: the file has become shorter than the mapping. Not while another thread is in either.
+ * room. A file system that takes no writes any more says so (-EIO, -EROFS) without a hole, too.
+ * vpmem_backing_is_cut: the file has become shorter than the mapping. Not while another thread is in either.
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
 VPMEM_API bool vpmem_backing_is_cut(const struct vpmem_backing *backing);
@@ -244,10 +245,14 @@ enum vpmem_event {
 
 /*
  * What the monitor provides. Both are called with the device's lock held, from the worker or from a
- * thread that writes a register: they must be quick, must not block and must not call the device.
+ * thread that writes a register: they must be quick, must not block and must not call the device; only
+ * vpmem_device_status they may.
  */
 struct vpmem_callbacks {
-	/* Used buffers were added (QUEUE) or the configuration changed (CONFIG): tell the driver. */
+	/*
+	 * Used buffers were added (QUEUE), or device_status or the configuration changed (CONFIG): tell the driver.
+	 * A device that runs (DRIVER_OK) changes its status by itself only to DEVICE_NEEDS_RESET, with CONFIG.
+	 */
 	void (*interrupt)(void *opaque, enum vpmem_interrupt source);
 	/* Something an operator should know. May be NULL. */
 	void (*event)(void *opaque, enum vpmem_event event, int error, const char *text);

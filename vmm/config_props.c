@@ -136,6 +136,8 @@ static const struct prop virtio_pmem_pci_props[] = {
 	{ .name = "werror", .type = PROP_WORD, .type_name = "PmemWerror", .offset = PMEM(werror),
 	  .words = werror_words, .def = "report",
 	  .help = "When a sync fails: report it to the guest, or stop first" },
+	{ .name = "x-register-page", .type = PROP_BOOL, .offset = PMEM(register_page), .def = "on",
+	  .help = "Reads of the registers do not leave the guest" },
 };
 
 const struct prop_class virtio_pmem_pci_class = {

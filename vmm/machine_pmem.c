@@ -120,6 +120,7 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 		.bus = m->pci,
 		.slot = cfg->slot,
 		.id = cfg->id,
+		.register_page = cfg->register_page,
 		.device = {
 			.name = cfg->id ? cfg->id : cfg->memdev,
 			.gmem = m->gmem,

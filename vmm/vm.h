@@ -32,7 +32,11 @@ struct vm_ops {
 	 * a line keeps its own calls in order. Must not call back.
 	 */
 	void (*irq_line)(struct vm *vm, unsigned gsi, bool level);
-	/* Maps [hva, hva + size) at gpa: guest accesses do not leave the guest (writes do if readonly). */
+	/*
+	 * Maps [hva, hva + size) at gpa: guest accesses do not leave the guest. With readonly its writes do, and
+	 * go where they go without a slot; what is stored at hva is what the guest reads next. Adding and
+	 * removing a slot is slow, and may cost the guest the page tables that KVM has built: not for every day.
+	 */
 	int (*slot_add)(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 	void (*slot_del)(struct vm *vm, gpa_t gpa, uint64_t size);
 };

@@ -2,7 +2,9 @@
 // What holds after every access to the PCI bus, whatever it was.
 #include "pci_machine.h"
 
+#include <endian.h>
 #include <linux/pci_regs.h>
+#include <string.h>
 
 static const struct pci_bar_desc *bar_desc(const struct function *f, unsigned bar)
 {
@@ -44,6 +46,28 @@ static void check_bar(struct pci_machine *m, const struct function *f, unsigned 
 	else if (f->vp->ioeventfd_gpa)
 		CHECK(f->vp->ioeventfd_gpa == gpa + NOTIFY_OFF &&
 		      fake_vm_ioeventfd(&m->rig.fake, gpa + NOTIFY_OFF) >= 0);
+}
+
+/* The register page, where the guest can read it, holds what a trapped read gives, and else zeros. */
+static void check_page(struct pci_machine *m, const struct function *f)
+{
+	static const uint8_t zeros[REGS_PAGE_SIZE];
+	const uint8_t *page = f->vp->page;
+	unsigned common_end = (COMMON_CFG_SIZE + 7) & ~7u, device_end = DEVICE_CFG_OFF + VPMEM_CONFIG_SIZE;
+	bool mapped;
+	gpa_t gpa = pci_device_bar(f->vp->pci, REGS_BAR, &mapped);
+
+	if (!f->vp->page_mapped)
+		return;
+	CHECK(mapped && fake_vm_readonly(&m->rig.fake, gpa) == page);
+	for (unsigned off = 0; off < device_end; off = off + 8 == common_end ? DEVICE_CFG_OFF : off + 8) {
+		uint64_t val;
+
+		memcpy(&val, page + off, sizeof(val));
+		CHECK(le64toh(val) == virtio_pci_regs_read(f->vp, off, 8));
+	}
+	CHECK(memcmp(page + common_end, zeros, DEVICE_CFG_OFF - common_end) == 0);
+	CHECK(memcmp(page + device_end, zeros, REGS_PAGE_SIZE - device_end) == 0);
 }
 
 /* No two BARs are decoded in the same place, whatever is behind them. */
@@ -120,10 +144,11 @@ void pci_machine_check(struct pci_machine *m)
 		for (unsigned bar = 0; bar < PCI_BARS_MAX; bar++)
 			if (bar_desc(f, bar)->size)
 				check_bar(m, f, bar);
+		check_page(m, f);
 		pci_device_bar(f->vp->pci, REGS_BAR, &mapped);
 		nregions += mapped;
 		nioeventfds += f->vp->ioeventfd_gpa != 0;
-		nslots += f->vp->shmem && f->vp->pmem_gpa;
+		nslots += (f->vp->shmem && f->vp->pmem_gpa) + f->vp->page_mapped;
 		nfunctions++;
 	}
 	CHECK(m->rig.mmio.nregions == nregions && m->rig.pio.nregions == 3);

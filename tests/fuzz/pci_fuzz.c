@@ -237,7 +237,7 @@ static void step(struct pci_machine *m, struct input *in)
 		slot = take_slot(in);
 		unsigned how = take8(in);
 
-		pci_machine_plug(m, slot, how & 0x40, how & 0x8f);
+		pci_machine_plug(m, slot, how & 0x40, how & 0xaf);
 		break;
 	}
 	case 11:

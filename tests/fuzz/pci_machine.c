@@ -163,7 +163,7 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 		.size = size_of_kind(size_kind), .rom = size_kind & 0x80, .sync_rc = &m->sync_rc,
 	};
 	struct virtio_pci_config cfg = {
-		.bus = m->rig.bus, .slot = (int)slot, .id = "nv1",
+		.bus = m->rig.bus, .slot = (int)slot, .id = "nv1", .register_page = !(size_kind & 0x20),
 		.device = {
 			.name = "nv1", .gmem = m->gmem, .backing = &f->backing,
 			.gpa = shmem ? 0 : UINT64_C(0x1000000000), .shmem = shmem,

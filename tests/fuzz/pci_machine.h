@@ -41,7 +41,10 @@ struct pci_machine {
 void pci_machine_start(struct pci_machine *m);
 void pci_machine_end(struct pci_machine *m);
 
-/* As device_add and a forced device_del. Into a slot that is taken: refused, and checked that it is. */
+/*
+ * As device_add and a forced device_del. Into a slot that is taken: refused, and checked that it is. Of the kind,
+ * 0x80 is a backing that cannot be written, 0x20 a device without register page, the rest chooses a size.
+ */
 void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned size_kind);
 void pci_machine_unplug(struct pci_machine *m, unsigned slot);
 

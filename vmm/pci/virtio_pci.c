@@ -19,6 +19,8 @@ static void on_interrupt(void *opaque, enum vpmem_interrupt source)
 	struct virtio_pci *vp = opaque;
 
 	if (source == VPMEM_INTERRUPT_CONFIG) {
+		/* The driver that is told reads why. */
+		virtio_pci_page_set_status(vp);
 		/* 4.1.4.5.1: the bit is set before the notification, with or without MSI-X. */
 		pci_intx_raise(vp->pci, ISR_CONFIG);
 		msix_raise(vp->msix, EVENT_CONFIG);
@@ -60,6 +62,7 @@ static void pmem_moved(struct virtio_pci *vp, gpa_t gpa)
 {
 	vp->pmem_gpa = gpa;
 	vpmem_device_set_gpa(vp->device, gpa);
+	virtio_pci_page_fill(vp);
 }
 
 static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
@@ -69,6 +72,7 @@ static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
 
 	if (bar == REGS_BAR) {
 		notify_mapped(vp, gpa + NOTIFY_OFF);
+		virtio_pci_page_map(vp, gpa);
 		return 0;
 	}
 	/* The BAR is a power of two; the window is what the backing has, from its start. */
@@ -84,6 +88,7 @@ static void on_bar_unmapped(void *owner, unsigned bar, gpa_t gpa)
 	struct virtio_pci *vp = owner;
 
 	if (bar == REGS_BAR) {
+		virtio_pci_page_unmap(vp, gpa);
 		notify_unmapped(vp);
 		return;
 	}
@@ -99,6 +104,7 @@ static void on_reset(void *owner)
 
 	virtio_pci_device_reset(vp);
 	msix_reset(vp->msix);
+	virtio_pci_page_fill(vp);
 }
 
 static const struct pci_device_ops ops = {
@@ -163,6 +169,7 @@ int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **o
 
 	if (!vp)
 		return error_set(err, -ENOMEM, MODEL ": out of memory");
+	pthread_mutex_init(&vp->page_lock, NULL);
 	vp->vm = pci_bus_vm(cfg->bus);
 	vp->backing = cfg->device.backing;
 	vp->callbacks = cfg->device.callbacks;
@@ -174,6 +181,10 @@ int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **o
 			rc = error_set(err, -ENOMEM, MODEL ": out of memory");
 			goto fail;
 		}
+	}
+	if (cfg->register_page && virtio_pci_page_create(vp)) {
+		rc = error_set(err, -ENOMEM, MODEL ": out of memory");
+		goto fail;
 	}
 	rc = device_create(vp, cfg, err);
 	if (rc)
@@ -219,6 +230,8 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 	error = vpmem_device_destroy(vp->device);
 	msix_destroy(vp->msix);
 	pci_device_free(vp->pci);
+	virtio_pci_page_destroy(vp);
+	pthread_mutex_destroy(&vp->page_lock);
 	free(vp->id);
 	free(vp);
 	return error;

@@ -2,9 +2,10 @@
 /*
  * virtio_pci.h - the virtio-pci transport (modern only) for the pmem device: 1af4:105b, MSI-X, INTx.
  *
- * BAR 0 is laid out by page, so that a page whose reads have no side effect can later be read without
- * leaving the guest: page 0 common configuration and device configuration, page 1 ISR, page 2 notify,
- * page 3 MSI-X table, page 4 pending bits. With shmem, BAR 2 (64-bit, prefetchable) is the pmem window.
+ * BAR 0 is laid out by page: page 0 common configuration and device configuration, page 1 ISR, page 2 notify,
+ * page 3 MSI-X table, page 4 pending bits. No read of page 0 has a side effect: with register_page it is a
+ * read-only memory slot (vm.h), which the guest reads without leaving. With shmem, BAR 2 (64-bit,
+ * prefetchable) is the pmem window.
  */
 #ifndef PMVM_VIRTIO_PCI_H
 #define PMVM_VIRTIO_PCI_H
@@ -18,6 +19,7 @@ struct virtio_pci_config {
 	struct pci_bus *bus;
 	int slot;                           /* device number 1 to 31, or -1: the first free one */
 	const char *id;                     /* may be NULL; copied */
+	bool register_page;                 /* reads of page 0 do not leave the guest, if the machine has a slot */
 	/*
 	 * callbacks.interrupt is replaced by the transport's own; callbacks.event keeps its opaque. With shmem,
 	 * gpa is 0 and the transport maps the backing into BAR 2; without, the caller maps it at gpa.

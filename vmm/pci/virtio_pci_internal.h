@@ -7,13 +7,15 @@
 #include "virtio_pci.h"
 
 #include <assert.h>
+#include <pthread.h>
 
-/* BAR 0, one kind of register per page of 4 KiB. Offsets that have no register read 0 and ignore writes. */
+/* BAR 0, one kind of register per page. Offsets that have no register read 0 and ignore writes. */
+#define REGS_PAGE_SIZE 0x1000u
 #define REGS_BAR 0u
 #define REGS_BAR_SIZE 0x8000u
 #define COMMON_CFG_OFF 0x0000u
 #define DEVICE_CFG_OFF 0x0800u
-#define ISR_OFF 0x1000u
+#define ISR_OFF REGS_PAGE_SIZE
 #define NOTIFY_OFF 0x2000u
 #define MSIX_TABLE_OFF 0x3000u
 #define MSIX_PBA_OFF 0x4000u
@@ -31,6 +33,8 @@
 
 enum { EVENT_CONFIG, EVENT_QUEUE };
 static_assert(EVENT_QUEUE + VPMEM_QUEUE_COUNT == MSIX_EVENTS, "one event for the configuration, one per queue");
+static_assert(COMMON_CFG_OFF == 0 && DEVICE_CFG_OFF + VPMEM_CONFIG_SIZE <= REGS_PAGE_SIZE,
+              "the register page is the first of the BAR and has both configurations");
 static_assert(VPMEM_QUEUE_COUNT == 1, "the flush queue is the only one: one notify address, one vector");
 #define FLUSH_QUEUE 0u
 
@@ -46,6 +50,9 @@ struct virtio_pci {
 	bool shmem;
 	gpa_t pmem_gpa;                     /* where the window is; 0: nowhere (shmem, BAR not decoded) */
 	gpa_t ioeventfd_gpa;                /* where notifications bypass us; 0: nowhere */
+	uint8_t *page;                      /* the register page; NULL: off */
+	bool page_mapped;                   /* the guest reads it */
+	pthread_mutex_t page_lock;          /* a leaf: guards device_status in the page */
 	unsigned msix_cap_off, pci_cfg_cap_off;
 	/* Registers of the transport itself; the machine lock guards them. */
 	uint32_t device_feature_select, driver_feature_select;
@@ -61,8 +68,25 @@ void virtio_pci_config_read(void *owner, unsigned off, unsigned width);
 void virtio_pci_config_written(void *owner, unsigned off, unsigned width);
 
 /* virtio_pci_regs.c: accesses within BAR 0, from the BAR or from the window in configuration space. */
+struct virtio_pci_field {
+	uint8_t off, width;
+};
+#define COMMON_FIELDS 21u
+extern const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS];
+
 uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width);
 void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t val);
+
+/*
+ * virtio_pci_page.c, under the machine lock: map and unmap with BAR 0, fill after whatever changes a register.
+ * Any thread, also with the device's lock held: set_status, before the interrupt that tells of a new status.
+ */
+int virtio_pci_page_create(struct virtio_pci *vp);
+void virtio_pci_page_map(struct virtio_pci *vp, gpa_t gpa);
+void virtio_pci_page_unmap(struct virtio_pci *vp, gpa_t gpa);
+void virtio_pci_page_fill(struct virtio_pci *vp);
+void virtio_pci_page_set_status(struct virtio_pci *vp);
+void virtio_pci_page_destroy(struct virtio_pci *vp);
 
 /* Resets the device, and with it selectors, event mapping and ISR; not the state that belongs to PCI. */
 void virtio_pci_device_reset(struct virtio_pci *vp);

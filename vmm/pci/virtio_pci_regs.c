@@ -5,6 +5,7 @@
  * The driver "MUST access each field using the natural width"; 64-bit fields also by their halves, which
  * are fields of their own here. A read of any other width gives the bytes that lie there; such a write
  * counts for each field that it covers wholly. No read in the common configuration has a side effect.
+ * What is read here also fills the register page (virtio_pci_page.c): the two never differ.
  */
 #include "virtio_pci_internal.h"
 
@@ -13,11 +14,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 
-struct field {
-	uint8_t off, width;
-};
-
-static const struct field common_fields[] = {
+const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS] = {
 	{ VIRTIO_PCI_COMMON_DFSELECT, 4 },
 	{ VIRTIO_PCI_COMMON_DF, 4 },
 	{ VIRTIO_PCI_COMMON_GFSELECT, 4 },
@@ -40,7 +37,6 @@ static const struct field common_fields[] = {
 	{ VIRTIO_PCI_COMMON_Q_NDATA, 2 },
 	{ VIRTIO_PCI_COMMON_Q_RESET, 2 },
 };
-#define NFIELDS (sizeof(common_fields) / sizeof(common_fields[0]))
 
 static uint64_t width_mask(unsigned width)
 {
@@ -235,7 +231,9 @@ static uint64_t common_read(const struct virtio_pci *vp, uint64_t off, unsigned 
 {
 	uint64_t val = 0;
 
-	for (const struct field *f = common_fields; f < common_fields + NFIELDS; f++) {
+	for (unsigned i = 0; i < COMMON_FIELDS; i++) {
+		const struct virtio_pci_field *f = &virtio_pci_common_fields[i];
+
 		if (f->off >= off + width || off >= (uint64_t)f->off + f->width)
 			continue;
 		uint64_t field_val = common_field_read(vp, f->off);
@@ -246,10 +244,14 @@ static uint64_t common_read(const struct virtio_pci *vp, uint64_t off, unsigned 
 
 static void common_write(struct virtio_pci *vp, uint64_t off, unsigned width, uint64_t val)
 {
-	for (const struct field *f = common_fields; f < common_fields + NFIELDS; f++)
+	for (unsigned i = 0; i < COMMON_FIELDS; i++) {
+		const struct virtio_pci_field *f = &virtio_pci_common_fields[i];
+
 		if (f->off >= off && f->off + f->width <= off + width)
 			common_field_write(vp, f->off,
 			                   (uint32_t)(val >> 8 * (f->off - off) & width_mask(f->width)));
+	}
+	virtio_pci_page_fill(vp);
 }
 
 /* ---- BAR 0 ---------------------------------------------------------------------------------------------- */
@@ -285,8 +287,10 @@ uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width)
 {
 	struct virtio_pci *vp = owner;
 
-	if (off < DEVICE_CFG_OFF)
+	if (off + width <= DEVICE_CFG_OFF)
 		return common_read(vp, off, width);
+	if (off < DEVICE_CFG_OFF)  /* across the border: there is no common register */
+		return device_cfg_read(vp, 0, (unsigned)(off + width - DEVICE_CFG_OFF)) << 8 * (DEVICE_CFG_OFF - off);
 	if (off < ISR_OFF)
 		return device_cfg_read(vp, off - DEVICE_CFG_OFF, width);
 	if (off == ISR_OFF)

@@ -103,6 +103,7 @@ static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool rea
 	struct fake_vm *fake = fake_of(vm);
 	struct fake_slot *unused = NULL;
 
+	fake->nslot_calls++;
 	if (fake->slot_error)
 		return fake->slot_error;
 	for (unsigned i = 0; i < FAKE_MAX; i++) {
@@ -123,6 +124,7 @@ static void slot_del(struct vm *vm, gpa_t gpa, uint64_t size)
 {
 	struct fake_vm *fake = fake_of(vm);
 
+	fake->nslot_calls++;
 	for (unsigned i = 0; i < FAKE_MAX; i++) {
 		struct fake_slot *slot = &fake->slots[i];
 
@@ -195,6 +197,17 @@ bool fake_vm_line(struct fake_vm *fake, unsigned gsi)
 	bool level = fake->lines[gsi];
 	pthread_mutex_unlock(&fake->line_lock);
 	return level;
+}
+
+const uint8_t *fake_vm_readonly(const struct fake_vm *fake, gpa_t gpa)
+{
+	for (unsigned i = 0; i < FAKE_MAX; i++) {
+		const struct fake_slot *slot = &fake->slots[i];
+
+		if (slot->used && slot->readonly && gpa >= slot->gpa && gpa - slot->gpa < slot->size)
+			return (const uint8_t *)slot->hva + (gpa - slot->gpa);
+	}
+	return NULL;
 }
 
 int fake_vm_ioeventfd(const struct fake_vm *fake, gpa_t gpa)

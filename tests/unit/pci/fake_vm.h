@@ -36,6 +36,7 @@ struct fake_vm {
 	struct fake_route routes[FAKE_MAX];  /* by number */
 	struct fake_slot slots[FAKE_MAX];
 	unsigned nroute_calls;               /* msi_add and msi_set */
+	unsigned nslot_calls;                /* slot_add and slot_del */
 	int ioeventfd_error, msi_error, slot_error;  /* what the next calls return; 0: they work */
 	pthread_mutex_t line_lock;           /* irq_line comes from any thread */
 	bool lines[FAKE_MAX];
@@ -50,6 +51,8 @@ unsigned fake_vm_nioeventfds(const struct fake_vm *fake);
 unsigned fake_vm_nslots(const struct fake_vm *fake);
 unsigned fake_vm_nroutes(const struct fake_vm *fake);
 bool fake_vm_line(struct fake_vm *fake, unsigned gsi);
+/* What the guest reads at gpa without leaving, where there is a read-only slot; or NULL. */
+const uint8_t *fake_vm_readonly(const struct fake_vm *fake, gpa_t gpa);
 /* The eventfd registered at gpa, or -1. */
 int fake_vm_ioeventfd(const struct fake_vm *fake, gpa_t gpa);
 /* The route with this message, or NULL. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 int fake_vpmem_create_error;
+void (*fake_vpmem_status_read)(struct vpmem_device *dev);
 unsigned fake_vpmem_ndevices;
 
 static void queue_reset(struct vpmem_device *dev)
@@ -72,7 +73,11 @@ void vpmem_device_set_driver_features(struct vpmem_device *dev, uint32_t word, u
 
 uint8_t vpmem_device_status(const struct vpmem_device *dev)
 {
-	return dev->status;
+	uint8_t status = dev->status;
+
+	if (fake_vpmem_status_read)
+		fake_vpmem_status_read((struct vpmem_device *)(uintptr_t)dev);
+	return status;
 }
 
 void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)

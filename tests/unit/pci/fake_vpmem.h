@@ -27,6 +27,8 @@ struct vpmem_device {
 
 /* The next vpmem_device_create fails with this, and an error text. */
 extern int fake_vpmem_create_error;
+/* Called by a read of the status between the look at it and the return; NULL: nothing. */
+extern void (*fake_vpmem_status_read)(struct vpmem_device *dev);
 /* Devices that exist. */
 extern unsigned fake_vpmem_ndevices;
 

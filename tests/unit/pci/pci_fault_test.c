@@ -45,6 +45,8 @@ int __real_eventfd(unsigned count, int flags);
 int __wrap_eventfd(unsigned count, int flags);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
+void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
 
 void *__wrap_calloc(size_t n, size_t size)
 {
@@ -67,6 +69,14 @@ int __wrap_eventfd(unsigned count, int flags)
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque)
 {
 	return fails() ? EAGAIN : __real_pthread_create(thread, attr, entry, opaque);
+}
+
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	if (!fails())
+		return __real_mmap64(addr, len, prot, flags, fd, off);
+	errno = ENOMEM;
+	return MAP_FAILED;
 }
 
 static unsigned count_entries(const char *path)
@@ -202,7 +212,7 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 {
 	struct host *h = *state;
 	const struct virtio_pci_config cfg = {
-		.bus = h->rig.bus, .slot = SLOT, .id = "nv1",
+		.bus = h->rig.bus, .slot = SLOT, .id = "nv1", .register_page = true,
 		.device = { .name = "nv1", .gmem = h->gmem, .backing = h->backing, .gpa = 0x100000000 },
 	};
 	unsigned nfds = count_entries("/proc/self/fd"), n = 0;
@@ -224,8 +234,8 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 		assert_int_equal(count_entries("/proc/self/fd"), nfds);
 		assert_true(n < CALLS_MAX);
 	} while (failed);
-	/* The transport, its id; the device, its name, eventfd and thread; MSI-X and its eventfds; the function. */
-	assert_int_equal(n - 1, 10);
+	/* The transport, its id, its register page; the device, its name, eventfd and thread; MSI-X and its eventfds; the function. */
+	assert_int_equal(n - 1, 11);
 }
 
 int main(void)

@@ -58,9 +58,15 @@ static void *ram(struct fixture *f, uint64_t gpa)
 	return f->ram + (gpa - RAM_GPA);
 }
 
-static uint32_t rd(struct fixture *f, unsigned off, unsigned width)
+/* Where there is a register page, it says the same as the register. */
+static uint64_t rd(struct fixture *f, unsigned off, unsigned width)
 {
-	return (uint32_t)io_read(&f->rig.mmio, f->regs + off, width);
+	const uint8_t *page = fake_vm_readonly(&f->rig.fake, f->regs + off);
+	uint64_t val = io_read(&f->rig.mmio, f->regs + off, width);
+
+	for (unsigned i = 0; page && i < width; i++)
+		assert_int_equal(__atomic_load_n(page + i, __ATOMIC_ACQUIRE), val >> 8 * i & 0xff);
+	return val;
 }
 
 static void wr(struct fixture *f, unsigned off, unsigned width, uint64_t val)
@@ -102,7 +108,7 @@ static uint64_t offered(struct fixture *f)
 	wr(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
 	uint64_t low = rd(f, VIRTIO_PCI_COMMON_DF, 4);
 	wr(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
-	return low | (uint64_t)rd(f, VIRTIO_PCI_COMMON_DF, 4) << 32;
+	return low | rd(f, VIRTIO_PCI_COMMON_DF, 4) << 32;
 }
 
 /* Up to FEATURES_OK; returns whether the device accepted them. */
@@ -223,7 +229,7 @@ static void flush(struct fixture *f)
 static void plug(struct fixture *f, bool shmem)
 {
 	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = -1, .id = "nv1",
+		.bus = f->rig.bus, .slot = -1, .id = "nv1", .register_page = true,
 		.device = {
 			.name = "nv1", .gmem = f->gmem, .backing = f->backing, .shmem = shmem,
 			.gpa = shmem ? 0 : PMEM_GPA,
@@ -322,7 +328,7 @@ static void configuration_tells_start_and_size(void **state)
 	probe(f);
 	assert_true(offered(f) & UINT64_C(1) << VIRTIO_F_VERSION_1);
 	assert_false(offered(f) & 1);
-	assert_true(io_read(&f->rig.mmio, f->regs + f->device_off, 8) == PMEM_GPA);
+	assert_true(rd(f, f->device_off, 8) == PMEM_GPA);
 	assert_int_equal(rd(f, f->device_off + 8, 4), PMEM_SIZE);
 	assert_int_equal(rd(f, f->device_off + 12, 4), 0);
 }
@@ -335,11 +341,12 @@ static void shmem_tells_a_region_instead(void **state)
 	probe(f);
 	assert_true(offered(f) & 1);
 	assert_true(negotiate(f, UINT64_C(1) << VIRTIO_F_VERSION_1 | 1));
-	assert_int_equal(io_read(&f->rig.mmio, f->regs + f->device_off, 8), 0);
-	assert_int_equal(io_read(&f->rig.mmio, f->regs + f->device_off + 8, 8), 0);
+	assert_int_equal(rd(f, f->device_off, 8), 0);
+	assert_int_equal(rd(f, f->device_off + 8, 8), 0);
 	assert_int_equal(virtio_pci_pmem_gpa(f->vp), bar64_get(&f->rig, f->slot, 2));
-	assert_int_equal(f->rig.fake.slots[0].size, PMEM_SIZE);
-	assert_ptr_equal(f->rig.fake.slots[0].hva, vpmem_backing_hva(f->backing));
+	assert_int_equal(fake_vm_nslots(&f->rig.fake), 2);
+	assert_int_equal(f->rig.fake.slots[1].size, PMEM_SIZE);
+	assert_ptr_equal(f->rig.fake.slots[1].hva, vpmem_backing_hva(f->backing));
 	queue_setup(f, DESC_GPA);
 	wr(f, VIRTIO_PCI_COMMON_STATUS, 1, S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	flush(f);
@@ -354,11 +361,11 @@ static void without_the_feature_the_address_follows_the_bar(void **state)
 
 	probe(f);
 	assert_true(negotiate(f, UINT64_C(1) << VIRTIO_F_VERSION_1));
-	assert_true(io_read(&f->rig.mmio, f->regs + f->device_off, 8) == gpa);
-	assert_int_equal(io_read(&f->rig.mmio, f->regs + f->device_off + 8, 8), PMEM_SIZE);
+	assert_true(rd(f, f->device_off, 8) == gpa);
+	assert_int_equal(rd(f, f->device_off + 8, 8), PMEM_SIZE);
 	generation = (uint8_t)rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
 	bar64_set(&f->rig, f->slot, 2, moved);
-	assert_true(io_read(&f->rig.mmio, f->regs + f->device_off, 8) == moved);
+	assert_true(rd(f, f->device_off, 8) == moved);
 	assert_int_not_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
 }
 
@@ -385,7 +392,7 @@ static void checklist_p10_rings_outside_ram(void **state)
 
 	probe(f);
 	const uint64_t bad[] = {
-		f->regs + f->notify_off, PMEM_GPA, RIG_ECAM, 0, RAM_GPA + RAM_SIZE - 16, UINT64_MAX - 15,
+		f->regs, f->regs + f->notify_off, PMEM_GPA, RIG_ECAM, 0, RAM_GPA + RAM_SIZE - 16, UINT64_MAX - 15,
 	};
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_true(negotiate(f, UINT64_C(1) << VIRTIO_F_VERSION_1));

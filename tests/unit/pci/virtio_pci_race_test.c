@@ -44,7 +44,7 @@ static int setup(void **state)
 	f->backing.size = VPMEM_GRANULE;
 	for (unsigned i = 0; i < NDEVICES; i++) {
 		const struct virtio_pci_config cfg = {
-			.bus = f->rig.bus, .slot = (int)slot_of(i), .device = { .backing = &f->backing },
+			.bus = f->rig.bus, .slot = (int)slot_of(i), .register_page = true, .device = { .backing = &f->backing },
 		};
 
 		assert_int_equal(virtio_pci_create(&cfg, &f->vps[i], NULL), 0);

@@ -25,7 +25,7 @@ static void count_event(void *opaque, enum vpmem_event event, int error, const c
 void plug(struct fixture *f, bool shmem)
 {
 	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = SLOT, .id = "nv1",
+		.bus = f->rig.bus, .slot = SLOT, .id = "nv1", .register_page = f->register_page,
 		.device = {
 			.name = "nv1", .backing = &f->backing, .shmem = shmem, .gpa = shmem ? 0 : 0x240000000,
 			.callbacks = { .event = count_event, .opaque = f },
@@ -38,25 +38,38 @@ void plug(struct fixture *f, bool shmem)
 	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
-static struct fixture *fixture_new(bool shmem)
+static struct fixture *fixture_new(bool shmem, bool page)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	rig_init(&f->rig);
 	f->backing = (struct vpmem_backing){ .size = 6 << 20, .hva = f };
+	f->register_page = page;
 	plug(f, shmem);
 	return f;
 }
 
 int setup(void **state)
 {
-	*state = fixture_new(false);
+	*state = fixture_new(false, false);
+	return 0;
+}
+
+int setup_page(void **state)
+{
+	*state = fixture_new(false, true);
+	return 0;
+}
+
+int setup_page_shmem(void **state)
+{
+	*state = fixture_new(true, true);
 	return 0;
 }
 
 int setup_shmem(void **state)
 {
-	*state = fixture_new(true);
+	*state = fixture_new(true, false);
 	return 0;
 }
 

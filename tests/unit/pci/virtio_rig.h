@@ -22,11 +22,14 @@ struct fixture {
 	struct vpmem_device *dev;
 	gpa_t bar0;
 	unsigned nevents;
+	bool register_page;
 };
 
-/* cmocka fixtures; with shmem the pmem window is BAR 2. */
+/* cmocka fixtures; with shmem the pmem window is BAR 2, with page the registers are a memory slot too. */
 int setup(void **state);
 int setup_shmem(void **state);
+int setup_page(void **state);
+int setup_page_shmem(void **state);
 int teardown(void **state);
 void plug(struct fixture *f, bool shmem);
 

@@ -63,21 +63,32 @@ static int room_by_free_blocks(const struct vpmem_backing *b)
 	return fs.f_bavail == 0 ? -ENOSPC : 0;
 }
 
+/* Asks for the page at this place of the file; one that is there stays. 0, or what the file system says. */
+static int ask_for_page(const struct vpmem_backing *b, off_t off)
+{
+	while (fallocate(b->fd, FALLOC_FL_KEEP_SIZE, off, (off_t)b->page_size) < 0) {
+		if (errno == EOPNOTSUPP || errno == ENOSYS)
+			return room_by_free_blocks(b);
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 int vpmem_backing_room(const struct vpmem_backing *backing)
 {
 	off_t end = (off_t)(backing->offset + backing->size), hole;
+	int rc;
 
 	if (backing->is_block || backing->is_dax || !backing->writes_through)
 		return 0;
 	/* The descriptor's position is used by nobody else. */
 	hole = lseek(backing->fd, (off_t)backing->offset, SEEK_HOLE);
-	if (hole < 0 || hole >= end)
-		return 0;
-	while (fallocate(backing->fd, FALLOC_FL_KEEP_SIZE, hole, (off_t)backing->page_size) < 0) {
-		if (errno == EOPNOTSUPP || errno == ENOSYS)
-			return room_by_free_blocks(backing);
-		if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
+	if (hole < 0)
+		return errno == ENXIO ? 0 : -errno;
+	if (hole < end)
+		return ask_for_page(backing, hole);
+	/* There is nothing to make room for; but a file system that was shut down gives no page at all. */
+	rc = ask_for_page(backing, (off_t)backing->offset);
+	return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
 }

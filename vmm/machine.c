@@ -177,8 +177,7 @@ static int reset(struct machine *m, enum machine_cause cause)
 	// Another vCPU of the old life may have asked as well.
 	if (m->request == REQUEST_RESET)
 		m->request = REQUEST_NONE;
-	m->io_error = false;
-	machine_forget_stores(m);
+	machine_forget_faults(m);
 	machine_eject_requested(m);
 	pci_bus_reset(m->pci);
 	pci_hotplug_reset(&m->pci_hotplug);

@@ -182,6 +182,14 @@ void machine_forget_stores(struct machine *m)
 	m->nstores = 0;
 }
 
+void machine_forget_faults(struct machine *m)
+{
+	machine_forget_stores(m);
+	m->io_error = false;
+	for (unsigned i = 0; i < m->npmems; i++)
+		m->pmems[i]->no_room = false;
+}
+
 static int cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *err)
 {
 	error_set(err, rc, "the guest cannot go on: %s: %s: %s", pmem_name(pmem),

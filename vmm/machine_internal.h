@@ -59,6 +59,8 @@ void machine_tell_sync_error(struct pmem *pmem);
 int machine_recover(struct machine *m, struct vpmem_error *err);
 /* The guest that made them is gone. */
 void machine_forget_stores(struct machine *m);
+/* At a reset: what the old guest waited for is no concern of the new one. */
+void machine_forget_faults(struct machine *m);
 
 struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot);
 

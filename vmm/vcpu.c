@@ -17,6 +17,7 @@
 
 #define KICK_SIGNAL SIGUSR1
 #define THREAD_STACK_SIZE (64 * 1024)
+#define KERNEL_SIGSET_LEN 8u    /* the beginning of a sigset_t */
 
 static _Thread_local struct vcpu *self;
 
@@ -121,15 +122,49 @@ static void run_once(struct vcpu *vcpu)
 		fail(vcpu, "KVM_RUN failed: errno", (uint64_t)rc);
 }
 
+/*
+ * Lets KVM serve the requests that it keeps for the vCPU's next entry, without executing anything: with a signal that
+ * waits it comes to them and leaves. One of them is to halt until a page of the host is there (KVM_REQ_APF_HALT).
+ * Left over, it would halt the guest after a reset, for a page that nobody brings any more. True: there is an exit.
+ */
+static bool serve_kvm_requests(struct vcpu *vcpu)
+{
+	union {
+		struct kvm_signal_mask head;
+		uint8_t room[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_LEN];
+	} mask = { .head.len = KERNEL_SIGSET_LEN };
+	sigset_t kick, all_but_kick, before;
+	int rc;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	sigfillset(&all_but_kick);
+	sigdelset(&all_but_kick, KICK_SIGNAL);
+	memcpy(mask.head.sigset, &all_but_kick, KERNEL_SIGSET_LEN);
+	pthread_sigmask(SIG_BLOCK, &kick, &before);
+	pthread_kill(pthread_self(), KICK_SIGNAL);
+	vcpu->run->immediate_exit = 0;
+	rc = ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask);
+	if (rc == 0)
+		rc = ioctl(vcpu->fd, KVM_RUN, 0);
+	(void)ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0;
+}
+
 // KVM completes the instruction of the last exit when it is entered again: let it, without running on.
 static void complete_exit(struct vcpu *vcpu)
 {
-	for (;;) {
+	bool exited;
+
+	do {
 		vcpu->run->immediate_exit = 1;
-		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
-			return;
-		serve_exit(vcpu);
-	}
+		while (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
+			serve_exit(vcpu);
+		exited = serve_kvm_requests(vcpu);
+		if (exited)
+			serve_exit(vcpu);
+	} while (exited);
 }
 
 // ---- parking

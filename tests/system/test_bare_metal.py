@@ -4,13 +4,17 @@ A program prints one TAP line for each fact that it checked, then SUCCESS or FAI
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import re
 import shutil
+import signal
 import struct
+import time
 
 import pytest
 
 from machine import CHECKOUT, MIB, Failed, Vm, pmem, run_pmvm
+from monitor import Qmp
 
 PROGRAMS = CHECKOUT / "build/tests/guest"
 PROGRAM_MAX = 180
@@ -25,7 +29,7 @@ def machine(program, *args, memory="128M", cpus=1, append="", prefix=()):
     return Vm(["-m", memory, "-smp", cpus, "-nographic", "-kernel", kernel, "-append", append, *args], prefix=prefix)
 
 
-def verdict(vm):
+def verdict(vm, wanted_status=0):
     """Waits for the program's end and judges what it printed. Returns its TAP lines."""
     status = failed = None
     try:
@@ -47,13 +51,18 @@ def verdict(vm):
     assert numbers == list(range(1, len(checks) + 1)), "TAP lines are missing or doubled"
     assert f"1..{len(checks)}" in lines and checks, "the plan does not match the TAP lines"
     assert lines[-1] == "SUCCESS"
-    assert status == 0, f"pmvm ended with {status}\n{vm.error_text}"
+    assert status == wanted_status, f"pmvm ended with {status}\n{vm.error_text}"
     return checks
 
 
 def run(*args, **kwargs):
     with machine(*args, **kwargs) as vm:
         return verdict(vm)
+
+
+def with_properties(pair, **properties):
+    """The options of one pair with more properties of the device."""
+    return [*pair[:-1], ",".join([pair[-1], *(f"{key.replace('_', '-')}={value}" for key, value in properties.items())])]
 
 
 def words(path, off, n):
@@ -111,6 +120,34 @@ def test_eject_with_a_flush_in_flight(tmp_path):
 def test_hostile(tmp_path, program, cpus):
     """Whatever a driver does, pmvm runs on, and the device works again after a reset."""
     run(program, *pmem(tmp_path / "a.img", 1, size="16M"), *pmem(tmp_path / "b.img", 2, size="4M"), cpus=cpus)
+
+
+def test_hostile_with_a_file_that_is_cut(tmp_path):
+    """Rings and requests in a window with nothing below it: pmvm touches none of it, and lives."""
+    image = tmp_path / "a.img"
+    with machine("hostile_cut", *pmem(image, 1, size="16M"), *pmem(tmp_path / "b.img", 2, size="4M"), "-S",
+                 "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as vm, Qmp(tmp_path / "qmp") as qmp:
+        os.truncate(image, 0)
+        qmp.run("cont")
+        assert qmp.wait_event("PMEM_ERROR", PROGRAM_MAX)["data"]["id"] == "nv1"
+        verdict(vm, wanted_status=1)
+
+
+@pytest.mark.parametrize("page", ["on", "off"])
+def test_registers(tmp_path, page):
+    """Read as memory they are what they are by configuration space, whatever is done; and trapped too."""
+    run("registers", *with_properties(pmem(tmp_path / "a.img", size="16M"), x_register_page=page),
+        append=f"page={int(page == 'on')}")
+
+
+def test_registers_as_a_page_table(tmp_path):
+    """A guest may stop its own processor by that; pmvm stays in command and ends in order."""
+    with machine("registers", *pmem(tmp_path / "a.img", size="16M"), append="table=1") as vm:
+        vm.wait_for("^# here it goes", PROGRAM_MAX)
+        time.sleep(0.5)
+        if vm.process.poll() is None:
+            vm.signal(signal.SIGTERM)
+        assert vm.end() == 0
 
 
 def test_shmem(tmp_path):
@@ -187,11 +224,12 @@ def needs_strace():
         pytest.skip("strace is not installed")
 
 
-def count_calls(tmp_path, append, name):
+def count_calls(tmp_path, append, name, **properties):
     """(fdatasync calls, returns of KVM_RUN) of a run, the last sync at the end included."""
     log = tmp_path / f"{name}.strace"
+    pair = with_properties(pmem(tmp_path / f"{name}.img", size="16M"), **properties)
     prefix = ("strace", "-f", "-qq", "-o", log, "-e", "trace=fdatasync,ioctl")
-    run("syscalls", *pmem(tmp_path / f"{name}.img", size="16M"), append=append, prefix=prefix)
+    run("syscalls", *pair, append=append, prefix=prefix)
     text = log.read_text(encoding="utf-8", errors="replace")
     return len(re.findall(r"\bfdatasync\(", text)), len(re.findall(r"\bioctl\(\d+, KVM_RUN\b", text))
 
@@ -206,6 +244,16 @@ def test_syscalls_per_flush(tmp_path):
     assert burst_syncs - none_syncs == 1, "128 flushes with one kick"
     # Some returns are due to signals; 200 would be one for each kick.
     assert abs(single_runs - none_runs) < 20, "KVM_RUN returns with 200 flushes, and with none"
+
+
+def test_a_read_of_the_status_is_no_exit(tmp_path):
+    """As Linux flushes, with a look at the status before: no exit either, but for x-register-page=off."""
+    needs_strace()
+    _, none = count_calls(tmp_path, "status=1", "none")
+    _, paged = count_calls(tmp_path, "status=1 single=200", "paged")
+    _, trapped = count_calls(tmp_path, "status=1 single=200", "trapped", x_register_page="off")
+    assert abs(paged - none) < 20, "KVM_RUN returns with 200 flushes and looks at the status, and with none"
+    assert 200 <= trapped - none < 220, "the same with x-register-page=off"
 
 
 def test_kernel_is_refused(tmp_path):

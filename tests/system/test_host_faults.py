@@ -3,6 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import errno
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,11 +12,13 @@ import time
 
 import pytest
 
+import machine
 from machine import MIB, Guest, pmem
 from monitor import Qmp, Refused
 
 WRITTEN = 24 * MIB
 NOTICED_MAX = 60
+STALLS = 5
 
 
 def qmp_options(tmp_path):
@@ -76,14 +80,91 @@ def test_no_room_pauses_and_cont_goes_on(tmp_path, kind):
             assert subprocess.run(["md5sum"], input=file.read(WRITTEN), capture_output=True, check=True).stdout.split()[0].decode() == wanted
 
 
-@pytest.mark.skip(reason="known gap: a vCPU that KVM halted over a missing page may stay halted after a reset; see docs/durability.md")
+def set_quota(where, user, size_mib):
+    subprocess.run(["xfs_quota", "-x", "-c", f"limit bhard={size_mib}m {user}", where], check=True)
+
+
+@pytest.mark.skip(reason="known gap: a guest that stands still on a full xfs, or beyond its quota, may go unnoticed; see docs/durability.md")
+def test_a_quota_pauses_and_cont_goes_on(tmp_path):
+    """The file's owner may not have more blocks, although the file system has them."""
+    where, disk, owner = tmp_path / "xfs", tmp_path / "xfs.disk", 1000
+    where.mkdir()
+    subprocess.run(["truncate", "-s", "320M", disk], check=True)
+    subprocess.run(["mkfs.xfs", "-q", disk], check=True)
+    subprocess.run(["mount", "-o", "loop,uquota", disk, where], check=True)
+    try:
+        image = where / "a.img"
+        image.touch()
+        os.truncate(image, 64 * MIB)
+        os.chown(image, owner, owner)
+        set_quota(where, owner, 8)
+        with Guest(*pmem(image), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+            guest.run(f"dd if=/dev/urandom of=/tmp/data bs=1M count={WRITTEN // MIB} 2>/dev/null")
+            wanted = guest.run("md5sum </tmp/data").split()[0]
+            guest.send("dd if=/tmp/data of=/dev/pmem0 bs=1M conv=fsync 2>/dev/null; echo written $?\n")
+            event = qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
+            assert event["data"]["id"] == "nv1" and event["data"]["errno"] == errno.EDQUOT
+            qmp.wait_event("STOP", NOTICED_MAX)
+            assert qmp.run("query-status")["status"] == "io-error" and qmp.run("query-pmem")[0]["state"] == "no-space"
+            with pytest.raises(Refused, match="a.img: Disk quota exceeded"):
+                qmp.run("cont")
+            set_quota(where, owner, 64)
+            start = len(guest.output)
+            qmp.run("cont")
+            guest.wait_for(r"written 0", 120, max(0, start - 20))
+            assert guest.power_off() == 0
+        with open(image, "rb") as file:
+            assert hashlib.md5(file.read(WRITTEN)).hexdigest() == wanted
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+def no_room(qmp):
+    qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
+    qmp.wait_event("STOP", NOTICED_MAX)
+
+
+@pytest.mark.parametrize("room", ["room", "no room"])
+def test_resets_while_a_store_waits(tmp_path, room):
+    """KVM halts the processor until it has the page: the halt must not outlive the guest, in whatever state a reset meets it."""
+    def sparse_and_full():
+        with open(image, "r+b") as file:
+            file.truncate(0)
+            file.truncate(16 * MIB)
+        fill(where, 2)
+
+    with small_file_system(tmp_path, "tmpfs", 12) as where:
+        image = where / "a.img"
+        image.touch()
+        sparse_and_full()
+        program = machine.near(machine.CHECKOUT / "build/tests/guest/stall.elf")
+        with machine.Vm(["-m", "64M", "-nographic", "-kernel", program, *pmem(image), *qmp_options(tmp_path)]) as vm, \
+                Qmp(tmp_path / "qmp") as qmp:
+            seen = 0
+            for _ in range(STALLS):
+                seen = vm.wait_for("^stall: stores", start=seen).end()
+                no_room(qmp)
+                if room == "room":
+                    (where / "filler").unlink()
+                qmp.run("system_reset")
+                if room == "room":
+                    sparse_and_full()
+                qmp.run("cont")
+            vm.wait_for("^stall: stores", start=seen)
+            no_room(qmp)
+            (where / "filler").unlink()
+            subprocess.run(["mount", "-o", "remount,size=32m", where], check=True)
+            qmp.run("cont")
+            assert vm.end() == 0
+            assert "SUCCESS" in vm.text
+
+
 def test_reset_while_there_is_no_room(tmp_path):
     with small_file_system(tmp_path, "tmpfs", 96) as where:
         with Guest(*pmem(where / "a.img", size="64M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
             fill(where, 4)
             guest.send("dd if=/dev/zero of=/dev/pmem0 bs=1M count=32 conv=fsync\n")
-            qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
-            qmp.wait_event("STOP", NOTICED_MAX)
+            no_room(qmp)
             (where / "filler").unlink()
             start = len(guest.output)
             qmp.run("system_reset")

@@ -209,11 +209,25 @@ static void synchronize_tsc(int vcpu_fd)
 }
 
 /*
+ * Lets KVM do an INIT at once: nothing else ends the halt of a vCPU that waits for a page of the host (KVM's
+ * asynchronous page faults), and no ioctl shows it. Of the rest of an INIT nothing is left after a restore.
+ */
+static int end_halt(int vcpu_fd)
+{
+	struct kvm_vcpu_events init = { .flags = KVM_VCPUEVENT_VALID_SMM, .smi.latched_init = 1 };
+	struct kvm_mp_state accepted;
+
+	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &init) < 0 || ioctl(vcpu_fd, KVM_GET_MP_STATE, &accepted) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
  * The order matters. Reading the run state first makes KVM accept an INIT or SIPI that still waits, so that
- * it does not come after the reset. A guest hypervisor's mode goes before the control registers, because
- * VMX fixes bits of them. The APIC base, in sregs, decides what the LAPIC registers mean, and the LAPIC's
- * timer mode whether the TSC deadline MSR does anything. Events and run state come last, because setting
- * registers may change them.
+ * it does not come after the reset. A guest hypervisor's mode goes before an INIT, which it may block, and
+ * before the control registers, because VMX fixes bits of them. The APIC base, in sregs, decides what the
+ * LAPIC registers mean, and the LAPIC's timer mode whether the TSC deadline MSR does anything. Events and run
+ * state come last, because setting registers may change them.
  */
 int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 {
@@ -224,6 +238,9 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 		return -errno;
 	if (state->has_nested && ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &state->nested) < 0)
 		return -errno;
+	rc = end_halt(vcpu_fd);
+	if (rc < 0)
+		return rc;
 	if (ioctl(vcpu_fd, KVM_SET_SREGS, &state->sregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_REGS, &state->regs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0)

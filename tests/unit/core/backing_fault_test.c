@@ -115,9 +115,37 @@ static void room_is_asked_of_the_file_system(void **state)
 	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
 	faults.free_bytes = 4 * MIB;
 	assert_int_equal(vpmem_backing_room(b), 0);
-	/* Without a hole there is nothing to ask for. */
+	vpmem_backing_close(b);
+}
+
+/* It needs no room, whatever the file system says of that; one that was shut down says something else. */
+static void without_a_hole_only_the_file_system_can_fail(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
 	memset(vpmem_backing_hva(b), 'x', 4 * MIB);
+	assert_int_equal(vpmem_backing_room(b), 0);
 	faults.fallocate_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = EDQUOT;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = EIO;
+	assert_int_equal(vpmem_backing_room(b), -EIO);
+	faults.fallocate_error = EROFS;
+	assert_int_equal(vpmem_backing_room(b), -EROFS);
+	assert_int_equal(file_byte(d->file, 0), 'x');
+	vpmem_backing_close(b);
+}
+
+static void a_file_without_a_byte_left_is_no_matter_of_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	assert_int_equal(truncate(d->file, 0), 0);
 	faults.nfallocates = 0;
 	assert_int_equal(vpmem_backing_room(b), 0);
 	assert_int_equal(faults.nfallocates, 0);
@@ -148,6 +176,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_is_checked, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_cut_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(room_is_asked_of_the_file_system, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(without_a_hole_only_the_file_system_can_fail, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_file_without_a_byte_left_is_no_matter_of_room, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_private_copy_needs_no_room, dir_setup, dir_teardown),
 	};
 

@@ -19,23 +19,23 @@ static int read_at(int fd, void *buf, size_t len, int64_t off)
 	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EIO;
 }
 
+/* All descriptors by one read: there are dozens, for each vCPU. */
 static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header *header)
 {
 	size_t size = sizeof(struct kvm_stats_desc) + header->name_size;
-	struct kvm_stats_desc *desc = malloc(size);
-	int rc = desc ? 0 : -ENOMEM;
+	char *descs = malloc(header->num_desc * size);
+	int rc = descs ? read_at(stats->fd, descs, header->num_desc * size, (int64_t)header->desc_offset) : -ENOMEM;
 
 	for (uint32_t i = 0; i < header->num_desc && rc == 0; i++) {
-		rc = read_at(stats->fd, desc, size, (int64_t)header->desc_offset + (int64_t)(i * size));
-		if (rc < 0)
-			break;
+		struct kvm_stats_desc *desc = (struct kvm_stats_desc *)(void *)(descs + i * size);
+
 		desc->name[header->name_size - 1] = '\0';
 		if (strcmp(desc->name, "pf_taken") == 0)
 			stats->taken_off = (int64_t)header->data_offset + desc->offset;
 		else if (strcmp(desc->name, "pf_fixed") == 0)
 			stats->fixed_off = (int64_t)header->data_offset + desc->offset;
 	}
-	free(desc);
+	free(descs);
 	return rc == 0 && (stats->taken_off == 0 || stats->fixed_off == 0) ? -ENOSYS : rc;
 }
 

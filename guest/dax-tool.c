@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 // One line of a record file, so that `cat` shows it: number and checksum, of fixed length.
@@ -161,6 +162,45 @@ static int cmd_fsync(char **args)
     return 0;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int compare_ns(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// One store through a mapping, and the call that makes it durable, timed N times; the first ones warm up.
+static int cmd_latency(char **args)
+{
+    enum { WARM_UP = 10 };
+    const uint64_t n = number(args[1]);
+    const bool sync_mapping = strcmp(args[2], "msync") == 0;
+    const int fd = open_file(args[0], O_RDWR | O_CREAT);
+    if (file_size(fd, args[0]) < 4096 && ftruncate(fd, 4096) < 0)
+        die(args[0]);
+    uint8_t *p = map_file(fd, 4096, PROT_READ | PROT_WRITE, args[0]);
+    uint64_t *times = calloc(n + WARM_UP, sizeof(*times));
+    if (!times || n == 0)
+        die("calloc");
+    for (uint64_t i = 0; i < n + WARM_UP; i++) {
+        const uint64_t began = now_ns();
+        p[i % 4096]++;
+        if (sync_mapping ? msync(p, 4096, MS_SYNC) : fsync(fd))
+            die(args[2]);
+        times[i] = now_ns() - began;
+    }
+    qsort(times + WARM_UP, n, sizeof(*times), compare_ns);
+    printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", times[WARM_UP + n / 2], times[WARM_UP], times[WARM_UP + n - 1]);
+    free(times);
+    return 0;
+}
+
 static void format_record(char line[static RECORD_LEN + 1], uint64_t i)
 {
     const int len = snprintf(line, RECORD_LEN + 1, RECORD_FORMAT, i, mix(i));
@@ -289,6 +329,8 @@ static const struct command {
      .help = "read all through a mapping, print a checksum and the size"},
     {.name = "fsync", .nargs = 2, .run = cmd_fsync, .args = "FILE N",
      .help = "N times: one store through a mapping, one fsync"},
+    {.name = "latency", .nargs = 3, .run = cmd_latency, .args = "FILE N fsync|msync",
+     .help = "the same, timed; print median, minimum and maximum in nanoseconds"},
     {.name = "mapsync", .nargs = 1, .run = cmd_mapsync, .args = "FILE",
      .help = "try MAP_SYNC, print the error; success is EOPNOTSUPP"},
     {.name = "records", .nargs = 2, .run = cmd_records, .args = "FILE N",

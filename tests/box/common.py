@@ -2,11 +2,14 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import os
 import pathlib
 import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-BOX = CHECKOUT / "build/box"
+IMAGES = CHECKOUT / "build/box"
+# What one box has for itself. With PMVM_BOX_DIR a second one can run beside the first.
+BOX = pathlib.Path(os.environ.get("PMVM_BOX_DIR", IMAGES)).absolute()
 
 
 class BoxError(Exception):

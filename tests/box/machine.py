@@ -16,7 +16,7 @@ import sys
 import time
 
 import protocol
-from common import BOX, CHECKOUT, BoxError, console_tail, say
+from common import BOX, CHECKOUT, IMAGES, BoxError, console_tail, say
 from session import Lost, Session
 
 GUEST = CHECKOUT / "build/guest/generic"
@@ -110,6 +110,13 @@ def share(tag, path, readonly):
             "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
 
 
+def accelerator(state):
+    if state["count"]:
+        # The clock counts instructions: one nanosecond for each, and none for waiting.
+        return ["-accel", "tcg,thread=single,tb-size=1024", "-icount", "shift=0,sleep=off,align=off"]
+    return ["-accel", "tcg,thread=multi,tb-size=1024"]
+
+
 def qemu_command(state):
     # idle=poll: an emulated processor that halts now and then sleeps on through its timer.
     mount = "box.mount=no" if state["nbd"] else ""
@@ -119,10 +126,10 @@ def qemu_command(state):
     # The NVDIMM's platform saves the CPU caches, too (eADR): true, for an emulated processor has none.
     memory = size_bytes(state["mem"])
     command = ["qemu-system-x86_64", "-M", "q35,nvdimm=on,nvdimm-persistence=cpu",
-               "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,+svm,+npt", "-smp", str(state["cpus"]),
+               *accelerator(state), "-cpu", "max,+svm,+npt", "-smp", str(state["cpus"]),
                "-m", f"{memory}B,slots=1,maxmem={memory + (1 << 30)}B",
                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console.log",
-               "-kernel", GUEST / "vmlinux", "-initrd", "initrd.img", "-append", " ".join(append),
+               "-kernel", GUEST / "vmlinux", "-initrd", IMAGES / "initrd.img", "-append", " ".join(append),
                *share("hostroot", "/", "on"), *share("checkout", CHECKOUT, "on"), *share("shared", BOX / "shared", "off"),
                "-chardev", "socket,id=monitor,path=monitor.sock,server=on,wait=off", "-mon", "chardev=monitor",
                "-object", f"memory-backend-file,id=nvdimm,mem-path=nvdimm.img,share=on,size={NVDIMM}",
@@ -134,10 +141,10 @@ def qemu_command(state):
                     "-device", f"virtserialport,chardev={name},name={name}"]
     if state["disk"]:
         command += ["-drive", "file=disk.img,format=raw,if=virtio,cache=writeback"]
-    if state["nbd"]:
-        # The cache of this disk is the server's: a flush of the box goes there, and QEMU keeps nothing.
-        command += ["-blockdev", f"driver=nbd,node-name=disk,server.type=unix,server.path={state['nbd']}",
-                    "-device", "virtio-blk-pci,drive=disk,write-cache=on"]
+    for number, socket in enumerate(state["nbd"]):
+        # The cache of these disks is the server's: a flush of the box goes there, and QEMU keeps nothing.
+        command += ["-blockdev", f"driver=nbd,node-name=disk{number},server.type=unix,server.path={socket}",
+                    "-device", f"virtio-blk-pci,drive=disk{number},write-cache=on"]
     return command
 
 
@@ -195,7 +202,7 @@ def start(args, automatic):
             make_disk(args.disk)
         say("starting the emulated machine")
         boot({"mem": args.mem or default_mem(), "cpus": args.cpus, "disk": args.disk, "nbd": args.nbd, "append": args.append,
-              "automatic": automatic})
+              "count": args.count_instructions, "automatic": automatic})
         say(f"ready after {time.monotonic() - began:.1f} s")
 
 

@@ -1,0 +1,176 @@
+"""The disk below the image fails, and the host's file system with it: real errors of the kernel, not injected ones.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import errno
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from machine import MIB, Guest, pmem
+from monitor import Qmp
+
+SIZE = 16 * MIB
+SECTOR_SIZE = 512
+PAGE_SIZE = 4096
+NOTICED_MAX = 60
+EIO = "Input/output error"
+
+
+def run(*command, **kwargs):
+    return subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, timeout=120,
+                          **kwargs).stdout
+
+
+@contextlib.contextmanager
+def loop_device(tmp_path):
+    disk = tmp_path / "disk"
+    run("truncate", "-s", "320M", disk)
+    device = run("losetup", "-f", "--show", disk).strip()
+    try:
+        yield device
+    finally:
+        run("losetup", "-d", device)
+
+
+@contextlib.contextmanager
+def mounted(device, where, *options):
+    where.mkdir(exist_ok=True)
+    run("mount", *options, device, where)
+    try:
+        yield where
+    finally:
+        run("umount", where)
+
+
+def qmp_options(tmp_path):
+    return ["-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
+
+
+def write_record(guest, number):
+    """What the guest's fsync said."""
+    status, output = guest.run(f"printf 'record {number}' | dd of=/dev/pmem0 bs=4096 seek={number} conv=fsync,notrunc", check=False)
+    return "0" if status == 0 else EIO if EIO in output else output
+
+
+def has_record(image, number):
+    with open(image, "rb") as file:
+        file.seek(number * PAGE_SIZE)
+        return file.read(PAGE_SIZE).startswith(f"record {number}".encode())
+
+
+class FailingDisk:
+    """A device-mapper device, of which a part can be made to fail."""
+
+    def __init__(self, below):
+        self.name, self.below = "pmvm-" + below.rsplit("/", 1)[1], below
+        self.path = f"/dev/mapper/{self.name}"
+        self.length = int(run("blockdev", "--getsz", below))
+
+    def table(self, bad=()):
+        """One line for each part; `bad` are pairs (first sector, number of sectors)."""
+        at, lines = 0, []
+        for start, length in [*sorted(bad), (self.length, 0)]:
+            if start > at:
+                lines.append(f"{at} {start - at} linear {self.below} {at}")
+            if length:
+                lines.append(f"{start} {length} error")
+            at = start + length
+        return "\n".join(lines)
+
+    def set_bad(self, bad=()):
+        run("dmsetup", "reload", self.name, input=self.table(bad))
+        run("dmsetup", "suspend", "--nolockfs", self.name)
+        run("dmsetup", "resume", "--noudevsync", self.name)
+
+    def __enter__(self):
+        run("dmsetup", "create", "--noudevsync", self.name, input=self.table())
+        run("dmsetup", "mknodes", self.name)
+        return self
+
+    def __exit__(self, *exc):
+        run("dmsetup", "remove", "--noudevsync", "--retry", self.name)
+
+
+def sectors(image):
+    """Where the file lies on its disk: pairs (first sector, number of sectors)."""
+    lines = re.findall(r"^ *\d+: +\d+\.\. *\d+: +(\d+)\.\. *\d+: +(\d+):", run("filefrag", "-s", "-b512", "-v", image), re.MULTILINE)
+    assert sum(int(length) for _, length in lines) == SIZE // SECTOR_SIZE
+    return [(int(start), int(length)) for start, length in lines]
+
+
+@pytest.mark.skipif(shutil.which("dmsetup", path="/usr/sbin:/sbin") is None, reason="dmsetup is not installed")
+def test_a_disk_that_fails_for_a_while(tmp_path):
+    """The host's kernel forgets what it could not write. The guest knows, to the record."""
+    where = tmp_path / "mounted"
+    with loop_device(tmp_path) as loop, FailingDisk(loop) as disk:
+        run("mkfs.ext4", "-q", disk.path)
+        with mounted(disk.path, where):
+            image = where / "a.img"
+            image.write_bytes(bytes(SIZE))
+            run("sync", "-f", where)
+            with Guest(*pmem(image), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+                assert write_record(guest, 1) == "0"
+                disk.set_bad(sectors(image))
+                assert write_record(guest, 2) == EIO
+                event = qmp.wait_event("PMEM_ERROR", NOTICED_MAX)
+                assert event["data"]["id"] == "nv1" and event["data"]["errno"] == errno.EIO
+                disk.set_bad()
+                # A sync would succeed now, as it does for whoever else asks the host.
+                run("sync", "-d", image)
+                assert write_record(guest, 3) == EIO
+                assert qmp.run("query-pmem")[0]["state"] == "failed"
+                qmp.run("pmem_clear_error", id="nv1")
+                assert write_record(guest, 4) == "0"
+                assert guest.power_off() == 0
+        # What is on the disk, not in the host's memory.
+        with mounted(disk.path, where):
+            found = {number: has_record(image, number) for number in (1, 2, 4)}
+    # Record 2 is what a device that forgets the error would have acknowledged.
+    assert found == {1: True, 2: False, 4: True}
+
+
+@pytest.mark.parametrize("image", ["written", "sparse"])
+def test_a_file_system_that_turns_read_only(tmp_path, image):
+    """As ext4 does with errors=remount-ro. Stores go on, into memory, even where there is no block; every flush fails."""
+    where = tmp_path / "mounted"
+    with loop_device(tmp_path) as loop:
+        run("mkfs.ext4", "-q", loop)
+        with mounted(loop, where, "-o", "errors=remount-ro"):
+            if image == "written":
+                (where / "a.img").write_bytes(bytes(SIZE))
+            with Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+                assert write_record(guest, 1) == "0"
+                with open(f"/sys/fs/ext4/{loop.rsplit('/', 1)[1]}/trigger_fs_error", "w", encoding="ascii") as file:
+                    file.write("a test")
+                assert write_record(guest, 2) == EIO
+                event = qmp.wait_event("PMEM_ERROR", NOTICED_MAX)
+                assert event["data"]["id"] == "nv1" and event["data"]["errno"] == errno.EROFS
+                assert write_record(guest, 3) == EIO
+                assert qmp.run("query-pmem")[0]["state"] == "failed" and qmp.run("query-status")["running"]
+                assert guest.power_off() == 1
+            assert has_record(where / "a.img", 1)
+
+
+@pytest.mark.parametrize("image", ["written", "sparse"])
+def test_a_file_system_that_shuts_down(tmp_path, image):
+    """As xfs does when it cannot write its log: not even a store can be done. The machine pauses, and stays so."""
+    where = tmp_path / "mounted"
+    with loop_device(tmp_path) as loop:
+        run("mkfs.xfs", "-q", loop)
+        with mounted(loop, where):
+            if image == "written":
+                (where / "a.img").write_bytes(bytes(SIZE))
+            with Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+                assert write_record(guest, 1) == "0"
+                run("xfs_io", "-x", "-c", "shutdown", where)
+                guest.send("dd if=/dev/zero of=/dev/pmem0 bs=1M seek=8 count=1 conv=fsync\n")
+                event = qmp.wait_event("PMEM_ERROR", NOTICED_MAX)
+                assert event["data"]["id"] == "nv1" and event["data"]["errno"] == errno.EIO
+                qmp.wait_event("STOP", NOTICED_MAX)
+                assert qmp.run("query-status") == {"status": "io-error", "running": False}
+                qmp.run("quit")
+                assert guest.end() == 1

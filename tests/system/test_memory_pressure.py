@@ -1,0 +1,85 @@
+"""The host takes memory back while the guest works: persistent memory is page cache, and none of it is lost.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from machine import MIB, Guest, pmem
+from monitor import Qmp
+
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+SIZE = 160 * MIB
+FILE_LEN = 128 * MIB    # the rest is the guest's file system
+LIMIT = 128 * MIB
+GUEST_MAX = 300
+
+
+@contextlib.contextmanager
+def cgroup(limit):
+    """A cgroup of its own, with a limit of its memory."""
+    directory = CGROUPS / f"pmvm-test-{os.getpid()}"
+    try:
+        (CGROUPS / "cgroup.subtree_control").write_text("+memory")
+        directory.mkdir()
+        (directory / "memory.max").write_text(str(limit))
+    except OSError as error:
+        pytest.skip(f"no cgroup with a memory limit here: {error}")
+    try:
+        if (directory / "memory.swap.max").exists():
+            (directory / "memory.swap.max").write_text("0")
+        yield directory
+    finally:
+        directory.rmdir()
+
+
+@contextlib.contextmanager
+def disk(tmp_path):
+    """A file system on a disk: what it does not need in memory it can write there."""
+    file, where = tmp_path / "disk", tmp_path / "mounted"
+    with open(file, "wb") as opened:
+        # All of it now: what is written to it later is charged to nobody.
+        os.posix_fallocate(opened.fileno(), 0, SIZE + 64 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
+    where.mkdir()
+    subprocess.run(["mount", "-o", "loop", file, where], check=True)
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", where], check=True)
+
+
+def numbers(file):
+    return {name: int(value) for name, value in (line.split() for line in file.read_text().splitlines())}
+
+
+def test_more_persistent_memory_than_memory(tmp_path):
+    """What the limit leaves beside the guest's RAM is a quarter of what the guest writes and reads. Every byte is right."""
+    with disk(tmp_path) as where, cgroup(LIMIT) as group:
+        prefix = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', group / "cgroup.procs"]
+        options = ["-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
+        with Guest(*pmem(where / "a.img", size=f"{SIZE // MIB}M"), *options, memory="96M", prefix=prefix) as guest, \
+                Qmp(tmp_path / "qmp") as qmp:
+            def resident():
+                return qmp.run("query-pmem")[0]["resident"]
+
+            guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
+            guest.run(f"dax-tool write /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX)
+            written = resident()
+            # The host wants memory for something else: what is clean goes at once, what is dirty to the disk first.
+            with contextlib.suppress(OSError):
+                (group / "memory.reclaim").write_text(str(LIMIT))
+            reclaimed = resident()
+            assert guest.run(f"dax-tool verify /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX) == f"ok {FILE_LEN}"
+            events = numbers(group / "memory.events")
+            print(f"resident: {written // MIB} MiB when written, {reclaimed // MIB} MiB after reclaim, "
+                  f"{resident() // MIB} MiB when read; {events}")
+            # It met the limit, and nobody was killed for it.
+            assert events["max"] > 0
+            assert events["oom_kill"] == 0
+            assert written < LIMIT and reclaimed < written
+            assert guest.power_off() == 0

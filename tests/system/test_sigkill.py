@@ -1,0 +1,102 @@
+"""SIGKILL of pmvm at random moments, many times, while a guest writes: no record that was acknowledged is lost.
+
+What the guest stored is in the host's page cache, which outlives the process, so that no SIGKILL can lose it, and a device
+that answers before its sync is not caught here: tests/powercut catches that. Caught is whatever makes the file differ from
+what the guest saw: a mapping that is private, an answer for another file or another place, a start that truncates or
+initialises the file anew; a lock that is left behind; and a start that fails after a death at some moment.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import fcntl
+import os
+import random
+import re
+import subprocess
+import time
+
+import bare
+import machine
+from machine import CHECKOUT, Guest, Vm, pmem
+
+KILLS = int(os.environ.get("PMVM_KILLS", 200))
+LINUX_KILLS = 3
+SEED = int(os.environ.get("PMVM_SEED", random.randrange(1 << 32)))
+WRITING = (0, 0.25)      # seconds from the first reports to the kill
+START_MAX = 60
+
+
+def reported(text):
+    """The number of each writer's last record, as the console shows it: whole lines only."""
+    numbers = [0] * bare.NWRITERS
+    for writer, number in re.findall(r"^bare/(\d+): record (\d+) durable\r?$", text, re.MULTILINE):
+        numbers[int(writer)] = int(number)
+    return numbers
+
+
+def assert_unlocked(image):
+    with open(image, "r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_bare_writers(tmp_path):
+    """Six writers that do not wait for each other; the same file goes on through all rounds."""
+    print(f"PMVM_SEED={SEED}")
+    chance = random.Random(SEED)
+    image, program = tmp_path / "a.img", machine.near(CHECKOUT / "build/tests/guest/writers.elf")
+    durable, nreports = [0] * bare.NWRITERS, 0
+    for kill in range(KILLS):
+        with Vm(["-m", "64M", "-nographic", "-kernel", program, *pmem(image, size="16M")]) as vm:
+            # Some die before the guest runs, or before its first report; but for the first, which makes the file.
+            if kill == 0 or chance.random() < 0.9:
+                vm.wait_for(r"^bare/\d+: record \d+ durable", START_MAX)
+            time.sleep(chance.uniform(*WRITING))
+            assert vm.process.poll() is None, vm.error_text
+            vm.kill()
+            vm.end()
+            text = vm.text
+        nreports += text.count(" durable")
+        durable = [max(pair) for pair in zip(durable, reported(text))]
+        there = bare.last_good_records(image)
+        assert all(a >= b for a, b in zip(there, durable)), f"kill {kill}: in the file {there}, reported {durable}"
+        assert_unlocked(image)
+        # What is there now must stay, reported or not.
+        durable = there
+    assert nreports >= KILLS, "too few reports to tell anything"
+
+
+FILES = {"grown": "append", "fixed": "in-place"}
+
+
+def records(guest):
+    return {file: int(guest.run(f"dax-tool check-records {file}").split()[-1]) for file in FILES}
+
+
+def test_linux_with_ext4(tmp_path):
+    """Two files on ext4 with DAX, one that grows. The journal is replayed at each start; the file system is clean in the end."""
+    print(f"PMVM_SEED={SEED}")
+    chance, image, durable = random.Random(SEED), tmp_path / "a.img", dict.fromkeys(FILES, 0)
+    for kill in range(LINUX_KILLS + 1):
+        with Guest(*pmem(image, size="64M")) as guest:
+            if kill == 0:
+                guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0")
+            guest.run("mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt && cd /mnt")
+            if kill == 0:
+                guest.run("touch grown && dd if=/dev/zero of=fixed bs=1M count=2 conv=fsync")
+            there = records(guest)
+            assert all(there[file] >= durable[file] for file in FILES), f"kill {kill}: {there} are there, {durable} reported"
+            if kill == LINUX_KILLS:
+                guest.run("cd / && umount /mnt")
+                assert guest.power_off() == 0
+                break
+            start = len(guest.output)
+            guest.send(" ".join(f"dax-tool named-records {file} 1000000 {how} &" for file, how in FILES.items()) + "\n")
+            for file in FILES:
+                guest.wait_for(rf"^{file}: record \d+ durable", start=start)
+            time.sleep(chance.uniform(0, 2))
+            guest.kill()
+            guest.end()
+        for file, number in re.findall(r"^(\w+): record (\d+) durable\r?$", guest.text[start:], re.MULTILINE):
+            there[file] = int(number)
+        durable = there
+        assert_unlocked(image)
+    subprocess.run(["e2fsck", "-fn", image], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]})

@@ -4,11 +4,12 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
-#   make powercut    cuts the power of an emulated host, N=10 times for each of its file systems and each guest;
+#   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce with a pmvm that is wrong
+#   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
 #   make coverage    lines and branches of core/ and vmm/pci/ that the unit tests reach
-#   make bench       counts system calls, exits and memory, beside QEMU where that is installed
+#   make bench       measures beside QEMU, alternating: ONLY=part[,part] RUNS=7
 #   make install     PREFIX=/usr/local DESTDIR=
 #   make clean       removes what was built; downloads in build/cache stay
 PREFIX ?= /usr/local
@@ -16,9 +17,11 @@ DESTDIR ?=
 TIME ?= 60
 ONLY ?=
 N ?= 10
+RUNS ?= 7
+HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-unit check-system powercut fuzz coverage bench install clean
+.PHONY: all demo check check-unit check-system powercut soak fuzz coverage bench install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -48,8 +51,11 @@ coverage:
 powercut: all
 	@tests/powercut --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
 
+soak: all
+	@tests/soak --hours $(HOURS)
+
 bench: all
-	@bench/run
+	@bench/run --only "$(ONLY)" --runs $(RUNS)
 
 install: all
 	@meson configure build --prefix $(abspath $(PREFIX)) --libdir lib

@@ -1,0 +1,107 @@
+"""What the parts of the benchmark share: figures, samples, a place to work in, guests with file systems.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import dataclasses
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import machine
+from machine import MIB, Failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One line of the result. `goal` is the largest ratio of pmvm to QEMU, or the largest value, that the project wants."""
+    name: str
+    unit: str
+    method: str
+    ratio_max: float = None
+    value_max: float = None
+
+
+class Samples:
+    """{figure: {peer: [value, ...]}}, in the order in which they were measured."""
+
+    def __init__(self):
+        self.values = {}
+
+    def add(self, figure, peer, value):
+        self.values.setdefault(figure.name, {}).setdefault(peer, []).append(value)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def directory(kind="tmpfs"):
+    """An empty directory on that kind of file system: tmpfs, huge (tmpfs with huge pages), hugetlbfs, ext4, xfs."""
+    with tempfile.TemporaryDirectory(prefix="pmvm-bench-") as name:
+        where = pathlib.Path(name) / kind
+        where.mkdir()
+        mount(kind, where, pathlib.Path(name))
+        try:
+            yield where
+        finally:
+            subprocess.run(["umount", "--lazy", where], check=True)
+
+
+HUGETLB_MIB = 192
+DISK_MIB = 1024
+
+
+def mount(kind, where, beside):
+    if kind in ("tmpfs", "huge"):
+        options = "size=3g" + (",huge=always" if kind == "huge" else "")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", where], check=True)
+    elif kind == "hugetlbfs":
+        pathlib.Path("/proc/sys/vm/nr_hugepages").write_text(str(HUGETLB_MIB // 2))
+        if int(pathlib.Path("/proc/sys/vm/nr_hugepages").read_text()) < HUGETLB_MIB // 2:
+            raise Failed(f"the kernel has no {HUGETLB_MIB} MiB of huge pages to give")
+        subprocess.run(["mount", "-t", "hugetlbfs", "none", where], check=True)
+    else:
+        # On the disk of the box, if there is one; else beside.
+        store = pathlib.Path("/mnt/disk") if os.path.ismount("/mnt/disk") else beside
+        disk = store / f"bench-{os.getpid()}.{kind}"
+        disk.unlink(missing_ok=True)
+        subprocess.run(["truncate", "-s", f"{DISK_MIB}M", disk], check=True)
+        subprocess.run([f"mkfs.{kind}", "-q", disk], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]})
+        # Direct I/O: a sync of a file waits for the disk, and what is cached is cached once.
+        subprocess.run(["mount", "-o", "loop", disk, where], check=True)
+        disk.unlink()
+
+
+def pmem(path, number=1, size_mib=64):
+    """A pair of options in words that pmvm and QEMU both take. QEMU wants the file to exist with readonly=on only."""
+    return machine.pmem(path, number, f"{size_mib}M")
+
+
+def format_and_mount(guest, number=0, where="/mnt"):
+    guest.run(f"mkfs.ext4 -q -b 4096 /dev/pmem{number} && mkdir -p {where} && mount -o dax /dev/pmem{number} {where}")
+
+
+def settle(guest, seconds=2):
+    """The guest's own work after its start ends."""
+    guest.run("sync")
+    time.sleep(seconds)
+
+
+def end(guest):
+    if guest.power_off() != 0:
+        raise Failed(f"{guest.name} ended with {guest.process.returncode}: {guest.error_text}")
+
+
+def alternate(peers, runs, title):
+    """A B A B ...: (run, peer), with progress."""
+    for run in range(runs):
+        for peer in peers:
+            say(f"  {title}: run {run + 1} of {runs}, {peer.name}")
+            yield run, peer
+
+
+__all__ = ["MIB", "Failed", "Figure", "Samples", "alternate", "directory", "end", "format_and_mount", "pmem", "say", "settle"]

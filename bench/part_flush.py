@@ -1,0 +1,78 @@
+"""What one flush costs: system calls, exits, context switches, latency.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import counters
+from common import Figure, alternate, directory, end, format_and_mount, pmem, settle
+
+COUNTED = 300
+TIMED = 300
+WORK = f"N = {COUNTED} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus the same with N = 0"
+
+CALLS = Figure("system calls for a host sync", "", f"strace -f -c of the whole process; image on tmpfs. {WORK}", value_max=3)
+IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
+EXITS = Figure("exits to user space for a guest flush", "", f"tracepoint kvm:kvm_userspace_exit; image on tmpfs; what the console costs meanwhile is in it. {WORK}", value_max=0.05)
+SWITCHES = Figure("voluntary context switches for a host sync", "", f"/proc/PID/task/*/status. {WORK}", ratio_max=1 / 3)
+THREADS = Figure("threads that switched for it", "", "threads with at least one switch for two syncs", value_max=2)
+LATENCY = {
+    ("tmpfs", "fsync"): Figure("guest fsync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
+    ("tmpfs", "msync"): Figure("guest msync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
+    ("ext4", "fsync"): Figure("guest fsync, image on ext4", "us", f"guest's clock, median of {TIMED}", ratio_max=1),
+}
+FIGURES = [CALLS, IN_LOOP, EXITS, SWITCHES, THREADS, *LATENCY.values()]
+
+
+def syncs(calls):
+    return calls["fdatasync"] + calls["fsync"]
+
+
+def work(guest, n):
+    guest.run(f"dax-tool fsync /mnt/f {n}")
+
+
+def count_calls(guest, n):
+    with counters.system_calls(guest.process.pid) as calls:
+        work(guest, n)
+    return calls
+
+
+def count_exits(guest, n):
+    with counters.user_exits(guest.process.pid) as exits:
+        work(guest, n)
+    return sum(exits.values())
+
+
+def count_switches(guest, n):
+    before = counters.switches(guest.process.pid)
+    work(guest, n)
+    after = counters.switches(guest.process.pid)
+    return {thread: count - before.get(thread, 0) for thread, count in after.items()}
+
+
+def measure_counts(guest, add):
+    format_and_mount(guest)
+    work(guest, 10)
+    settle(guest)
+    none, some = count_calls(guest, 0), count_calls(guest, COUNTED)
+    nsyncs = syncs(some) - syncs(none)
+    add(CALLS, (sum(some.values()) - sum(none.values())) / nsyncs)
+    add(IN_LOOP, (sum(some.values()) - some["ioctl"] - sum(none.values()) + none["ioctl"]) / nsyncs)
+    add(EXITS, (count_exits(guest, COUNTED) - count_exits(guest, 0)) / nsyncs)
+    none, some = count_switches(guest, 0), count_switches(guest, COUNTED)
+    add(SWITCHES, (sum(some.values()) - sum(none.values())) / nsyncs)
+    add(THREADS, sum(count - none.get(thread, 0) > nsyncs / 2 for thread, count in some.items()))
+
+
+def measure(peers, runs, samples):
+    for _, peer in alternate([peer for peer in peers if peer.has_pmem], runs, "flush"):
+        def add(figure, value, peer=peer):
+            samples.add(figure, peer.name, value)
+        with directory("tmpfs") as tmpfs, directory("ext4") as ext4, \
+                peer(tmpfs, [*pmem(tmpfs / "a.img"), *pmem(ext4 / "b.img", 2)]) as guest:
+            measure_counts(guest, add)
+            format_and_mount(guest, 1, "/mnt2")
+            for (host_fs, call), figure in LATENCY.items():
+                where = "/mnt" if host_fs == "tmpfs" else "/mnt2"
+                median, _, _ = map(int, guest.run(f"dax-tool latency {where}/f {TIMED} {call}").split())
+                add(figure, median / 1000)
+            end(guest)

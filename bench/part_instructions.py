@@ -1,0 +1,43 @@
+"""How many instructions a flush, and a start, takes: guest and host together, counted by the emulator of the box.
+
+SPDX-License-Identifier: Apache-2.0
+
+In a box that counts instructions its clock goes on by one nanosecond for each instruction, and does not go on while
+nothing runs: there a time is a number of instructions, and the same run gives the same number.
+"""
+import time
+
+import peers as peers_module
+from common import Figure, alternate, directory, format_and_mount, pmem, settle
+
+FLUSHES = 100
+RUNS = 2
+
+FLUSH = Figure("instructions for a guest fsync", "thousand", f"box's clock over {FLUSHES} fsyncs on ext4-DAX, image on tmpfs, minus none; "
+               "guest and host together", ratio_max=0.5)
+LATENCY = Figure("median of one fsync", "thousand", "the same, by the guest's clock")
+START = Figure("instructions from start to the ready line", "million", "box's clock", ratio_max=0.5)
+FIGURES = [FLUSH, LATENCY, START]
+
+
+def elapsed(work):
+    began = time.monotonic_ns()
+    work()
+    return time.monotonic_ns() - began
+
+
+def measure(peers, runs, samples):
+    peers = [peer for peer in peers if peer in (peers_module.Pmvm, peers_module.Qemu)]
+    for _, peer in alternate(peers, min(runs, RUNS), "instructions"):
+        with directory("tmpfs") as where:
+            began = time.monotonic_ns()
+            with peer(where, pmem(where / "a.img")) as guest:
+                samples.add(START, peer.name, (guest.ready_at * 1e9 - began) / 1e6)
+                format_and_mount(guest)
+                guest.run("dax-tool fsync /mnt/f 10")
+                settle(guest)
+                none = elapsed(lambda: guest.run("dax-tool fsync /mnt/f 0"))
+                some = elapsed(lambda: guest.run(f"dax-tool fsync /mnt/f {FLUSHES}"))
+                samples.add(FLUSH, peer.name, (some - none) / FLUSHES / 1000)
+                samples.add(LATENCY, peer.name, int(guest.run(f"dax-tool latency /mnt/f {FLUSHES} fsync").split()[0]) / 1000)
+                guest.kill()

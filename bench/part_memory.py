@@ -1,0 +1,92 @@
+"""What a machine costs beside its RAM, and what several machines with one root image cost together.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import subprocess
+
+import counters
+import peers as peers_module
+from common import MIB, Figure, alternate, directory, pmem, settle
+
+IMAGE_MIB = 64
+DENSITY = (1, 2, 4, 8)
+SMALL_MIB = 128
+
+PRIVATE = Figure("private dirty memory, idle guest", "KiB", "smaps: Private_Dirty of all mappings but guest RAM and the image; 256 MiB guest "
+                 "with one pmem", value_max=1024)
+TABLES = Figure("page tables of the process", "KiB", "VmPTE")
+KVM_TABLES = Figure("page tables of KVM", "KiB", "SecPageTables of /proc/meminfo, with the machine minus before it")
+SLOPE = Figure("one more VM on a shared root image", "MiB", f"sum of Pss of n VMs of {SMALL_MIB} MiB whose guest has read all {IMAGE_MIB} MiB of one "
+               f"read-only image, (n = {DENSITY[-1]} minus n = 1) / {DENSITY[-1] - 1}", ratio_max=0.5)
+SHARED = [Figure(f"{count} VMs on a shared root image", "MiB", "that sum") for count in DENSITY]
+FIGURES = [PRIVATE, TABLES, KVM_TABLES, SLOPE, *SHARED]
+
+
+def read_only(where):
+    """An ext4 image with one large file."""
+    image, files = where / "root.img", where / "files"
+    files.mkdir()
+    with open("/dev/urandom", "rb") as random:
+        (files / "large").write_bytes(random.read((IMAGE_MIB - 16) * MIB))
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", "-d", files, image, f"{IMAGE_MIB}M"], check=True)
+    return image
+
+
+class Dax:
+    """The image as pmem: the guest reads the host's page cache."""
+    def __init__(self, peer):
+        self.peer, self.name = peer, peer.name
+
+    def options(self, image):
+        backend = f"memory-backend-file,id=mem1,mem-path={image},size={IMAGE_MIB}M,share=on"
+        readonly = "readonly=on"
+        # QEMU 7.2 lets no virtio-pmem have read-only memory; a shared map that is never written is the nearest.
+        return ["-object", f"{backend},{readonly}" if self.peer is peers_module.Pmvm else backend,
+                "-device", "virtio-pmem-pci,memdev=mem1,id=nv1"]
+
+    mount = "mkdir -p /mnt && mount -t ext4 -o ro,noload,dax /dev/pmem0 /mnt"
+
+
+class Disk(Dax):
+    """The image as a disk: each guest keeps a copy in its own RAM."""
+    def __init__(self, peer):
+        super().__init__(peer)
+        self.name = f"{peer.name} virtio-blk"
+
+    def options(self, image):
+        return ["-drive", f"file={image},format=raw,if=virtio,readonly=on"]
+
+    mount = "modprobe virtio_blk && mkdir -p /mnt && mount -t ext4 -o ro,noload /dev/vda /mnt"
+
+
+def measure_density(kind, samples):
+    with directory("tmpfs") as where, contextlib.ExitStack() as stack:
+        image, guests, sums = read_only(where), [], {}
+        for count in range(1, DENSITY[-1] + 1):
+            guest = stack.enter_context(kind.peer(where, kind.options(image), memory_mib=SMALL_MIB))
+            guest.run(f"{kind.mount} && md5sum /mnt/large")
+            guests.append(guest)
+            if count in DENSITY:
+                settle(guest)
+                sums[count] = sum(counters.pss_kib(guest.process.pid) for guest in guests) / 1024
+        for figure, count in zip(SHARED, DENSITY):
+            samples.add(figure, kind.name, sums[count])
+        samples.add(SLOPE, kind.name, (sums[DENSITY[-1]] - sums[1]) / (DENSITY[-1] - 1))
+
+
+def measure(peers, runs, samples):
+    for _, peer in alternate(peers, runs, "memory"):
+        before = counters.kvm_table_kib()
+        with directory("tmpfs") as where:
+            image = where / "a.img"
+            with peer(where, pmem(image) if peer.has_pmem else []) as guest:
+                settle(guest)
+                pid = guest.process.pid
+                samples.add(PRIVATE, peer.name, counters.private_kib(pid, [image], guest.memory_mib))
+                samples.add(TABLES, peer.name, counters.table_kib(pid))
+                samples.add(KVM_TABLES, peer.name, counters.kvm_table_kib() - before)
+    kinds = [Dax(peer) for peer in peers if peer in (peers_module.Pmvm, peers_module.Qemu)]
+    kinds += [Disk(peer) for peer in peers if peer is peers_module.Qemu]
+    for _, kind in alternate(kinds, 1, "density"):
+        measure_density(kind, samples)

@@ -1,0 +1,43 @@
+"""From the start of the process to the guest's first process.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import re
+import subprocess
+import time
+
+from common import Failed, Figure, alternate, directory, end, pmem
+
+START = Figure("start to the guest's ready line", "ms", "from exec of the process to the line that the guest's /init prints when its modules are "
+               "loaded, without pmem; host's clock", ratio_max=0.5)
+INIT = Figure("the guest's part of it", "ms", "/proc/uptime of the guest, in that line")
+CALLS = Figure("system calls before the first KVM_RUN", "", "strace -f, with one pmem", value_max=100)
+FIGURES = [START, INIT, CALLS]
+
+
+def calls_before_run(peer):
+    with directory("tmpfs") as where:
+        log = where / "strace"
+        with peer(where, pmem(where / "a.img"), prefix=["strace", "-f", "-o", log]) as guest:
+            end(guest)
+        for number, line in enumerate(log.read_text(errors="replace").splitlines()):
+            if "KVM_RUN" in line:
+                return number
+    raise Failed(f"{peer.name}: strace has seen no KVM_RUN")
+
+
+def measure(peers, runs, samples):
+    for run, peer in alternate(peers, runs, "start"):
+        with directory("tmpfs") as where:
+            began = time.monotonic()
+            with peer(where) as guest:
+                # booted() has waited longer; the moment is when the line came.
+                samples.add(START, peer.name, (guest.ready_at - began) * 1000)
+                samples.add(INIT, peer.name, float(re.search(r"pmvm-guest: ready ([\d.]+)", guest.text)[1]) * 1000)
+                guest.send("poweroff -f\n")
+                try:
+                    guest.process.wait(60)
+                except subprocess.TimeoutExpired:
+                    guest.kill()  # a machine without ACPI cannot switch itself off
+        if run == 0 and peer.has_pmem:
+            samples.add(CALLS, peer.name, calls_before_run(peer))

@@ -1,0 +1,96 @@
+"""The machines that are compared: pmvm and QEMU, with the same kernel, initramfs, images and work.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import pathlib
+import shutil
+import time
+
+import machine
+from monitor import Qmp
+
+MEMORY_MIB = 256
+QEMU = "qemu-system-x86_64"
+
+
+class Peer(machine.Guest):
+    """A Linux guest that is driven over its console, and a QMP client; `devices` as -object and -device take them."""
+    name = ""
+    about = ""
+    has_pmem = True
+    unplugs = True
+
+    def __init__(self, directory, devices=(), append="", memory_mib=MEMORY_MIB, prefix=(), wait=True):
+        self.qmp_path = pathlib.Path(directory) / f"{self.name.replace(' ', '-')}-{id(self):x}.qmp"
+        self.memory_mib = memory_mib
+        machine.Vm.__init__(self, [*self.options(append), "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *devices],
+                            cwd=directory, prefix=prefix, program=self.program())
+        if wait:
+            self.wait_for(r"pmvm-guest: ready [\d.]+", machine.BOOT_MAX)
+            self.ready_at = time.monotonic()
+            self.booted()
+
+    def qmp(self):
+        return Qmp(self.qmp_path)
+
+    def kernel(self, append, image="bzImage"):
+        kernel, initrd = machine.kernel_files(image=image)
+        return ["-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
+
+
+class Pmvm(Peer):
+    name = "pmvm"
+    about = "build/pmvm -nographic, bzImage"
+
+    @staticmethod
+    def program():
+        return machine.pmvm()
+
+    def options(self, append):
+        return ["-m", f"{self.memory_mib}M", "-nographic", *self.kernel(append)]
+
+
+class Qemu(Peer):
+    """As people run it: the default devices, SeaBIOS."""
+    name = "QEMU"
+    about = "-accel kvm -M q35 -cpu host -nographic -nic none, bzImage, SeaBIOS"
+    unplugs = False
+    machine = ["-M", "q35", "-nographic", "-nic", "none"]
+    image = "bzImage"
+
+    @staticmethod
+    def program():
+        return shutil.which(QEMU)
+
+    def options(self, append):
+        # QEMU wants to know how much memory devices may bring.
+        memory = f"{self.memory_mib}M" + (f",maxmem={self.memory_mib + 4096}M,slots=2" if self.has_pmem else "")
+        return ["-accel", "kvm", "-cpu", "host", *self.machine, "-m", memory, *self.kernel(append, self.image)]
+
+
+class QemuBest(Qemu):
+    """At its best with this device."""
+    name = "QEMU best"
+    about = "q35 without default devices, no SMM, USB, SATA; vmlinux by PVH and qboot"
+    machine = ["-M", "q35,smm=off,vmport=off,sata=off,usb=off,smbus=off,hpet=off,graphics=off", "-nodefaults",
+               "-no-user-config", "-display", "none", "-serial", "stdio", "-bios", "qboot.rom"]
+    image = "vmlinux"
+
+
+class QemuMicrovm(Qemu):
+    """Its machine for fast starts has no virtio-pmem: boot and memory only."""
+    name = "QEMU microvm"
+    about = "-M microvm without pit, pic and rtc, -nodefaults, vmlinux by PVH; it has no virtio-pmem"
+    has_pmem = False
+    machine = ["-M", "microvm,pit=off,pic=off,rtc=off", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
+    image = "vmlinux"
+
+
+ALL = [Pmvm, Qemu, QemuBest, QemuMicrovm]
+
+
+def present():
+    """(the peers that are installed, a line about each that is not)"""
+    found = [peer for peer in ALL if peer.program()]
+    missing = [f"{peer.name}: not installed" for peer in ALL if not peer.program()]
+    return found, [*missing, "kvmtool: absent, Debian 12 has no package of it"]

@@ -7,10 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#define EXTENTS_MAX 64u    /* for one FS_IOC_FIEMAP */
 
 static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 {
@@ -75,6 +80,56 @@ static int ask_for_page(const struct vpmem_backing *b, off_t off)
 	return 0;
 }
 
+static int64_t allocated_blocks(const struct vpmem_backing *b)
+{
+	struct stat st;
+
+	return fstat(b->fd, &st) < 0 ? -1 : st.st_blocks;
+}
+
+/* The first place from off on that has no block, reserved ones counted as such; end if there is none. Or -errno. */
+static off_t first_without_block(const struct vpmem_backing *b, off_t off, off_t end)
+{
+	union {
+		struct fiemap head;
+		uint8_t room[sizeof(struct fiemap) + EXTENTS_MAX * sizeof(struct fiemap_extent)];
+	} map;
+
+	while (off < end) {
+		map.head = (struct fiemap) { .fm_start = (uint64_t)off, .fm_length = (uint64_t)(end - off),
+		                             .fm_extent_count = EXTENTS_MAX };
+		if (ioctl(b->fd, FS_IOC_FIEMAP, &map) < 0)
+			return -errno;
+		for (uint32_t i = 0; i < map.head.fm_mapped_extents; i++) {
+			const struct fiemap_extent *extent = &map.head.fm_extents[i];
+
+			if (extent->fe_logical > (uint64_t)off)
+				return off;
+			off = (off_t)(extent->fe_logical + extent->fe_length);
+		}
+		if (map.head.fm_mapped_extents < EXTENTS_MAX)
+			break;
+	}
+	return off < end ? off : end;
+}
+
+/*
+ * Is there a page for a hole that begins here? A page that was reserved before (fallocate) and never written counts as
+ * a hole for SEEK_HOLE, too; that the file system gives it once more tells nothing.
+ */
+static int room_for_hole(const struct vpmem_backing *b, off_t hole, off_t end)
+{
+	int64_t before = allocated_blocks(b);
+	int rc = ask_for_page(b, hole);
+
+	if (rc < 0 || allocated_blocks(b) > before)
+		return rc;
+	hole = first_without_block(b, hole, end);
+	if (hole < 0)
+		return room_by_free_blocks(b);
+	return hole < end ? ask_for_page(b, hole) : 0;
+}
+
 int vpmem_backing_room(const struct vpmem_backing *backing)
 {
 	off_t end = (off_t)(backing->offset + backing->size), hole;
@@ -87,7 +142,7 @@ int vpmem_backing_room(const struct vpmem_backing *backing)
 	if (hole < 0)
 		return errno == ENXIO ? 0 : -errno;
 	if (hole < end)
-		return ask_for_page(backing, hole);
+		return room_for_hole(backing, hole, end);
 	/* There is nothing to make room for; but a file system that was shut down gives no page at all. */
 	rc = ask_for_page(backing, (off_t)backing->offset);
 	return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;

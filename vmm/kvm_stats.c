@@ -32,11 +32,9 @@ static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header 
 		desc->name[header->name_size - 1] = '\0';
 		if (strcmp(desc->name, "pf_taken") == 0)
 			stats->taken_off = (int64_t)header->data_offset + desc->offset;
-		else if (strcmp(desc->name, "pf_fixed") == 0)
-			stats->fixed_off = (int64_t)header->data_offset + desc->offset;
 	}
 	free(descs);
-	return rc == 0 && (stats->taken_off == 0 || stats->fixed_off == 0) ? -ENOSYS : rc;
+	return rc == 0 && stats->taken_off == 0 ? -ENOSYS : rc;
 }
 
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
@@ -65,17 +63,9 @@ void kvm_stats_close(struct kvm_stats *stats)
 	stats->fd = -1;
 }
 
-bool kvm_stats_look(struct kvm_stats *stats)
+uint64_t kvm_stats_faults(const struct kvm_stats *stats)
 {
-	uint64_t taken, fixed;
-	bool stalled;
+	uint64_t taken;
 
-	if (stats->fd < 0 || read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ||
-	    read_at(stats->fd, &fixed, sizeof(fixed), stats->fixed_off) < 0)
-		return false;
-	stalled = taken > stats->taken && fixed == stats->fixed;
-	stats->nlooks_stalled = stalled ? stats->nlooks_stalled + 1 : 0;
-	stats->taken = taken;
-	stats->fixed = fixed;
-	return stats->nlooks_stalled >= 2;
+	return stats->fd < 0 || read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ? 0 : taken;
 }

@@ -108,6 +108,15 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	}
 	if (m->run_state == RUN_STATE_RUNNING)
 		return 0;
+	// A device with werror=stop may have failed meanwhile: the operator looks first.
+	machine_tell_sync_errors(m);
+	if (m->io_error) {
+		m->io_error = false;
+		m->run_state = RUN_STATE_IO_ERROR;
+		error_set(err, -EIO, "a sync failed while the machine was stopped");
+		error_hint(err, "see info pmem, then cont");
+		return -EIO;
+	}
 	rc = machine_recover(m, err);
 	if (rc < 0)
 		return rc;

@@ -61,6 +61,7 @@ struct memdev {
 	struct memdev_config cfg;       /* owned; cfg.id is its name; cfg.backing.size may be 0: ask the backing */
 	struct vpmem_backing *backing;
 	bool in_use;                    /* a device has it */
+	int sync_error;                 /* of the last device, which went with it: the next one fails as well. 0 or -errno */
 };
 
 /* Where a device is on its way out. */

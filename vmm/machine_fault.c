@@ -6,7 +6,8 @@
  * A guest access to a page that the host does not have comes in three shapes (docs/durability.md):
  *   - KVM_RUN fails with EFAULT, the instruction not executed: it is executed again after cont;
  *   - an MMIO exit inside a pmem window, the instruction behind us: a store is kept here and done before cont;
- *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are looked at.
+ *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are looked at, and where faults are
+ *     taken, the vCPU itself some times more (stall.h).
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
  * store is lost. Nothing here touches the mapping but through the guarded accesses of libvpmem.
  */
@@ -22,6 +23,7 @@
 #include <time.h>
 
 #define WATCH_MS 2000u
+#define LOOK_MS 200u
 #define REFUSED_EVENT_MS 1000u
 
 const char *pmem_name(const struct pmem *pmem)
@@ -154,6 +156,18 @@ static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void
 	io_error(m, pmem, why ? why : rc);
 }
 
+// What waits to be stored is what the guest sees.
+static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_t off, uint8_t *data, unsigned len)
+{
+	for (unsigned i = 0; i < m->nstores; i++) {
+		const struct pending_store *s = &m->stores[i];
+
+		for (unsigned j = 0; s->pmem == pmem && j < s->len; j++)
+			if (s->off + j >= off && s->off + j - off < len)
+				data[s->off + j - off] = s->data[j];
+	}
+}
+
 void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write)
 {
 	struct pmem *pmem = machine_pmem_at(m, gpa);
@@ -165,10 +179,12 @@ void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len,
 		return;
 	}
 	rc = vpmem_backing_load(pmem->memdev->backing, off, data, len);
+	if (rc < 0)
+		// There is no data to give, now or later.
+		memset(data, 0xff, len);
+	see_stores(m, pmem, off, data, len);
 	if (rc == 0)
 		return;
-	// There is no data to give, now or later.
-	memset(data, 0xff, len);
 	why = reason(pmem);
 	io_error(m, pmem, why ? why : rc);
 }
@@ -180,6 +196,17 @@ void machine_forget_stores(struct machine *m)
 	free(m->stores);
 	m->stores = NULL;
 	m->nstores = 0;
+}
+
+void machine_forget_stores_to(struct pmem *pmem)
+{
+	struct machine *m = pmem->machine;
+	unsigned nkept = 0;
+
+	for (unsigned i = 0; i < m->nstores; i++)
+		if (m->stores[i].pmem != pmem)
+			m->stores[nkept++] = m->stores[i];
+	m->nstores = nkept;
 }
 
 void machine_forget_faults(struct machine *m)
@@ -273,20 +300,6 @@ void machine_tell_sync_errors(struct machine *m)
 		machine_tell_sync_error(m->pmems[i]);
 }
 
-int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
-{
-	struct pmem *pmem = machine_find_pmem(m, id);
-
-	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
-		return error_set(err, -ENODEV, "Device '%s' not found", id);
-	vpmem_device_clear_error(virtio_pci_device(pmem->vp));
-	// A file that is still cut is found again.
-	pmem->cut = false;
-	return 0;
-}
-
-// ---- watching: what tells nobody
-
 static void watch_file(struct machine *m, struct pmem *pmem)
 {
 	bool cut = vpmem_backing_is_cut(pmem->memdev->backing);
@@ -307,19 +320,39 @@ static void watch_file(struct machine *m, struct pmem *pmem)
 	}
 }
 
-static void watch_stalls(struct machine *m)
+int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
 {
-	if (!vcpus_are_stalled(&m->vcpus))
-		return;
+	struct pmem *pmem = machine_find_pmem(m, id);
+
+	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
+		return error_set(err, -ENODEV, "Device '%s' not found", id);
+	vpmem_device_clear_error(virtio_pci_device(pmem->vp));
+	pmem->cut = false;
+	// One that is still cut fails on, without a flush that succeeds in between.
+	watch_file(m, pmem);
+	return 0;
+}
+
+// ---- watching: what tells nobody
+
+// True: some vCPU may stand still, so that the next look should come soon.
+static bool watch_stalls(struct machine *m)
+{
+	enum vcpus_look seen = vcpus_look(&m->vcpus);
+
+	if (seen != VCPUS_STANDING)
+		return seen == VCPUS_FAULTING;
+	vcpus_forget_looks(&m->vcpus);
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
 		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : reason(pmem);
 
 		if (error) {
 			io_error(m, pmem, error);
-			return;
+			return false;
 		}
 	}
+	return true;
 }
 
 static void on_watch(void *owner)
@@ -327,12 +360,15 @@ static void on_watch(void *owner)
 	struct machine *m = owner;
 
 	loop_arm(&m->loop, &m->watch, WATCH_MS);
-	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0)
+	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
+		vcpus_forget_looks(&m->vcpus);
 		return;
+	}
 	for (unsigned i = 0; i < m->npmems; i++)
 		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
 			watch_file(m, m->pmems[i]);
-	watch_stalls(m);
+	if (watch_stalls(m))
+		loop_arm(&m->loop, &m->watch, LOOK_MS);
 }
 
 int machine_watch(struct machine *m)

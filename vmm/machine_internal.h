@@ -59,6 +59,8 @@ void machine_tell_sync_error(struct pmem *pmem);
 int machine_recover(struct machine *m, struct vpmem_error *err);
 /* The guest that made them is gone. */
 void machine_forget_stores(struct machine *m);
+/* The device goes: what the guest stored into it goes with it. */
+void machine_forget_stores_to(struct pmem *pmem);
 /* At a reset: what the old guest waited for is no concern of the new one. */
 void machine_forget_faults(struct machine *m);
 

@@ -58,14 +58,20 @@ int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpme
 
 static int close_memdev(struct machine *m, struct memdev *memdev, struct vpmem_error *err)
 {
+	const char *which = "the last";
 	int rc;
 
 	pthread_mutex_unlock(&m->lock);
 	rc = vpmem_backing_close(memdev->backing);
 	pthread_mutex_lock(&m->lock);
+	// That the last sync succeeded says nothing, because the kernel reports a lost write once.
+	if (rc == 0 && memdev->sync_error) {
+		which = "a";
+		rc = memdev->sync_error;
+	}
 	if (rc < 0) {
-		error_set(err, rc, "%s: the last sync failed: what was not flushed before may be lost: %s",
-		          memdev->cfg.id, strerror(-rc));
+		error_set(err, rc, "%s: %s sync failed: what was not flushed before may be lost: %s",
+		          memdev->cfg.id, which, strerror(-rc));
 		m->close_error = rc;
 	}
 	memdev_config_free(&memdev->cfg);

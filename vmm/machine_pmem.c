@@ -143,6 +143,9 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 	if (rc < 0)
 		return rc;
 	pmem->slot = (unsigned)virtio_pci_slot(pmem->vp);
+	// The file is open since then, and the kernel will not report the loss again.
+	if (pmem->memdev->sync_error)
+		vpmem_device_set_error(virtio_pci_device(pmem->vp), pmem->memdev->sync_error);
 	if (cfg->shmem)
 		return 0;
 	rc = map_slot(m, pmem, gpa, err);
@@ -206,6 +209,7 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 
 void machine_detach_pmem(struct pmem *pmem)
 {
+	machine_forget_stores_to(pmem);
 	virtio_pci_unplug(pmem->vp);
 	unmap_slot(pmem->machine, pmem);
 }
@@ -225,6 +229,7 @@ void machine_remove_pmem(struct pmem *pmem, bool unlocked)
 	// A flush failed: that the last sync succeeds says nothing, because the kernel reports a lost write once.
 	if (error)
 		m->close_error = error;
+	pmem->memdev->sync_error = error;
 	pmem->memdev->in_use = false;
 	while (m->pmems[i] != pmem)
 		i++;

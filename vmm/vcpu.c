@@ -18,6 +18,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define THREAD_STACK_SIZE (64 * 1024)
 #define KERNEL_SIGSET_LEN 8u    /* the beginning of a sigset_t */
+#define EXITS_MAX 16u           /* that a vCPU which parks may have before it */
 
 static _Thread_local struct vcpu *self;
 
@@ -104,6 +105,21 @@ static void serve_exit(struct vcpu *vcpu)
 	}
 }
 
+// What vcpus_look asked for.
+static void look(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state;
+	struct kvm_regs regs;
+
+	vcpu->look_wanted = false;
+	if (vcpu->machine->vcpus.running)
+		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) < 0 || state.mp_state != KVM_MP_STATE_RUNNABLE ||
+	    ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0)
+		return;
+	stall_add(&vcpu->stall, kvm_stats_faults(&vcpu->stats), &regs);
+}
+
 // Enters the guest once and serves what it left for. The lock is held on entry and on return.
 static void run_once(struct vcpu *vcpu)
 {
@@ -113,6 +129,8 @@ static void run_once(struct vcpu *vcpu)
 	pthread_mutex_unlock(lock);
 	rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 	pthread_mutex_lock(lock);
+	if (vcpu->look_wanted)
+		look(vcpu);
 	if (rc == 0)
 		serve_exit(vcpu);
 	else if (rc == EFAULT)
@@ -153,18 +171,17 @@ static bool serve_kvm_requests(struct vcpu *vcpu)
 }
 
 // KVM completes the instruction of the last exit when it is entered again: let it, without running on.
+// One exit may follow another; a guest that KVM cannot enter at all would give them for ever.
 static void complete_exit(struct vcpu *vcpu)
 {
-	bool exited;
-
-	do {
+	for (unsigned i = 0; i < EXITS_MAX; i++) {
 		vcpu->run->immediate_exit = 1;
 		while (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
 			serve_exit(vcpu);
-		exited = serve_kvm_requests(vcpu);
-		if (exited)
-			serve_exit(vcpu);
-	} while (exited);
+		if (!serve_kvm_requests(vcpu))
+			return;
+		serve_exit(vcpu);
+	}
 }
 
 // ---- parking
@@ -205,18 +222,20 @@ static void *vcpu_main(void *arg)
 
 // ---- control
 
+static void kick(struct vcpu *vcpu)
+{
+	if (!vcpu->has_thread || vcpu->parked || vcpu == self)
+		return;
+	// The flag first: a vCPU that is about to enter sees it, one that is inside gets the signal.
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_kill(vcpu->thread, KICK_SIGNAL);
+}
+
 void vcpus_stop(struct vcpus *vcpus)
 {
 	vcpus->running = false;
-	for (unsigned i = 0; i < vcpus->n; i++) {
-		struct vcpu *vcpu = &vcpus->vcpu[i];
-
-		if (!vcpu->has_thread || vcpu->parked || vcpu == self)
-			continue;
-		// The flag first: a vCPU that is about to enter sees it, one that is inside gets the signal.
-		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
-		pthread_kill(vcpu->thread, KICK_SIGNAL);
-	}
+	for (unsigned i = 0; i < vcpus->n; i++)
+		kick(&vcpus->vcpu[i]);
 }
 
 void vcpus_pause(struct vcpus *vcpus)
@@ -244,13 +263,38 @@ void vcpus_forgive_pause(struct vcpus *vcpus)
 		(void)ioctl(vcpus->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
-bool vcpus_are_stalled(struct vcpus *vcpus)
+static enum vcpus_look look_at(struct vcpu *vcpu)
 {
-	bool any = false;
+	uint64_t nfaults = kvm_stats_faults(&vcpu->stats);
+	bool faulting = nfaults != vcpu->nfaults;
 
+	vcpu->nfaults = nfaults;
+	if (stall_is_one(&vcpu->stall))
+		return VCPUS_STANDING;
+	if (faulting) {
+		vcpu->look_wanted = true;
+		kick(vcpu);
+	}
+	return faulting ? VCPUS_FAULTING : VCPUS_QUIET;
+}
+
+enum vcpus_look vcpus_look(struct vcpus *vcpus)
+{
+	enum vcpus_look worst = VCPUS_QUIET;
+
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		enum vcpus_look seen = look_at(&vcpus->vcpu[i]);
+
+		if (seen > worst)
+			worst = seen;
+	}
+	return worst;
+}
+
+void vcpus_forget_looks(struct vcpus *vcpus)
+{
 	for (unsigned i = 0; i < vcpus->n; i++)
-		any |= kvm_stats_look(&vcpus->vcpu[i].stats);
-	return any;
+		vcpus->vcpu[i].stall.nlooks = 0;
 }
 
 int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry)

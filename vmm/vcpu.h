@@ -11,6 +11,7 @@
 #include "config.h"
 #include "cpu.h"
 #include "kvm_stats.h"
+#include "stall.h"
 
 #include <pthread.h>
 
@@ -23,6 +24,9 @@ struct vcpu {
 	int fd;                      /* -1: not created */
 	struct kvm_run *run;         /* shared with the kernel */
 	struct kvm_stats stats;
+	uint64_t nfaults;            /* taken at the last look */
+	struct stall stall;
+	bool look_wanted;            /* it adds to stall when it comes out of the guest */
 	struct cpu_state *new_state; /* as it was when created: a reset puts it back */
 	pthread_t thread;
 	pid_t tid;                   /* of the thread, for query-cpus-fast; 0 before it runs */
@@ -46,8 +50,15 @@ void vcpus_stop(struct vcpus *vcpus);
 /* Stops and waits until all are parked. Not from a vCPU's thread. */
 void vcpus_pause(struct vcpus *vcpus);
 void vcpus_resume(struct vcpus *vcpus);
-/* Looks once more: some vCPU takes page faults that KVM cannot resolve (kvm_stats.h). */
-bool vcpus_are_stalled(struct vcpus *vcpus);
+/*
+ * Looks once more at each vCPU that takes page faults: it leaves the guest for a moment, and what is seen counts at the
+ * next look. STANDING: some vCPU stands at an access that never succeeds (stall.h). FAULTING: some vCPU takes
+ * faults: it is worth to look again soon.
+ */
+enum vcpus_look { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STANDING };
+enum vcpus_look vcpus_look(struct vcpus *vcpus);
+/* What was seen so far is of no interest any more. */
+void vcpus_forget_looks(struct vcpus *vcpus);
 /* They go on after a stop: tells the guests' watchdogs that time has passed without them. They must be parked. */
 void vcpus_forgive_pause(struct vcpus *vcpus);
 

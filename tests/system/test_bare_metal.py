@@ -253,7 +253,8 @@ def test_a_read_of_the_status_is_no_exit(tmp_path):
     _, paged = count_calls(tmp_path, "status=1 single=200", "paged")
     _, trapped = count_calls(tmp_path, "status=1 single=200", "trapped", x_register_page="off")
     assert abs(paged - none) < 20, "KVM_RUN returns with 200 flushes and looks at the status, and with none"
-    assert 200 <= trapped - none < 220, "the same with x-register-page=off"
+    # Some returns are due to signals.
+    assert 180 <= trapped - none < 220, "the same with x-register-page=off"
 
 
 def test_kernel_is_refused(tmp_path):

@@ -16,7 +16,8 @@ import machine
 from machine import MIB, Guest, pmem
 from monitor import Qmp, Refused
 
-WRITTEN = 24 * MIB
+WRITTEN = 20 * MIB
+FIRST, SECOND = 16 * MIB, 40 * MIB
 NOTICED_MAX = 60
 STALLS = 5
 
@@ -50,41 +51,42 @@ def fill(where, leave_mib):
         os.posix_fallocate(file.fileno(), 0, max(MIB, free))
 
 
-@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4", "xfs"])
 def test_no_room_pauses_and_cont_goes_on(tmp_path, kind):
     """In whatever shape KVM shows it. The guest's stores are all there in the end."""
     with small_file_system(tmp_path, kind, 96) as where:
         image = where / "a.img"
         with Guest(*pmem(image, size="64M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
-            fill(where, 4)
             guest.run(f"dd if=/dev/urandom of=/tmp/data bs=1M count={WRITTEN // MIB} 2>/dev/null")
             wanted = guest.run("md5sum </tmp/data").split()[0]
-            guest.send("dd if=/tmp/data of=/dev/pmem0 bs=1M conv=fsync 2>/dev/null; echo written $?\n")
-            event = qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
-            assert event["data"]["id"] == "nv1" and event["data"]["file"] == str(image) and event["data"]["errno"] == 28
-            qmp.wait_event("STOP", NOTICED_MAX)
-            assert qmp.run("query-status") == {"status": "io-error", "running": False}
-            assert qmp.run("query-pmem")[0]["state"] == "no-space"
-            # Without room it cannot go on, and says so.
-            with pytest.raises(Refused, match="a.img: No space left on device"):
+            # The second time at a place between holes: pmvm has asked for the file's first page, which stays unwritten.
+            for place in SECOND, FIRST:
+                fill(where, 4)
+                start = len(guest.output)
+                guest.send(f"dd if=/tmp/data of=/dev/pmem0 bs=1M seek={place // MIB} conv=fsync 2>/dev/null; echo written $?\n")
+                event = qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
+                assert event["data"]["id"] == "nv1" and event["data"]["file"] == str(image) and event["data"]["errno"] == 28
+                qmp.wait_event("STOP", NOTICED_MAX)
+                assert qmp.run("query-status") == {"status": "io-error", "running": False}
+                assert qmp.run("query-pmem")[0]["state"] == "no-space"
+                # Without room it cannot go on, and says so.
+                with pytest.raises(Refused, match="a.img: No space left on device"):
+                    qmp.run("cont")
+                (where / "filler").unlink()
                 qmp.run("cont")
-            (where / "filler").unlink()
-            start = len(guest.output)
-            qmp.run("cont")
-            guest.wait_for(r"written (\d+)", 120, max(0, start - 20))
-            assert "written 0" in guest.text
-            assert guest.run("md5sum /dev/pmem0 >/dev/null; head -c %d /dev/pmem0 | md5sum" % WRITTEN).split()[0] == wanted
-            assert qmp.run("query-pmem")[0]["state"] == "ok"
+                guest.wait_for(r"^written 0", 120, start)
+                assert qmp.run("query-pmem")[0]["state"] == "ok"
             assert guest.power_off() == 0
         with open(image, "rb") as file:
-            assert subprocess.run(["md5sum"], input=file.read(WRITTEN), capture_output=True, check=True).stdout.split()[0].decode() == wanted
+            for place in SECOND, FIRST:
+                file.seek(place)
+                assert hashlib.md5(file.read(WRITTEN)).hexdigest() == wanted
 
 
 def set_quota(where, user, size_mib):
     subprocess.run(["xfs_quota", "-x", "-c", f"limit bhard={size_mib}m {user}", where], check=True)
 
 
-@pytest.mark.skip(reason="known gap: a guest that stands still on a full xfs, or beyond its quota, may go unnoticed; see docs/durability.md")
 def test_a_quota_pauses_and_cont_goes_on(tmp_path):
     """The file's owner may not have more blocks, although the file system has them."""
     where, disk, owner = tmp_path / "xfs", tmp_path / "xfs.disk", 1000
@@ -282,8 +284,6 @@ def test_werror_stop(tmp_path):
                 qmp.run("pmem_clear_error", id="nv1")
             qmp.run("cont")
             assert guest.wait_for(rf"^ended-{number} (\d)", start=start)[1].decode() == wanted
-        # Reset, and the end of the program, while an answer is held.
-        qmp.run("pmem_clear_error", id="nv1")
 
 
 @needs_strace
@@ -306,7 +306,7 @@ def test_a_held_answer_does_not_hold_up(tmp_path, how):
 
 
 def test_stores_to_read_only_memory_are_counted(tmp_path):
-    """Linux does not even try; a program on the bare metal does: see test_bare_metal.py. Here: the counter is there."""
+    """Linux tries, and its store is refused; what a program on the bare metal does: test_bare_metal.py."""
     (tmp_path / "a.img").write_bytes(bytes(16 * MIB))
     with Guest(*pmem(tmp_path / "a.img", readonly="on"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
         guest.run("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 oflag=direct", check=False)

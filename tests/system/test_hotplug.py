@@ -307,6 +307,26 @@ def test_a_failed_last_sync_is_reported_by_object_del(tmp_path):
         assert guest.power_off() == 1
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_failed_sync_outlives_its_device(tmp_path):
+    """The memory backend has the same open file as before, which the kernel reports the loss to once."""
+    write = "dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync"
+    prefix = slow_or_failing(tmp_path / "log", "-e", "inject=fdatasync:error=EIO:when=1")
+    with Guest(*qmp_options(tmp_path), prefix=prefix) as guest, Qmp(tmp_path / "qmp") as qmp:
+        add(qmp, tmp_path / "b.img")
+        appears(guest, "/dev/pmem0")
+        assert guest.run(write, check=False)[0] != 0
+        qmp.run("device_del", id="nv2")
+        qmp.wait_event("DEVICE_DELETED", UNPLUG_MAX, device="nv2")
+        qmp.run("device_add", driver="virtio-pmem-pci", id="nv3", memdev="mem2")
+        appears(guest, "/dev/pmem0")
+        assert qmp.run("query-pmem")[0]["state"] == "failed"
+        assert guest.run(write, check=False)[0] != 0
+        qmp.run("pmem_clear_error", id="nv3")
+        guest.run(write)
+        assert guest.power_off() == 1
+
+
 def test_a_client_that_dies_in_the_middle_of_device_add(tmp_path):
     """Half a request does nothing; a whole one whose answer nobody reads is done. Others go on."""
     with Guest(*qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:

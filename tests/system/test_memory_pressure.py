@@ -71,8 +71,10 @@ def test_more_persistent_memory_than_memory(tmp_path):
             guest.run(f"dax-tool write /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX)
             written = resident()
             # The host wants memory for something else: what is clean goes at once, what is dirty to the disk first.
-            with contextlib.suppress(OSError):
-                (group / "memory.reclaim").write_text(str(LIMIT))
+            can_ask = (group / "memory.reclaim").exists()  # Linux 5.19
+            if can_ask:
+                with contextlib.suppress(OSError):  # it says so if that much was not there
+                    (group / "memory.reclaim").write_text(str(LIMIT))
             reclaimed = resident()
             assert guest.run(f"dax-tool verify /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX) == f"ok {FILE_LEN}"
             events = numbers(group / "memory.events")
@@ -81,5 +83,5 @@ def test_more_persistent_memory_than_memory(tmp_path):
             # It met the limit, and nobody was killed for it.
             assert events["max"] > 0
             assert events["oom_kill"] == 0
-            assert written < LIMIT and reclaimed < written
+            assert written < LIMIT and (reclaimed < written or not can_ask)
             assert guest.power_off() == 0

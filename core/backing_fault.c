@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define EXTENTS_MAX 64u    /* for one FS_IOC_FIEMAP */
+#define STAT_BLOCK 512     /* bytes of a st_blocks */
 
 static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 {
@@ -68,10 +69,10 @@ static int room_by_free_blocks(const struct vpmem_backing *b)
 	return fs.f_bavail == 0 ? -ENOSPC : 0;
 }
 
-/* Asks for the page at this place of the file; one that is there stays. 0, or what the file system says. */
-static int ask_for_page(const struct vpmem_backing *b, off_t off)
+/* Asks for blocks at this place of the file; what is there stays. 0, or what the file system says. */
+static int ask_for(const struct vpmem_backing *b, off_t off, off_t len)
 {
-	while (fallocate(b->fd, FALLOC_FL_KEEP_SIZE, off, (off_t)b->page_size) < 0) {
+	while (fallocate(b->fd, FALLOC_FL_KEEP_SIZE, off, len) < 0) {
 		if (errno == EOPNOTSUPP || errno == ENOSYS)
 			return room_by_free_blocks(b);
 		if (errno != EINTR)
@@ -114,20 +115,26 @@ static off_t first_without_block(const struct vpmem_backing *b, off_t off, off_t
 }
 
 /*
- * Is there a page for a hole that begins here? A page that was reserved before (fallocate) and never written counts as
- * a hole for SEEK_HOLE, too; that the file system gives it once more tells nothing.
+ * Is there room for the holes from this one on? Asked for are 2 MiB, or what is missing if it is less: so much may a
+ * store of one byte need, where the page cache has such large folios (xfs). Blocks that were reserved before (fallocate)
+ * and never written are a hole for SEEK_HOLE, too; that the file system gives them once more tells nothing.
  */
-static int room_for_hole(const struct vpmem_backing *b, off_t hole, off_t end)
+static int room_for_holes(const struct vpmem_backing *b, off_t hole, off_t end)
 {
-	int64_t before = allocated_blocks(b);
-	int rc = ask_for_page(b, hole);
+	const off_t chunk = (off_t)BACKING_HUGE_SIZE;
+	const int64_t enough = allocated_blocks(b) + chunk / STAT_BLOCK;
 
-	if (rc < 0 || allocated_blocks(b) > before)
-		return rc;
-	hole = first_without_block(b, hole, end);
-	if (hole < 0)
-		return room_by_free_blocks(b);
-	return hole < end ? ask_for_page(b, hole) : 0;
+	while (hole < end && allocated_blocks(b) < enough) {
+		off_t stop = (hole / chunk + 1) * chunk;
+		int rc = ask_for(b, hole, (stop < end ? stop : end) - hole);
+
+		if (rc < 0)
+			return rc;
+		hole = first_without_block(b, stop, end);
+		if (hole < 0)
+			return room_by_free_blocks(b);
+	}
+	return 0;
 }
 
 int vpmem_backing_room(const struct vpmem_backing *backing)
@@ -142,8 +149,8 @@ int vpmem_backing_room(const struct vpmem_backing *backing)
 	if (hole < 0)
 		return errno == ENXIO ? 0 : -errno;
 	if (hole < end)
-		return room_for_hole(backing, hole, end);
+		return room_for_holes(backing, hole, end);
 	/* There is nothing to make room for; but a file system that was shut down gives no page at all. */
-	rc = ask_for_page(backing, (off_t)backing->offset);
+	rc = ask_for(backing, (off_t)backing->offset, (off_t)backing->page_size);
 	return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
 }

@@ -13,6 +13,7 @@
 #include "backing_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -118,6 +119,42 @@ static void room_is_asked_of_the_file_system(void **state)
 	vpmem_backing_close(b);
 }
 
+/* fallocate(2) reserves, and what nobody has written since is a hole for SEEK_HOLE: it gives that again on a full disk. */
+static void what_was_reserved_before_is_no_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	int fd = open(d->file, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(posix_fallocate(fd, 0, 4 * MIB), 0);
+	close(fd);
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 4 * MIB;
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_error = 0;
+	faults.free_bytes = 4 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* A store of one byte may need as much: one folio of the page cache. */
+static void room_is_two_mebibytes(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 2 * MIB - 1;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_good = 2 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
 /* It needs no room, whatever the file system says of that; one that was shut down says something else. */
 static void without_a_hole_only_the_file_system_can_fail(void **state)
 {
@@ -176,6 +213,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_is_checked, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_cut_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(room_is_asked_of_the_file_system, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(what_was_reserved_before_is_no_room, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(room_is_two_mebibytes, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(without_a_hole_only_the_file_system_can_fail, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_file_without_a_byte_left_is_no_matter_of_room, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_private_copy_needs_no_room, dir_setup, dir_teardown),

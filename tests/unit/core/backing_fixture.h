@@ -43,6 +43,7 @@ struct faults {
 	int fdatasync_error;         /* errno, or 0 */
 	unsigned fdatasync_eintr;    /* fail so often with EINTR first */
 	int fallocate_error;
+	int64_t fallocate_good;      /* no error for what ends here or before */
 	bool free_known;             /* the file system has this much room, or says nothing about it */
 	uint64_t free_bytes;
 	bool no_blocks_counted;

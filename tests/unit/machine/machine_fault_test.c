@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_fault_test.c - what the machine does when the host cannot provide what the guest was promised. Whole machines show
+ * it with the shape that their KVM happens to take (tests/system/test_host_faults.py); here are all of them.
+ */
+#include "machine_internal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define BASE UINT64_C(0x100000000)
+#define SIZE 64u
+
+// ---- a host whose file has room, or not; what the machine says
+
+struct vpmem_backing {
+	uint8_t bytes[SIZE];
+	unsigned nstores;
+	bool full, cut, rom;
+	unsigned stores_good;    // so many succeed, then the host is full
+};
+
+struct host {
+	struct machine m;
+	struct pmem pmems[2];
+	struct memdev memdevs[2];
+	struct vpmem_backing backings[2];
+	struct machine_event events[8];
+	unsigned nevents, nhalts, nrequests;
+	int device_error;
+	enum vcpus_look look;
+	unsigned armed_ms;
+};
+static struct host *host;
+
+int vpmem_backing_store(struct vpmem_backing *b, uint64_t off, const void *buf, uint64_t len)
+{
+	if (b->full && b->stores_good == 0)
+		return -EFAULT;
+	if (b->full)
+		b->stores_good--;
+	b->nstores++;
+	memcpy(b->bytes + off, buf, len);
+	return 0;
+}
+
+int vpmem_backing_load(const struct vpmem_backing *b, uint64_t off, void *buf, uint64_t len)
+{
+	if (b->full || b->cut)
+		return -EFAULT;
+	memcpy(buf, b->bytes + off, len);
+	return 0;
+}
+
+int vpmem_backing_room(const struct vpmem_backing *b)
+{
+	return b->full ? -ENOSPC : 0;
+}
+
+bool vpmem_backing_is_cut(const struct vpmem_backing *b)
+{
+	return b->cut;
+}
+
+bool vpmem_backing_is_rom(const struct vpmem_backing *b)
+{
+	return b->rom;
+}
+
+const char *vpmem_backing_path(const struct vpmem_backing *b)
+{
+	(void)b;
+	return "a.img";
+}
+
+void vpmem_device_set_error(struct vpmem_device *dev, int rc)
+{
+	(void)dev;
+	host->device_error = rc;
+}
+
+void vpmem_device_clear_error(struct vpmem_device *dev)
+{
+	vpmem_device_set_error(dev, 0);
+}
+
+struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
+{
+	(void)vp;
+	return NULL;
+}
+
+gpa_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
+{
+	return vp == host->pmems[0].vp ? BASE : BASE + SIZE;
+}
+
+struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa)
+{
+	(void)m;
+	return &host->pmems[gpa >= BASE + SIZE];
+}
+
+struct pmem *machine_find_pmem(struct machine *m, const char *id)
+{
+	(void)m;
+	return strcmp(id, "nv1") == 0 ? &host->pmems[0] : NULL;
+}
+
+void machine_tell(struct machine *m, const struct machine_event *event)
+{
+	(void)m;
+	host->events[host->nevents++] = *event;
+}
+
+void machine_halt(struct machine *m)
+{
+	(void)m;
+	host->nhalts++;
+}
+
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+{
+	(void)m;
+	(void)request;
+	(void)cause;
+	host->nrequests++;
+}
+
+enum vcpus_look vcpus_look(struct vcpus *vcpus)
+{
+	(void)vcpus;
+	return host->look;
+}
+
+void vcpus_forget_looks(struct vcpus *vcpus)
+{
+	(void)vcpus;
+}
+
+int loop_add_timer(struct loop *loop, struct loop_timer *timer)
+{
+	(void)loop;
+	(void)timer;
+	return 0;
+}
+
+void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned ms)
+{
+	(void)loop;
+	(void)timer;
+	host->armed_ms = ms;
+}
+
+void loop_wake(struct loop *loop)
+{
+	(void)loop;
+}
+
+uint64_t loop_now_ms(void)
+{
+	return 1;
+}
+
+// ---- the tests
+
+static int setup(void **state)
+{
+	host = calloc(1, sizeof(*host));
+	if (!host)
+		return -1;
+	host->m.run_state = RUN_STATE_RUNNING;
+	for (unsigned i = 0; i < 2; i++) {
+		host->memdevs[i].backing = &host->backings[i];
+		host->pmems[i] = (struct pmem) { .machine = &host->m, .memdev = &host->memdevs[i],
+		                                 .vp = (struct virtio_pci *)&host->backings[i] };
+		host->pmems[i].cfg.id = i ? (char *)"nv2" : (char *)"nv1";
+		host->m.pmems[host->m.npmems++] = &host->pmems[i];
+	}
+	assert_int_equal(machine_watch(&host->m), 0);
+	*state = host;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(host->m.stores);
+	free(host);
+	return 0;
+}
+
+static void guest_stores(uint64_t off, const char *text)
+{
+	char data[8];
+	unsigned len = (unsigned)strlen(text);
+
+	memcpy(data, text, len);
+	machine_pmem_access(&host->m, BASE + off, data, len, true);
+}
+
+static const char *guest_loads(uint64_t off, unsigned len)
+{
+	static char data[9];
+
+	memset(data, 0, sizeof(data));
+	machine_pmem_access(&host->m, BASE + off, data, len, false);
+	return data;
+}
+
+static void pauses(void)
+{
+	assert_true(host->m.io_error);
+	host->m.io_error = false;
+	host->m.run_state = RUN_STATE_IO_ERROR;
+}
+
+static void watch_now(void)
+{
+	host->m.watch.expired(host->m.watch.owner);
+}
+
+static void a_store_with_room_is_done(void **state)
+{
+	(void)state;
+	guest_stores(8, "done");
+	assert_memory_equal(host->backings[0].bytes + 8, "done", 4);
+	assert_int_equal(host->nhalts + host->nevents, 0);
+}
+
+static void stores_without_room_wait_in_order_and_are_done_once(void **state)
+{
+	struct vpmem_backing *b = &host->backings[0];
+	struct vpmem_error err;
+
+	(void)state;
+	b->full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(2, "bbbb");
+	guest_stores(4, "cccc");
+	pauses();
+	// One report for a pause, with the reason.
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+	assert_int_equal(host->events[0].error, ENOSPC);
+	assert_string_equal(host->events[0].device, "nv1");
+	assert_int_equal(b->nstores, 0);
+	assert_int_equal(machine_recover(&host->m, &err), -ENOSPC);
+	assert_int_equal(b->nstores, 0);
+	b->full = false;
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_memory_equal(b->bytes, "aabbcccc", 8);
+	assert_int_equal(b->nstores, 3);
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(b->nstores, 3);
+}
+
+// Behind one that waits all wait, also those to another device that has room: the guest made them in this order.
+static void nothing_overtakes_a_store_that_waits(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(SIZE, "bbbb");
+	assert_int_equal(host->backings[1].nstores, 0);
+	host->backings[0].full = false;
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
+}
+
+static void a_store_that_fails_again_keeps_those_behind_it(void **state)
+{
+	struct vpmem_backing *b = &host->backings[0];
+	struct vpmem_error err;
+
+	(void)state;
+	b->full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(4, "bbbb");
+	guest_stores(8, "cccc");
+	pauses();
+	// Something else than room was in the way, and comes back after the first of them.
+	host->pmems[0].no_room = false;
+	b->stores_good = 1;
+	assert_int_equal(machine_recover(&host->m, &err), -ENOSPC);
+	assert_int_equal(b->nstores, 1);
+	b->full = false;
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_memory_equal(b->bytes, "aaaabbbbcccc", 12);
+	assert_int_equal(b->nstores, 3);
+}
+
+static void a_load_sees_what_waits(void **state)
+{
+	struct vpmem_backing *b = &host->backings[0];
+
+	(void)state;
+	memset(b->bytes, '.', SIZE);
+	b->full = true;
+	guest_stores(4, "ab");
+	guest_stores(5, "cd");
+	b->full = false;
+	assert_string_equal(guest_loads(2, 8), "..acd...");
+	assert_string_equal(guest_loads(6, 2), "d.");
+}
+
+static void a_load_that_fails_pauses_and_gives_ones(void **state)
+{
+	(void)state;
+	host->backings[0].cut = true;
+	assert_memory_equal(guest_loads(0, 4), "\xff\xff\xff\xff", 4);
+	pauses();
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_ERROR);
+	assert_int_equal(host->events[0].error, EIO);
+}
+
+static void a_reset_drops_what_waits(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].full = true;
+	guest_stores(0, "aaaa");
+	machine_forget_faults(&host->m);
+	assert_false(host->m.io_error);
+	// There still is no room: the new guest does not need any.
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(host->backings[0].nstores, 0);
+}
+
+static void a_device_that_goes_takes_its_stores_along(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(SIZE, "bbbb");
+	machine_forget_stores_to(&host->pmems[0]);
+	host->pmems[0].unplug = UNPLUG_EJECTED;
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(host->backings[0].nstores, 0);
+	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
+}
+
+static void a_store_to_read_only_memory_is_refused_and_counted(void **state)
+{
+	(void)state;
+	host->backings[0].rom = true;
+	guest_stores(0, "aaaa");
+	guest_stores(0, "bbbb");
+	assert_int_equal(host->pmems[0].nrefused, 2);
+	// One a second at most.
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_STORE_REFUSED);
+	assert_int_equal(host->nhalts + host->m.nstores, 0);
+}
+
+static void an_exit_without_memory_names_the_device(void **state)
+{
+	(void)state;
+	host->backings[1].full = true;
+	machine_no_memory(&host->m);
+	pauses();
+	assert_string_equal(host->events[0].device, "nv2");
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+}
+
+static void a_vcpu_that_stands_still_pauses_only_if_there_is_no_room(void **state)
+{
+	(void)state;
+	host->look = VCPUS_STANDING;
+	watch_now();
+	assert_int_equal(host->nhalts, 0);
+	host->backings[0].full = true;
+	host->look = VCPUS_FAULTING;
+	watch_now();
+	assert_int_equal(host->nhalts, 0);
+	host->look = VCPUS_STANDING;
+	watch_now();
+	pauses();
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+}
+
+static void looks_come_often_only_while_there_are_faults(void **state)
+{
+	unsigned seldom;
+
+	(void)state;
+	host->look = VCPUS_QUIET;
+	watch_now();
+	seldom = host->armed_ms;
+	host->look = VCPUS_FAULTING;
+	watch_now();
+	assert_true(host->armed_ms < seldom);
+	host->m.run_state = RUN_STATE_PAUSED;
+	watch_now();
+	assert_int_equal(host->armed_ms, seldom);
+}
+
+static void a_file_that_is_cut_fails_until_it_is_whole(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].cut = true;
+	watch_now();
+	watch_now();
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->device_error, -EIO);
+	// Cleared while it is cut: not one flush may succeed.
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
+	assert_int_equal(host->device_error, -EIO);
+	assert_int_equal(host->nevents, 2);
+	host->backings[0].cut = false;
+	watch_now();
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
+	assert_int_equal(host->device_error, 0);
+	assert_int_equal(machine_clear_error(&host->m, "nv9", &err), -ENODEV);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_store_with_room_is_done),
+		TEST(stores_without_room_wait_in_order_and_are_done_once),
+		TEST(nothing_overtakes_a_store_that_waits),
+		TEST(a_store_that_fails_again_keeps_those_behind_it),
+		TEST(a_load_sees_what_waits),
+		TEST(a_load_that_fails_pauses_and_gives_ones),
+		TEST(a_reset_drops_what_waits),
+		TEST(a_device_that_goes_takes_its_stores_along),
+		TEST(a_store_to_read_only_memory_is_refused_and_counted),
+		TEST(an_exit_without_memory_names_the_device),
+		TEST(a_vcpu_that_stands_still_pauses_only_if_there_is_no_room),
+		TEST(looks_come_often_only_while_there_are_faults),
+		TEST(a_file_that_is_cut_fails_until_it_is_whole),
+	};
+
+	return cmocka_run_group_tests_name("machine_fault", tests, NULL, NULL);
+}

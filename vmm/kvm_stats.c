@@ -41,13 +41,22 @@ static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header 
 
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
 {
-	struct kvm_stats_header header;
-	int rc;
-
 	*stats = (struct kvm_stats) { .fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL) };
-	if (stats->fd < 0)
-		return -errno;
-	rc = read_at(stats->fd, &header, sizeof(header), 0);
+	return stats->fd < 0 ? -errno : 0;
+}
+
+void kvm_stats_close(struct kvm_stats *stats)
+{
+	if (stats->fd >= 0)
+		close(stats->fd);
+	stats->fd = -1;
+}
+
+static int find(struct kvm_stats *stats)
+{
+	struct kvm_stats_header header;
+	int rc = read_at(stats->fd, &header, sizeof(header), 0);
+
 	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX ||
 	                header.num_desc > DESCRIPTORS_MAX))
 		rc = -EPROTO;
@@ -58,19 +67,14 @@ int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
 	return rc;
 }
 
-void kvm_stats_close(struct kvm_stats *stats)
-{
-	if (stats->fd >= 0)
-		close(stats->fd);
-	stats->fd = -1;
-}
-
 bool kvm_stats_look(struct kvm_stats *stats)
 {
 	uint64_t taken, fixed;
 	bool stalled;
 
-	if (stats->fd < 0 || read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ||
+	if (stats->fd < 0 || (stats->taken_off == 0 && find(stats) < 0))
+		return false;
+	if (read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ||
 	    read_at(stats->fd, &fixed, sizeof(fixed), stats->fixed_off) < 0)
 		return false;
 	stalled = taken > stats->taken && fixed == stats->fixed;

@@ -14,12 +14,15 @@
 
 struct kvm_stats {
 	int fd;  /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off, fixed_off;  /* of the two counters in the file */
+	int64_t taken_off, fixed_off;  /* of the two counters in the file; 0: not looked for yet */
 	uint64_t taken, fixed;         /* at the last look */
 	unsigned nlooks_stalled;
 };
 
-/* Opens the statistics of a vCPU. -errno: there are none. */
+/*
+ * Opens the statistics of a vCPU, which must not run: until it comes back, every ioctl of it waits. What is in them
+ * is found by the first look. -errno: there are none.
+ */
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd);
 void kvm_stats_close(struct kvm_stats *stats);
 

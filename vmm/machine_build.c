@@ -112,11 +112,14 @@ static void files_down(struct machine *m)
 
 static int kvm_up(struct machine *m, struct vpmem_error *err)
 {
-	return kvm_open(&m->kvm, err);
+	int rc = kvm_open(&m->kvm, err);
+
+	return rc ? rc : cpu_host_read(m->kvm.fd, &m->cpu_host, err);
 }
 
 static void kvm_down(struct machine *m)
 {
+	cpu_host_free(m->cpu_host);
 	kvm_close(&m->kvm);
 }
 
@@ -303,12 +306,13 @@ static void pidfile_down(struct machine *m)
 static const struct stage {
 	int (*up)(struct machine *m, struct vpmem_error *err);
 	void (*down)(struct machine *m);  // legal after an up that failed half-way
+	bool may_take_long;               // people may have asked for the end meanwhile
 } stages[] = {
 	{ .up = loop_up, .down = loop_down },
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },
 	{ .up = machine_ram_up, .down = machine_ram_down },
-	{ .up = memdevs_up, .down = machine_drop_memdevs },
+	{ .up = memdevs_up, .down = machine_drop_memdevs, .may_take_long = true },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
 	{ .up = pmems_up, .down = pmems_down },
@@ -316,7 +320,7 @@ static const struct stage {
 	{ .up = console_up, .down = console_down },
 	{ .up = monitor_up, .down = monitor_down },
 	{ .up = vcpus_up, .down = vcpus_destroy },
-	{ .up = guest_up },
+	{ .up = guest_up, .may_take_long = true },
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 
@@ -369,7 +373,7 @@ int machine_build(struct options *opts, struct machine **out, struct vpmem_error
 	pthread_mutex_lock(&m->lock);
 	for (i = 0; i < NSTAGES && rc == 0; i++) {
 		rc = stages[i].up(m, err);
-		if (rc == 0 && end_is_pending())
+		if (rc == 0 && stages[i].may_take_long && end_is_pending())
 			rc = error_set(err, -EINTR, "interrupted by a signal while starting");
 	}
 	if (rc == 0)

@@ -23,12 +23,6 @@ unsigned cpu_phys_bits(const struct cpu_host *host);
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
 
 /*
- * Registers of vCPU 0 at the kernel's entry: 64-bit mode with an identity map of the first 4 GiB (the
- * tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
- */
-int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
-
-/*
  * All that KVM keeps of a vCPU, taken when it is new and put back at every reset: registers, FPU, MSRs,
  * local APIC, events, run state. The time-stamp counter goes on. An exit to user space that is not completed
  * must be completed first (KVM_RUN with immediate_exit), or KVM completes it on top of the new registers.
@@ -40,5 +34,12 @@ void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state);
 int cpu_state_restore(int vcpu_fd, const struct cpu_state *state);
 /* NULL is allowed. */
 void cpu_state_free(struct cpu_state *state);
+
+/*
+ * Registers of vCPU 0, which is in that state, at the kernel's entry: 64-bit mode with an identity map of the first
+ * 4 GiB (the tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
+ */
+int cpu_set_entry(int vcpu_fd, const struct cpu_state *state, const struct vpmem_gmem *gmem,
+                  const struct boot_entry *entry);
 
 #endif

@@ -287,6 +287,11 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	return 0;
 }
 
+const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state)
+{
+	return &state->sregs;
+}
+
 void cpu_state_free(struct cpu_state *state)
 {
 	if (!state)

@@ -34,6 +34,7 @@
 
 static int kvm_fd = -1, vm_fd = -1, vcpu_fds[NCPUS];
 static struct cpu_host *host;
+static struct cpu_state *new_state;  /* of vCPU 0 */
 static struct guest_ram ram;
 static struct kvm_run *run;
 
@@ -87,6 +88,7 @@ static int setup(void **state)
 	assert_true(run_size > 0);
 	run = mmap(NULL, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fds[0], 0);
 	assert_ptr_not_equal(run, MAP_FAILED);
+	assert_int_equal(cpu_state_save(host, vcpu_fds[0], &new_state), 0);
 	return 0;
 }
 
@@ -99,6 +101,7 @@ static int teardown(void **state)
 	for (unsigned i = 0; i < NCPUS; i++)
 		close(vcpu_fds[i]);
 	close(vm_fd);
+	cpu_state_free(new_state);
 	cpu_host_free(host);
 	guest_ram_destroy(&ram);
 	return 0;
@@ -128,7 +131,7 @@ static void enter(enum boot_mode mode, const uint8_t *code, size_t len)
 	const struct boot_entry entry = { .mode = mode, .rip = CODE_GPA, .rsi = 0x5151, .rbx = 0xb0b0 };
 
 	memcpy(guest_ram_at(&ram, CODE_GPA, len), code, len);
-	assert_int_equal(cpu_set_entry(vcpu_fds[0], ram.gmem, &entry), 0);
+	assert_int_equal(cpu_set_entry(vcpu_fds[0], new_state, ram.gmem, &entry), 0);
 }
 
 /* ---- entry */
@@ -203,7 +206,7 @@ static void needs_ram_for_its_tables(void **state)
 
 	(void)state;
 	if (kvm_fd >= 0)
-		assert_int_equal(cpu_set_entry(vcpu_fds[0], empty, &entry), -EFAULT);
+		assert_int_equal(cpu_set_entry(vcpu_fds[0], new_state, empty, &entry), -EFAULT);
 	vpmem_gmem_destroy(empty);
 	need_kvm();
 }

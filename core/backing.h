@@ -37,6 +37,8 @@ struct vpmem_backing {
 	uint64_t map_len;         /* size, rounded up to page_size */
 	uint64_t align;           /* of the guest-physical address */
 	void *hva;
+	void *room;               /* all that is reserved: hva's mapping, and what is around it */
+	uint64_t room_len;
 };
 
 static inline uint64_t round_up(uint64_t val, uint64_t unit)

@@ -38,36 +38,34 @@ static int sync_directory(const char *path)
 }
 
 /* Is the open file still what the path names? */
-static bool still_named(const struct vpmem_backing *b)
+static bool still_named(const struct vpmem_backing *b, const struct stat *by_fd)
 {
-	struct stat by_path, by_fd;
+	struct stat by_path;
 
-	return stat(b->path, &by_path) == 0 && fstat(b->fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
-	       by_path.st_ino == by_fd.st_ino;
+	return stat(b->path, &by_path) == 0 && by_path.st_dev == by_fd->st_dev && by_path.st_ino == by_fd->st_ino;
 }
 
-static int file_size(const struct vpmem_backing *b, uint64_t *size)
+static int file_size(const struct vpmem_backing *b, const struct stat *st, uint64_t *size)
 {
-	struct stat st;
-
 	if (b->is_block)
 		return ioctl(b->fd, BLKGETSIZE64, size) ? -errno : 0;
 	if (b->is_dax)
 		return backing_dax_size(b, size);
-	if (fstat(b->fd, &st))
-		return -errno;
-	*size = (uint64_t)st.st_size;
+	*size = (uint64_t)st->st_size;
 	return 0;
 }
 
 /* The unit in which the file can be mapped. */
-static int file_page_size(const struct vpmem_backing *b, uint64_t *page_size)
+static int file_page_size(const struct vpmem_backing *b, const struct stat *st, uint64_t *page_size)
 {
 	struct statfs fs;
 
 	*page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (b->is_dax)
 		return backing_dax_align(b, page_size);
+	/* The block of hugetlbfs is its page. */
+	if ((uint64_t)st->st_blksize <= *page_size)
+		return 0;
 	if (fstatfs(b->fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
 		*page_size = (uint64_t)fs.f_bsize;
 	return 0;
@@ -131,11 +129,11 @@ static int too_small(const struct vpmem_backing *b, uint64_t have, struct vpmem_
 	return -EINVAL;
 }
 
-static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
+static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_options *opts, const struct stat *st,
                        struct vpmem_error *err)
 {
 	uint64_t have;
-	int rc = file_size(b, &have);
+	int rc = file_size(b, st, &have);
 
 	if (rc)
 		return backing_open_failed(b, rc, err);
@@ -164,6 +162,7 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
                       struct vpmem_error *err)
 {
+	struct stat st;
 	int rc = backing_find(b, opts, err);
 
 	if (rc)
@@ -175,16 +174,20 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 			b->undo = BACKING_UNDO_NOTHING;
 		goto out_close;
 	}
+	if (fstat(b->fd, &st)) {
+		rc = backing_open_failed(b, -errno, err);
+		goto out_close;
+	}
 	/* A backend that is being closed removes its file under the lock: what we locked may have no name. */
-	if (!b->is_scratch && !still_named(b)) {
+	if (!b->is_scratch && !still_named(b, &st)) {
 		rc = backing_open_failed(b, -ESTALE, err);
 		err_hint(err, "it was removed or replaced in this moment: try again");
 		goto out_close;
 	}
-	rc = file_page_size(b, &b->page_size);
+	rc = file_page_size(b, &st, &b->page_size);
 	rc = rc ? backing_open_failed(b, rc, err) : check_units(b, opts, err);
 	if (!rc)
-		rc = settle_size(b, opts, err);
+		rc = settle_size(b, opts, &st, err);
 	if (!rc)
 		return 0;
 
@@ -195,11 +198,13 @@ out_close:
 
 void backing_file_close(struct vpmem_backing *b)
 {
+	struct stat st;
+
 	/* Take back only what nobody else has begun to use. */
 	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
 		if (b->undo == BACKING_UNDO_GROW)
 			(void)!ftruncate(b->fd, 0);
-		else if (still_named(b))
+		else if (fstat(b->fd, &st) == 0 && still_named(b, &st))
 			unlink(b->path);
 	}
 	close(b->fd);

@@ -22,24 +22,32 @@
 /*
  * Finds room for the mapping at a multiple of align: KVM can use large pages only where guest and host
  * address agree modulo the large page's size, and the guest-physical side will be a multiple of it too.
+ * What is left of it at both ends is given back, unless it is little: then it stays, as a guard.
  */
-static uint8_t *reserve_hva(uint64_t len, uint64_t align)
+static uint8_t *reserve_hva(struct vpmem_backing *b, uint64_t align)
 {
+	uint8_t *room, *hva;
 	uint64_t before;
-	uint8_t *room;
 
-	if (len + align < len) {
+	if (b->map_len + align < b->map_len) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	room = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	room = mmap(NULL, b->map_len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (room == MAP_FAILED)
 		return NULL;
 	before = round_up((uintptr_t)room, align) - (uintptr_t)room;
-	if (before)
-		munmap(room, before);
-	munmap(room + before + len, align - before);
-	return room + before;
+	hva = room + before;
+	b->room = room;
+	b->room_len = b->map_len + align;
+	if (align > BACKING_HUGE_SIZE) {
+		if (before)
+			munmap(room, before);
+		munmap(hva + b->map_len, align - before);
+		b->room = hva;
+		b->room_len = b->map_len;
+	}
+	return hva;
 }
 
 static int not_pmem(const struct vpmem_backing *b, struct vpmem_error *err)
@@ -59,7 +67,7 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) |
 	            (opts->reserve ? 0 : MAP_NORESERVE);
 	uint64_t align = b->align > BACKING_HUGE_SIZE ? b->align : BACKING_HUGE_SIZE;
-	uint8_t *hva = reserve_hva(b->map_len, align);
+	uint8_t *hva = reserve_hva(b, align);
 	int rc;
 
 	/* VALIDATE: a kernel, or a file system, that does not know MAP_SYNC says so. */
@@ -74,8 +82,7 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 	     err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
 	if (rc == -ENOMEM && !opts->share && opts->reserve)
 		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
-	if (hva)
-		munmap(hva, b->map_len);
+	backing_unmap(b);
 	return rc;
 }
 
@@ -85,7 +92,8 @@ static void advise(const struct vpmem_backing *b, const struct vpmem_backing_opt
 	/* A child process (a helper the monitor starts) shall not turn the guest's pages into copies. */
 	madvise(b->hva, b->map_len, MADV_DONTFORK);
 	madvise(b->hva, b->map_len, MADV_HUGEPAGE);
-	if (opts->merge)
+	/* Shared pages are never merged. */
+	if (opts->merge && !opts->share)
 		madvise(b->hva, b->map_len, MADV_MERGEABLE);
 	if (!opts->dump)
 		madvise(b->hva, b->map_len, MADV_DONTDUMP);
@@ -192,6 +200,7 @@ int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opt
 
 void backing_unmap(struct vpmem_backing *b)
 {
-	munmap(b->hva, b->map_len);
-	b->hva = NULL;
+	if (b->room)
+		munmap(b->room, b->room_len);
+	b->room = b->hva = NULL;
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -79,7 +78,6 @@ static int start_worker(struct vpmem_device *dev)
 {
 	sigset_t blocked = worker_signals(), old;
 	pthread_attr_t attr;
-	char name[16];
 	int rc;
 
 	rc = pthread_attr_init(&attr);
@@ -92,12 +90,7 @@ static int start_worker(struct vpmem_device *dev)
 		rc = pthread_create(&dev->worker, &attr, pmem_worker_main, dev);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
-	if (rc)
-		return -rc;
-	/* For people who look at threads; cut to what the kernel keeps. */
-	snprintf(name, sizeof(name), "flush/%s", dev->name);
-	pthread_setname_np(dev->worker, name);
-	return 0;
+	return -rc;
 }
 
 int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,

@@ -215,12 +215,22 @@ void pmem_serve_queue(struct vpmem_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* For people who look at threads; cut to what the kernel keeps. A thread names itself by one system call. */
+static void name_worker(const struct vpmem_device *dev)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "flush/%s", dev->name);
+	pthread_setname_np(pthread_self(), name);
+}
+
 void *pmem_worker_main(void *opaque)
 {
 	struct vpmem_device *dev = opaque;
 	bool stopping = false;
 	uint64_t nkicks;
 
+	name_worker(dev);
 	while (!stopping) {
 		/* Blocks until there is a kick. The result does not matter: a look too many is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));

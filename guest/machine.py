@@ -142,12 +142,12 @@ class Guest(Vm):
     """A Linux guest with a shell on ttyS0."""
 
     def __init__(self, *args, flavour="cloud", image="bzImage", memory="256M", cpus=1, append="", cwd=None, wait=True,
-                 prefix=(), serial=("-nographic",), archives=()):
+                 prefix=(), serial=("-nographic",), archives=(), program=None):
         kernel, initrd = kernel_files(flavour, image)
         if archives:
             initrd = with_archives(initrd, archives)
         super().__init__(["-m", memory, "-smp", cpus, *serial, "-kernel", kernel, "-initrd", initrd, "-append",
-                          f"console=ttyS0 quiet {append}", *args], cwd=cwd, prefix=prefix)
+                          f"console=ttyS0 quiet {append}", *args], cwd=cwd, prefix=prefix, program=program)
         if wait:
             self.booted()
 

@@ -22,29 +22,35 @@
  * is shared with whoever started us (a shell, standard error): so a terminal or pipe is opened once more
  * where that is possible. A regular file never blocks, and its offset has to stay shared.
  */
-static int open_again(int std_fd, int access)
+static int open_again(int std_fd, mode_t mode, int access)
 {
-	struct stat st;
 	char path[32];
 
-	if (fstat(std_fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (S_ISREG(mode))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", std_fd);
 	return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static int open_stdout(struct chardev *chr)
+// What kind of file it is; 0: nobody knows.
+static mode_t mode_of(int fd)
 {
 	struct stat st;
-	bool regular = fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
-	int fd = open_again(STDOUT_FILENO, O_WRONLY), flags;
+
+	return fstat(fd, &st) == 0 ? st.st_mode : 0;
+}
+
+static int open_stdout(struct chardev *chr)
+{
+	mode_t mode = mode_of(STDOUT_FILENO);
+	int fd = open_again(STDOUT_FILENO, mode, O_WRONLY), flags;
 
 	if (fd >= 0)
 		return fd;
 	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return -errno;
-	if (regular)
+	if (S_ISREG(mode))
 		return fd;
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0 && !(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
@@ -54,9 +60,10 @@ static int open_stdout(struct chardev *chr)
 
 static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
 {
-	int rc;
+	mode_t mode = mode_of(STDIN_FILENO);
+	int rc = 0;
 
-	chr->in.fd = open_again(STDIN_FILENO, O_RDONLY);
+	chr->in.fd = open_again(STDIN_FILENO, mode, O_RDONLY);
 	if (chr->in.fd < 0)
 		chr->in.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	chr->outs.fd = open_stdout(chr);
@@ -64,7 +71,8 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 		return error_set(err, chr->outs.fd, "stdio: cannot use standard output: %s",
 		                 strerror(-chr->outs.fd));
 	chr->mux = cfg->mux;
-	rc = term_raw(cfg->signals);
+	if (S_ISCHR(mode))
+		rc = term_raw(cfg->signals);
 	return rc ? error_set(err, rc, "stdio: cannot set the terminal: %s", strerror(-rc)) : 0;
 }
 

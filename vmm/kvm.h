@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <vpmem.h>
 
-#define KVM_SLOTS_MAX 512u
+#define KVM_SLOTS_MAX 509u  /* newer kernels have more */
 #define KVM_MSI_ROUTES_MAX 512u
 #define KVM_ROUTES_MAX (IOAPIC_GSIS + KVM_MSI_ROUTES_MAX)
 
@@ -23,7 +23,6 @@ struct kvm {
 	struct vm vm;           /* first: devices hold a pointer to it */
 	int fd, vm_fd;          /* /dev/kvm, the VM; -1: closed */
 	size_t vcpu_mmap_size;  /* bytes of struct kvm_run */
-	unsigned nslots_max;
 	struct kvm_slot {
 		gpa_t gpa;
 		uint64_t size;  /* bytes; 0: free */

@@ -20,7 +20,7 @@ static int read_at(int fd, void *buf, size_t len, int64_t off)
 }
 
 /* All descriptors by one read: there are dozens, for each vCPU. */
-static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header *header)
+static int find_counter(struct kvm_stats *stats, const struct kvm_stats_header *header)
 {
 	size_t size = sizeof(struct kvm_stats_desc) + header->name_size;
 	char *descs = malloc(header->num_desc * size);
@@ -39,21 +39,8 @@ static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header 
 
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
 {
-	struct kvm_stats_header header;
-	int rc;
-
 	*stats = (struct kvm_stats) { .fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL) };
-	if (stats->fd < 0)
-		return -errno;
-	rc = read_at(stats->fd, &header, sizeof(header), 0);
-	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX ||
-	                header.num_desc > DESCRIPTORS_MAX))
-		rc = -EPROTO;
-	if (rc == 0)
-		rc = find_counters(stats, &header);
-	if (rc < 0)
-		kvm_stats_close(stats);
-	return rc;
+	return stats->fd < 0 ? -errno : 0;
 }
 
 void kvm_stats_close(struct kvm_stats *stats)
@@ -63,9 +50,26 @@ void kvm_stats_close(struct kvm_stats *stats)
 	stats->fd = -1;
 }
 
-uint64_t kvm_stats_faults(const struct kvm_stats *stats)
+static int find(struct kvm_stats *stats)
+{
+	struct kvm_stats_header header;
+	int rc = read_at(stats->fd, &header, sizeof(header), 0);
+
+	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX ||
+	                header.num_desc > DESCRIPTORS_MAX))
+		rc = -EPROTO;
+	if (rc == 0)
+		rc = find_counter(stats, &header);
+	if (rc < 0)
+		kvm_stats_close(stats);
+	return rc;
+}
+
+uint64_t kvm_stats_faults(struct kvm_stats *stats)
 {
 	uint64_t taken;
 
-	return stats->fd < 0 || read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ? 0 : taken;
+	if (stats->fd < 0 || (stats->taken_off == 0 && find(stats) < 0))
+		return 0;
+	return read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ? 0 : taken;
 }

@@ -9,14 +9,17 @@
 
 struct kvm_stats {
 	int fd;  /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off;  /* of the counter in the file */
+	int64_t taken_off;  /* of the counter in the file; 0: not looked for yet */
 };
 
-/* Opens the statistics of a vCPU. -errno: there are none. */
+/*
+ * Opens the statistics of a vCPU, which must not run: until it comes back, every ioctl of it waits. What is in them
+ * is found by the first look. -errno: there are none.
+ */
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd);
 void kvm_stats_close(struct kvm_stats *stats);
 
-/* Faults that the vCPU took so far; 0 without statistics. From any thread, also while the vCPU is in the guest. */
-uint64_t kvm_stats_faults(const struct kvm_stats *stats);
+/* Faults that the vCPU took so far; 0 without statistics. From any thread, one at a time, also while the vCPU is in the guest. */
+uint64_t kvm_stats_faults(struct kvm_stats *stats);
 
 #endif

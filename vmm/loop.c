@@ -37,12 +37,19 @@ void loop_wake(struct loop *loop)
 		assert(errno == EAGAIN);
 }
 
+// Under the lock, so the loop either sleeps already or looks at everything before it does.
+static void changed(struct loop *loop)
+{
+	if (loop->sleeps)
+		loop_wake(loop);
+}
+
 int loop_add(struct loop *loop, struct loop_source *source)
 {
 	if (loop->nsources == LOOP_SOURCES_MAX)
 		return -ENOSPC;
 	loop->sources[loop->nsources++] = source;
-	loop_wake(loop);
+	changed(loop);
 	return 0;
 }
 
@@ -61,7 +68,7 @@ void loop_set_events(struct loop *loop, struct loop_source *source, short events
 	if (source->events == events)
 		return;
 	source->events = events;
-	loop_wake(loop);
+	changed(loop);
 }
 
 int loop_add_timer(struct loop *loop, struct loop_timer *timer)
@@ -85,7 +92,7 @@ void loop_del_timer(struct loop *loop, struct loop_timer *timer)
 void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms)
 {
 	timer->deadline_ms = loop_now_ms() + delay_ms;
-	loop_wake(loop);
+	changed(loop);
 }
 
 static int next_timeout_ms(const struct loop *loop)
@@ -146,10 +153,12 @@ int loop_once(struct loop *loop)
 	fds[nfds] = (struct pollfd) { .fd = loop->wake_efd, .events = POLLIN };
 	timeout_ms = next_timeout_ms(loop);
 
+	loop->sleeps = true;
 	pthread_mutex_unlock(loop->lock);
 	nready = poll(fds, nfds + 1, timeout_ms);
 	saved_errno = errno;
 	pthread_mutex_lock(loop->lock);
+	loop->sleeps = false;
 
 	if (nready < 0)
 		return saved_errno == EINTR ? 0 : -saved_errno;

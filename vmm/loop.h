@@ -6,8 +6,8 @@
  * dozen descriptors, some hundred when every monitor has all its clients. poll (unlike epoll) also takes
  * regular files.
  *
- * The loop holds the machine lock except while it sleeps. All functions are called with that lock held,
- * from any thread; loop_wake makes a change visible to a loop that sleeps and is called by them.
+ * The loop holds the machine lock except while it sleeps. All functions but loop_wake are called with that lock
+ * held, from any thread. A loop that sleeps is woken to see what they change; one that does not sees it anyway.
  */
 #ifndef PMVM_LOOP_H
 #define PMVM_LOOP_H
@@ -35,6 +35,7 @@ struct loop_timer {
 struct loop {
 	pthread_mutex_t *lock;  /* the machine lock; borrowed */
 	int wake_efd;
+	bool sleeps;            /* in poll(2), with the lock released */
 	unsigned nsources, ntimers;
 	struct loop_source *sources[LOOP_SOURCES_MAX];
 	struct loop_timer *timers[LOOP_SOURCES_MAX];
@@ -56,6 +57,7 @@ void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms);
 /* The clock of the timers. */
 uint64_t loop_now_ms(void);
 
+/* Ends a sleep of the loop, the next one if it is awake now. Any thread, with or without the lock. */
 void loop_wake(struct loop *loop);
 
 /* Sleeps until something happens and serves it. Returns 0 or -errno of poll. Lock held on entry and return. */

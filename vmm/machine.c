@@ -121,7 +121,8 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	if (rc < 0)
 		return rc;
 	kvm_clock_start(&m->kvm);
-	vcpus_forgive_pause(&m->vcpus);
+	if (m->run_state != RUN_STATE_PRELAUNCH)
+		vcpus_forgive_pause(&m->vcpus);
 	m->run_state = RUN_STATE_RUNNING;
 	tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
 	machine_unplugs_go_on(m);

@@ -131,8 +131,10 @@ struct machine {
 	unsigned nstores;
 
 	struct kvm kvm;
+	struct cpu_host *cpu_host;
 	struct ram {
-		uint8_t *hva;
+		uint8_t *area;           /* the addresses that were reserved; NULL: none */
+		uint8_t *hva;            /* in it, aligned */
 		uint64_t size;
 	} ram_low, ram_high;         /* from 0, and from RAM_HIGH_BASE */
 	struct vpmem_gmem *gmem;

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 // ---- the event loop, and the signals that end the program
@@ -63,25 +62,20 @@ static void loop_down(struct machine *m)
 	loop_fini(&m->loop);
 }
 
-// ---- the kernel's files, opened before anything is created
+// ---- the kernel's files, opened before anything is created; boot.c looks at what they are
 
 static int open_guest_file(const char *path, const char *what, struct vpmem_error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
 	int rc;
 
-	if (fd < 0) {
-		rc = -errno;
-		error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
-		error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
-		                                "/boot/initrd.img-VERSION" : "check the file's permissions");
-		return rc;
-	}
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (fd >= 0)
 		return fd;
-	close(fd);
-	return error_set(err, -EINVAL, "could not load %s '%s': not a regular file", what, path);
+	rc = -errno;
+	error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
+	error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
+	                                "/boot/initrd.img-VERSION" : "check the file's permissions");
+	return rc;
 }
 
 static int files_up(struct machine *m, struct vpmem_error *err)
@@ -112,11 +106,14 @@ static void files_down(struct machine *m)
 
 static int kvm_up(struct machine *m, struct vpmem_error *err)
 {
-	return kvm_open(&m->kvm, err);
+	int rc = kvm_open(&m->kvm, err);
+
+	return rc ? rc : cpu_host_read(m->kvm.fd, &m->cpu_host, err);
 }
 
 static void kvm_down(struct machine *m)
 {
+	cpu_host_free(m->cpu_host);
 	kvm_close(&m->kvm);
 }
 
@@ -367,11 +364,10 @@ int machine_build(struct options *opts, struct machine **out, struct vpmem_error
 	pthread_cond_init(&m->reaped, NULL);
 
 	pthread_mutex_lock(&m->lock);
-	for (i = 0; i < NSTAGES && rc == 0; i++) {
+	for (i = 0; i < NSTAGES && rc == 0; i++)
 		rc = stages[i].up(m, err);
-		if (rc == 0 && end_is_pending())
-			rc = error_set(err, -EINTR, "interrupted by a signal while starting");
-	}
+	if (rc == 0 && end_is_pending())
+		rc = error_set(err, -EINTR, "interrupted by a signal while starting");
 	if (rc == 0)
 		keep(m);
 	else

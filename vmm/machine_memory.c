@@ -12,23 +12,22 @@
 
 #define RAM_ALIGN (2 * MIB)
 
-// Aligned to 2 MiB on both sides, so that large pages are possible.
+/*
+ * Aligned to 2 MiB on both sides, so that large pages are possible. What is left of the reserved addresses stays,
+ * without access, as a guard. Nothing forks any more: daemon.c has done so before.
+ */
 static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
 {
-	uint8_t *area = mmap(NULL, size + RAM_ALIGN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t head;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	uint8_t *area = mmap(NULL, size + RAM_ALIGN, PROT_NONE, flags | MAP_NORESERVE, -1, 0);
 	int rc;
 
 	if (area == MAP_FAILED)
 		return -errno;
-	head = -(uintptr_t)area % RAM_ALIGN;
-	if (head > 0)
-		munmap(area, head);
-	if (head < RAM_ALIGN)
-		munmap(area + head + size, RAM_ALIGN - head);
-	*ram = (struct ram) { .hva = area + head, .size = size };
+	*ram = (struct ram) { .area = area, .hva = area + -(uintptr_t)area % RAM_ALIGN, .size = size };
+	if (mmap(ram->hva, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
 	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
-	(void)madvise(ram->hva, size, MADV_DONTFORK);
 	rc = vpmem_gmem_add(m->gmem, gpa, size, ram->hva);
 	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
 }
@@ -58,8 +57,8 @@ void machine_ram_down(struct machine *m)
 	struct ram *rams[] = { &m->ram_low, &m->ram_high };
 
 	for (unsigned i = 0; i < 2; i++)
-		if (rams[i]->hva)
-			munmap(rams[i]->hva, rams[i]->size);
+		if (rams[i]->area)
+			munmap(rams[i]->area, rams[i]->size + RAM_ALIGN);
 	vpmem_gmem_destroy(m->gmem);
 }
 
@@ -68,7 +67,7 @@ void machine_ram_down(struct machine *m)
 int machine_place_windows(struct machine *m, struct vpmem_error *err)
 {
 	uint64_t ram_end = RAM_HIGH_BASE + m->ram_high.size;
-	unsigned phys_bits = cpu_phys_bits(m->kvm.fd);
+	unsigned phys_bits = cpu_phys_bits(m->cpu_host);
 	uint64_t limit = UINT64_C(1) << phys_bits;
 	uint64_t room;
 

@@ -7,6 +7,7 @@
 #include "term.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,8 +22,11 @@ static int fail(const struct vpmem_error *err)
 // A standard descriptor that is closed would become the number of some file of ours.
 static void open_standard_fds(void)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
+	struct pollfd fds[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO }, { .fd = STDERR_FILENO } };
+
+	(void)!poll(fds, 3, 0);
+	for (unsigned i = 0; i < 3; i++)
+		if (fds[i].revents & POLLNVAL)
 			(void)!open("/dev/null", O_RDWR);
 }
 

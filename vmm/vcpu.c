@@ -126,6 +126,7 @@ static void run_once(struct vcpu *vcpu)
 	pthread_mutex_t *lock = &vcpu->machine->lock;
 	int rc;
 
+	vcpu->entered = true;
 	pthread_mutex_unlock(lock);
 	rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 	pthread_mutex_lock(lock);
@@ -202,8 +203,11 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct vcpus *vcpus = &vcpu->machine->vcpus;
+	char name[24];
 
 	self = vcpu;
+	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->idx);
+	pthread_setname_np(pthread_self(), name);
 	pthread_mutex_lock(&vcpu->machine->lock);
 	vcpu->tid = gettid();
 	while (!vcpus->ended) {
@@ -211,7 +215,9 @@ static void *vcpu_main(void *arg)
 			run_once(vcpu);
 			continue;
 		}
-		complete_exit(vcpu);
+		if (vcpu->entered)
+			complete_exit(vcpu);
+		vcpu->entered = false;
 		park(vcpu);
 	}
 	vcpu->parked = true;
@@ -301,9 +307,10 @@ int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < vcpus->n && rc == 0; i++)
+	for (unsigned i = 0; i < vcpus->n && rc == 0 && !vcpus->are_new; i++)
 		rc = cpu_state_restore(vcpus->vcpu[i].fd, vcpus->vcpu[i].new_state);
-	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, gmem, entry);
+	vcpus->are_new = false;
+	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, vcpus->vcpu[0].new_state, gmem, entry);
 }
 
 // ---- creation
@@ -327,11 +334,14 @@ static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *
 	vcpu->run = run;
 	// Without them, one kind of full disk goes unnoticed: machine_fault.c.
 	(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
-	rc = cpu_set_cpuid(m->kvm.fd, vcpu->fd, vcpu->idx, m->vcpus.n, err);
+	rc = cpu_set_cpuid(m->cpu_host, vcpu->fd, vcpu->idx, m->vcpus.n, err);
 	if (rc < 0)
 		return rc;
-	rc = cpu_state_save(m->kvm.fd, vcpu->fd, &vcpu->new_state);
-	return rc ? error_set(err, rc, "kvm: cannot read the state of vCPU %u: %s", vcpu->idx, strerror(-rc)) : 0;
+	rc = cpu_state_save(m->cpu_host, vcpu->fd, &vcpu->new_state);
+	if (rc < 0)
+		return error_set(err, rc, "kvm: cannot read the state of vCPU %u: %s", vcpu->idx, strerror(-rc));
+	cpu_state_set_firmware_msrs(vcpu->fd, vcpu->new_state);
+	return 0;
 }
 
 static int start_threads(struct vcpus *vcpus, struct vpmem_error *err)
@@ -343,13 +353,9 @@ static int start_threads(struct vcpus *vcpus, struct vpmem_error *err)
 	pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
 	for (unsigned i = 0; i < vcpus->n && rc == 0; i++) {
 		struct vcpu *vcpu = &vcpus->vcpu[i];
-		char name[24];
 
 		rc = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
 		vcpu->has_thread = rc == 0;
-		snprintf(name, sizeof(name), "CPU %u/KVM", i);
-		if (vcpu->has_thread)
-			pthread_setname_np(vcpu->thread, name);
 	}
 	pthread_attr_destroy(&attr);
 	return rc ? error_set(err, -rc, "cannot start a vCPU's thread: %s", strerror(rc)) : 0;
@@ -363,6 +369,7 @@ int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err)
 
 	sigaction(KICK_SIGNAL, &kick, NULL);
 	m->vcpus.n = n;
+	m->vcpus.are_new = true;
 	pthread_cond_init(&m->vcpus.changed, NULL);
 	for (unsigned i = 0; i < n; i++)
 		m->vcpus.vcpu[i] = (struct vcpu) { .machine = m, .idx = i, .fd = -1, .stats = { .fd = -1 } };

@@ -32,12 +32,14 @@ struct vcpu {
 	pid_t tid;                   /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
+	bool entered;                /* KVM may have an exit to complete */
 };
 
 struct vcpus {
 	unsigned n;
 	bool running;           /* false: every vCPU parks as soon as it can */
 	bool ended;             /* threads return */
+	bool are_new;           /* there is nothing to restore */
 	pthread_cond_t changed; /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
 };

@@ -257,6 +257,20 @@ def test_a_read_of_the_status_is_no_exit(tmp_path):
     assert 180 <= trapped - none < 220, "the same with x-register-page=off"
 
 
+@pytest.mark.parametrize("cpus,calls_max", [(1, 115), (2, 150)])
+def test_syscalls_of_a_start(tmp_path, cpus, calls_max):
+    """From the program's first call of its own, which looks at the standard descriptors, until a guest runs."""
+    needs_strace()
+    log = tmp_path / "strace"
+    run("syscalls", *pmem(tmp_path / "a.img", size="16M"), cpus=cpus, append="single=0",
+        prefix=("strace", "-f", "-qq", "-o", log))
+    calls = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "resumed>" not in line]
+    first = next(i for i, line in enumerate(calls) if "poll([{fd=0" in line)
+    run_idx = next(i for i, line in enumerate(calls) if "KVM_RUN" in line)
+    own = calls[first:run_idx]
+    assert 50 < len(own) <= calls_max, f"{len(own)} system calls:\n" + "\n".join(own)
+
+
 def test_kernel_is_refused(tmp_path):
     """A program that is not one: pmvm says so and leaves no file."""
     kernel, image = tmp_path / "cut.elf", tmp_path / "a.img"

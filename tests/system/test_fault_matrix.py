@@ -140,7 +140,7 @@ def host(tmp_path_factory):
     directory = tmp_path_factory.mktemp("matrix")
     shim = near(CHECKOUT / "build/tests/fault-shim.so")
     with Guest(*pmem(directory / "elsewhere.img", size="16M"), "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
-               prefix=["env", f"LD_PRELOAD={shim}"]) as guest, Qmp(directory / "qmp") as qmp:
+               prefix=["env", f"LD_PRELOAD={shim}"], program=near(CHECKOUT / "build/tests/pmvm-shared")) as guest, Qmp(directory / "qmp") as qmp:
         for name, script in ("writer", WRITER), ("writers", WRITERS):
             guest.run(f"cat >/tmp/{name} <<'END'{script}END")
         host = Host(guest, qmp)

@@ -21,7 +21,7 @@ static_assert(MSIX_VECTORS <= 64, "the pending bits are one qword");
 
 struct vector {
 	uint32_t entry[ENTRY_DWORDS];  /* as the guest reads it */
-	int efd;
+	int efd;                       /* made with the first route, or -1 */
 	int gsi;                       /* the route, or -1 */
 	uint64_t route_addr;           /* what the route sends, if route_ok */
 	uint32_t route_data;
@@ -53,6 +53,14 @@ static void signal_efd(int efd)
 
 /* ---- routes: vm_ops calls, machine lock held, leaf lock not ----------------------------------------- */
 
+/* A vector that the guest does not use needs no eventfd. */
+static int route_add(struct msix *msix, struct vector *vec, uint64_t addr, uint32_t data)
+{
+	if (vec->efd < 0)
+		vec->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return vec->efd < 0 ? -errno : msix->vm->ops->msi_add(msix->vm, vec->efd, addr, data);
+}
+
 /* Brings the vector's route in line with its table entry. */
 static int route_set(struct msix *msix, struct vector *vec)
 {
@@ -65,7 +73,7 @@ static int route_set(struct msix *msix, struct vector *vec)
 	if (vec->gsi >= 0)
 		rc = msix->vm->ops->msi_set(msix->vm, vec->gsi, addr, data);
 	else
-		rc = msix->vm->ops->msi_add(msix->vm, vec->efd, addr, data);
+		rc = route_add(msix, vec, addr, data);
 	vec->route_ok = rc >= 0;
 	if (rc < 0) {
 		log_guest("msix: no route for a message: address 0x%" PRIx64 " data 0x%" PRIx32 ": %s", addr, data,
@@ -246,15 +254,6 @@ int msix_create(struct vm *vm, struct msix **out)
 		msix->event_vector[i] = MSIX_NO_VECTOR;
 	for (unsigned i = 0; i < MSIX_VECTORS; i++)
 		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
-	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
-		msix->vectors[i].efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (msix->vectors[i].efd < 0) {
-			int rc = -errno;
-
-			msix_destroy(msix);
-			return rc;
-		}
-	}
 	msix_reset(msix);
 	*out = msix;
 	return 0;

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu.h - what a vCPU is and how it begins: CPUID, control and segment registers, boot MSRs.
+ * cpu.h - what a vCPU is and how it begins: CPUID, control and segment registers, the MSRs that firmware sets.
  */
 #ifndef PMVM_CPU_H
 #define PMVM_CPU_H
 
 #include "boot.h"
 
+/* What this host's KVM tells about vCPUs in general: their CPUID, their MSRs, the size of their FPU state. */
+struct cpu_host;
+int cpu_host_read(int kvm_fd, struct cpu_host **out, struct vpmem_error *err);
+/* NULL is allowed. */
+void cpu_host_free(struct cpu_host *host);
+
 /* How many bits of a physical address the guest can use (CPUID 0x80000008; less where nested paging has less). */
-unsigned cpu_phys_bits(int kvm_fd);
+unsigned cpu_phys_bits(const struct cpu_host *host);
 
 /*
  * Gives vCPU `idx` of `ncpus` the host's features that KVM supports, its APIC id, a topology of one
- * socket with ncpus cores, and the TSC deadline timer where KVM has it. Sets the MSRs that firmware
- * would have set on every processor.
+ * socket with ncpus cores, and the TSC deadline timer where KVM has it.
  */
-int cpu_set_cpuid(int kvm_fd, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
-
-/*
- * Registers of vCPU 0 at the kernel's entry: 64-bit mode with an identity map of the first 4 GiB (the
- * tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
- */
-int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
+int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
 
 /*
  * All that KVM keeps of a vCPU, taken when it is new and put back at every reset: registers, FPU, MSRs,
@@ -29,9 +28,18 @@ int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_
  * must be completed first (KVM_RUN with immediate_exit), or KVM completes it on top of the new registers.
  */
 struct cpu_state;
-int cpu_state_save(int kvm_fd, int vcpu_fd, struct cpu_state **out);
+int cpu_state_save(const struct cpu_host *host, int vcpu_fd, struct cpu_state **out);
+/* Sets the MSRs that firmware would have set on every processor: in the vCPU, and in the state that a reset restores. */
+void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state);
 int cpu_state_restore(int vcpu_fd, const struct cpu_state *state);
 /* NULL is allowed. */
 void cpu_state_free(struct cpu_state *state);
+
+/*
+ * Registers of vCPU 0, which is in that state, at the kernel's entry: 64-bit mode with an identity map of the first
+ * 4 GiB (the tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
+ */
+int cpu_set_entry(int vcpu_fd, const struct cpu_state *state, const struct vpmem_gmem *gmem,
+                  const struct boot_entry *entry);
 
 #endif

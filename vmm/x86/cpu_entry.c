@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registers, page tables and descriptors with which vCPU 0 enters the kernel.
-#include "cpu.h"
+#include "cpu_host.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -105,18 +105,17 @@ static int write_page_tables(const struct vpmem_gmem *gmem)
 	return 0;
 }
 
-int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry)
+int cpu_set_entry(int vcpu_fd, const struct cpu_state *state, const struct vpmem_gmem *gmem,
+                  const struct boot_entry *entry)
 {
 	bool long_mode = entry->mode == BOOT_LONG64;
 	struct kvm_regs regs = {
 		.rip = entry->rip, .rsi = entry->rsi, .rbx = entry->rbx,
 		.rsp = BOOT_STACK_GPA, .rflags = RFLAGS_RESERVED,
 	};
-	struct kvm_sregs sregs;
+	struct kvm_sregs sregs = *cpu_state_sregs(state);
 	int rc;
 
-	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
-		return -errno;
 	set_segments(&sregs, long_mode);
 	sregs.cr0 = CR0_PE | CR0_ET | CR0_NE | (long_mode ? CR0_PG : 0);
 	sregs.cr3 = long_mode ? BOOT_PAGE_TABLE_GPA : 0;

@@ -12,20 +12,23 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "cpu.h"
+#include "cpu_host.h"
 
-#define MSRS_MAX 1024u      /* KVM has some 300 */
-#define MSRS_AT_ONCE 64u
+#define MSRS_AT_ONCE 255u   /* what KVM accepts */
 
 #define MSR_TSC 0x10u
 #define MSR_TSC_ADJUST 0x3bu
+#define MSR_MISC_ENABLE 0x1a0u
+#define MISC_ENABLE_FAST_STRINGS 1u
+#define MSR_MTRR_DEF_TYPE 0x2ffu
+#define MTRR_ENABLED_WRITE_BACK 0x806u
 
 /* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
 static const uint32_t mtrrs[] = {
 	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
 	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
 	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
-	0x2ff,
+	MSR_MTRR_DEF_TYPE,
 };
 #define NMTRRS (sizeof(mtrrs) / sizeof(mtrrs[0]))
 
@@ -42,8 +45,8 @@ struct cpu_state {
 	struct kvm_vcpu_events events;
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
-	struct kvm_nested_state nested;  /* a new vCPU has only its header */
-	bool has_xcrs, has_nested;
+	struct kvm_nested_state nested;
+	bool has_nested;
 	struct kvm_xsave *xsave;
 	unsigned nmsrs;
 	struct kvm_msr_entry *msrs;
@@ -85,22 +88,17 @@ static int read_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
 	return (int)n;
 }
 
-static int save_msrs(int kvm_fd, int vcpu_fd, struct cpu_state *state)
+static int save_msrs(const struct cpu_host *host, int vcpu_fd, struct cpu_state *state)
 {
-	union {
-		struct kvm_msr_list head;
-		uint8_t room[sizeof(struct kvm_msr_list) + MSRS_MAX * sizeof(uint32_t)];
-	} list = { .head.nmsrs = MSRS_MAX };
+	const struct kvm_msr_list *list = host->msrs;
 	unsigned n = 0;
 	int nread;
 
-	if (ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, &list.head) < 0)
-		return -errno;
-	state->msrs = calloc(list.head.nmsrs + NMTRRS, sizeof(state->msrs[0]));
+	state->msrs = calloc(list->nmsrs + NMTRRS, sizeof(state->msrs[0]));
 	if (!state->msrs)
 		return -ENOMEM;
-	for (unsigned i = 0; i < list.head.nmsrs; i++)
-		state->msrs[n++].index = list.head.indices[i];
+	for (unsigned i = 0; i < list->nmsrs; i++)
+		state->msrs[n++].index = list->indices[i];
 	for (unsigned i = 0; i < NMTRRS; i++)
 		state->msrs[n++].index = mtrrs[i];
 	nread = read_msrs(vcpu_fd, state->msrs, n);
@@ -122,6 +120,33 @@ static void set_msr(int vcpu_fd, const struct kvm_msr_entry *entry)
 
 	one.head.entries[0] = *entry;
 	(void)ioctl(vcpu_fd, KVM_SET_MSRS, &one.head);
+}
+
+/*
+ * Without firmware nobody enables the MTRRs, and then Linux uses no PAT either; and on Intel's processors
+ * it does not trust `rep movs` unless fast strings are on. KVM may lack either register, or not let it be set.
+ */
+void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state)
+{
+	union msrs batch = { .head.nmsrs = 0 };
+	struct kvm_msr_entry *entries = batch.head.entries;
+	int nset;
+
+	for (unsigned i = 0; i < state->nmsrs; i++) {
+		struct kvm_msr_entry *msr = &state->msrs[i];
+
+		if (msr->index == MSR_MTRR_DEF_TYPE)
+			msr->data = MTRR_ENABLED_WRITE_BACK;
+		else if (msr->index == MSR_MISC_ENABLE)
+			msr->data |= MISC_ENABLE_FAST_STRINGS;
+		else
+			continue;
+		entries[batch.head.nmsrs++] = *msr;
+	}
+	nset = ioctl(vcpu_fd, KVM_SET_MSRS, &batch.head);
+	/* KVM stops at the first that it refuses. */
+	for (unsigned i = nset < 0 ? 0 : (unsigned)nset + 1; i < batch.head.nmsrs; i++)
+		set_msr(vcpu_fd, &entries[i]);
 }
 
 /* Only what differs, because some are read-only; what KVM does not accept stays. */
@@ -149,15 +174,22 @@ static int restore_msrs(int vcpu_fd, const struct cpu_state *state)
 	return 0;
 }
 
-static int save_xsave(int kvm_fd, int vcpu_fd, struct cpu_state *state)
+static int save_xsave(const struct cpu_host *host, int vcpu_fd, struct cpu_state *state)
 {
-	int size = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
-	bool large = size > (int)sizeof(struct kvm_xsave);
+	bool large = host->xsave_size > sizeof(struct kvm_xsave);
 
-	state->xsave = calloc(1, large ? (size_t)size : sizeof(struct kvm_xsave));
+	state->xsave = calloc(1, host->xsave_size);
 	if (!state->xsave)
 		return -ENOMEM;
 	return ioctl(vcpu_fd, large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, state->xsave) < 0 ? -errno : 0;
+}
+
+/* A new vCPU's has only its header. KVM says by EINVAL, or by ENOTTY when it is old, that it has no nested guests. */
+static int save_nested(int vcpu_fd, struct cpu_state *state)
+{
+	state->nested.size = sizeof(state->nested);
+	state->has_nested = ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &state->nested) == 0;
+	return state->has_nested || errno == EINVAL || errno == ENOTTY ? 0 : -errno;
 }
 
 static int save_registers(int vcpu_fd, struct cpu_state *state)
@@ -167,30 +199,24 @@ static int save_registers(int vcpu_fd, struct cpu_state *state)
 	    ioctl(vcpu_fd, KVM_GET_SREGS, &state->sregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_DEBUGREGS, &state->debugregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_LAPIC, &state->lapic) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &state->events) < 0)
+	    ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &state->events) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_XCRS, &state->xcrs) < 0)
 		return -errno;
-	if (state->has_xcrs && ioctl(vcpu_fd, KVM_GET_XCRS, &state->xcrs) < 0)
-		return -errno;
-	if (state->has_nested && ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &state->nested) < 0)
-		return -errno;
-	return 0;
+	return save_nested(vcpu_fd, state);
 }
 
-int cpu_state_save(int kvm_fd, int vcpu_fd, struct cpu_state **out)
+int cpu_state_save(const struct cpu_host *host, int vcpu_fd, struct cpu_state **out)
 {
 	struct cpu_state *state = calloc(1, sizeof(*state));
 	int rc;
 
 	if (!state)
 		return -ENOMEM;
-	state->has_xcrs = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
-	state->has_nested = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_NESTED_STATE) > 0;
-	state->nested.size = sizeof(state->nested);
 	rc = save_registers(vcpu_fd, state);
 	if (rc == 0)
-		rc = save_xsave(kvm_fd, vcpu_fd, state);
+		rc = save_xsave(host, vcpu_fd, state);
 	if (rc == 0)
-		rc = save_msrs(kvm_fd, vcpu_fd, state);
+		rc = save_msrs(host, vcpu_fd, state);
 	if (rc < 0) {
 		cpu_state_free(state);
 		return rc;
@@ -245,7 +271,8 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	    ioctl(vcpu_fd, KVM_SET_REGS, &state->regs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0)
 		return -errno;
-	if (state->has_xcrs && ioctl(vcpu_fd, KVM_SET_XCRS, &state->xcrs) < 0)
+	/* None: a processor without XSAVE. */
+	if (state->xcrs.nr_xcrs > 0 && ioctl(vcpu_fd, KVM_SET_XCRS, &state->xcrs) < 0)
 		return -errno;
 	if (ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &state->debugregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_LAPIC, &state->lapic) < 0)
@@ -258,6 +285,11 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	    ioctl(vcpu_fd, KVM_SET_MP_STATE, &state->mp_state) < 0)
 		return -errno;
 	return 0;
+}
+
+const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state)
+{
+	return &state->sregs;
 }
 
 void cpu_state_free(struct cpu_state *state)

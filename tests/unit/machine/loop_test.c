@@ -53,7 +53,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-// The wake-ups that adding sources made are served first.
+// One turn of the loop, whether or not anything is ready.
 static void settle(void)
 {
 	loop_wake(&loop);
@@ -161,6 +161,22 @@ static void a_sleeping_loop_sees_changes(void **state)
 	close(a.source.fd);
 }
 
+static void a_loop_that_is_awake_needs_no_wake_up(void **state)
+{
+	unsigned nexpired = 0;
+	struct loop_timer timer = { .expired = on_expired, .owner = &nexpired };
+	struct event a;
+	eventfd_t count;
+
+	(void)state;
+	event_init(&a);
+	loop_set_events(&loop, &a.source, 0);
+	assert_int_equal(loop_add_timer(&loop, &timer), 0);
+	loop_arm(&loop, &timer, 1000);
+	assert_int_equal(eventfd_read(loop.wake_efd, &count), -1);
+	close(a.source.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +185,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_neighbour_is_not_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_timer_expires_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_sleeping_loop_sees_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_loop_that_is_awake_needs_no_wake_up, setup, teardown),
 	};
 
 	// A lost wake-up would sleep for ever.

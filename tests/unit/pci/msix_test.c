@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -386,6 +387,21 @@ static void firing_against_register_writes(void **state)
 	assert_int_equal(fake_efd_take(efd), 1);
 }
 
+/* The guest reads back that it has none, and may go on with fewer, or with INTx. */
+static void without_an_eventfd_there_is_no_vector(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(msix_map_event(f->msix, 0, 0), MSIX_NO_VECTOR);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(msix_event_vector(f->msix, 0), MSIX_NO_VECTOR);
+	assert_int_equal(msix_map_event(f->msix, 0, 0), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -406,6 +422,7 @@ int main(void)
 		TEST(odd_accesses_are_harmless),
 		TEST(legal_accesses_of_both_widths),
 		TEST(firing_against_register_writes),
+		TEST(without_an_eventfd_there_is_no_vector),
 	};
 
 	return cmocka_run_group_tests_name("msix", tests, NULL, NULL);

@@ -33,6 +33,8 @@
 #define APIC_BASE_X2APIC (1u << 10)
 
 static int kvm_fd = -1, vm_fd = -1, vcpu_fds[NCPUS];
+static struct cpu_host *host;
+static struct cpu_state *new_state;  /* of vCPU 0 */
 static struct guest_ram ram;
 static struct kvm_run *run;
 
@@ -71,6 +73,7 @@ static int setup(void **state)
 		return 0;
 	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	assert_true(vm_fd >= 0);
+	assert_int_equal(cpu_host_read(kvm_fd, &host, NULL), 0);
 	assert_int_equal(ioctl(vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA), 0);
 	assert_int_equal(ioctl(vm_fd, KVM_CREATE_IRQCHIP, 0), 0);
 	guest_ram_create(&ram, 16 * MIB);
@@ -79,12 +82,13 @@ static int setup(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		vcpu_fds[i] = ioctl(vm_fd, KVM_CREATE_VCPU, i);
 		assert_true(vcpu_fds[i] >= 0);
-		assert_int_equal(cpu_set_cpuid(kvm_fd, vcpu_fds[i], i, NCPUS, NULL), 0);
+		assert_int_equal(cpu_set_cpuid(host, vcpu_fds[i], i, NCPUS, NULL), 0);
 	}
 	run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	assert_true(run_size > 0);
 	run = mmap(NULL, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fds[0], 0);
 	assert_ptr_not_equal(run, MAP_FAILED);
+	assert_int_equal(cpu_state_save(host, vcpu_fds[0], &new_state), 0);
 	return 0;
 }
 
@@ -97,6 +101,8 @@ static int teardown(void **state)
 	for (unsigned i = 0; i < NCPUS; i++)
 		close(vcpu_fds[i]);
 	close(vm_fd);
+	cpu_state_free(new_state);
+	cpu_host_free(host);
 	guest_ram_destroy(&ram);
 	return 0;
 }
@@ -125,7 +131,7 @@ static void enter(enum boot_mode mode, const uint8_t *code, size_t len)
 	const struct boot_entry entry = { .mode = mode, .rip = CODE_GPA, .rsi = 0x5151, .rbx = 0xb0b0 };
 
 	memcpy(guest_ram_at(&ram, CODE_GPA, len), code, len);
-	assert_int_equal(cpu_set_entry(vcpu_fds[0], ram.gmem, &entry), 0);
+	assert_int_equal(cpu_set_entry(vcpu_fds[0], new_state, ram.gmem, &entry), 0);
 }
 
 /* ---- entry */
@@ -200,7 +206,7 @@ static void needs_ram_for_its_tables(void **state)
 
 	(void)state;
 	if (kvm_fd >= 0)
-		assert_int_equal(cpu_set_entry(vcpu_fds[0], empty, &entry), -EFAULT);
+		assert_int_equal(cpu_set_entry(vcpu_fds[0], new_state, empty, &entry), -EFAULT);
 	vpmem_gmem_destroy(empty);
 	need_kvm();
 }
@@ -301,7 +307,7 @@ static void restore_undoes_everything(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		struct cpu_state *saved;
 
-		assert_int_equal(cpu_state_save(kvm_fd, vcpu_fds[i], &saved), 0);
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
 		take(vcpu_fds[i], &before);
 		disturb(vcpu_fds[i], &before);
 		take(vcpu_fds[i], &between);
@@ -338,7 +344,7 @@ static void only_the_first_cpu_runs_at_the_start(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		struct cpu_state *saved;
 
-		assert_int_equal(cpu_state_save(kvm_fd, vcpu_fds[i], &saved), 0);
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
 		assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
 		assert_int_equal(ioctl(vcpu_fds[i], KVM_GET_MP_STATE, &mp_state), 0);
 		assert_int_equal(mp_state.mp_state, i == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED);
@@ -353,7 +359,7 @@ static void runs_again_after_a_reset(void **state)
 
 	(void)state;
 	need_kvm();
-	assert_int_equal(cpu_state_save(kvm_fd, vcpu_fds[0], &saved), 0);
+	assert_int_equal(cpu_state_save(host, vcpu_fds[0], &saved), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(cpu_state_restore(vcpu_fds[0], saved), 0);
 		enter(BOOT_LONG64, code, sizeof(code));
@@ -369,8 +375,17 @@ static void mtrrs_are_on_in_every_cpu(void **state)
 {
 	(void)state;
 	need_kvm();
-	for (unsigned i = 0; i < NCPUS; i++)
+	for (unsigned i = 0; i < NCPUS; i++) {
+		struct cpu_state *saved;
+
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
+		cpu_state_set_firmware_msrs(vcpu_fds[i], saved);
 		assert_int_equal(read_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE), 0x806);
+		write_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE, 0);
+		assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
+		assert_int_equal(read_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE), 0x806);
+		cpu_state_free(saved);
+	}
 }
 
 static void freeing_nothing_is_allowed(void **state)

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads once what this host's KVM tells about vCPUs in general.
+#include "cpu_host.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define MSRS_MAX 1024u  /* KVM has some 300 */
+
+static int read_host(int kvm_fd, struct cpu_host *host)
+{
+	int xsave_size;
+
+	host->cpuid = calloc(1, sizeof(*host->cpuid));
+	host->msrs = calloc(1, sizeof(*host->msrs) + MSRS_MAX * sizeof(host->msrs->indices[0]));
+	if (!host->cpuid || !host->msrs)
+		return -ENOMEM;
+	host->cpuid->head.nent = CPUID_ENTRIES_MAX;
+	host->msrs->nmsrs = MSRS_MAX;
+	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &host->cpuid->head) < 0 ||
+	    ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, host->msrs) < 0)
+		return -errno;
+	host->tsc_deadline = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+	xsave_size = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+	host->xsave_size = sizeof(struct kvm_xsave);
+	if (xsave_size > (int)sizeof(struct kvm_xsave))
+		host->xsave_size = (size_t)xsave_size;
+	return 0;
+}
+
+int cpu_host_read(int kvm_fd, struct cpu_host **out, struct vpmem_error *err)
+{
+	struct cpu_host *host = calloc(1, sizeof(*host));
+	int rc = host ? read_host(kvm_fd, host) : -ENOMEM;
+
+	if (rc < 0) {
+		cpu_host_free(host);
+		return error_set(err, rc, "kvm: cannot read what it supports of a processor: %s", strerror(-rc));
+	}
+	*out = host;
+	return 0;
+}
+
+void cpu_host_free(struct cpu_host *host)
+{
+	if (!host)
+		return;
+	free(host->cpuid);
+	free(host->msrs);
+	free(host);
+}
+
+unsigned cpu_phys_bits(const struct cpu_host *host)
+{
+	return cpuid_phys_bits(host->cpuid);
+}

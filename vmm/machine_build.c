@@ -7,6 +7,7 @@
 #include "monitor/monitor.h"
 #include "pidfile.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -211,6 +212,8 @@ static int power_up(struct machine *m, struct vpmem_error *err)
 	return rc ? error_set(err, rc, "cannot set up the power and hotplug ports: %s", strerror(-rc)) : 0;
 }
 
+static_assert(PCI_BUSES_MAX * PCI_ECAM_BUS_SIZE == PCI_ECAM_SIZE, "ECAM has room for every bus");
+
 static int pci_up(struct machine *m, struct vpmem_error *err)
 {
 	struct pci_bus_config cfg;
@@ -220,9 +223,12 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 		return rc;
 	cfg = (struct pci_bus_config) {
 		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
+		.nbuses = 1,
 		.ecam_gpa = PCI_ECAM_BASE,
-		.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
-		.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+		.windows = {
+			.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
+			.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+		},
 		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
 	};
 	return pci_bus_create(&cfg, &m->pci, err);

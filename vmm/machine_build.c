@@ -223,7 +223,7 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 		return rc;
 	cfg = (struct pci_bus_config) {
 		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
-		.nbuses = 1,
+		.nbuses = m->opts->nbuses,
 		.ecam_gpa = PCI_ECAM_BASE,
 		.windows = {
 			.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
@@ -240,18 +240,24 @@ static void pci_down(struct machine *m)
 		pci_bus_destroy(m->pci);
 }
 
-// Those that name their slot or address first: the others take what is left.
+// Those that name their slot or address first, then those that name their bus: the others take what is left.
+static unsigned turn(const struct pmem_config *cfg)
+{
+	if (cfg->slot >= 0 || cfg->memaddr != 0)
+		return 0;
+	return cfg->bus_nr >= 0 ? 1 : 2;
+}
+
 static int pmems_up(struct machine *m, struct vpmem_error *err)
 {
 	int rc = 0;
 
-	for (unsigned pass = 0; pass < 2; pass++) {
+	for (unsigned pass = 0; pass < 3; pass++) {
 		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
 			struct pmem_config *cfg = &m->opts->pmems[i];
-			bool fixed = cfg->slot >= 0 || cfg->memaddr != 0;
 
 			// What was taken is empty.
-			if (cfg->memdev && fixed == (pass == 0))
+			if (cfg->memdev && turn(cfg) == pass)
 				rc = machine_add_pmem(m, cfg, err);
 		}
 	}

@@ -118,6 +118,7 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 	const struct pmem_config *cfg = &pmem->cfg;
 	struct virtio_pci_config vp = {
 		.bus = m->pci,
+		.bus_nr = cfg->bus_nr,
 		.slot = cfg->slot,
 		.id = cfg->id,
 		.register_page = cfg->register_page,

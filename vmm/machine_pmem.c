@@ -195,6 +195,7 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 	                        .path = qom_path(m, cfg->id) };
 	rc = pmem->path ? plug(m, pmem, err) : error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
 	if (rc < 0) {
+		machine_hint_limit(rc, err);
 		free(pmem->path);
 		free(pmem);
 		return rc;

@@ -240,30 +240,6 @@ static void pci_down(struct machine *m)
 		pci_bus_destroy(m->pci);
 }
 
-// Those that name their slot or address first, then those that name their bus: the others take what is left.
-static unsigned turn(const struct pmem_config *cfg)
-{
-	if (cfg->slot >= 0 || cfg->memaddr != 0)
-		return 0;
-	return cfg->bus_nr >= 0 ? 1 : 2;
-}
-
-static int pmems_up(struct machine *m, struct vpmem_error *err)
-{
-	int rc = 0;
-
-	for (unsigned pass = 0; pass < 3; pass++) {
-		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
-			struct pmem_config *cfg = &m->opts->pmems[i];
-
-			// What was taken is empty.
-			if (cfg->memdev && turn(cfg) == pass)
-				rc = machine_add_pmem(m, cfg, err);
-		}
-	}
-	return rc;
-}
-
 static void pmems_down(struct machine *m)
 {
 	machine_join_unplugs(m);
@@ -323,7 +299,7 @@ static const struct stage {
 	{ .up = memdevs_up, .down = machine_drop_memdevs },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
-	{ .up = pmems_up, .down = pmems_down },
+	{ .up = machine_add_pmems, .down = pmems_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
 	{ .up = monitor_up, .down = monitor_down },

@@ -2,6 +2,7 @@
 // One -object or -device, checked: alone, and against those that are there already.
 #include "config.h"
 #include "log.h"
+#include "pci.h"
 #include "props.h"
 #include "suggest.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOTS 31u  /* of 32; 0 is the host bridge */
+#define BUS_DEVICES (PCI_BUS_SLOTS - 1)  /* 0 is the host bridge */
 
 // The word that says what to make: qom-type or driver. NULL with err set if there is none.
 static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
@@ -60,6 +61,17 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 	return -EINVAL;
 }
 
+// QEMU's ways to more buses.
+static bool is_bridge(const char *driver)
+{
+	static const char *const names[] = { "pxb-pcie", "pxb", "pcie-root-port", "ioh3420", "pci-bridge", "pcie-pci-bridge" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(driver, names[i]))
+			return true;
+	return false;
+}
+
 static int check_driver(struct json_object *props, struct vpmem_error *err)
 {
 	const char *driver = type_of(props, "driver", err);
@@ -74,7 +86,11 @@ static int check_driver(struct json_object *props, struct vpmem_error *err)
 		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device 'virtio-pmem'");
 	else
 		error_set(err, -EINVAL, "'%s' is not a valid device model name", driver);
-	hint_nearest(driver, virtio_pmem_pci_class.name, "the one device model here is %s", err);
+	if (is_bridge(driver))
+		error_hint(err, "-machine pci-buses=N gives the machine buses pcie.0 to pcie.N-1, for %u devices each",
+		           BUS_DEVICES);
+	else
+		hint_nearest(driver, virtio_pmem_pci_class.name, "the one device model here is %s", err);
 	return -EINVAL;
 }
 
@@ -189,13 +205,30 @@ static int slot_taken(int slot, const char *by, struct vpmem_error *err)
 	return -EBUSY;
 }
 
-static int check_device(const struct pmem_config *cfg, struct vpmem_error *err)
+// "pcie.0" to "pcie.7"; "pci.0" is another name of the first. A number without a bus is on the first one as well.
+static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
 {
-	if (cfg->bus && strcmp(cfg->bus, "pcie.0") && strcmp(cfg->bus, "pci.0")) {
-		error_set(err, -EINVAL, "Bus '%s' not found", cfg->bus);
-		error_hint(err, "the one bus is pcie.0: leave bus out");
-		return -EINVAL;
+	static const char prefix[] = "pcie.";
+	const char *digit = cfg->bus && !strncmp(cfg->bus, prefix, strlen(prefix)) ? cfg->bus + strlen(prefix) : "";
+
+	cfg->bus_nr = cfg->slot >= 0 || cfg->bus ? 0 : -1;
+	if (!cfg->bus || !strcmp(cfg->bus, "pci.0"))
+		return 0;
+	if (*digit >= '0' && *digit < '0' + (int)PCI_BUSES_MAX && !digit[1]) {
+		cfg->bus_nr = *digit - '0';
+		return 0;
 	}
+	error_set(err, -EINVAL, "Bus '%s' not found", cfg->bus);
+	error_hint(err, "buses are pcie.0 to pcie.%u: leave bus out for the first one that has room", PCI_BUSES_MAX - 1);
+	return -EINVAL;
+}
+
+static int check_device(struct pmem_config *cfg, struct vpmem_error *err)
+{
+	int rc = find_bus(cfg, err);
+
+	if (rc < 0)
+		return rc;
 	if (!cfg->memdev || !*cfg->memdev)
 		return error_set(err, -EINVAL, "'memdev' property must be set");
 	if (cfg->slot == 0)
@@ -279,10 +312,50 @@ static int check_against(const struct pmem_config *other, const struct pmem_conf
 		error_hint(err, "every device needs an object of its own");
 		return -EBUSY;
 	}
-	if (cfg->slot < 0 || cfg->slot != other->slot)
+	if (cfg->slot < 0 || cfg->slot != other->slot || cfg->bus_nr != other->bus_nr)
 		return 0;
 	snprintf(by, sizeof(by), "virtio-pmem-pci,id=%s", other->id ? other->id : "(null)");
 	return slot_taken(cfg->slot, by, err);
+}
+
+static int no_room(const struct pmem_config *cfg, unsigned nbuses, bool bus_full, struct vpmem_error *err)
+{
+	error_set(err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+	if (bus_full)
+		error_hint(err, "pcie.%d has room for %u devices: leave bus and addr out, or name another bus",
+		           cfg->bus_nr, BUS_DEVICES);
+	else if (nbuses < PCI_BUSES_MAX)
+		error_hint(err, "use -machine pci-buses=%u: each bus has room for %u devices", nbuses + 1, BUS_DEVICES);
+	else
+		error_hint(err, "%u buses have room for %u devices", nbuses, nbuses * BUS_DEVICES);
+	return -ENOSPC;
+}
+
+static int check_room(const struct options *have, const struct pmem_config *cfg, struct vpmem_error *err)
+{
+	unsigned nbuses = have->nbuses ? have->nbuses : PCI_BUSES_MAX, nthere = 0;
+
+	if (cfg->bus_nr >= (int)nbuses) {
+		error_set(err, -ENODEV, "Bus '%s' not found", cfg->bus);
+		error_hint(err, "use -machine pci-buses=%d, or leave that out: the machine has as many as its devices need",
+		           cfg->bus_nr + 1);
+		return -ENODEV;
+	}
+	for (unsigned i = 0; i < have->npmems; i++)
+		nthere += cfg->bus_nr >= 0 && have->pmems[i].bus_nr == cfg->bus_nr;
+	if (nthere >= BUS_DEVICES && nbuses > 1)
+		return no_room(cfg, nbuses, true, err);
+	return have->npmems >= nbuses * BUS_DEVICES ? no_room(cfg, nbuses, false, err) : 0;
+}
+
+unsigned config_nbuses(const struct options *opts)
+{
+	unsigned needed = opts->npmems > 0 ? (opts->npmems + BUS_DEVICES - 1) / BUS_DEVICES : 1;
+
+	for (unsigned i = 0; i < opts->npmems; i++)
+		if (opts->pmems[i].bus_nr >= (int)needed)
+			needed = (unsigned)opts->pmems[i].bus_nr + 1;
+	return needed;
 }
 
 int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
@@ -292,12 +365,7 @@ int config_check_pmem(const struct options *have, const struct pmem_config *cfg,
 
 	for (unsigned i = 0; i < have->npmems && rc == 0; i++)
 		rc = check_against(&have->pmems[i], cfg, strict, err);
-	if (rc == 0 && have->npmems >= SLOTS) {
-		rc = error_set(err, -ENOSPC,
-		               "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
-		error_hint(err, "the bus has room for %u devices", SLOTS);
-	}
-	return rc;
+	return rc == 0 ? check_room(have, cfg, err) : rc;
 }
 
 int config_add_memdev(struct options *opts, struct memdev_config *cfg)

@@ -35,8 +35,9 @@ enum werror { WERROR_REPORT, WERROR_STOP };
 struct pmem_config {
 	char *id;           /* NULL: none */
 	char *memdev;
-	char *bus;          /* NULL or "pcie.0" / "pci.0" */
-	int slot;           /* addr=: device number, or -1 */
+	char *bus;          /* NULL, "pcie.N", or "pci.0" */
+	int bus_nr;         /* what that says: N, or -1: any; 0 also where only addr is given */
+	int slot;           /* addr=: device number on the bus, or -1 */
 	uint64_t memaddr;   /* 0: chosen */
 	bool shmem;
 	bool event_idx, indirect_desc, queue_reset;
@@ -68,6 +69,7 @@ struct options {
 	char *kernel, *initrd, *append;
 	uint64_t ram_size;          /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
 	unsigned ncpus;
+	unsigned nbuses;            /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
 	bool no_reboot, no_shutdown, daemonize;
 	bool stopped;               /* -S: the guest does not start before cont */
 	bool has_serial;            /* false: no UART back end given: serial is CHARDEV_NULL */
@@ -99,14 +101,17 @@ void memdev_config_free(struct memdev_config *cfg);
 void pmem_config_free(struct pmem_config *cfg);
 
 /*
- * May this one join those that are there? memdev: the id is free. pmem: the id, the slot and a slot at
- * all are free, the memdev exists and is not busy. `have` is borrowed for the call; strict chooses
+ * May this one join those that are there? memdev: the id is free. pmem: the id, the slot, the bus and a
+ * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; strict chooses
  * between QEMU's texts for the two forms, as above.
  */
 int config_check_memdev(const struct options *have, const struct memdev_config *cfg, bool strict,
                         struct vpmem_error *err);
 int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
                       struct vpmem_error *err);
+
+/* How many PCI buses the devices need. */
+unsigned config_nbuses(const struct options *opts);
 
 /* Moves the configuration to the end of the list; *cfg is empty then. -ENOMEM: it stays the caller's. */
 int config_add_memdev(struct options *opts, struct memdev_config *cfg);

@@ -146,10 +146,12 @@ void machine_powerdown(struct machine *m)
 
 static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
 {
-	struct acpi_config cfg = { .gmem = m->gmem, .ncpus = m->opts->ncpus,
-	                           .mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size };
-	int rc = acpi_build(&cfg, rsdp_gpa);
+	struct acpi_config cfg = { .gmem = m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
+	int rc;
 
+	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
+		cfg.windows[nr] = pci_bus_windows(m->pci, nr);
+	rc = acpi_build(&cfg, rsdp_gpa);
 	return rc ? error_set(err, rc, "cannot build the ACPI tables: %s", strerror(-rc)) : 0;
 }
 

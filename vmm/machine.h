@@ -27,7 +27,7 @@
 
 struct monitor;
 
-#define MEMDEVS_MAX 64u
+#define MEMDEVS_MAX 512u
 #define PMEMS_MAX PCI_DEVICES_MAX
 
 /* What ends the present run of the guest; the highest one wins. */
@@ -78,7 +78,7 @@ struct pmem {
 	char *path;               /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
 	struct memdev *memdev;
 	struct virtio_pci *vp;
-	unsigned slot;            /* on the bus */
+	unsigned slot;            /* through all buses: pci.h */
 	gpa_t slot_gpa;           /* its memory slot; 0: none, or a BAR (shmem) */
 	enum unplug_state unplug;
 	struct loop_timer unplug_timer;  /* UNPLUG_REQUESTED: how long the guest may take */

@@ -7,6 +7,7 @@
 #include "monitor/monitor.h"
 #include "pidfile.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -208,6 +209,8 @@ static int power_up(struct machine *m, struct vpmem_error *err)
 	return rc ? error_set(err, rc, "cannot set up the power and hotplug ports: %s", strerror(-rc)) : 0;
 }
 
+static_assert(PCI_BUSES_MAX * PCI_ECAM_BUS_SIZE == PCI_ECAM_SIZE, "ECAM has room for every bus");
+
 static int pci_up(struct machine *m, struct vpmem_error *err)
 {
 	struct pci_bus_config cfg;
@@ -217,9 +220,12 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 		return rc;
 	cfg = (struct pci_bus_config) {
 		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
+		.nbuses = m->opts->nbuses,
 		.ecam_gpa = PCI_ECAM_BASE,
-		.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
-		.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+		.windows = {
+			.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
+			.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+		},
 		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
 	};
 	return pci_bus_create(&cfg, &m->pci, err);
@@ -229,24 +235,6 @@ static void pci_down(struct machine *m)
 {
 	if (m->pci)
 		pci_bus_destroy(m->pci);
-}
-
-// Those that name their slot or address first: the others take what is left.
-static int pmems_up(struct machine *m, struct vpmem_error *err)
-{
-	int rc = 0;
-
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
-			struct pmem_config *cfg = &m->opts->pmems[i];
-			bool fixed = cfg->slot >= 0 || cfg->memaddr != 0;
-
-			// What was taken is empty.
-			if (cfg->memdev && fixed == (pass == 0))
-				rc = machine_add_pmem(m, cfg, err);
-		}
-	}
-	return rc;
 }
 
 static void pmems_down(struct machine *m)
@@ -308,7 +296,7 @@ static const struct stage {
 	{ .up = memdevs_up, .down = machine_drop_memdevs },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
-	{ .up = pmems_up, .down = pmems_down },
+	{ .up = machine_add_pmems, .down = pmems_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
 	{ .up = monitor_up, .down = monitor_down },

@@ -24,6 +24,10 @@ int machine_place_windows(struct machine *m, struct vpmem_error *err);
 /* machine_memdev.c, machine_pmem.c. Both take the configuration on success; *cfg is empty then. */
 int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err);
 int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err);
+/* Those of the command line. */
+int machine_add_pmems(struct machine *m, struct vpmem_error *err);
+/* The next step after -EMFILE, which many devices run into. */
+void machine_hint_limit(int rc, struct vpmem_error *err);
 /* At the end, all of them; the errors of last syncs go to m->close_error. */
 void machine_drop_memdevs(struct machine *m);
 void machine_drop_pmems(struct machine *m);

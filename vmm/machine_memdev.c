@@ -32,6 +32,12 @@ static int open_backing(struct machine *m, const struct memdev_config *cfg, stru
 	return rc;
 }
 
+void machine_hint_limit(int rc, struct vpmem_error *err)
+{
+	if (rc == -EMFILE)
+		error_hint(err, "raise the limit on open files (ulimit -Hn), or use fewer devices");
+}
+
 int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
 {
 	struct memdev *memdev;
@@ -47,6 +53,7 @@ int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpme
 		return error_set(err, -ENOMEM, "cannot set up memory backend: %s", strerror(ENOMEM));
 	rc = open_backing(m, cfg, &memdev->backing, err);
 	if (rc < 0) {
+		machine_hint_limit(rc, err);
 		free(memdev);
 		return rc;
 	}

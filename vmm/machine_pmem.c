@@ -118,6 +118,7 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 	const struct pmem_config *cfg = &pmem->cfg;
 	struct virtio_pci_config vp = {
 		.bus = m->pci,
+		.bus_nr = cfg->bus_nr,
 		.slot = cfg->slot,
 		.id = cfg->id,
 		.register_page = cfg->register_page,
@@ -197,6 +198,7 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 	                        .path = qom_path(m, cfg->id) };
 	rc = pmem->path ? plug(m, pmem, err) : error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
 	if (rc < 0) {
+		machine_hint_limit(rc, err);
 		free(pmem->path);
 		free(pmem);
 		return rc;
@@ -205,6 +207,37 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 	pmem->memdev->in_use = true;
 	m->pmems[m->npmems++] = pmem;
 	return 0;
+}
+
+// Those that name their slot or address first, then those that name their bus: the others take what is left.
+static unsigned turn(const struct pmem_config *cfg)
+{
+	if (cfg->slot >= 0 || cfg->memaddr != 0)
+		return 0;
+	return cfg->bus_nr >= 0 ? 1 : 2;
+}
+
+// Linux has some 200 interrupt vectors on each processor, of which a device takes two; without, its driver gives up.
+#define PMEMS_PER_CPU 95u
+
+int machine_add_pmems(struct machine *m, struct vpmem_error *err)
+{
+	int rc = 0;
+
+	if (m->opts->npmems / m->opts->ncpus > PMEMS_PER_CPU)
+		log_warn("%u devices may be more than the guest has interrupt vectors for: give it more processors, -smp %u",
+		         m->opts->npmems, (m->opts->npmems + PMEMS_PER_CPU - 1) / PMEMS_PER_CPU);
+
+	for (unsigned pass = 0; pass < 3; pass++) {
+		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
+			struct pmem_config *cfg = &m->opts->pmems[i];
+
+			// What was taken is empty.
+			if (cfg->memdev && turn(cfg) == pass)
+				rc = machine_add_pmem(m, cfg, err);
+		}
+	}
+	return rc;
 }
 
 void machine_detach_pmem(struct pmem *pmem)

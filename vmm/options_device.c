@@ -129,6 +129,8 @@ int finish_devices(struct cmdline *cl)
 		if (rc < 0)
 			return rc;
 	}
+	if (cl->opts->nbuses == 0)
+		cl->opts->nbuses = config_nbuses(cl->opts);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 
 struct machine_args {
 	char *type, *accel;
+	uint32_t nbuses;
 };
 
 static const struct prop machine_props[] = {
@@ -32,6 +33,8 @@ static const struct prop machine_props[] = {
 	{ .name = "mem-merge", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
 	{ .name = "memory-backend", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true },
 	FIXED("nvdimm", "off", "persistent memory is virtio-pmem here: -pmem FILE"),
+	{ .name = "pci-buses", .type = PROP_UINT32, .offset = offsetof(struct machine_args, nbuses), .not_zero = true,
+	  .help = "PCI buses, each for 31 devices (default: as many as the devices need)" },
 	FIXED("sata", "off", ABSENT("disks")),
 	FIXED("smbus", "off", ABSENT("SMBus")),
 	FIXED("smm", "off|auto", ABSENT("firmware")),
@@ -90,6 +93,19 @@ static int check_accel(struct cmdline *cl, const char *list, size_t list_len)
 	return -EINVAL;
 }
 
+static int check_nbuses(struct cmdline *cl, uint32_t nbuses)
+{
+	if (nbuses > PCI_BUSES_MAX) {
+		error_set(cl->err, -EINVAL, "Parameter 'pci-buses' expects a value from 1 to %u", PCI_BUSES_MAX);
+		error_hint(cl->err, "each bus takes %u devices, so there can be %u", PCI_BUS_SLOTS - 1,
+		           PCI_BUSES_MAX * (PCI_BUS_SLOTS - 1));
+		return -EINVAL;
+	}
+	if (nbuses > 0)
+		cl->opts->nbuses = nbuses;
+	return 0;
+}
+
 int handle_machine(struct cmdline *cl, const char *arg)
 {
 	struct machine_args args = { 0 };
@@ -104,6 +120,8 @@ int handle_machine(struct cmdline *cl, const char *arg)
 		rc = check_machine_type(cl, args.type);
 	if (rc == 0 && args.accel)
 		rc = check_accel(cl, args.accel, strlen(args.accel));
+	if (rc == 0)
+		rc = check_nbuses(cl, args.nbuses);
 	props_release(&machine_class, &args);
 	return rc;
 }

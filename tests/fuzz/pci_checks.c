@@ -73,10 +73,10 @@ static void check_page(struct pci_machine *m, const struct function *f)
 /* No two BARs are decoded in the same place, whatever is behind them. */
 static void check_overlaps(struct pci_machine *m)
 {
-	struct { gpa_t gpa; uint64_t size; } bars[2 * PCI_DEVICES_MAX];
+	struct { gpa_t gpa; uint64_t size; } bars[2 * NSLOTS];
 	unsigned nbars = 0;
 
-	for (unsigned i = 0; i < PCI_DEVICES_MAX * PCI_BARS_MAX; i++) {
+	for (unsigned i = 0; i < NSLOTS * PCI_BARS_MAX; i++) {
 		const struct function *f = &m->functions[i / PCI_BARS_MAX];
 		unsigned bar = i % PCI_BARS_MAX;
 		bool mapped;
@@ -115,7 +115,7 @@ static void check_lines(struct pci_machine *m)
 {
 	bool lines[RIG_INTX_LINES] = { false };
 
-	for (unsigned slot = 1; slot < PCI_DEVICES_MAX; slot++) {
+	for (unsigned slot = 1; slot < NSLOTS; slot++) {
 		const struct function *f = &m->functions[slot];
 
 		if (!f->vp || !(ecam_read(&m->rig, slot, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT))
@@ -134,7 +134,7 @@ void pci_machine_check(struct pci_machine *m)
 	unsigned nioeventfds = 0, nslots = 0, nfunctions = 0, nregions = 1;  /* ECAM */
 
 	check_space(&m->rig.mmio);
-	for (unsigned slot = 1; slot < PCI_DEVICES_MAX; slot++) {
+	for (unsigned slot = 1; slot < NSLOTS; slot++) {
 		const struct function *f = &m->functions[slot];
 		bool mapped;
 

@@ -43,12 +43,17 @@ static void access_space(struct io_space *space, uint64_t addr, struct input *in
 		CHECK(width == 8 || io_read(space, addr, width) >> 8 * width == 0);
 }
 
-/* The first eight slots are near each other: most of what matters happens between few devices. */
+/*
+ * The first eight slots of each bus are near each other: most of what matters happens between few devices. And some of
+ * a bus that does not exist.
+ */
 static unsigned take_slot(struct input *in)
 {
-	unsigned slot = take8(in);
+	unsigned byte = take8(in);
 
-	return slot < 0xf0 ? slot % 8 : slot % PCI_DEVICES_MAX;
+	if (byte < 0xc0)
+		return byte % 8;
+	return byte < 0xf0 ? (byte >> 4 & 3) * PCI_BUS_SLOTS + byte % 8 : byte;
 }
 
 /* Some register of a function, by its offset in BAR 0, wherever the guest put it. */
@@ -202,7 +207,7 @@ static void step(struct pci_machine *m, struct input *in)
 
 	switch (take8(in) % 18) {
 	case 0:
-		access_space(&m->rig.mmio, RIG_ECAM + (take32(in) & (PCI_ECAM_SIZE - 1)), in);
+		access_space(&m->rig.mmio, RIG_ECAM + take32(in) % ((NBUSES + 1) * PCI_ECAM_BUS_SIZE), in);
 		break;
 	case 1:
 		access_space(&m->rig.pio, 0xcf8u + take8(in) % 8, in);

@@ -85,7 +85,7 @@ static void on_notify(void *owner)
 
 static void on_eject(void *owner, unsigned slot)
 {
-	CHECK(slot > 0 && slot < PCI_DEVICES_MAX);
+	CHECK(slot % PCI_BUS_SLOTS > 0 && slot < PCI_DEVICES_MAX);
 	pci_machine_unplug(owner, slot);
 }
 
@@ -128,7 +128,7 @@ void pci_machine_start(struct pci_machine *m)
 	memset(m, 0, sizeof(*m));
 	fake_log_clear();
 	make_ram(m);
-	rig_init(&m->rig);
+	rig_init_buses(&m->rig, NBUSES);
 	m->hotplug = (struct pci_hotplug){
 		.notify = on_notify, .eject = on_eject, .refused = on_refused, .owner = m,
 	};
@@ -163,7 +163,7 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 		.size = size_of_kind(size_kind), .rom = size_kind & 0x80, .sync_rc = &m->sync_rc,
 	};
 	struct virtio_pci_config cfg = {
-		.bus = m->rig.bus, .slot = (int)slot, .id = "nv1", .register_page = !(size_kind & 0x20),
+		.bus = m->rig.bus, .bus_nr = (int)(slot / PCI_BUS_SLOTS), .slot = slot % PCI_BUS_SLOTS, .id = "nv1", .register_page = !(size_kind & 0x20),
 		.device = {
 			.name = "nv1", .gmem = m->gmem, .backing = &f->backing,
 			.gpa = shmem ? 0 : UINT64_C(0x1000000000), .shmem = shmem,
@@ -173,7 +173,7 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 	struct vpmem_error err = { .text = "" };
 	struct virtio_pci *vp = NULL;
 	struct vpmem_backing old = f->backing;
-	bool taken = slot == 0 || f->vp;
+	bool taken = slot % PCI_BUS_SLOTS == 0 || slot >= NSLOTS || f->vp;
 	int rc;
 
 	if (taken)

@@ -13,6 +13,9 @@
 #include "rig.h"
 #include "virtio_pci_internal.h"
 
+#define NBUSES 3u
+#define NSLOTS (NBUSES * PCI_BUS_SLOTS)
+
 #define RAM_GPA UINT64_C(0x1000)
 #define RAM_SIZE UINT64_C(0x4000)
 
@@ -34,7 +37,7 @@ struct pci_machine {
 	struct vpmem_gmem *gmem;
 	uint8_t *ram;
 	int sync_rc;            /* of the next syncs */
-	struct function functions[PCI_DEVICES_MAX];
+	struct function functions[PCI_DEVICES_MAX];  /* by slot; empty from NSLOTS on */
 	unsigned nnotices, nrefusals;
 };
 

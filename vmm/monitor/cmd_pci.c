@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// query-pci: the one bus, its devices and their BARs.
+// query-pci: the buses, their devices and the BARs.
 #include "commands.h"
 
 #include "json_make.h"
@@ -63,8 +63,8 @@ static struct json_object *device(const struct pci_device *dev)
 	uint32_t pin = pci_config_get(dev, PCI_INTERRUPT_PIN, 1);
 	struct json_object *info = json_object_new_object();
 
-	put_int(info, "bus", 0);
-	put_int(info, "slot", pci_device_slot(dev));
+	put_int(info, "bus", pci_device_slot(dev) / PCI_BUS_SLOTS);
+	put_int(info, "slot", pci_device_slot(dev) % PCI_BUS_SLOTS);
 	put_int(info, "function", 0);
 	put(info, "class_info", class_info(dev));
 	put(info, "id", id_info(dev));
@@ -76,21 +76,29 @@ static struct json_object *device(const struct pci_device *dev)
 	return info;
 }
 
-int cmd_query_pci(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
-                  struct vpmem_error *err)
+static struct json_object *bus_info(const struct pci_bus *pci, unsigned nr)
 {
-	struct json_object *buses = json_object_new_array(), *bus = json_object_new_object();
-	struct json_object *devices = json_object_new_array();
+	struct json_object *bus = json_object_new_object(), *devices = json_object_new_array();
 
-	(void)args;
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++) {
-		struct pci_device *dev = pci_bus_device(ctx->machine->pci, slot);
+	for (unsigned i = 0; i < PCI_BUS_SLOTS; i++) {
+		struct pci_device *dev = pci_bus_device(pci, nr * PCI_BUS_SLOTS + i);
 
 		if (dev)
 			add_to(devices, device(dev));
 	}
-	put_int(bus, "bus", 0);
+	put_int(bus, "bus", nr);
 	put(bus, "devices", devices);
-	add_to(buses, bus);
+	return bus;
+}
+
+int cmd_query_pci(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                  struct vpmem_error *err)
+{
+	const struct pci_bus *pci = ctx->machine->pci;
+	struct json_object *buses = json_object_new_array();
+
+	(void)args;
+	for (unsigned nr = 0; nr < pci_bus_count(pci); nr++)
+		add_to(buses, bus_info(pci, nr));
 	return command_give(buses, ret, err);
 }

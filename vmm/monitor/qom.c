@@ -178,7 +178,7 @@ static struct json_object *live_pmem(const struct pmem *pmem, const struct prop 
 	if (!strcmp(prop->name, "memdev"))
 		return memdev_path(pmem->memdev);
 	if (!strcmp(prop->name, "addr"))
-		return json_object_new_int64((int64_t)pmem->slot * 8);
+		return json_object_new_int64((int64_t)(pmem->slot % PCI_BUS_SLOTS) * 8);
 	return prop_value(&virtio_pmem_pci_class, prop, &pmem->cfg);
 }
 

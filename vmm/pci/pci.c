@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci.c - the bus: its slots, the host bridge, reset.
+ * pci.c - the buses: their slots, the host bridges, reset.
  */
 #include "log.h"
 #include "pci_internal.h"
@@ -24,38 +24,54 @@ static const struct pci_device_desc host_bridge_desc = {
 	.ops = &host_bridge_ops,
 };
 
+static void remove_host_bridges(struct pci_bus *bus)
+{
+	for (unsigned nr = 0; nr < bus->cfg.nbuses; nr++) {
+		struct pci_device *bridge = bus->host_bridges[nr];
+
+		if (bridge && bridge->bus)
+			pci_bus_unplug(bridge);
+		pci_device_free(bridge);
+	}
+}
+
+static int add_host_bridges(struct pci_bus *bus, struct vpmem_error *err)
+{
+	for (unsigned nr = 0; nr < bus->cfg.nbuses; nr++) {
+		int rc = pci_device_create(&host_bridge_desc, &bus->host_bridges[nr]);
+
+		if (rc)
+			return error_set(err, rc, "PCI: out of memory");
+		rc = pci_bus_plug(bus, bus->host_bridges[nr], (int)nr, 0, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 int pci_bus_create(const struct pci_bus_config *cfg, struct pci_bus **out, struct vpmem_error *err)
 {
 	struct pci_bus *bus = calloc(1, sizeof(*bus));
 	int rc;
 
+	assert(cfg->nbuses > 0 && cfg->nbuses <= PCI_BUSES_MAX);
 	assert(cfg->intx_lines > 0 && cfg->intx_lines <= PCI_INTX_LINES_MAX);
 	if (!bus)
 		return error_set(err, -ENOMEM, "PCI: out of memory");
 	bus->cfg = *cfg;
+	bus->nslots = cfg->nbuses * PCI_BUS_SLOTS;
 	pthread_mutex_init(&bus->intx_lock, NULL);
-	rc = pci_device_create(&host_bridge_desc, &bus->host_bridge);
+	rc = add_host_bridges(bus, err);
+	if (rc == 0)
+		rc = pci_doors_add(bus, err);
 	if (rc) {
-		error_set(err, rc, "PCI: out of memory");
-		goto free_bus;
+		remove_host_bridges(bus);
+		pthread_mutex_destroy(&bus->intx_lock);
+		free(bus);
+		return rc;
 	}
-	rc = pci_bus_plug(bus, bus->host_bridge, 0, err);
-	if (rc)
-		goto free_host_bridge;
-	rc = pci_doors_add(bus, err);
-	if (rc)
-		goto unplug;
 	*out = bus;
 	return 0;
-
-unplug:
-	pci_bus_unplug(bus->host_bridge);
-free_host_bridge:
-	pci_device_free(bus->host_bridge);
-free_bus:
-	pthread_mutex_destroy(&bus->intx_lock);
-	free(bus);
-	return rc;
 }
 
 void pci_bus_destroy(struct pci_bus *bus)
@@ -63,9 +79,8 @@ void pci_bus_destroy(struct pci_bus *bus)
 	if (!bus)
 		return;
 	pci_doors_remove(bus);
-	pci_bus_unplug(bus->host_bridge);
-	pci_device_free(bus->host_bridge);
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++)
+	remove_host_bridges(bus);
+	for (unsigned slot = 0; slot < bus->nslots; slot++)
 		assert(!bus->devices[slot]);
 	pthread_mutex_destroy(&bus->intx_lock);
 	free(bus);
@@ -74,12 +89,12 @@ void pci_bus_destroy(struct pci_bus *bus)
 void pci_bus_reset(struct pci_bus *bus)
 {
 	bus->config_address = 0;
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++)
+	for (unsigned slot = 0; slot < bus->nslots; slot++)
 		if (bus->devices[slot])
 			pci_config_reset(bus->devices[slot]);
 	/* The command registers are 0 now: this unmaps every BAR, before any device sees its reset. */
 	pci_bars_update(bus);
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++) {
+	for (unsigned slot = 0; slot < bus->nslots; slot++) {
 		struct pci_device *dev = bus->devices[slot];
 
 		if (!dev)
@@ -97,33 +112,69 @@ struct vm *pci_bus_vm(const struct pci_bus *bus)
 	return bus->cfg.vm;
 }
 
+unsigned pci_bus_count(const struct pci_bus *bus)
+{
+	return bus->cfg.nbuses;
+}
+
 /* ---- slots ---------------------------------------------------------------------------------------- */
 
-static int choose_slot(const struct pci_bus *bus, const struct pci_device *dev, int slot,
-                       struct vpmem_error *err)
+static int no_slot_free(const struct pci_bus *bus, const struct pci_device *dev, int nr, struct vpmem_error *err)
 {
-	const struct pci_device *user;
+	error_set(err, -ENOSPC, "PCI: no slot/function available for %s, all in use or reserved", dev->desc.name);
+	if (nr >= 0 && bus->cfg.nbuses > 1)
+		error_hint(err, "pcie.%d is full: leave bus out, or name another one", nr);
+	else if (bus->cfg.nbuses < PCI_BUSES_MAX)
+		error_hint(err, "start the machine with -machine pci-buses=%u (at most %u): each bus takes %u devices",
+		           bus->cfg.nbuses + 1, PCI_BUSES_MAX, PCI_BUS_SLOTS - 1);
+	else
+		error_hint(err, "device_del one first: there cannot be more than %u buses with %u devices each",
+		           PCI_BUSES_MAX, PCI_BUS_SLOTS - 1);
+	return -ENOSPC;
+}
 
-	if (slot >= (int)PCI_DEVICES_MAX)
-		return error_set(err, -EINVAL, "PCI: slot %d does not exist: the bus has slots 1 to %u", slot,
-		                 PCI_DEVICES_MAX - 1);
-	for (int i = 0; slot < 0 && i < (int)PCI_DEVICES_MAX; i++)
-		if (!bus->devices[i])
-			return i;
-	if (slot < 0)
-		return error_set(err, -ENOSPC, "PCI: no slot/function available for %s, all in use or reserved",
-		                 dev->desc.name);
-	user = bus->devices[slot];
-	if (!user)
-		return slot;
-	return error_set(err, -EBUSY, "PCI: slot %d function 0 not available for %s, in use by %s%s%s", slot,
-	                 dev->desc.name, user->desc.name, user->desc.id ? ",id=" : "",
+static int no_such_bus(const struct pci_bus *bus, int nr, struct vpmem_error *err)
+{
+	error_set(err, -ENODEV, "Bus 'pcie.%d' not found", nr);
+	error_hint(err, "the last bus is pcie.%u; -machine pci-buses=%d would start the machine with enough of them",
+	           bus->cfg.nbuses - 1, nr + 1);
+	return -ENODEV;
+}
+
+static int slot_in_use(const struct pci_bus *bus, const struct pci_device *dev, unsigned slot, struct vpmem_error *err)
+{
+	const struct pci_device *user = bus->devices[slot];
+
+	return error_set(err, -EBUSY, "PCI: slot %u function 0 not available for %s, in use by %s%s%s",
+	                 slot % PCI_BUS_SLOTS, dev->desc.name, user->desc.name, user->desc.id ? ",id=" : "",
 	                 user->desc.id ? user->desc.id : "");
 }
 
-int pci_bus_plug(struct pci_bus *bus, struct pci_device *dev, int slot, struct vpmem_error *err)
+/* Returns the slot or -errno. */
+static int choose_slot(const struct pci_bus *bus, const struct pci_device *dev, int nr, int number,
+                       struct vpmem_error *err)
 {
-	int rc = choose_slot(bus, dev, slot, err);
+	unsigned first = nr > 0 ? (unsigned)nr * PCI_BUS_SLOTS : 0;
+	unsigned end = nr < 0 ? bus->nslots : first + PCI_BUS_SLOTS;
+
+	if (nr >= (int)bus->cfg.nbuses)
+		return no_such_bus(bus, nr, err);
+	if (number >= (int)PCI_BUS_SLOTS)
+		return error_set(err, -EINVAL, "PCI: slot %d does not exist: a bus has slots 1 to %u", number,
+		                 PCI_BUS_SLOTS - 1);
+	if (number >= 0 && bus->devices[first + (unsigned)number])
+		return slot_in_use(bus, dev, first + (unsigned)number, err);
+	if (number >= 0)
+		return (int)first + number;
+	for (unsigned slot = first; slot < end; slot++)
+		if (!bus->devices[slot])
+			return (int)slot;
+	return no_slot_free(bus, dev, nr, err);
+}
+
+int pci_bus_plug(struct pci_bus *bus, struct pci_device *dev, int nr, int number, struct vpmem_error *err)
+{
+	int rc = choose_slot(bus, dev, nr, number, err);
 
 	assert(!dev->bus);
 	if (rc < 0)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci.h - one PCI bus: configuration space, BARs, INTx.
+ * pci.h - the PCI buses: configuration space, BARs, INTx.
  *
- * Bus 0 has 32 device numbers ("slots") with one function each; number 0 is the host bridge. Configuration
- * space is reached by the ports 0xcf8/0xcfc and by ECAM; both end in pci_config_read and pci_config_write.
+ * The machine has one or more root buses, 0 to nbuses - 1, side by side: each is below a host bridge of its own, and
+ * there are no bridges between them. A bus has 32 device numbers with one function each; number 0 is the host
+ * bridge. A *slot* counts through all of them: 32 * bus + device number. `struct pci_bus` is all the buses.
+ *
+ * Configuration space is reached by the ports 0xcf8/0xcfc and by ECAM; both end in pci_config_read and pci_config_write.
  * A device describes itself once (identity, capabilities, BAR sizes) and is told, by bar_mapped and
  * bar_unmapped, where the guest put its BARs and when it switched their decoding off. The monitor assigns
  * the BARs before the guest starts, as firmware would; a guest may move them.
@@ -11,8 +14,9 @@
  * The life of a device: pci_device_create, pci_capability_add for each capability, pci_bus_plug (from here
  * on the guest sees it), pci_bus_unplug, pci_device_free. Plug and unplug work while the guest runs.
  *
- * A BAR is decoded only while it lies wholly inside one of the bus's two windows and overlaps no other
- * decoded BAR. RAM and the pmem windows lie outside of both, so no BAR can shadow them. A BAR that the
+ * There are two windows for BARs. Each bus has an equal share of both, because Linux does not let host bridges share
+ * one; a BAR is assigned from its bus's share. It is decoded only while it lies wholly inside one of the windows, on
+ * whichever bus's share, and overlaps no other decoded BAR. RAM and the pmem windows lie outside of both, so no BAR can shadow them. A BAR that the
  * guest put elsewhere is not decoded; it is tried again whenever a BAR or a command register changes.
  *
  * All of it runs under the machine lock, except the pci_intx functions, which any thread may call.
@@ -24,7 +28,9 @@
 #include "vm.h"
 #include <vpmem.h>
 
-#define PCI_DEVICES_MAX 32u
+#define PCI_BUSES_MAX 8u
+#define PCI_BUS_SLOTS 32u                               /* of one bus; the first is its host bridge */
+#define PCI_DEVICES_MAX (PCI_BUSES_MAX * PCI_BUS_SLOTS)
 #define PCI_BARS_MAX 6u
 #define PCI_CONFIG_SIZE 256u  /* conventional; the rest of the 4 KiB of ECAM reads 0 */
 #define PCI_INTX_LINES_MAX 16u
@@ -32,16 +38,22 @@
 struct pci_bus;
 struct pci_device;
 
+/* Where BARs are assigned. Size 0: there is none. */
+struct pci_windows {
+	uint64_t mem32_gpa, mem32_size;
+	uint64_t mem64_gpa, mem64_size;
+};
+
 struct pci_bus_config {
 	struct vm *vm;
 	struct io_space *pio, *mmio;
-	uint64_t ecam_gpa;               /* 1 MiB: bus 0 only */
-	uint64_t mem32_gpa, mem32_size;  /* windows from which BARs are assigned */
-	uint64_t mem64_gpa, mem64_size;
+	unsigned nbuses;                 /* 1 to PCI_BUSES_MAX */
+	uint64_t ecam_gpa;               /* 1 MiB for each bus */
+	struct pci_windows windows;      /* of all buses together */
 	unsigned intx_gsi, intx_lines;   /* device d, pin p (0 = A): intx_gsi + (d + p) % intx_lines */
 };
 
-/* Registers its ports and its ECAM window, and plugs the host bridge into slot 0. */
+/* Registers the ports and the ECAM window, and plugs a host bridge into the first slot of each bus. */
 int pci_bus_create(const struct pci_bus_config *cfg, struct pci_bus **out, struct vpmem_error *err);
 
 /* Every other device must have been unplugged. NULL is allowed. */
@@ -51,6 +63,9 @@ void pci_bus_destroy(struct pci_bus *bus);
 void pci_bus_reset(struct pci_bus *bus);
 
 struct vm *pci_bus_vm(const struct pci_bus *bus);
+unsigned pci_bus_count(const struct pci_bus *bus);
+/* One bus's share of the windows. */
+struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr);
 
 /* ---- what a device says of itself ---------------------------------------------------------------- */
 
@@ -104,10 +119,11 @@ void pci_config_set_writable(struct pci_device *dev, unsigned off, unsigned widt
 /* ---- the bus and its devices ---------------------------------------------------------------------- */
 
 /*
- * Puts a device into a slot (-1: the first free one) and assigns its BARs. -EBUSY: the slot is taken.
- * -ENOSPC: none is free, or no room for a BAR. -EINVAL: no such slot. Texts as QEMU's.
+ * Puts a device on bus nr (-1: the first one that has room) at a device number (-1: the first free one) and assigns its
+ * BARs. A number without a bus is on bus 0. -EBUSY: the slot is taken. -ENOSPC: none is free, or no room for a BAR.
+ * -EINVAL, -ENODEV: no such number, no such bus. Texts as QEMU's.
  */
-int pci_bus_plug(struct pci_bus *bus, struct pci_device *dev, int slot, struct vpmem_error *err);
+int pci_bus_plug(struct pci_bus *bus, struct pci_device *dev, int nr, int number, struct vpmem_error *err);
 
 /* Takes it out: BARs unmapped, interrupt line released. The guest reads all ones from now on. */
 void pci_bus_unplug(struct pci_device *dev);

@@ -76,13 +76,32 @@ gpa_t pci_device_bar(const struct pci_device *dev, unsigned bar, bool *mapped)
 
 /* ---- assignment ----------------------------------------------------------------------------------- */
 
+/* Shares of several buses begin at multiples of this, as far as the window does. */
+#define MEM32_SHARE_GRANULE (UINT64_C(1) << 20)
+#define MEM64_SHARE_GRANULE (UINT64_C(1) << 30)
+
+struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr)
+{
+	struct pci_windows share = bus->cfg.windows;
+	unsigned nbuses = bus->cfg.nbuses;
+
+	assert(nr < nbuses);
+	if (nbuses == 1)
+		return share;
+	share.mem32_size = share.mem32_size / nbuses & ~(MEM32_SHARE_GRANULE - 1);
+	share.mem64_size = share.mem64_size / nbuses & ~(MEM64_SHARE_GRANULE - 1);
+	share.mem32_gpa += nr * share.mem32_size;
+	share.mem64_gpa += nr * share.mem64_size;
+	return share;
+}
+
 /*
  * The end of an assigned BAR that overlaps the range, or 0. Where the guest moved BARs to does not count:
  * all return to their assigned place at a reset, and until then an overlap is only a BAR not decoded.
  */
 static gpa_t assigned_conflict(const struct pci_bus *bus, gpa_t gpa, uint64_t size)
 {
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++) {
+	for (unsigned slot = 0; slot < bus->nslots; slot++) {
 		for (unsigned i = 0; bus->devices[slot] && i < PCI_BARS_MAX; i++) {
 			const struct pci_bar *bar = &bus->devices[slot]->bars[i];
 
@@ -114,13 +133,13 @@ static gpa_t find_room(const struct pci_bus *bus, gpa_t window, uint64_t window_
 
 int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_error *err)
 {
-	const struct pci_bus_config *cfg = &bus->cfg;
+	const struct pci_windows share = pci_bus_windows(bus, dev->slot / PCI_BUS_SLOTS);
 
 	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
 		struct pci_bar *bar = &dev->bars[i];
 		bool high = bar->desc.prefetchable;
-		gpa_t window = high ? cfg->mem64_gpa : cfg->mem32_gpa;
-		uint64_t window_size = high ? cfg->mem64_size : cfg->mem32_size;
+		gpa_t window = high ? share.mem64_gpa : share.mem32_gpa;
+		uint64_t window_size = high ? share.mem64_size : share.mem32_size;
 
 		if (bar->desc.size == 0)
 			continue;
@@ -129,8 +148,8 @@ int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_er
 		if (bar->assigned_gpa == 0) {
 			error_set(err, -ENOSPC, "PCI: no room for BAR %u of %s: it needs %" PRIu64 " bytes", i,
 			          dev->desc.name, bar->desc.size);
-			error_hint(err, "the window for such BARs has %" PRIu64 " bytes at 0x%" PRIx64,
-			           window_size, window);
+			error_hint(err, "bus pcie.%u has %" PRIu64 " bytes at 0x%" PRIx64 " for such BARs",
+			           dev->slot / PCI_BUS_SLOTS, window_size, window);
 			return -ENOSPC;
 		}
 		bar_set(dev, i, bar->assigned_gpa);
@@ -143,19 +162,19 @@ int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_er
 /* Whether the registers ask for the BAR to be decoded, and where. */
 static bool bar_wanted(const struct pci_device *dev, unsigned bar, gpa_t *gpa)
 {
-	const struct pci_bus_config *cfg = &dev->bus->cfg;
+	const struct pci_windows *windows = &dev->bus->cfg.windows;
 	uint64_t size = dev->bars[bar].desc.size;
 
 	if (size == 0 || !(pci_config_get(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
 		return false;
 	*gpa = pci_device_bar(dev, bar, NULL);
-	return range_inside(*gpa, size, cfg->mem32_gpa, cfg->mem32_size) ||
-	       range_inside(*gpa, size, cfg->mem64_gpa, cfg->mem64_size);
+	return range_inside(*gpa, size, windows->mem32_gpa, windows->mem32_size) ||
+	       range_inside(*gpa, size, windows->mem64_gpa, windows->mem64_size);
 }
 
 static bool overlaps_mapped_bar(const struct pci_bus *bus, gpa_t gpa, uint64_t size)
 {
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++) {
+	for (unsigned slot = 0; slot < bus->nslots; slot++) {
 		for (unsigned i = 0; bus->devices[slot] && i < PCI_BARS_MAX; i++) {
 			const struct pci_bar *bar = &bus->devices[slot]->bars[i];
 
@@ -238,8 +257,8 @@ static void map_wanted(struct pci_device *dev)
 			continue;
 		int rc = bar_map(dev, i, gpa);
 		if (rc && bar->refused_gpa != gpa)
-			log_guest("pci: slot %u %s: BAR %u not mapped: 0x%" PRIx64 ": %s", dev->slot, dev->desc.name,
-			          i, gpa, strerror(-rc));
+			log_guest("pci: %02x:%02x.0 %s: BAR %u not mapped: 0x%" PRIx64 ": %s", dev->slot / PCI_BUS_SLOTS,
+			          dev->slot % PCI_BUS_SLOTS, dev->desc.name, i, gpa, strerror(-rc));
 		bar->refused_gpa = rc ? gpa : 0;
 	}
 }
@@ -247,10 +266,10 @@ static void map_wanted(struct pci_device *dev)
 void pci_bars_update(struct pci_bus *bus)
 {
 	/* All that goes away first: the guest may have exchanged two BARs, or freed a place another waits for. */
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++)
+	for (unsigned slot = 0; slot < bus->nslots; slot++)
 		if (bus->devices[slot])
 			unmap_stale(bus->devices[slot]);
-	for (unsigned slot = 0; slot < PCI_DEVICES_MAX; slot++)
+	for (unsigned slot = 0; slot < bus->nslots; slot++)
 		if (bus->devices[slot])
 			map_wanted(bus->devices[slot]);
 }

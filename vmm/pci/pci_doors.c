@@ -16,19 +16,19 @@
 #define CONFIG_ADDRESS_ENABLE 0x80000000u
 #define CONFIG_ADDRESS_BITS 0x80fffffcu  /* enable, bus, device, function, register */
 
-/* ECAM: 4 KiB for each of 8 functions of 32 devices, for one bus. */
-#define ECAM_SIZE (UINT64_C(32) << 15)
+/* ECAM: 4 KiB for each of 8 functions of 32 devices, for each bus. */
+#define ECAM_BUS_SIZE (UINT64_C(32) << 15)
 
 static uint64_t all_ones(unsigned width)
 {
 	return UINT64_MAX >> (64 - 8 * width);
 }
 
-/* Bus, device, function and register as both doors encode them, from bit `shift` on. */
-static bool decode(uint64_t bdf, unsigned *slot)
+/* Bus, device and function as both doors encode them. Without the function it is the slot's number already. */
+static bool decode(const struct pci_bus *bus, uint64_t bdf, unsigned *slot)
 {
-	*slot = bdf >> 3 & 31;
-	return bdf >> 8 == 0 && (bdf & 7) == 0;  /* bus 0, function 0 */
+	*slot = (unsigned)(bdf >> 3);
+	return bdf >> 3 < bus->nslots && (bdf & 7) == 0;
 }
 
 static uint64_t config_address_read(void *owner, uint64_t off, unsigned width)
@@ -47,13 +47,13 @@ static void config_address_write(void *owner, uint64_t off, unsigned width, uint
 		bus->config_address = (uint32_t)val & CONFIG_ADDRESS_BITS;
 }
 
-/* Whether the address register selects a slot of this bus, and which register of it. */
+/* Whether the address register selects a slot that exists, and which register of it. */
 static bool config_address_decode(const struct pci_bus *bus, unsigned *slot, unsigned *reg)
 {
 	uint32_t addr = bus->config_address;
 
 	*reg = addr & 0xfc;
-	return addr & CONFIG_ADDRESS_ENABLE && decode((addr & ~CONFIG_ADDRESS_ENABLE) >> 8, slot);
+	return addr & CONFIG_ADDRESS_ENABLE && decode(bus, (addr & ~CONFIG_ADDRESS_ENABLE) >> 8, slot);
 }
 
 static uint64_t config_data_read(void *owner, uint64_t off, unsigned width)
@@ -81,7 +81,7 @@ static uint64_t ecam_read(void *owner, uint64_t off, unsigned width)
 	struct pci_bus *bus = owner;
 	unsigned slot, reg = off & 0xfff;
 
-	if (!decode(off >> 12, &slot))
+	if (!decode(bus, off >> 12, &slot))
 		return all_ones(width);
 	if (width < 8)
 		return pci_config_read(bus, slot, reg, width);
@@ -93,7 +93,7 @@ static void ecam_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 	struct pci_bus *bus = owner;
 	unsigned slot, reg = off & 0xfff;
 
-	if (!decode(off >> 12, &slot))
+	if (!decode(bus, off >> 12, &slot))
 		return;
 	pci_config_write(bus, slot, reg, width < 8 ? width : 4, (uint32_t)val);
 	if (width == 8)
@@ -111,7 +111,7 @@ int pci_doors_add(struct pci_bus *bus, struct vpmem_error *err)
 		.read = config_data_read, .write = config_data_write, .owner = bus,
 	};
 	const struct io_region ecam = {
-		.name = "pci ecam", .base = bus->cfg.ecam_gpa, .size = ECAM_SIZE,
+		.name = "pci ecam", .base = bus->cfg.ecam_gpa, .size = bus->cfg.nbuses * ECAM_BUS_SIZE,
 		.read = ecam_read, .write = ecam_write, .owner = bus,
 	};
 	int rc = io_add(bus->cfg.pio, &address);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * pci_hotplug.h - the registers through which the guest's ACPI code learns of devices that came or should
- * go, and ejects them: see the methods of PCI0 in dsdt.asl, which are the only user of these ports.
+ * go, and ejects them: see pci_bus.asl, which are the only user of these ports.
  *
  *   +0x00 read: slots with a new device, a bit each; reading clears them
  *   +0x04 read: slots whose device should go; reading clears them
  *   +0x08 write: eject the slots with a bit set (_EJ0)
  *   +0x0c write: what the guest made of it (_OST): slot, event << 8, status << 16
+ *
+ * These are the registers of bus 0 and its 32 slots; those of bus 1 follow at +0x10, and so on. The functions below count
+ * slots through all buses, as pci.h does.
  *
  * All of it runs under the machine lock.
  */
@@ -14,6 +17,7 @@
 #define PMVM_PCI_HOTPLUG_H
 
 #include "io.h"
+#include "pci.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +30,7 @@ struct pci_hotplug {
 	/* The guest could not let the device go. */
 	void (*refused)(void *owner, unsigned slot);
 	void *owner;
-	uint32_t up, down;
+	uint32_t up[PCI_BUSES_MAX], down[PCI_BUSES_MAX];  /* a bit for each slot of a bus */
 };
 
 int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio);

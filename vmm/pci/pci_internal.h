@@ -18,7 +18,7 @@ struct pci_bar {
 struct pci_device {
 	struct pci_device_desc desc;
 	struct pci_bus *bus;  /* NULL: not plugged */
-	unsigned slot;
+	unsigned slot;  /* through all buses */
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE];      /* bits that the guest may change */
 	uint8_t reset_config[PCI_CONFIG_SIZE];  /* the configuration space as plugged */
@@ -31,7 +31,8 @@ struct pci_device {
 
 struct pci_bus {
 	struct pci_bus_config cfg;
-	struct pci_device *host_bridge;
+	unsigned nslots;  /* of all buses */
+	struct pci_device *host_bridges[PCI_BUSES_MAX];
 	struct pci_device *devices[PCI_DEVICES_MAX];
 	uint32_t config_address;  /* port 0xcf8 */
 	/* A leaf: guards the devices' intx fields and the counts, and keeps changes of a line in order. */

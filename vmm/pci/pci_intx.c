@@ -12,7 +12,7 @@ unsigned pci_device_gsi(const struct pci_device *dev)
 {
 	const struct pci_bus_config *cfg = &dev->bus->cfg;
 
-	return cfg->intx_gsi + dev->slot % cfg->intx_lines;
+	return cfg->intx_gsi + dev->slot % PCI_BUS_SLOTS % cfg->intx_lines;
 }
 
 /* Interrupt status bit: a cause is set, whether or not INTX_DISABLE keeps the pin from showing it. */

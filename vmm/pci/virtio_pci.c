@@ -196,7 +196,7 @@ int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **o
 		error_set(err, rc, MODEL ": %s: %s", virtio_pci_name(vp), strerror(-rc));
 		goto fail;
 	}
-	rc = pci_bus_plug(cfg->bus, vp->pci, cfg->slot, err);
+	rc = pci_bus_plug(cfg->bus, vp->pci, cfg->bus_nr, cfg->slot, err);
 	if (rc)
 		goto fail;
 	vp->plugged = true;

@@ -17,6 +17,7 @@ struct virtio_pci;
 
 struct virtio_pci_config {
 	struct pci_bus *bus;
+	int bus_nr;                         /* which of the buses, or -1: the first one that has room */
 	int slot;                           /* device number 1 to 31, or -1: the first free one */
 	const char *id;                     /* may be NULL; copied */
 	bool register_page;                 /* reads of page 0 do not leave the guest, if the machine has a slot */
@@ -48,6 +49,7 @@ void virtio_pci_unplug(struct virtio_pci *vp);
 int virtio_pci_destroy(struct virtio_pci *vp);
 
 struct vpmem_device *virtio_pci_device(struct virtio_pci *vp);
+/* Through all buses: pci.h. */
 int virtio_pci_slot(const struct virtio_pci *vp);
 /* Where the pmem window is now: the fixed address, or with shmem the BAR's (0: not mapped). */
 uint64_t virtio_pci_pmem_gpa(const struct virtio_pci *vp);

@@ -15,9 +15,11 @@
 #include "acpi_pm.h"
 #include "memory_map.h"
 
-/* The compiled DSDT: `unsigned char dsdt_aml_code[]`, made by the build. */
+/* What iasl made of the .asl: `unsigned char dsdt_aml_code[]`, and pci_bus_aml_code[]. */
 static const
 #include "dsdt.hex"
+static const
+#include "pci_bus.hex"
 
 #define OEM_ID "PMVM  "
 #define OEM_TABLE_ID "PMVM    "
@@ -147,7 +149,7 @@ static uint64_t table_end(const struct table *table)
 	return ACPI_GPA + table->start;
 }
 
-/* Replaces the 64-bit number of `Name (<name>, <number>)`, which the DSDT has exactly once. */
+/* Replaces the 64-bit number of `Name (<name>, <number>)`, which the table has exactly once. */
 static void set_name(struct area *area, size_t start, const char *name, uint64_t val)
 {
 	const uint8_t encoded[] = { 0x08, (uint8_t)name[0], (uint8_t)name[1], (uint8_t)name[2], (uint8_t)name[3],
@@ -162,16 +164,55 @@ static void set_name(struct area *area, size_t start, const char *name, uint64_t
 		patch(area, (size_t)(at - area->hva) + sizeof(encoded), 8, val);
 }
 
-static uint64_t build_dsdt(struct area *area, const struct acpi_config *cfg)
+/* A table as iasl compiled it, still to be changed and completed. */
+static struct table table_copy(struct area *area, const uint8_t *aml, size_t len)
 {
-	struct table dsdt;
+	struct table table = { .area = area };
 
 	align(area);
-	dsdt = (struct table){ .area = area, .start = area->len };
-	put_bytes(area, dsdt_aml_code, sizeof(dsdt_aml_code));
-	set_name(area, dsdt.start, "M64B", cfg->mem64_gpa);
-	set_name(area, dsdt.start, "M64S", cfg->mem64_size);
+	table.start = area->len;
+	put_bytes(area, aml, len);
+	return table;
+}
+
+static uint64_t build_dsdt(struct area *area)
+{
+	struct table dsdt = table_copy(area, dsdt_aml_code, sizeof(dsdt_aml_code));
+
 	return table_end(&dsdt);
+}
+
+/* The device is PCIX in the template, once, and PCI0, PCI1, ... in the tables. */
+static void set_bus_name(struct area *area, size_t start, unsigned nr)
+{
+	static const char name[] = "PCIX";
+	uint8_t *at;
+
+	if (area->full)
+		return;
+	at = memmem(area->hva + start, area->len - start, name, strlen(name));
+	assert(at);
+	if (at)
+		patch(area, (size_t)(at - area->hva) + strlen(name) - 1, 1, '0' + nr);
+}
+
+static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct pci_windows *windows)
+{
+	struct table ssdt = table_copy(area, pci_bus_aml_code, sizeof(pci_bus_aml_code));
+	const struct { const char *name; uint64_t val; } values[] = {
+		{ "_UID", nr },
+		{ "_BBN", nr },
+		{ "HPRT", PCI_HOTPLUG_PORT + nr * PCI_HOTPLUG_BUS_SIZE },
+		{ "M32B", windows->mem32_gpa },
+		{ "M32S", windows->mem32_size },
+		{ "M64B", windows->mem64_gpa },
+		{ "M64S", windows->mem64_size },
+	};
+
+	set_bus_name(area, ssdt.start, nr);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		set_name(area, ssdt.start, values[i].name, values[i].val);
+	return table_end(&ssdt);
 }
 
 /* A generic address structure (5.2.3.2) for one byte of system I/O. */
@@ -223,14 +264,17 @@ static uint64_t build_madt(struct area *area, unsigned ncpus)
 	return table_end(&madt);
 }
 
-/* PCI Firmware Specification 3.0, table 4-3: ECAM for segment 0, bus 0 to 0. */
-static uint64_t build_mcfg(struct area *area)
+/* PCI Firmware Specification 3.0, table 4-3: ECAM for segment 0. */
+static uint64_t build_mcfg(struct area *area, unsigned nbuses)
 {
 	struct table mcfg = table_begin(area, "MCFG", 1);
 
 	put(area, 8, 0);
 	put(area, 8, PCI_ECAM_BASE);
-	put(area, 8, 0);  /* segment, first and last bus, reserved */
+	put(area, 2, 0);  /* segment */
+	put(area, 1, 0);  /* first and last bus */
+	put(area, 1, nbuses - 1);
+	put(area, 4, 0);  /* reserved */
 	return table_end(&mcfg);
 }
 
@@ -263,18 +307,22 @@ static void build_rsdp(struct area *area, uint64_t xsdt_gpa)
 int acpi_build(const struct acpi_config *cfg, uint64_t *rsdp_gpa)
 {
 	struct area area = { .hva = vpmem_gmem_hva(cfg->gmem, ACPI_GPA, ACPI_SIZE) };
-	uint64_t dsdt_gpa, tables[3], xsdt_gpa;
+	uint64_t dsdt_gpa, tables[3 + PCI_BUSES_MAX], xsdt_gpa;
+	size_t ntables = 0;
 
 	assert(cfg->ncpus >= 1 && cfg->ncpus <= 255);
+	assert(cfg->nbuses >= 1 && cfg->nbuses <= PCI_BUSES_MAX);
 	if (!area.hva)
 		return -EFAULT;
 	memset(area.hva, 0, ACPI_SIZE);
 	fill(&area, RSDP_SIZE);
-	dsdt_gpa = build_dsdt(&area, cfg);
-	tables[0] = build_fadt(&area, dsdt_gpa);
-	tables[1] = build_madt(&area, cfg->ncpus);
-	tables[2] = build_mcfg(&area);
-	xsdt_gpa = build_xsdt(&area, tables, sizeof(tables) / sizeof(tables[0]));
+	dsdt_gpa = build_dsdt(&area);
+	tables[ntables++] = build_fadt(&area, dsdt_gpa);
+	tables[ntables++] = build_madt(&area, cfg->ncpus);
+	tables[ntables++] = build_mcfg(&area, cfg->nbuses);
+	for (unsigned nr = 0; nr < cfg->nbuses; nr++)
+		tables[ntables++] = build_pci_bus(&area, nr, &cfg->windows[nr]);
+	xsdt_gpa = build_xsdt(&area, tables, ntables);
 	build_rsdp(&area, xsdt_gpa);
 	if (area.full)
 		return -ENOSPC;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * acpi.h - ACPI tables in guest memory: RSDP, XSDT, FADT (hardware-reduced), MADT, MCFG, DSDT.
+ * acpi.h - ACPI tables in guest memory: RSDP, XSDT, FADT (hardware-reduced), MADT, MCFG, DSDT, and an SSDT for each
+ * PCI bus.
  *
- * The DSDT is written as ASL (dsdt.asl) and compiled by iasl in the build; the few numbers that are known
- * only at run time (the windows above RAM) it reads from a small data table of ours in memory, or they
- * are patched at named offsets: see acpi.c.
+ * DSDT and SSDT are written as ASL (dsdt.asl, pci_bus.asl) and compiled by iasl in the build. The few numbers that are
+ * known only at run time are replaced where their names are: see acpi.c.
  */
 #ifndef PMVM_ACPI_H
 #define PMVM_ACPI_H
+
+#include "pci.h"
 
 #include <stdint.h>
 #include <vpmem.h>
@@ -15,8 +17,8 @@
 struct acpi_config {
 	const struct vpmem_gmem *gmem;
 	unsigned ncpus;         /* 1 to 255; local APIC ids 0 to ncpus - 1 */
-	uint64_t mem64_gpa;     /* 64-bit PCI window */
-	uint64_t mem64_size;    /* 0: there is none */
+	unsigned nbuses;        /* PCI: 1 to PCI_BUSES_MAX */
+	struct pci_windows windows[PCI_BUSES_MAX];  /* of each bus */
 };
 
 /* Writes the tables into [ACPI_GPA, ACPI_GPA + ACPI_SIZE). Returns 0 and the RSDP's address, or -errno. */

@@ -33,7 +33,8 @@
 #define PCI_MEM32_BASE UINT64_C(0xc0000000)
 #define PCI_MEM32_SIZE UINT64_C(0x20000000)
 #define PCI_ECAM_BASE UINT64_C(0xe0000000)
-#define PCI_ECAM_SIZE (1 * MIB)                /* bus 0 only: 32 devices x 8 functions x 4 KiB */
+#define PCI_ECAM_BUS_SIZE (1 * MIB)            /* 32 devices x 8 functions x 4 KiB */
+#define PCI_ECAM_SIZE (8 * PCI_ECAM_BUS_SIZE)  /* kept for as many buses as there can be */
 #define PCI_PORT_BASE 0x1000u
 #define PCI_PORT_SIZE 0xf000u
 #define IOAPIC_GPA UINT64_C(0xfec00000)
@@ -58,7 +59,8 @@
 #define GED_PORT 0x610u         /* which events are pending: power button, PCI hotplug */
 #define GED_PORT_SIZE 4u
 #define PCI_HOTPLUG_PORT 0xae00u
-#define PCI_HOTPLUG_PORT_SIZE 0x18u
+#define PCI_HOTPLUG_BUS_SIZE 0x10u  /* for each bus */
+#define PCI_HOTPLUG_PORT_SIZE (8 * PCI_HOTPLUG_BUS_SIZE)
 #define I8042_PORT 0x64u        /* only the reset command */
 #define PCI_INTX_GSI 16u        /* INTx pins: 8 lines, 16 to 23; device d, pin p: 16 + (d + p) % 8 */
 #define PCI_INTX_LINES 8u

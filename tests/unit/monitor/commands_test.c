@@ -214,8 +214,6 @@ static void the_bus_is_shown(void **state)
 	}
 }
 
-// ---- query-pmem
-
 static int64_t number(struct json_object *obj, const char *key)
 {
 	struct json_object *val;
@@ -224,6 +222,24 @@ static int64_t number(struct json_object *obj, const char *key)
 	assert_true(json_object_is_type(val, json_type_int));
 	return json_object_get_int64(val);
 }
+
+static void every_bus_is_shown(void **state)
+{
+	struct qmp_rig *rig = *state;
+	struct json_object *list;
+
+	rig->fake->nbuses = 3;
+	list = qmp_rig_run(rig, "query-pci", NULL);
+	assert_int_equal(json_object_array_length(list), 3);
+	for (unsigned nr = 0; nr < 3; nr++) {
+		struct json_object *bus = json_object_array_get_idx(list, nr);
+
+		assert_int_equal(number(bus, "bus"), nr);
+	}
+	json_object_put(list);
+}
+
+// ---- query-pmem
 
 static void pmem_statistics_are_shown(void **state)
 {
@@ -318,6 +334,7 @@ int main(void)
 		TEST(device_add_takes_text_and_native_values),
 		TEST(backends_and_ram_are_listed),
 		TEST(the_bus_is_shown),
+		TEST(every_bus_is_shown),
 		TEST(pmem_statistics_are_shown),
 		TEST(a_failed_device_says_why),
 		TEST(a_line_of_hmp_is_run),

@@ -48,6 +48,7 @@ struct fake_machine *fake_machine_create(void)
 		fake->m.vcpus.vcpu[i].idx = i;
 		fake->m.vcpus.vcpu[i].tid = (pid_t)(100 + i);
 	}
+	fake->nbuses = 1;
 	fake->bar_mapped = true;
 	fake->usage = (struct vpmem_usage) { .resident_size = 4096, .allocated_size = 8192 };
 	slots[0] = &host_bridge;
@@ -315,6 +316,12 @@ uint64_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
 }
 
 // ---- the bus
+
+unsigned pci_bus_count(const struct pci_bus *bus)
+{
+	(void)bus;
+	return the_fake->nbuses;
+}
 
 struct pci_device *pci_bus_device(const struct pci_bus *bus, unsigned slot)
 {

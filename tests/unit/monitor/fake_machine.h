@@ -18,9 +18,10 @@ struct fake_machine {
 	struct vpmem_usage usage;
 	int usage_error;         /* -errno of vpmem_backing_usage; 0: it works */
 	bool bar_mapped;
+	unsigned nbuses;
 };
 
-/* One at a time. RAM is 128 MiB, there are two vCPUs, and on the bus only the host bridge. */
+/* One at a time. RAM is 128 MiB, there are two vCPUs, and one bus with only the host bridge. */
 struct fake_machine *fake_machine_create(void);
 void fake_machine_destroy(struct fake_machine *fake);
 

@@ -276,7 +276,7 @@ static void no_room_for_a_bar(void **state)
 	desc.bars[4].size = RIG_MEM64_SIZE * 2;
 	assert_int_equal(pci_device_create(&desc, &big.pci), 0);
 	unsigned nregions = rig->mmio.nregions;
-	assert_int_equal(pci_bus_plug(rig->bus, big.pci, 1, &err), -ENOSPC);
+	assert_int_equal(pci_bus_plug(rig->bus, big.pci, -1, 1, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "no room for BAR 4 of toy"));
 	pci_device_free(big.pci);
 	assert_int_equal(rig->mmio.nregions, nregions);
@@ -286,13 +286,13 @@ static void no_room_for_a_bar(void **state)
 	memset(&big, 0, sizeof(big));
 	desc.bars[4].size = RIG_MEM64_SIZE;
 	assert_int_equal(pci_device_create(&desc, &big.pci), 0);
-	assert_int_equal(pci_bus_plug(rig->bus, big.pci, 1, &err), 0);
+	assert_int_equal(pci_bus_plug(rig->bus, big.pci, -1, 1, &err), 0);
 	assert_int_equal(pci_device_bar(big.pci, 4, NULL), RIG_MEM64);
 	assert_int_equal(pci_device_bar(big.pci, 0, NULL), RIG_MEM32);
 	desc = toy_desc(&small);
 	memset(&small, 0, sizeof(small));
 	assert_int_equal(pci_device_create(&desc, &small.pci), 0);
-	assert_int_equal(pci_bus_plug(rig->bus, small.pci, -1, &err), -ENOSPC);
+	assert_int_equal(pci_bus_plug(rig->bus, small.pci, -1, -1, &err), -ENOSPC);
 	pci_device_free(small.pci);
 	toy_unplug(&big);
 }

@@ -205,14 +205,14 @@ static void slots_are_refused_in_qemus_words(void **state)
 
 	assert_int_equal(pci_device_create(&desc, &extra.pci), 0);
 	toy_plug(rig, &toys[0], 5);
-	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, 5, &err), -EBUSY);
+	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, -1, 5, &err), -EBUSY);
 	assert_string_equal(err.text, "PCI: slot 5 function 0 not available for toy, in use by toy,id=t0");
-	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, 0, &err), -EBUSY);
+	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, -1, 0, &err), -EBUSY);
 	assert_string_equal(err.text, "PCI: slot 0 function 0 not available for toy, in use by host bridge");
-	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, 32, &err), -EINVAL);
+	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, -1, 32, &err), -EINVAL);
 	for (int i = 1; i < 31; i++)
 		toy_plug(rig, &toys[i], -1);
-	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, -1, &err), -ENOSPC);
+	assert_int_equal(pci_bus_plug(rig->bus, extra.pci, -1, -1, &err), -ENOSPC);
 	assert_string_equal(err.text, "PCI: no slot/function available for toy, all in use or reserved");
 	assert_ptr_equal(pci_bus_device(rig->bus, 5), toys[0].pci);
 	assert_string_equal(pci_device_description(toys[0].pci)->id, "t0");

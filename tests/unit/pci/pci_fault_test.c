@@ -96,9 +96,9 @@ static unsigned count_entries(const char *path)
 static int bus_create(struct rig *rig, struct vpmem_error *err)
 {
 	const struct pci_bus_config cfg = {
-		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio, .ecam_gpa = RIG_ECAM,
-		.mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
-		.mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE,
+		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio, .nbuses = 2, .ecam_gpa = RIG_ECAM,
+		.windows = { .mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
+		             .mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE },
 		.intx_gsi = RIG_INTX_GSI, .intx_lines = RIG_INTX_LINES,
 	};
 
@@ -130,7 +130,7 @@ static void a_bus_without_memory_leaves_nothing_behind(void **state)
 		assert_int_equal(rig.pio.nregions + rig.mmio.nregions, 0);
 		fake_vm_check_empty(&rig.fake);
 	} while (failed);
-	assert_int_equal(n, 3);  /* the bus, its host bridge */
+	assert_int_equal(n, 4);  /* the buses, two host bridges */
 }
 
 static uint64_t read_nothing(void *owner, uint64_t off, unsigned width)

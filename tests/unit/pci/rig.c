@@ -12,15 +12,20 @@
 
 void rig_init(struct rig *rig)
 {
+	rig_init_buses(rig, 1);
+}
+
+void rig_init_buses(struct rig *rig, unsigned nbuses)
+{
 	struct vpmem_error err = { .text = "" };
 
 	memset(rig, 0, sizeof(*rig));
 	fake_vm_init(&rig->fake);
 	const struct pci_bus_config cfg = {
 		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio,
-		.ecam_gpa = RIG_ECAM,
-		.mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
-		.mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE,
+		.nbuses = nbuses, .ecam_gpa = RIG_ECAM,
+		.windows = { .mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
+		             .mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE },
 		.intx_gsi = RIG_INTX_GSI, .intx_lines = RIG_INTX_LINES,
 	};
 	assert_int_equal(pci_bus_create(&cfg, &rig->bus, &err), 0);

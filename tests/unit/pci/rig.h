@@ -21,10 +21,11 @@ struct rig {
 	struct pci_bus *bus;
 };
 
-void rig_init(struct rig *rig);
+void rig_init(struct rig *rig);  /* one bus */
+void rig_init_buses(struct rig *rig, unsigned nbuses);
 void rig_fini(struct rig *rig);
 
-/* Configuration space through ECAM, and through the ports. */
+/* Configuration space through ECAM, and through the ports. Slots count through all buses. */
 uint32_t ecam_read(struct rig *rig, unsigned slot, unsigned off, unsigned width);
 void ecam_write(struct rig *rig, unsigned slot, unsigned off, unsigned width, uint32_t val);
 uint32_t port_read(struct rig *rig, unsigned slot, unsigned off, unsigned width);

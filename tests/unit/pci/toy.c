@@ -104,7 +104,7 @@ void toy_plug(struct rig *rig, struct toy *toy, int slot)
 	pci_config_set(toy->pci, toy->cap + 4, 2, 0xbeef);
 	pci_config_set_writable(toy->pci, toy->cap + 4, 2, 0x0ff0);
 	pci_capability_add(toy->pci, PCI_CAP_ID_MSIX, 12);
-	assert_int_equal(pci_bus_plug(rig->bus, toy->pci, slot, NULL), 0);
+	assert_int_equal(pci_bus_plug(rig->bus, toy->pci, -1, slot, NULL), 0);
 }
 
 void toy_unplug(struct toy *toy)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <string.h>
 
 #define M1 "-object memory-backend-file,id=m1,mem-path=f"
 #define IDENTIFIERS "letters, digits"
@@ -111,6 +112,8 @@ static const struct refused devices[] = {
 	  "virtio-pmem-pci" },
 	{ "-device virtio-pmem-pic,foo=1", "@'virtio-pmem-pic' is not a valid device model name",
 	  "did you mean virtio-pmem-pci?" },
+	{ "-device pxb-pcie,bus_nr=1", "@'pxb-pcie' is not a valid device model name", "-machine pci-buses=N" },
+	{ "-device pcie-root-port", "@'pcie-root-port' is not a valid device model name", "-machine pci-buses=N" },
 	{ "-device nvdimm,memdev=m1", "@'nvdimm' is not a valid device model name", "virtio-pmem-pci" },
 	{ "-device virtio-pmem,memdev=zz", "@No 'virtio-bus' bus found for device 'virtio-pmem'",
 	  "virtio-pmem-pci" },
@@ -128,6 +131,10 @@ static const struct refused devices[] = {
 	{ "-device virtio-pmem-pci,memdev=zz,x-pcie-pm-init=on",
 	  "@Property 'virtio-pmem-pci.x-pcie-pm-init' not found", "leave it out" },
 	{ "-device virtio-pmem-pci,memdev=zz,bus=nobus", "@Bus 'nobus' not found", "pcie.0" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=pcie.8", "@Bus 'pcie.8' not found", "pcie.0 to pcie.7" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=pcie.11", "@Bus 'pcie.11' not found", "pcie.0 to pcie.7" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=pcie.", "@Bus 'pcie.' not found", "pcie.0 to pcie.7" },
+	{ "-device virtio-pmem-pci,memdev=zz,bus=pci.1", "@Bus 'pci.1' not found", "pcie.0 to pcie.7" },
 	{ "-device virtio-pmem-pci,memdev=zz,bus=", "@Bus '' not found", "pcie.0" },
 	{ "-device virtio-pmem-pci,memdev=zz,event_idx=maybe", "@Parameter 'event_idx' expects 'on' or 'off'",
 	  NULL },
@@ -187,6 +194,8 @@ static const struct refused devices[] = {
 	  "virtio-pmem-pci, in use by "
 	  "virtio-pmem-pci,id=a",
 	  "another slot" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,bus=pcie.2 -machine pci-buses=2",
+	  "-device virtio-pmem-pci,memdev=m1,bus=pcie.2: Bus 'pcie.2' not found", "pci-buses=3" },
 
 	{ "-pmem ''", "-pmem : Parameter 'mem-path' is missing", NULL },
 	{ "-pmem id=a", "@Parameter 'mem-path' is missing", NULL },
@@ -255,11 +264,68 @@ static void the_monitor_can_check_one_by_one(void **state)
 	json_object_put(device);
 }
 
+#define FULL "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved"
+
+/* n devices on the command line, with what follows; "%u" in the form of one is its number. */
+static enum options_result parse_many(unsigned n, const char *form, const char *more, struct options *opts,
+                                      struct vpmem_error *err)
+{
+	static char line[32768];
+	size_t len = (size_t)snprintf(line, sizeof(line), "-kernel k%s", more);
+
+	for (unsigned i = 0; i < n; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, form, i);
+	assert_true(len < sizeof(line));
+	return parse_line(line, opts, err);
+}
+
+static void as_many_buses_as_the_devices_need(void **state)
+{
+	static const unsigned counts[][2] = { { 1, 1 }, { 31, 1 }, { 32, 2 }, { 62, 2 }, { 63, 3 }, { 128, 5 }, { 248, 8 } };
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(counts); i++) {
+		assert_int_equal(parse_many(counts[i][0], " -pmem f%u", "", &opts, &err), OPTIONS_RUN);
+		assert_int_equal(opts.nbuses, counts[i][1]);
+		assert_int_equal(opts.npmems, counts[i][0]);
+		options_free(&opts);
+	}
+	for (unsigned n = 249; n < 300; n += 25) {
+		assert_int_equal(parse_many(n, " -pmem f%u", "", &opts, &err), OPTIONS_ERROR);
+		assert_non_null(strstr(err.text, FULL));
+	}
+}
+
+static void no_more_devices_than_the_buses_take(void **state)
+{
+	struct vpmem_error err;
+	struct options opts;
+
+	(void)state;
+	assert_int_equal(parse_many(62, " -pmem f%u", " -machine pci-buses=2", &opts, &err), OPTIONS_RUN);
+	options_free(&opts);
+	assert_int_equal(parse_many(63, " -pmem f%u", " -machine pci-buses=2", &opts, &err), OPTIONS_ERROR);
+	assert_string_equal(err.text, "-pmem f62: " FULL);
+	assert_non_null(strstr(err.hint, "-machine pci-buses=3"));
+	assert_int_equal(parse_many(32, " -pmem f%u", " -machine pci-buses=1", &opts, &err), OPTIONS_ERROR);
+	assert_non_null(strstr(err.hint, "-machine pci-buses=2"));
+	assert_int_equal(parse_many(31, " -pmem f%u,bus=pcie.3", "", &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.nbuses, 4);
+	options_free(&opts);
+	assert_int_equal(parse_many(32, " -pmem f%u,bus=pcie.3", "", &opts, &err), OPTIONS_ERROR);
+	assert_string_equal(err.text, "-pmem f31,bus=pcie.3: " FULL);
+	assert_non_null(strstr(err.hint, "pcie.3"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_objects),
 		cmocka_unit_test(refuses_devices),
+		cmocka_unit_test(as_many_buses_as_the_devices_need),
+		cmocka_unit_test(no_more_devices_than_the_buses_take),
 		cmocka_unit_test(the_monitor_can_check_one_by_one),
 	};
 

@@ -126,6 +126,9 @@ static const struct refused machines[] = {
 
 	{ "-machine foo", "@unsupported machine type: \"foo\"", "-machine help" },
 	{ "-M microvn", "@unsupported machine type: \"microvn\"", "did you mean microvm?" },
+	{ "-machine pci-buses=0", "@property 'pci-buses' of pmvm-machine doesn't take value '0'", NULL },
+	{ "-machine pci-buses=9", "@Parameter 'pci-buses' expects a value from 1 to 8", "31 devices" },
+	{ "-machine pci-buses=x", "@Parameter 'pci-buses' expects integer", NULL },
 	{ "-machine q35,foo=1", "@Property 'pmvm-machine.foo' not found", NULL },
 	{ "-machine q35,accel=tcg", "@invalid accelerator tcg", "KVM only" },
 	{ "-machine accel=tcg:xen", "@invalid accelerator tcg:xen", "KVM only" },

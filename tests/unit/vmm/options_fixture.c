@@ -123,6 +123,8 @@ const char *describe(const struct options *opts)
 		        text(opts->pidfile));
 	fprintf(out, "%s%s%s%s", opts->no_reboot ? " no-reboot" : "", opts->no_shutdown ? " no-shutdown" : "",
 	        opts->daemonize ? " daemonize" : "", opts->stopped ? " stopped" : "");
+	if (opts->nbuses != 1)
+		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);
 	for (unsigned i = 0; i < opts->nmemdevs; i++)
 		describe_memdev(&opts->memdevs[i], out);

@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-#define WORDS_MAX 64
+#define WORDS_MAX 1024
 
 /*
  * Parses a line whose words are separated by single spaces, as a shell would split it ('' is an empty

@@ -24,8 +24,24 @@
 
 static struct guest_ram ram;
 static const struct acpi_config usual = {
-	.ncpus = 4, .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE,
+	.ncpus = 4, .nbuses = 1,
+	.windows[0] = { .mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
+	                .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE },
 };
+
+/* A machine with all the buses that there can be. */
+static struct acpi_config with_buses(void)
+{
+	struct acpi_config cfg = usual;
+
+	cfg.nbuses = PCI_BUSES_MAX;
+	for (unsigned nr = 0; nr < PCI_BUSES_MAX; nr++)
+		cfg.windows[nr] = (struct pci_windows) {
+			.mem32_gpa = PCI_MEM32_BASE + nr * (64 * MIB), .mem32_size = 64 * MIB,
+			.mem64_gpa = WINDOW_GPA + nr * (512 * GIB), .mem64_size = 512 * GIB,
+		};
+	return cfg;
+}
 
 static int setup(void **state)
 {
@@ -80,7 +96,7 @@ static const uint8_t *xsdt(void)
 }
 
 /* A table by its signature, through the XSDT. */
-static const uint8_t *find_table(const char *signature)
+static const uint8_t *find_nth_table(const char *signature, unsigned nth)
 {
 	const uint8_t *root = xsdt();
 	uint64_t n = (get_le(root + 4, 4) - 36) / 8;
@@ -88,11 +104,16 @@ static const uint8_t *find_table(const char *signature)
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t gpa = get_le(root + 36 + 8 * i, 8);
 
-		if (memcmp(guest_ram_at(&ram, gpa, 4), signature, 4) == 0)
+		if (memcmp(guest_ram_at(&ram, gpa, 4), signature, 4) == 0 && nth-- == 0)
 			return table_at(gpa, signature);
 	}
 	fail_msg("no %s", signature);
 	return NULL;
+}
+
+static const uint8_t *find_table(const char *signature)
+{
+	return find_nth_table(signature, 0);
 }
 
 static const uint8_t *find_dsdt(void)
@@ -114,7 +135,7 @@ static void rsdp_is_where_old_kernels_search(void **state)
 	assert_int_equal(get_le(rsdp + 20, 4), 36);
 	assert_int_equal(sum(rsdp, 20), 0);
 	assert_int_equal(sum(rsdp, 36), 0);
-	assert_int_equal(get_le(xsdt() + 4, 4), 36 + 3 * 8);
+	assert_int_equal(get_le(xsdt() + 4, 4), 36 + 4 * 8);
 }
 
 static void assert_port(const uint8_t *gas, uint64_t port)
@@ -174,17 +195,36 @@ static void madt_lists_every_cpu_and_the_io_apic(void **state)
 	}
 }
 
-static void mcfg_has_bus_0(void **state)
+static void mcfg_has_the_buses(void **state)
 {
-	const uint8_t *mcfg;
+	struct acpi_config cfg = with_buses();
 
 	(void)state;
-	build(&usual);
-	mcfg = find_table("MCFG");
-	assert_int_equal(get_le(mcfg + 4, 4), 60);
-	assert_int_equal(get_le(mcfg + 44, 8), PCI_ECAM_BASE);
-	assert_int_equal(get_le(mcfg + 52, 4), 0);
-	assert_int_equal(PCI_ECAM_SIZE, 1 * MIB);  /* as much as one bus has */
+	for (cfg.nbuses = 1; cfg.nbuses <= PCI_BUSES_MAX; cfg.nbuses++) {
+		const uint8_t *mcfg;
+
+		build(&cfg);
+		mcfg = find_table("MCFG");
+		assert_int_equal(get_le(mcfg + 4, 4), 60);
+		assert_int_equal(get_le(mcfg + 44, 8), PCI_ECAM_BASE);
+		assert_int_equal(get_le(mcfg + 52, 2), 0);  /* segment */
+		assert_int_equal(mcfg[54], 0);
+		assert_int_equal(mcfg[55], cfg.nbuses - 1);
+		assert_int_equal(get_le(mcfg + 56, 4), 0);
+	}
+	assert_int_equal(PCI_ECAM_SIZE, PCI_BUSES_MAX * MIB);
+}
+
+static void the_largest_machine_has_room_for_its_tables(void **state)
+{
+	struct acpi_config cfg = with_buses();
+
+	(void)state;
+	cfg.ncpus = 255;
+	build(&cfg);
+	assert_int_equal(get_le(xsdt() + 4, 4), 36 + (3 + PCI_BUSES_MAX) * 8);
+	for (unsigned nr = 0; nr < PCI_BUSES_MAX; nr++)
+		assert_non_null(find_nth_table("SSDT", nr));
 }
 
 static void rebuilds_over_what_a_guest_wrote(void **state)
@@ -281,13 +321,13 @@ static void assert_output(const char *text)
 
 static void iasl_finds_nothing_wrong(void **state)
 {
-	static const char *const names[] = { "FACP", "APIC", "MCFG", "DSDT" };
+	static const char *const names[] = { "FACP", "APIC", "MCFG", "SSDT", "DSDT" };
 
 	(void)state;
 	need("iasl");
 	build(&usual);
-	for (unsigned i = 0; i < 4; i++) {
-		write_table(i < 3 ? find_table(names[i]) : find_dsdt(), names[i]);
+	for (unsigned i = 0; i < 5; i++) {
+		write_table(i < 4 ? find_table(names[i]) : find_dsdt(), names[i]);
 		assert_int_equal(run("iasl -d %s", names[i]), 0);
 		if (strcasestr(output, "error") || strcasestr(output, "warning"))
 			fail_msg("%s", output);
@@ -303,32 +343,47 @@ static void iasl_finds_nothing_wrong(void **state)
 	assert_output("PC-AT Compatibility : 0");
 	assert_int_equal(run("cat DSDT.dsl"), 0);
 	assert_output("Name (_S5, Package (0x04)");
-	assert_output("EisaId (\"PNP0A08\")");
 	assert_int_equal(run("iasl -p again DSDT.dsl"), 0);
+	assert_output("0 Errors, 0 Warnings");
+	assert_int_equal(run("cat SSDT.dsl"), 0);
+	assert_output("EisaId (\"PNP0A08\")");
+	assert_int_equal(run("iasl -p again SSDT.dsl"), 0);
 	assert_output("0 Errors, 0 Warnings");
 }
 
-/* Loads the DSDT and evaluates a method; the answer is in `output`. */
+/* The DSDT and the buses' tables, as files. */
+static void write_tables(const struct acpi_config *cfg)
+{
+	build(cfg);
+	assert_int_equal(run("rm -f DSDT SSDT?"), 0);
+	write_table(find_dsdt(), "DSDT");
+	for (unsigned nr = 0; nr < cfg->nbuses; nr++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "SSDT%u", nr);
+		write_table(find_nth_table("SSDT", nr), name);
+	}
+}
+
+/* Loads DSDT and SSDTs and evaluates a method; the answer is in `output`. */
 static void evaluate(const struct acpi_config *cfg, const char *method)
 {
 	char *answer;
 
 	need("acpiexec");
-	build(cfg);
-	write_table(find_dsdt(), "DSDT");
-	assert_int_equal(run("acpiexec -b 'evaluate %s' DSDT", method), 0);
+	write_tables(cfg);
+	assert_int_equal(run("acpiexec -b 'evaluate %s' DSDT SSDT?", method), 0);
 	answer = strstr(output, "returned object");
 	if (!answer)
 		fail_msg("%s", output);
 	memmove(output, answer, strlen(answer) + 1);
 }
 
-static void routes_every_pin_as_the_bus_does(void **state)
+static void assert_routes(const struct acpi_config *cfg, const char *method)
 {
 	const char *at = output;
 
-	(void)state;
-	evaluate(&usual, "\\_SB.PCI0._PRT");
+	evaluate(cfg, method);
 	assert_output("Contains 128 Elements");
 	for (unsigned i = 0; i < 128; i++) {
 		unsigned slot = i / 4, pin = i % 4;
@@ -341,6 +396,15 @@ static void routes_every_pin_as_the_bus_does(void **state)
 			assert_int_equal(strtoull(at, NULL, 16), expected[f]);
 		}
 	}
+}
+
+static void routes_every_pin_as_the_bus_does(void **state)
+{
+	const struct acpi_config cfg = with_buses();
+
+	(void)state;
+	assert_routes(&usual, "\\_SB.PCI0._PRT");
+	assert_routes(&cfg, "\\_SB.PCI7._PRT");
 }
 
 /* The bytes that acpiexec shows of a buffer, in groups of 16: "0010: 47 01 F8 // G..". */
@@ -424,11 +488,54 @@ static void leaves_out_a_window_that_is_not_there(void **state)
 	size_t len;
 
 	(void)state;
-	cfg.mem64_size = 0;
+	cfg.windows[0].mem64_size = 0;
 	evaluate(&cfg, "\\_SB.PCI0._CRS");
 	len = answer_bytes(bytes, sizeof(bytes));
 	assert_non_null(descriptor(bytes, len, DWORD_SPACE, 0));
 	assert_null(descriptor(bytes, len, QWORD_SPACE, 0));
+}
+
+static void every_bus_has_its_number_and_its_windows(void **state)
+{
+	const struct acpi_config cfg = with_buses();
+
+	(void)state;
+	for (unsigned nr = 1; nr < PCI_BUSES_MAX; nr += 3) {
+		const struct pci_windows *share = &cfg.windows[nr];
+		uint8_t bytes[512];
+		const uint8_t *at;
+		char text[40];
+		size_t len;
+
+		snprintf(text, sizeof(text), "\\_SB.PCI%u._BBN", nr);
+		evaluate(&cfg, text);
+		snprintf(text, sizeof(text), "[Integer] = %016X", nr);
+		assert_output(text);
+		snprintf(text, sizeof(text), "\\_SB.PCI%u._UID", nr);
+		evaluate(&cfg, text);
+		snprintf(text, sizeof(text), "[Integer] = %016X", nr);
+		assert_output(text);
+		snprintf(text, sizeof(text), "\\_SB.PCI%u._CRS", nr);
+		evaluate(&cfg, text);
+		len = answer_bytes(bytes, sizeof(bytes));
+		at = descriptor(bytes, len, WORD_SPACE, 0);
+		assert_non_null(at);
+		assert_int_equal(get_le(at + 8, 2), nr);
+		assert_int_equal(get_le(at + 10, 2), nr);
+		assert_int_equal(get_le(at + 14, 2), 1);
+		assert_null(descriptor(bytes, len, WORD_SPACE, 1));  /* no ports */
+		assert_null(descriptor(bytes, len, IO_PORT, 0));
+		at = descriptor(bytes, len, DWORD_SPACE, 0);
+		assert_non_null(at);
+		assert_int_equal(get_le(at + 10, 4), share->mem32_gpa);
+		assert_int_equal(get_le(at + 14, 4), share->mem32_gpa + share->mem32_size - 1);
+		assert_int_equal(get_le(at + 22, 4), share->mem32_size);
+		at = descriptor(bytes, len, QWORD_SPACE, 0);
+		assert_non_null(at);
+		assert_int_equal(get_le(at + 14, 8), share->mem64_gpa);
+		assert_int_equal(get_le(at + 22, 8), share->mem64_gpa + share->mem64_size - 1);
+		assert_int_equal(get_le(at + 38, 8), share->mem64_size);
+	}
 }
 
 static void reserves_what_the_machine_decodes(void **state)
@@ -494,11 +601,17 @@ static void event_device_listens_on_its_line(void **state)
 
 static void every_slot_can_be_ejected(void **state)
 {
+	const struct acpi_config cfg = with_buses();
+
 	(void)state;
-	build(&usual);
-	write_table(find_dsdt(), "DSDT");
-	assert_int_equal(run("iasl -d DSDT && grep -A1 'OperationRegion (HREG' DSDT.dsl"), 0);
-	assert_output("SystemIO, 0xAE00, 0x18");
+	need("iasl");
+	write_tables(&cfg);
+	assert_int_equal(run("iasl -d SSDT? && grep -A1 'OperationRegion (HREG' SSDT0.dsl"), 0);
+	assert_output("SystemIO, HPRT, 0x10");
+	assert_int_equal(run("grep HPRT, SSDT[0-7].dsl"), 0);
+	assert_output("SSDT0.dsl:            Name (HPRT, 0x000000000000AE00)");
+	assert_output("SSDT7.dsl:            Name (HPRT, 0x000000000000AE70)");
+	assert_int_equal(PCI_HOTPLUG_PORT, 0xae00);
 	for (unsigned slot = 1; slot < 32; slot += 15) {
 		char method[40], result[64];
 
@@ -511,8 +624,11 @@ static void every_slot_can_be_ejected(void **state)
 		evaluate(&usual, method);
 		assert_output(result);
 	}
-	assert_int_equal(run("grep -c '_EJ0' DSDT.dsl"), 0);
+	assert_int_equal(run("grep -c '_EJ0' SSDT0.dsl"), 0);
 	assert_output("31");
+	/* Names of slots are different on each bus. */
+	evaluate(&cfg, "\\_SB.PCI7.S05_._SUN");
+	assert_output("[Integer] = 00000000000000E5");
 }
 
 int main(void)
@@ -521,13 +637,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rsdp_is_where_old_kernels_search, setup, teardown),
 		cmocka_unit_test_setup_teardown(fadt_is_hardware_reduced, setup, teardown),
 		cmocka_unit_test_setup_teardown(madt_lists_every_cpu_and_the_io_apic, setup, teardown),
-		cmocka_unit_test_setup_teardown(mcfg_has_bus_0, setup, teardown),
+		cmocka_unit_test_setup_teardown(mcfg_has_the_buses, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_largest_machine_has_room_for_its_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(rebuilds_over_what_a_guest_wrote, setup, teardown),
 		cmocka_unit_test_setup_teardown(fails_without_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(iasl_finds_nothing_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_every_pin_as_the_bus_does, setup, teardown),
 		cmocka_unit_test_setup_teardown(root_bridge_has_the_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_out_a_window_that_is_not_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_bus_has_its_number_and_its_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(reserves_what_the_machine_decodes, setup, teardown),
 		cmocka_unit_test_setup_teardown(serial_port_is_com1, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_device_listens_on_its_line, setup, teardown),

@@ -13,6 +13,8 @@
         Method (_EJ0, 1, NotSerialized) { EJCT (number) } \
         Method (_OST, 3, NotSerialized) { DONE (number, Arg0, Arg1) } \
     }
+// A device has one function, with INTA at most: on line 16 + slot % 8 of the I/O APIC.
+#define INTA(number) Package () { (number << 16) | 0xFFFF, 0, 0, 16 + (number & 7) }
 #define TELL(name, number) \
     If (Arg0 & (1 << number)) { Notify (name, Arg1) }
 
@@ -86,24 +88,19 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                 Return (ConcatenateResTemplate (Local0, HIGH))
             }
 
-            // Pin p (0 is INTA) of device d is on line 16 + (d + p) % 8 of the I/O APIC.
-            Method (_PRT, 0, NotSerialized)
+            // Not a method that computes it: Linux asks for the whole table whenever a driver takes a device or leaves it.
+            // Slot 0 is the host bridge, which interrupts nobody.
+            Name (_PRT, Package ()
             {
-                Local0 = Package (128) {}
-                Local1 = 0
-                While (Local1 < 128)
-                {
-                    Local2 = Local1 >> 2
-                    Local3 = Local1 & 3
-                    Local4 = Package (4) { 0, 0, 0, 0 }
-                    Local4 [0] = (Local2 << 16) | 0xFFFF
-                    Local4 [1] = Local3
-                    Local4 [3] = 16 + ((Local2 + Local3) & 7)
-                    Local0 [Local1] = Local4
-                    Local1++
-                }
-                Return (Local0)
-            }
+                INTA (1), INTA (2), INTA (3), INTA (4),
+                INTA (5), INTA (6), INTA (7), INTA (8),
+                INTA (9), INTA (10), INTA (11), INTA (12),
+                INTA (13), INTA (14), INTA (15), INTA (16),
+                INTA (17), INTA (18), INTA (19), INTA (20),
+                INTA (21), INTA (22), INTA (23), INTA (24),
+                INTA (25), INTA (26), INTA (27), INTA (28),
+                INTA (29), INTA (30), INTA (31)
+            })
 
             // The guest may have what it asks for, but not native hotplug (bits 0 and 1): that is ACPI's here.
             Method (_OSC, 4, NotSerialized)
@@ -185,7 +182,7 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
             SLOT (S1E_, 30)
             SLOT (S1F_, 31)
 
-            // Notifies the slots in the mask Arg0 with the value Arg1: 1 is device check, 3 eject request.
+            // Notifies the slots in the mask Arg0 with the value Arg1: 0 is bus check, 3 eject request.
             Method (NEWS, 2, Serialized)
             {
                 TELL (S01_, 1)
@@ -223,7 +220,8 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
 
             Method (PCNT, 0, Serialized)
             {
-                NEWS (UPSL, 1)
+                // Not device check, 1: when Linux finds something for that, it goes on to look at every slot of the bus.
+                NEWS (UPSL, 0)
                 NEWS (DNSL, 3)
             }
         }

@@ -384,10 +384,9 @@ static void assert_routes(const struct acpi_config *cfg, const char *method)
 	const char *at = output;
 
 	evaluate(cfg, method);
-	assert_output("Contains 128 Elements");
-	for (unsigned i = 0; i < 128; i++) {
-		unsigned slot = i / 4, pin = i % 4;
-		const uint64_t expected[] = { slot << 16 | 0xffff, pin, 0, PCI_INTX_GSI + (slot + pin) % PCI_INTX_LINES };
+	assert_output("Contains 31 Elements");
+	for (unsigned slot = 1; slot < 32; slot++) {
+		const uint64_t expected[] = { slot << 16 | 0xffff, 0, 0, PCI_INTX_GSI + slot % PCI_INTX_LINES };
 
 		for (unsigned f = 0; f < 4; f++) {
 			at = strstr(at, "[Integer] = ");
@@ -398,13 +397,23 @@ static void assert_routes(const struct acpi_config *cfg, const char *method)
 	}
 }
 
-static void routes_every_pin_as_the_bus_does(void **state)
+static void routes_every_slot_as_the_bus_does(void **state)
 {
 	const struct acpi_config cfg = with_buses();
 
 	(void)state;
 	assert_routes(&usual, "\\_SB.PCI0._PRT");
 	assert_routes(&cfg, "\\_SB.PCI7._PRT");
+}
+
+/* As a method it would be interpreted each time that a driver takes a device or leaves it. */
+static void routes_are_data(void **state)
+{
+	(void)state;
+	need("iasl");
+	write_tables(&usual);
+	assert_int_equal(run("iasl -d SSDT0 && grep '_PRT' SSDT0.dsl"), 0);
+	assert_output("Name (_PRT, Package (0x1F)");
 }
 
 /* The bytes that acpiexec shows of a buffer, in groups of 16: "0010: 47 01 F8 // G..". */
@@ -631,6 +640,17 @@ static void every_slot_can_be_ejected(void **state)
 	assert_output("[Integer] = 00000000000000E5");
 }
 
+/* Bus check: Linux looks at this slot alone. A device check would make it go through all of them. */
+static void a_new_device_is_a_bus_check_of_its_slot(void **state)
+{
+	(void)state;
+	need("iasl");
+	write_tables(&usual);
+	assert_int_equal(run("iasl -d SSDT0 && grep 'NEWS (' SSDT0.dsl"), 0);
+	assert_output("NEWS (UPSL, Zero)");
+	assert_output("NEWS (DNSL, 0x03)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,7 +662,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rebuilds_over_what_a_guest_wrote, setup, teardown),
 		cmocka_unit_test_setup_teardown(fails_without_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(iasl_finds_nothing_wrong, setup, teardown),
-		cmocka_unit_test_setup_teardown(routes_every_pin_as_the_bus_does, setup, teardown),
+		cmocka_unit_test_setup_teardown(routes_every_slot_as_the_bus_does, setup, teardown),
+		cmocka_unit_test_setup_teardown(routes_are_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(root_bridge_has_the_windows, setup, teardown),
 		cmocka_unit_test_setup_teardown(leaves_out_a_window_that_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_bus_has_its_number_and_its_windows, setup, teardown),
@@ -650,6 +671,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(serial_port_is_com1, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_device_listens_on_its_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_slot_can_be_ejected, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_new_device_is_a_bus_check_of_its_slot, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("acpi", tests, make_dir, remove_dir);

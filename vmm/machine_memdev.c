@@ -115,6 +115,15 @@ int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpme
 	return rc;
 }
 
+// Its device has left the guest, and what is left of that waits for a sync.
+static bool is_left_soon(const struct machine *m, const struct memdev *memdev)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->memdev == memdev && m->pmems[i]->unplug == UNPLUG_EJECTED)
+			return true;
+	return false;
+}
+
 int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err)
 {
 	struct memdev *memdev;
@@ -124,6 +133,8 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 		i++;
 	if (i == m->nmemdevs)
 		return error_set(err, -ENOENT, "object '%s' not found", id);
+	while (is_left_soon(m, m->memdevs[i]))
+		pthread_cond_wait(&m->reaped, &m->lock);
 	if (m->memdevs[i]->in_use) {
 		error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
 		error_hint(err, "device_del its device first, and wait for DEVICE_DELETED");

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from machine import CHECKOUT, MIB, Failed, Guest, near, pmem
-from monitor import Qmp
+from monitor import Qmp, Refused
 
 SIZE = 64 * MIB
 CUT_SIZE = 32 * MIB
@@ -160,9 +160,12 @@ def plugged(host, image, name, nwriters):
         yield device
     finally:
         device.fault.unlink(missing_ok=True)
+        failed = device.state()["state"] == "failed"
         host.qmp.run("device_del", id=name)
         host.qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device=name)
-        host.qmp.run("object-del", id=memdev)
+        # The object is gone in any case.
+        with pytest.raises(Refused, match="a sync failed") if failed else contextlib.nullcontext():
+            host.qmp.run("object-del", id=memdev)
         host.guest.run("n=0; while [ -e /dev/pmem1 ]; do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done")
 
 

@@ -31,6 +31,7 @@ struct kvm {
 	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
 	struct kvm_irqchip new_irqchips[3];  /* both PICs and the I/O APIC as they were at the start */
 	uint64_t clock_ns;                   /* the guest's kvmclock while it is stopped */
+	unsigned posted_page;   /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
 };
 
 /*
@@ -42,6 +43,12 @@ void kvm_close(struct kvm *kvm);
 
 /* Puts the interrupt controllers back to their state of the start. vCPUs must not run. */
 int kvm_reset_irqchips(struct kvm *kvm);
+
+/*
+ * From now on, guest writes to these ports go to the ring of posted writes (posted.h) where KVM can (Linux 4.20); else,
+ * and when the ring is full, they leave the guest as before.
+ */
+void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size);
 
 /* The guest's kvmclock stands still between the two, so that a guest that was stopped sees no jump. vCPUs do not run. */
 void kvm_clock_stop(struct kvm *kvm);

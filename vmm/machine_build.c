@@ -228,7 +228,10 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 		},
 		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
 	};
-	return pci_bus_create(&cfg, &m->pci, err);
+	rc = pci_bus_create(&cfg, &m->pci, err);
+	if (rc == 0)
+		kvm_post_ports(&m->kvm, PCI_CONFIG_ADDRESS_PORT, PCI_CONFIG_PORT_SIZE);
+	return rc;
 }
 
 static void pci_down(struct machine *m)

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "machine.h"
+#include "posted.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define KICK_SIGNAL SIGUSR1
 #define THREAD_STACK_SIZE (64 * 1024)
 #define KERNEL_SIGSET_LEN 8u    /* the beginning of a sigset_t */
+#define PAGE_SIZE 4096u
 #define EXITS_MAX 16u           /* that a vCPU which parks may have before it */
 
 static _Thread_local struct vcpu *self;
@@ -67,11 +69,19 @@ static void fail(struct vcpu *vcpu, const char *what, uint64_t detail)
 	machine_request(vcpu->machine, REQUEST_FAIL, CAUSE_HOST_ERROR);
 }
 
+// Whatever a vCPU left the guest for came after these; and none may be left when the machine is reset.
+static void take_posted(struct machine *m)
+{
+	if (m->vcpus.posted)
+		(void)posted_take(m->vcpus.posted, &m->pio);
+}
+
 static void serve_exit(struct vcpu *vcpu)
 {
 	struct machine *m = vcpu->machine;
 	struct kvm_run *run = vcpu->run;
 
+	take_posted(m);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		serve_io(m, run);
@@ -180,9 +190,10 @@ static void complete_exit(struct vcpu *vcpu)
 		while (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
 			serve_exit(vcpu);
 		if (!serve_kvm_requests(vcpu))
-			return;
+			break;
 		serve_exit(vcpu);
 	}
+	take_posted(vcpu->machine);
 }
 
 // ---- parking
@@ -332,6 +343,8 @@ static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *
 	if (run == MAP_FAILED)
 		return error_set(err, -errno, "kvm: cannot map vCPU %u: %s", vcpu->idx, strerror(errno));
 	vcpu->run = run;
+	if (m->kvm.posted_page && vcpu->idx == 0)
+		m->vcpus.posted = (void *)((uint8_t *)run + m->kvm.posted_page * PAGE_SIZE);
 	// Without them, one kind of full disk goes unnoticed: machine_fault.c.
 	(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
 	rc = cpu_set_cpuid(m->cpu_host, vcpu->fd, vcpu->idx, m->vcpus.n, err);
@@ -400,6 +413,7 @@ void vcpus_destroy(struct machine *m)
 			close(vcpu->fd);
 		cpu_state_free(vcpu->new_state);
 	}
+	vcpus->posted = NULL;
 	if (vcpus->n > 0)
 		pthread_cond_destroy(&vcpus->changed);
 	vcpus->n = 0;

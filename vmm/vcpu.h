@@ -15,8 +15,9 @@
 
 #include <pthread.h>
 
-struct machine;
+struct kvm_coalesced_mmio_ring;
 struct kvm_run;
+struct machine;
 
 struct vcpu {
 	struct machine *machine;
@@ -40,6 +41,7 @@ struct vcpus {
 	bool running;           /* false: every vCPU parks as soon as it can */
 	bool ended;             /* threads return */
 	bool are_new;           /* there is nothing to restore */
+	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
 	pthread_cond_t changed; /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
 };

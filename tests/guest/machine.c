@@ -9,6 +9,9 @@
 
 #define MAGIC UINT64_C(0x6d616368696e6531)
 #define QUEUE_VECTOR 0x41u
+#define CONFIG_ADDRESS_PORT 0xcf8u
+#define CONFIG_DATA_PORT 0xcfcu
+#define CONFIG_ENABLE 0x80000000u
 
 // What must survive a reboot; it lies at the start of the pmem window. A new file is all zero.
 struct notes {
@@ -65,6 +68,23 @@ static void check_absent_functions(void)
 	tap_ok(good, "no device has a second function");
 	tap_is(pci_read(31, 0, 4), UINT32_MAX, "an empty slot reads all ones");
 	tap_ok(pci_read(0, PCI_CLASS_DEVICE, 2) == 0x0600, "slot 0 is a host bridge");
+}
+
+// KVM collects the writes to the address port: however many there are, none is late and the last one counts.
+static void check_config_address(void)
+{
+	uint32_t host_bridge = pci_read(0, 0, 4);
+
+	for (unsigned n = 1; n <= 400; n++) {
+		for (unsigned i = 0; i < n; i++)
+			outl(CONFIG_ADDRESS_PORT, CONFIG_ENABLE | i << 2);
+		outl(CONFIG_ADDRESS_PORT, CONFIG_ENABLE);
+		if (inl(CONFIG_DATA_PORT) != host_bridge || inl(CONFIG_ADDRESS_PORT) != CONFIG_ENABLE) {
+			tap_ok(false, "after %u writes the address port has the last one", n + 1);
+			return;
+		}
+	}
+	tap_ok(true, "after up to 401 writes the address port has the last one");
 }
 
 // ---- string I/O, which KVM hands over as one exit of many accesses
@@ -158,6 +178,7 @@ static _Noreturn void reboot(const char *how, uint64_t boot)
 	make_a_mess();
 	notes->boot = boot + 1;
 	notes->tap = tap;
+	outl(CONFIG_ADDRESS_PORT, CONFIG_ENABLE | 0xf8);
 	if (boot == 0)
 		outb(ACPI_PORT + ACPI_RESET_OFF, ACPI_RESET_VALUE);
 	else if (boot == 1)
@@ -176,6 +197,7 @@ void guest_main(void)
 	unsigned slot;
 	uint16_t command;
 	uint64_t boot;
+	uint32_t config_address = inl(CONFIG_ADDRESS_PORT);
 
 	if (!pci_find(0x1af4, 0x105b, 0, &slot))
 		bail("no virtio-pmem device");
@@ -193,12 +215,14 @@ void guest_main(void)
 	boot = notes->boot;
 	tap = notes->tap;
 	print("# boot %lu\n", boot);
+	tap_is(config_address, 0, "the address port is 0");
 	check_fresh(command);
 	if (boot < COUNT_OF(resets))
 		reboot(resets[boot], boot);
 	check_empty_ports();
 	check_empty_memory();
 	check_absent_functions();
+	check_config_address();
 	check_string_output();
 	check_string_input();
 	check_string_memory();

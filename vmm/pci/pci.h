@@ -34,6 +34,9 @@
 #define PCI_BARS_MAX 6u
 #define PCI_CONFIG_SIZE 256u  /* conventional; the rest of the 4 KiB of ECAM reads 0 */
 #define PCI_INTX_LINES_MAX 16u
+/* A write selects what the data port reaches, and does nothing else: it may come late, but before the next access to that. */
+#define PCI_CONFIG_ADDRESS_PORT 0xcf8u
+#define PCI_CONFIG_PORT_SIZE 4u
 
 struct pci_bus;
 struct pci_device;

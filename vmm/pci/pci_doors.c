@@ -10,9 +10,7 @@
 #include <string.h>
 
 /* Configuration mechanism #1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2). */
-#define CONFIG_ADDRESS_PORT 0xcf8u
 #define CONFIG_DATA_PORT 0xcfcu
-#define CONFIG_PORT_SIZE 4u
 #define CONFIG_ADDRESS_ENABLE 0x80000000u
 #define CONFIG_ADDRESS_BITS 0x80fffffcu  /* enable, bus, device, function, register */
 
@@ -103,11 +101,11 @@ static void ecam_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 int pci_doors_add(struct pci_bus *bus, struct vpmem_error *err)
 {
 	const struct io_region address = {
-		.name = "pci config address", .base = CONFIG_ADDRESS_PORT, .size = CONFIG_PORT_SIZE,
+		.name = "pci config address", .base = PCI_CONFIG_ADDRESS_PORT, .size = PCI_CONFIG_PORT_SIZE,
 		.read = config_address_read, .write = config_address_write, .owner = bus,
 	};
 	const struct io_region data = {
-		.name = "pci config data", .base = CONFIG_DATA_PORT, .size = CONFIG_PORT_SIZE,
+		.name = "pci config data", .base = CONFIG_DATA_PORT, .size = PCI_CONFIG_PORT_SIZE,
 		.read = config_data_read, .write = config_data_write, .owner = bus,
 	};
 	const struct io_region ecam = {
@@ -126,15 +124,15 @@ int pci_doors_add(struct pci_bus *bus, struct vpmem_error *err)
 		return 0;
 	io_remove(bus->cfg.pio, CONFIG_DATA_PORT);
 remove_address:
-	io_remove(bus->cfg.pio, CONFIG_ADDRESS_PORT);
+	io_remove(bus->cfg.pio, PCI_CONFIG_ADDRESS_PORT);
 fail:
 	return error_set(err, rc, "PCI: ports 0x%x and 0x%x or ECAM at 0x%" PRIx64 " not available: %s",
-	                 CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, bus->cfg.ecam_gpa, strerror(-rc));
+	                 PCI_CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, bus->cfg.ecam_gpa, strerror(-rc));
 }
 
 void pci_doors_remove(struct pci_bus *bus)
 {
 	io_remove(bus->cfg.mmio, bus->cfg.ecam_gpa);
 	io_remove(bus->cfg.pio, CONFIG_DATA_PORT);
-	io_remove(bus->cfg.pio, CONFIG_ADDRESS_PORT);
+	io_remove(bus->cfg.pio, PCI_CONFIG_ADDRESS_PORT);
 }

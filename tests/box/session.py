@@ -18,7 +18,7 @@ import protocol
 from common import BOX, BoxError, say
 
 ANSWER_MAX = 60    # seconds for the agent's answer to a request, under load
-SILENCE_MAX = 180  # seconds without even a sign of life, after which the box counts as dead
+SILENCE_MAX = 90   # seconds without even a sign of life, after which the box counts as dead
 PORT_MAX = 3600    # seconds to wait for one of the ports
 CHUNK = 32768
 

@@ -4,8 +4,9 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
+#                    (make check-unit, check-system: a part of them; tests/check tells more)
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
-#                    BROKEN=early-ack|coalesce with a pmvm that is wrong
+#                    BROKEN=early-ack|coalesce|no-map-sync with a pmvm that is wrong
 #   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
 #   make coverage    lines and branches of core/ and vmm/pci/ that the unit tests reach

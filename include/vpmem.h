@@ -128,7 +128,7 @@ struct vpmem_backing_options {
 	bool reserve;         /* false: MAP_NORESERVE */
 	bool merge;           /* MADV_MERGEABLE */
 	bool dump;            /* false: MADV_DONTDUMP */
-	bool discard_data;    /* at close, tell the kernel that the data need not be written (MADV_REMOVE) */
+	bool discard_data;    /* at close, throw the contents away (MADV_REMOVE), if stores go to the file */
 	bool pmem;            /* the file lies on persistent memory of the host: map it with MAP_SYNC */
 	enum vpmem_writeback writeback; /* with pmem */
 	uint64_t host_nodes;  /* bit n: NUMA node n */

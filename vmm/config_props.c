@@ -28,7 +28,7 @@ static const struct prop memory_backend_file_props[] = {
 	{ .name = "align", .type = PROP_SIZE, .offset = BACKING(align), .def = "0",
 	  .help = "Alignment of the mapping, a power of two; 0: chosen" },
 	{ .name = "discard-data", .type = PROP_BOOL, .offset = BACKING(discard_data), .def = "off",
-	  .help = "The data need not be written when the VM ends" },
+	  .help = "Throw the contents of the file away when the VM ends" },
 	{ .name = "dump", .type = PROP_BOOL, .offset = BACKING(dump), .def = "on",
 	  .help = "Set to 'off' to exclude from core dump" },
 	{ .name = "host-nodes", .type = PROP_NODES, .offset = BACKING(host_nodes),

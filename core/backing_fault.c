@@ -66,7 +66,8 @@ static int room_by_free_blocks(const struct vpmem_backing *b)
 
 	if (fstatvfs(b->fd, &fs) < 0)
 		return -errno;
-	return fs.f_bavail == 0 ? -ENOSPC : 0;
+	/* A tmpfs without a limit counts no blocks at all. */
+	return fs.f_blocks != 0 && fs.f_bavail == 0 ? -ENOSPC : 0;
 }
 
 /* Asks for blocks at this place of the file; what is there stays. 0, or what the file system says. */

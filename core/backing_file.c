@@ -159,6 +159,15 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 	return have < b->offset + b->size ? too_small(b, have, err) : 0;
 }
 
+static void remove_created(struct vpmem_backing *b)
+{
+	struct stat st;
+
+	if (fstat(b->fd, &st) == 0 && still_named(b, &st))
+		unlink(b->path);
+	b->undo = BACKING_UNDO_NOTHING;
+}
+
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
                       struct vpmem_error *err)
 {
@@ -172,6 +181,9 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		/* If it was created here, and another was quicker to lock it: it is theirs now. */
 		if (rc == -EBUSY)
 			b->undo = BACKING_UNDO_NOTHING;
+		/* Where nobody can lock, nobody has: the lock that taking back wants cannot be had either. */
+		if (rc == -ENOLCK && b->undo == BACKING_UNDO_CREATE)
+			remove_created(b);
 		goto out_close;
 	}
 	if (fstat(b->fd, &st)) {
@@ -198,14 +210,12 @@ out_close:
 
 void backing_file_close(struct vpmem_backing *b)
 {
-	struct stat st;
-
 	/* Take back only what nobody else has begun to use. */
 	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
 		if (b->undo == BACKING_UNDO_GROW)
 			(void)!ftruncate(b->fd, 0);
-		else if (fstat(b->fd, &st) == 0 && still_named(b, &st))
-			unlink(b->path);
+		else
+			remove_created(b);
 	}
 	close(b->fd);
 	b->fd = -1;

@@ -109,11 +109,12 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	if (m->run_state == RUN_STATE_RUNNING)
 		return 0;
 	// A device with werror=stop may have failed meanwhile: the operator looks first.
+	machine_watch_files(m);
 	machine_tell_sync_errors(m);
 	if (m->io_error) {
 		m->io_error = false;
 		m->run_state = RUN_STATE_IO_ERROR;
-		error_set(err, -EIO, "a sync failed while the machine was stopped");
+		error_set(err, -EIO, "a sync failed or a file was cut while the machine was stopped");
 		error_hint(err, "see info pmem, then cont");
 		return -EIO;
 	}
@@ -126,10 +127,7 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	m->run_state = RUN_STATE_RUNNING;
 	tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
 	machine_unplugs_go_on(m);
-	// Those of werror=stop: the operator had a look.
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
-			vpmem_device_release(virtio_pci_device(m->pmems[i]->vp));
+	machine_release_pmems(m);
 	// With a request that the guest made while it was being stopped, the main loop goes first.
 	if (m->request == REQUEST_NONE)
 		vcpus_resume(&m->vcpus);
@@ -263,6 +261,9 @@ int machine_run(struct machine *m)
 		machine_tell_sync_errors(m);
 		if (m->io_error)
 			stop_in(m, RUN_STATE_IO_ERROR);
+		// Found while the operator had stopped it: to go on needs another look.
+		if (m->io_error && m->run_state == RUN_STATE_PAUSED)
+			m->run_state = RUN_STATE_IO_ERROR;
 		m->io_error = false;
 		rc = loop_once(&m->loop);
 	}

@@ -85,6 +85,7 @@ struct pmem {
 	_Atomic int sync_error;          /* -errno, set by the flush worker: the main loop has to tell */
 	bool no_room;                    /* the host had no room for a hole of its file */
 	bool cut;                        /* its file is shorter than its mapping */
+	bool is_held;                    /* werror=stop: its failed flushes wait for cont */
 	uint64_t nrefused;               /* guest stores to read-only memory */
 	uint64_t refused_event_ms;       /* when that was last told */
 };

@@ -44,8 +44,9 @@ static int loop_up(struct machine *m, struct vpmem_error *err)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
-	// Blocked here, before any thread exists, and so in all of them.
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	// Blocked here, before any thread exists, and so in all of them. Nothing else is: what whoever started the program
+	// had blocked would keep vCPUs in the guest (vcpu.c).
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	m->signals = (struct loop_source) { .fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
 	                                    .events = POLLIN, .ready = on_signal, .owner = m };
@@ -243,6 +244,7 @@ static void pci_down(struct machine *m)
 static void pmems_down(struct machine *m)
 {
 	machine_join_unplugs(m);
+	machine_end_stores(m);
 	machine_drop_pmems(m);
 }
 

@@ -5,7 +5,8 @@
  *
  * A guest access to a page that the host does not have comes in three shapes (docs/durability.md):
  *   - KVM_RUN fails with EFAULT, the instruction not executed: it is executed again after cont;
- *   - an MMIO exit inside a pmem window, the instruction behind us: a store is kept here and done before cont;
+ *   - an MMIO exit inside a pmem window, the instruction behind us: a store is kept and done before cont
+ *     (machine_store.c);
  *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are looked at, and where faults are
  *     taken, the vCPU itself some times more (stall.h).
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
@@ -24,14 +25,13 @@
 
 #define WATCH_MS 2000u
 #define LOOK_MS 200u
-#define REFUSED_EVENT_MS 1000u
 
 const char *pmem_name(const struct pmem *pmem)
 {
 	return pmem->cfg.id ? pmem->cfg.id : pmem->memdev->cfg.id;
 }
 
-static void tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
+void machine_tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
 {
 	machine_tell(m, &(struct machine_event) {
 		.kind = kind,
@@ -64,7 +64,7 @@ static void log_io_error(const struct pmem *pmem, int error)
 }
 
 // From any thread with the lock: the guest stops now, the main loop does the rest. One report for each pause.
-static void io_error(struct machine *m, struct pmem *pmem, int error)
+void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 {
 	bool first = !m->io_error && m->run_state == RUN_STATE_RUNNING;
 
@@ -75,15 +75,43 @@ static void io_error(struct machine *m, struct pmem *pmem, int error)
 	if (!first)
 		return;
 	log_io_error(pmem, error);
-	tell_pmem(m, pmem, is_no_room(error) ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR, error);
+	machine_tell_pmem(m, pmem, is_no_room(error) ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR, error);
+}
+
+// True: the file is cut. What was acknowledged is lost then: every flush fails from here on, whatever becomes of
+// the file.
+static bool watch_file(struct machine *m, struct pmem *pmem)
+{
+	bool cut = vpmem_backing_is_cut(pmem->memdev->backing);
+
+	if (cut == pmem->cut)
+		return cut;
+	pmem->cut = cut;
+	if (!cut)
+		return false;
+	// First of all, before a flush can end.
+	vpmem_device_set_error(virtio_pci_device(pmem->vp), -EIO);
+	log_error("%s: %s was cut and is shorter than its mapping: data is lost, and every flush fails from here on",
+	          pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
+	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
+	if (pmem->cfg.werror == WERROR_STOP) {
+		m->io_error = true;
+		machine_halt(m);
+	}
+	return true;
+}
+
+void machine_watch_files(struct machine *m)
+{
+	for (unsigned i = 0; i < m->npmems; i++)
+		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
+			(void)watch_file(m, m->pmems[i]);
 }
 
 // Why the host cannot provide a page of this device: 0 if it could.
-static int reason(struct pmem *pmem)
+int machine_pmem_reason(struct pmem *pmem)
 {
-	struct vpmem_backing *backing = pmem->memdev->backing;
-
-	return vpmem_backing_is_cut(backing) ? -EIO : vpmem_backing_room(backing);
+	return watch_file(pmem->machine, pmem) ? -EIO : vpmem_backing_room(pmem->memdev->backing);
 }
 
 // The host could not provide a page for some guest access, KVM does not say which: looks for the device.
@@ -94,120 +122,19 @@ void machine_no_memory(struct machine *m)
 
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : reason(pmem);
+		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
 
 		if (error) {
-			io_error(m, pmem, error);
+			machine_io_error(m, pmem, error);
 			return;
 		}
 		only = pmem;
 		n++;
 	}
-	io_error(m, n == 1 ? only : NULL, -EFAULT);
-}
-
-// ---- guest accesses that arrive as MMIO
-
-static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
-{
-	uint64_t now = loop_now_ms();
-
-	pmem->nrefused++;
-	log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", pmem_name(pmem), off,
-	          vpmem_backing_path(pmem->memdev->backing));
-	// A guest can do this without end; the counter has all of them.
-	if (pmem->refused_event_ms != 0 && now - pmem->refused_event_ms < REFUSED_EVENT_MS)
-		return;
-	pmem->refused_event_ms = now;
-	tell_pmem(m, pmem, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
-}
-
-static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
-{
-	struct pending_store *stores = reallocarray(m->stores, m->nstores + 1, sizeof(*stores));
-
-	if (!stores)
-		return -ENOMEM;
-	m->stores = stores;
-	stores[m->nstores] = (struct pending_store) { .pmem = pmem, .off = off, .len = len };
-	memcpy(stores[m->nstores++].data, data, len);
-	return 0;
-}
-
-static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
-{
-	struct vpmem_backing *backing = pmem->memdev->backing;
-	int rc, why;
-
-	if (vpmem_backing_is_rom(backing)) {
-		refuse_store(m, pmem, off);
-		return;
-	}
-	// Behind one that waits, all wait: they may be to the same place.
-	rc = m->nstores > 0 ? -EFAULT : vpmem_backing_store(backing, off, data, len);
-	if (rc == 0)
-		return;
-	why = reason(pmem);
-	if (keep_store(m, pmem, off, data, len) < 0) {
-		log_error("%s: out of memory: a guest store is lost", pmem_name(pmem));
-		machine_request(m, REQUEST_FAIL, CAUSE_HOST_ERROR);
-		return;
-	}
-	io_error(m, pmem, why ? why : rc);
-}
-
-// What waits to be stored is what the guest sees.
-static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_t off, uint8_t *data, unsigned len)
-{
-	for (unsigned i = 0; i < m->nstores; i++) {
-		const struct pending_store *s = &m->stores[i];
-
-		for (unsigned j = 0; s->pmem == pmem && j < s->len; j++)
-			if (s->off + j >= off && s->off + j - off < len)
-				data[s->off + j - off] = s->data[j];
-	}
-}
-
-void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write)
-{
-	struct pmem *pmem = machine_pmem_at(m, gpa);
-	uint64_t off = gpa - virtio_pci_pmem_gpa(pmem->vp);
-	int rc, why;
-
-	if (is_write) {
-		store(m, pmem, off, data, len);
-		return;
-	}
-	rc = vpmem_backing_load(pmem->memdev->backing, off, data, len);
-	if (rc < 0)
-		// There is no data to give, now or later.
-		memset(data, 0xff, len);
-	see_stores(m, pmem, off, data, len);
-	if (rc == 0)
-		return;
-	why = reason(pmem);
-	io_error(m, pmem, why ? why : rc);
+	machine_io_error(m, n == 1 ? only : NULL, -EFAULT);
 }
 
 // ---- going on
-
-void machine_forget_stores(struct machine *m)
-{
-	free(m->stores);
-	m->stores = NULL;
-	m->nstores = 0;
-}
-
-void machine_forget_stores_to(struct pmem *pmem)
-{
-	struct machine *m = pmem->machine;
-	unsigned nkept = 0;
-
-	for (unsigned i = 0; i < m->nstores; i++)
-		if (m->stores[i].pmem != pmem)
-			m->stores[nkept++] = m->stores[i];
-	m->nstores = nkept;
-}
 
 void machine_forget_faults(struct machine *m)
 {
@@ -217,36 +144,11 @@ void machine_forget_faults(struct machine *m)
 		m->pmems[i]->no_room = false;
 }
 
-static int cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *err)
+int machine_cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *err)
 {
 	error_set(err, rc, "the guest cannot go on: %s: %s: %s", pmem_name(pmem),
 	          vpmem_backing_path(pmem->memdev->backing), strerror(-rc));
 	error_hint(err, is_no_room(rc) ? "make room on its file system, then cont" : "see info pmem");
-	return rc;
-}
-
-// In their order, each once.
-static int do_stores(struct machine *m, struct vpmem_error *err)
-{
-	unsigned done = 0;
-	int rc = 0;
-
-	for (; done < m->nstores; done++) {
-		struct pending_store *s = &m->stores[done];
-
-		rc = vpmem_backing_store(s->pmem->memdev->backing, s->off, s->data, s->len);
-		if (rc < 0) {
-			int why = reason(s->pmem);
-
-			rc = cannot_go_on(s->pmem, why ? why : rc, err);
-			break;
-		}
-	}
-	m->nstores -= done;
-	if (m->nstores > 0)
-		memmove(m->stores, m->stores + done, m->nstores * sizeof(*m->stores));
-	else
-		machine_forget_stores(m);
 	return rc;
 }
 
@@ -257,11 +159,11 @@ int machine_recover(struct machine *m, struct vpmem_error *err)
 		int rc = pmem->no_room && pmem->unplug != UNPLUG_EJECTED ? vpmem_backing_room(pmem->memdev->backing) : 0;
 
 		if (rc < 0)
-			return cannot_go_on(pmem, rc, err);
+			return machine_cannot_go_on(pmem, rc, err);
 		pmem->no_room = false;
 	}
 	m->io_error = false;
-	return do_stores(m, err);
+	return machine_do_stores(m, err);
 }
 
 // ---- syncs that failed
@@ -287,10 +189,22 @@ void machine_tell_sync_error(struct pmem *pmem)
 
 	if (error == 0)
 		return;
-	tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
+	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
 	if (pmem->cfg.werror == WERROR_STOP && pmem->unplug != UNPLUG_EJECTED) {
+		pmem->is_held = true;
 		m->io_error = true;
 		machine_halt(m);
+	}
+}
+
+void machine_release_pmems(struct machine *m)
+{
+	for (unsigned i = 0; i < m->npmems; i++) {
+		struct pmem *pmem = m->pmems[i];
+
+		if (pmem->is_held && pmem->unplug != UNPLUG_EJECTED)
+			vpmem_device_release(virtio_pci_device(pmem->vp));
+		pmem->is_held = false;
 	}
 }
 
@@ -300,36 +214,16 @@ void machine_tell_sync_errors(struct machine *m)
 		machine_tell_sync_error(m->pmems[i]);
 }
 
-static void watch_file(struct machine *m, struct pmem *pmem)
-{
-	bool cut = vpmem_backing_is_cut(pmem->memdev->backing);
-
-	if (cut == pmem->cut)
-		return;
-	pmem->cut = cut;
-	if (!cut)
-		return;
-	// What was acknowledged is lost: the guest hears of it at its next flush, whatever it does next.
-	log_error("%s: %s was cut and is shorter than its mapping: data is lost, and every flush fails from here on",
-	          pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
-	vpmem_device_set_error(virtio_pci_device(pmem->vp), -EIO);
-	tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
-	if (pmem->cfg.werror == WERROR_STOP) {
-		m->io_error = true;
-		machine_halt(m);
-	}
-}
-
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
 {
 	struct pmem *pmem = machine_find_pmem(m, id);
 
 	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
-	vpmem_device_clear_error(virtio_pci_device(pmem->vp));
+	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
 	pmem->cut = false;
-	// One that is still cut fails on, without a flush that succeeds in between.
-	watch_file(m, pmem);
+	if (!watch_file(m, pmem))
+		vpmem_device_clear_error(virtio_pci_device(pmem->vp));
 	return 0;
 }
 
@@ -345,10 +239,10 @@ static bool watch_stalls(struct machine *m)
 	vcpus_forget_looks(&m->vcpus);
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : reason(pmem);
+		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
 
 		if (error) {
-			io_error(m, pmem, error);
+			machine_io_error(m, pmem, error);
 			return false;
 		}
 	}
@@ -360,13 +254,12 @@ static void on_watch(void *owner)
 	struct machine *m = owner;
 
 	loop_arm(&m->loop, &m->watch, WATCH_MS);
+	// Also while the guest stands still: a sync may be under way, and the file may be whole again when it goes on.
+	machine_watch_files(m);
 	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
 		vcpus_forget_looks(&m->vcpus);
 		return;
 	}
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
-			watch_file(m, m->pmems[i]);
 	if (watch_stalls(m))
 		loop_arm(&m->loop, &m->watch, LOOK_MS);
 }

@@ -2,7 +2,8 @@
 /*
  * machine_internal.h - what the parts of the machine share: machine.c (life), machine_build.c (assembly),
  * machine_memory.c (RAM and windows), machine_memdev.c (memory backends), machine_pmem.c (devices),
- * machine_hotplug.c (how they come and go), machine_fault.c (what the host cannot provide).
+ * machine_hotplug.c (how they come and go), machine_fault.c (what the host cannot provide),
+ * machine_store.c (guest stores that wait for it).
  */
 #ifndef PMVM_MACHINE_INTERNAL_H
 #define PMVM_MACHINE_INTERNAL_H
@@ -55,18 +56,39 @@ void machine_halt(struct machine *m);
 
 /* machine_fault.c */
 int machine_watch(struct machine *m);
+/* Has some file been cut? Now and then anyway, and before the guest goes on. */
+void machine_watch_files(struct machine *m);
 void machine_on_device_event(void *opaque, enum vpmem_event event, int error, const char *text);
 /* What flush workers reported since the last call. Main thread; for one device: whoever is about to free it. */
 void machine_tell_sync_errors(struct machine *m);
 void machine_tell_sync_error(struct pmem *pmem);
 /* Before cont: looks whether there is room now, and does the stores that wait. */
 int machine_recover(struct machine *m, struct vpmem_error *err);
-/* The guest that made them is gone. */
-void machine_forget_stores(struct machine *m);
-/* The device goes: what the guest stored into it goes with it. */
-void machine_forget_stores_to(struct pmem *pmem);
 /* At a reset: what the old guest waited for is no concern of the new one. */
 void machine_forget_faults(struct machine *m);
+/* With cont: those of werror=stop whose failure the operator was told of answer their flushes. */
+void machine_release_pmems(struct machine *m);
+/* An event of a device, or of none. error: -errno. */
+void machine_tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error);
+/*
+ * The host cannot provide a page for this device (NULL: it is not known for which): the guest stops now, with one
+ * report. Any thread with the lock.
+ */
+void machine_io_error(struct machine *m, struct pmem *pmem, int error);
+/* Why that is: 0 if the host could, else -errno. A file that is cut is noted. */
+int machine_pmem_reason(struct pmem *pmem);
+/* For cont: rc, with the text of it in err. */
+int machine_cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *err);
+
+/* machine_store.c */
+/* Does the stores that wait, in their order, each once. Stops at the first that fails. */
+int machine_do_stores(struct machine *m, struct vpmem_error *err);
+/* The guest that made them is gone. */
+void machine_forget_stores(struct machine *m);
+/* At the end: a store that waits was made, whatever comes after it. A failure goes to m->close_error. */
+void machine_end_stores(struct machine *m);
+/* The device goes: what the guest stored into it goes with it. */
+void machine_forget_stores_to(struct pmem *pmem);
 
 struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot);
 

@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define LEFT_WAIT_SECONDS 2
 
 struct memdev *machine_find_memdev(struct machine *m, const char *id)
 {
@@ -124,6 +127,18 @@ static bool is_left_soon(const struct machine *m, const struct memdev *memdev)
 	return false;
 }
 
+// Whoever saw the device go need not know that its last sync may be under way; but nobody is served meanwhile.
+static void wait_until_left(struct machine *m, const struct memdev *memdev)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += LEFT_WAIT_SECONDS;
+	while (is_left_soon(m, memdev))
+		if (pthread_cond_clockwait(&m->reaped, &m->lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
+			return;
+}
+
 int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err)
 {
 	struct memdev *memdev;
@@ -133,11 +148,12 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 		i++;
 	if (i == m->nmemdevs)
 		return error_set(err, -ENOENT, "object '%s' not found", id);
-	while (is_left_soon(m, m->memdevs[i]))
-		pthread_cond_wait(&m->reaped, &m->lock);
+	wait_until_left(m, m->memdevs[i]);
 	if (m->memdevs[i]->in_use) {
 		error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
-		error_hint(err, "device_del its device first, and wait for DEVICE_DELETED");
+		error_hint(err, is_left_soon(m, m->memdevs[i]) ?
+		           "a sync of its device is under way on the host: wait for DEVICE_DELETED" :
+		           "device_del its device first, and wait for DEVICE_DELETED");
 		return -EBUSY;
 	}
 	memdev = m->memdevs[i];

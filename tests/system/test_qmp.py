@@ -102,6 +102,18 @@ def test_errors_are_qemus(qmp, request_text, wanted):
     assert [dev["id"] for dev in qmp.run("query-memdev")] in (["pc.ram", "mem1"], ["mem1", "pc.ram"])
 
 
+def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
+    """Whoever starts the program may have blocked the signal by which vCPUs are fetched out of the guest."""
+    blocked = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1], sys.argv[1:])"
+    with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", cpus=2, prefix=["python3", "-c", blocked]) as guest, Qmp(tmp_path / "qmp") as qmp:
+        qmp.run("stop")
+        assert qmp.run("query-status")["status"] == "paused"
+        qmp.run("cont")
+        assert guest.run("echo runs") == "runs"
+        qmp.run("quit")
+        assert guest.end() == 0
+
+
 def test_the_recorded_session(tmp_path):
     """What QEMU answered, member by member; only addresses, versions and paths are this machine's own."""
     with Guest("-S", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", wait=False, cwd=tmp_path) as guest, Qmp(tmp_path / "qmp") as qmp:

@@ -90,6 +90,8 @@ struct pci_device_ops {
 	/* The guest is about to read, or has written, `width` bytes at `off`, beyond the standard header. */
 	void (*config_read)(void *owner, unsigned off, unsigned width);
 	void (*config_written)(void *owner, unsigned off, unsigned width);
+	/* The guest cleared Bus Master Enable: the device may not touch memory or send messages any more. */
+	void (*master_cleared)(void *owner);
 	/* The machine is reset: the configuration space already is. */
 	void (*reset)(void *owner);
 };

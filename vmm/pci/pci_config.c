@@ -97,6 +97,11 @@ static bool overlaps(unsigned off, unsigned width, unsigned first, unsigned end)
 	return off < end && off + width > first;
 }
 
+static bool is_master(const struct pci_device *dev)
+{
+	return pci_config_get(dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
+
 uint32_t pci_config_read(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width)
 {
 	struct pci_device *dev = pci_bus_device(bus, slot);
@@ -120,10 +125,12 @@ uint32_t pci_config_read(struct pci_bus *bus, unsigned slot, unsigned off, unsig
 void pci_config_write(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width, uint32_t val)
 {
 	struct pci_device *dev = pci_bus_device(bus, slot);
+	bool was_master;
 
 	assert(WIDTH_OK(width));
 	if (!dev)
 		return;
+	was_master = is_master(dev);
 	for (unsigned i = 0; i < width && off + i < PCI_CONFIG_SIZE; i++) {
 		uint8_t mask = dev->writable[off + i];
 		uint8_t byte = (uint8_t)(val >> 8 * i);
@@ -135,6 +142,8 @@ void pci_config_write(struct pci_bus *bus, unsigned slot, unsigned off, unsigned
 	if (overlaps(off, width, PCI_COMMAND, PCI_STATUS) ||
 	    overlaps(off, width, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_5 + 4))
 		pci_bars_update(bus);
+	if (was_master && !is_master(dev) && dev->desc.ops->master_cleared)
+		dev->desc.ops->master_cleared(dev->desc.owner);
 	if (dev->desc.ops->config_written && overlaps(off, width, PCI_STD_HEADER_SIZEOF, PCI_CONFIG_SIZE))
 		dev->desc.ops->config_written(dev->desc.owner, off, width);
 }

@@ -107,11 +107,25 @@ static void on_reset(void *owner)
 	virtio_pci_page_fill(vp);
 }
 
+/*
+ * Linux does so for kexec, and an old one leaves the device running: what is under way must not be written into memory
+ * that belongs to the next kernel. That a driver takes the right away and gives it back is not known to happen
+ * without a reset in between, so it is one.
+ */
+static void on_master_cleared(void *owner)
+{
+	struct virtio_pci *vp = owner;
+
+	virtio_pci_device_reset(vp);
+	virtio_pci_page_fill(vp);
+}
+
 static const struct pci_device_ops ops = {
 	.bar_mapped = on_bar_mapped,
 	.bar_unmapped = on_bar_unmapped,
 	.config_read = virtio_pci_config_read,
 	.config_written = virtio_pci_config_written,
+	.master_cleared = on_master_cleared,
 	.reset = on_reset,
 };
 

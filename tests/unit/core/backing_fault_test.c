@@ -114,6 +114,10 @@ static void room_is_asked_of_the_file_system(void **state)
 	faults.free_known = true;
 	faults.free_bytes = 0;
 	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	/* A tmpfs without a limit. */
+	faults.no_blocks_counted = true;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.no_blocks_counted = false;
 	faults.free_bytes = 4 * MIB;
 	assert_int_equal(vpmem_backing_room(b), 0);
 	vpmem_backing_close(b);

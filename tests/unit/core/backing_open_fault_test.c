@@ -225,6 +225,8 @@ static void a_lock_that_fails_otherwise_is_one(void **state)
 
 	lock_error = ENOLCK;
 	must_refuse(&opts, -ENOLCK, "can't lock backing store %s: No locks available", NULL);
+	/* It was created for this, and is gone although it could not be locked for that either. */
+	assert_int_equal(access(d->file, F_OK), -1);
 	lock_error = 0;
 }
 

@@ -31,8 +31,9 @@ struct host {
 	struct memdev memdevs[2];
 	struct vpmem_backing backings[2];
 	struct machine_event events[8];
-	unsigned nevents, nhalts, nrequests;
+	unsigned nevents, nhalts, nrequests, nreleases;
 	int device_error;
+	unsigned nclears;
 	enum vcpus_look look;
 	unsigned armed_ms;
 };
@@ -87,6 +88,13 @@ void vpmem_device_set_error(struct vpmem_device *dev, int rc)
 void vpmem_device_clear_error(struct vpmem_device *dev)
 {
 	vpmem_device_set_error(dev, 0);
+	host->nclears++;
+}
+
+void vpmem_device_release(struct vpmem_device *dev)
+{
+	(void)dev;
+	host->nreleases++;
 }
 
 struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
@@ -426,6 +434,87 @@ static void a_file_that_is_cut_fails_until_it_is_whole(void **state)
 	assert_int_equal(machine_clear_error(&host->m, "nv9", &err), -ENODEV);
 }
 
+/* A guest's access may come before the next look; the file may be whole again when the guest goes on. */
+static void a_cut_that_a_guest_meets_first_fails_the_flushes(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].cut = true;
+	machine_no_memory(&host->m);
+	pauses();
+	assert_int_equal(host->device_error, -EIO);
+	host->backings[0].cut = false;
+	assert_int_equal(machine_recover(&host->m, &err), 0);
+	host->m.run_state = RUN_STATE_RUNNING;
+	watch_now();
+	assert_int_equal(host->device_error, -EIO);
+}
+
+static void a_cut_while_the_guest_stands_still_is_noticed(void **state)
+{
+	(void)state;
+	host->m.run_state = RUN_STATE_PAUSED;
+	host->backings[0].cut = true;
+	watch_now();
+	host->backings[0].cut = false;
+	assert_int_equal(host->device_error, -EIO);
+	assert_int_equal(host->nevents, 1);
+	// The look that cont takes.
+	machine_watch_files(&host->m);
+	host->device_error = 0;
+	host->backings[0].cut = true;
+	machine_watch_files(&host->m);
+	assert_int_equal(host->device_error, -EIO);
+}
+
+static void a_file_that_is_still_cut_is_not_cleared_for_a_moment(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].cut = true;
+	watch_now();
+	host->nclears = 0;
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
+	assert_int_equal(host->nclears, 0);
+}
+
+static void a_failed_sync_is_held_until_the_operator_was_told(void **state)
+{
+	struct pmem *pmem = &host->pmems[0];
+
+	(void)state;
+	pmem->cfg.werror = WERROR_STOP;
+	machine_on_device_event(pmem, VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
+	// Nobody was told yet: a cont that is under way is not for it.
+	machine_release_pmems(&host->m);
+	assert_int_equal(host->nreleases, 0);
+	machine_tell_sync_errors(&host->m);
+	pauses();
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_ERROR);
+	machine_release_pmems(&host->m);
+	machine_release_pmems(&host->m);
+	assert_int_equal(host->nreleases, 1);
+}
+
+static void a_store_that_waits_is_done_at_the_end(void **state)
+{
+	(void)state;
+	host->backings[0].full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(4, "bbbb");
+	host->backings[0].full = false;
+	machine_end_stores(&host->m);
+	assert_memory_equal(host->backings[0].bytes, "aaaabbbb", 8);
+	assert_int_equal(host->m.close_error, 0);
+	host->backings[0].full = true;
+	guest_stores(8, "cccc");
+	machine_end_stores(&host->m);
+	assert_int_equal(host->m.close_error, -ENOSPC);
+	assert_int_equal(host->m.nstores, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -444,6 +533,11 @@ int main(void)
 		TEST(a_vcpu_that_stands_still_pauses_only_if_there_is_no_room),
 		TEST(looks_come_often_only_while_there_are_faults),
 		TEST(a_file_that_is_cut_fails_until_it_is_whole),
+		TEST(a_cut_that_a_guest_meets_first_fails_the_flushes),
+		TEST(a_cut_while_the_guest_stands_still_is_noticed),
+		TEST(a_file_that_is_still_cut_is_not_cleared_for_a_moment),
+		TEST(a_failed_sync_is_held_until_the_operator_was_told),
+		TEST(a_store_that_waits_is_done_at_the_end),
 	};
 
 	return cmocka_run_group_tests_name("machine_fault", tests, NULL, NULL);

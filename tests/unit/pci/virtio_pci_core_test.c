@@ -452,6 +452,33 @@ static void checklist_p9_reset_in_flight(void **state)
 	flush(f);
 }
 
+/* As Linux does it for kexec: the same for a driver that takes away the right to access memory. */
+static void without_bus_mastering_nothing_is_written(void **state)
+{
+	struct fixture *f = *state;
+
+	probe(f);
+	for (unsigned i = 0; i < 100; i++) {
+		start(f);
+		flush_submit(f);
+		command_set(&f->rig, f->slot, PCI_COMMAND_MEMORY);
+		const struct fake_route *route = fake_vm_route(&f->rig.fake, MSG_ADDR, 0x41);
+		fake_efd_take(route->efd);
+		memset(f->ram, 0xa5, 0x5000);
+		if (i % 50 == 0)
+			usleep(20000);
+		for (unsigned j = 0; j < 0x5000; j++)
+			assert_int_equal(f->ram[j], 0xa5);
+		assert_int_equal(fake_efd_take(route->efd), 0);
+		assert_int_equal(rd(f, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+		command_set(&f->rig, f->slot, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	}
+	/* Other bits of the command register do not stop it. */
+	start(f);
+	command_set(&f->rig, f->slot, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	flush(f);
+}
+
 struct kicker {
 	int efd;
 	atomic_bool stop;
@@ -532,6 +559,7 @@ int main(void)
 		TEST(checklist_p10_rings_outside_ram),
 		TEST(a_broken_ring_asks_for_a_reset),
 		TEST(checklist_p9_reset_in_flight),
+		TEST(without_bus_mastering_nothing_is_written),
 		TEST(checklist_p11_kicks_against_register_writes),
 		TEST(works_again_after_a_machine_reset),
 		TEST(unplug_with_a_flush_under_way),

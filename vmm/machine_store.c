@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_store.c - guest accesses to persistent memory that arrive as MMIO, because the host could not provide
+ * the page (machine_fault.c) or because the memory is read-only. A store is behind the guest then: it is kept
+ * here, and done before the guest goes on.
+ */
+#include "machine_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REFUSED_EVENT_MS 1000u
+
+static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
+{
+	uint64_t now = loop_now_ms();
+
+	pmem->nrefused++;
+	log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", pmem_name(pmem), off,
+	          vpmem_backing_path(pmem->memdev->backing));
+	// A guest can do this without end; the counter has all of them.
+	if (pmem->refused_event_ms != 0 && now - pmem->refused_event_ms < REFUSED_EVENT_MS)
+		return;
+	pmem->refused_event_ms = now;
+	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
+}
+
+static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
+{
+	struct pending_store *stores = reallocarray(m->stores, m->nstores + 1, sizeof(*stores));
+
+	if (!stores)
+		return -ENOMEM;
+	m->stores = stores;
+	stores[m->nstores] = (struct pending_store) { .pmem = pmem, .off = off, .len = len };
+	memcpy(stores[m->nstores++].data, data, len);
+	return 0;
+}
+
+static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
+{
+	struct vpmem_backing *backing = pmem->memdev->backing;
+	int rc, why;
+
+	if (vpmem_backing_is_rom(backing)) {
+		refuse_store(m, pmem, off);
+		return;
+	}
+	// Behind one that waits, all wait: they may be to the same place.
+	rc = m->nstores > 0 ? -EFAULT : vpmem_backing_store(backing, off, data, len);
+	if (rc == 0)
+		return;
+	why = machine_pmem_reason(pmem);
+	if (keep_store(m, pmem, off, data, len) < 0) {
+		log_error("%s: out of memory: a guest store is lost", pmem_name(pmem));
+		machine_request(m, REQUEST_FAIL, CAUSE_HOST_ERROR);
+		return;
+	}
+	machine_io_error(m, pmem, why ? why : rc);
+}
+
+// What waits to be stored is what the guest sees.
+static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_t off, uint8_t *data, unsigned len)
+{
+	for (unsigned i = 0; i < m->nstores; i++) {
+		const struct pending_store *s = &m->stores[i];
+
+		for (unsigned j = 0; s->pmem == pmem && j < s->len; j++)
+			if (s->off + j >= off && s->off + j - off < len)
+				data[s->off + j - off] = s->data[j];
+	}
+}
+
+void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write)
+{
+	struct pmem *pmem = machine_pmem_at(m, gpa);
+	uint64_t off = gpa - virtio_pci_pmem_gpa(pmem->vp);
+	int rc, why;
+
+	if (is_write) {
+		store(m, pmem, off, data, len);
+		return;
+	}
+	rc = vpmem_backing_load(pmem->memdev->backing, off, data, len);
+	if (rc < 0)
+		// There is no data to give, now or later.
+		memset(data, 0xff, len);
+	see_stores(m, pmem, off, data, len);
+	if (rc == 0)
+		return;
+	why = machine_pmem_reason(pmem);
+	machine_io_error(m, pmem, why ? why : rc);
+}
+
+// ---- what waits
+
+void machine_forget_stores(struct machine *m)
+{
+	free(m->stores);
+	m->stores = NULL;
+	m->nstores = 0;
+}
+
+void machine_forget_stores_to(struct pmem *pmem)
+{
+	struct machine *m = pmem->machine;
+	unsigned nkept = 0;
+
+	for (unsigned i = 0; i < m->nstores; i++)
+		if (m->stores[i].pmem != pmem)
+			m->stores[nkept++] = m->stores[i];
+	m->nstores = nkept;
+}
+
+// In their order, each once.
+int machine_do_stores(struct machine *m, struct vpmem_error *err)
+{
+	unsigned done = 0;
+	int rc = 0;
+
+	for (; done < m->nstores; done++) {
+		struct pending_store *s = &m->stores[done];
+
+		rc = vpmem_backing_store(s->pmem->memdev->backing, s->off, s->data, s->len);
+		if (rc < 0) {
+			int why = machine_pmem_reason(s->pmem);
+
+			rc = machine_cannot_go_on(s->pmem, why ? why : rc, err);
+			break;
+		}
+	}
+	m->nstores -= done;
+	if (m->nstores > 0)
+		memmove(m->stores, m->stores + done, m->nstores * sizeof(*m->stores));
+	else
+		machine_forget_stores(m);
+	return rc;
+}
+
+void machine_end_stores(struct machine *m)
+{
+	int rc = machine_do_stores(m, NULL);
+
+	if (rc == 0)
+		return;
+	log_error("%u of the guest's stores that waited are lost: %s", m->nstores, strerror(-rc));
+	m->close_error = rc;
+	machine_forget_stores(m);
+}

@@ -18,7 +18,8 @@ import protocol
 from common import BOX, BoxError, say
 
 ANSWER_MAX = 60    # seconds for the agent's answer to a request, under load
-SILENCE_MAX = 90   # seconds without even a sign of life, after which the box counts as dead
+SILENCE_MAX = 90   # seconds without even a sign of life, after which the box counts as dead;
+SILENCE_MAX_COUNTED = 1800  # and one whose clock counts instructions, however few the processor has left for it
 PORT_MAX = 3600    # seconds to wait for one of the ports
 CHUNK = 32768
 
@@ -81,7 +82,7 @@ class Session:
                 seen += self.receive()
         self.unpacker.data += seen.partition(answer)[2]
 
-    def converse(self, stdin):
+    def converse(self, stdin, silence_max=SILENCE_MAX):
         """Carries streams and signals until the command ends; returns the agent's last words about it."""
         with caught_signals() as signals_fd:
             data, outgoing, interrupts = b"", bytearray(), 0
@@ -93,9 +94,9 @@ class Session:
                 data = b""
                 # Never write without looking for output too: each side could wait for the other.
                 sources = [self.socket, signals_fd] + ([0] if stdin and not outgoing else [])
-                readable, writable, _ = select.select(sources, [self.socket] if outgoing else [], [], SILENCE_MAX)
+                readable, writable, _ = select.select(sources, [self.socket] if outgoing else [], [], silence_max)
                 if not readable and not writable:
-                    raise Lost(f"the box gave no sign of life for {SILENCE_MAX} s")
+                    raise Lost(f"the box gave no sign of life for {silence_max} s")
                 if signals_fd in readable:
                     for number in os.read(signals_fd, 16):
                         outgoing += protocol.pack(b"s", bytes([number]))

@@ -152,8 +152,12 @@ int hmp_edit_open(struct hmp_edit *edit)
 void hmp_edit_close(struct hmp_edit *edit)
 {
 	edit->muted = true;
-	if (edit->el)
+	if (edit->el) {
+		// libtinfo keeps a string for each buffer that tgetent was given, and loses it when that buffer goes; in the same
+		// buffer, a type that needs no such string has it freed.
+		el_set(edit->el, EL_TERMINAL, "none");
 		el_end(edit->el);
+	}
 	if (edit->history)
 		history_end(edit->history);
 	if (edit->out)

@@ -2,6 +2,7 @@
 // Tests of line editing: hmp_edit.c over libedit, and hmp_keys.c.
 #include "hmp_edit.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -265,6 +266,36 @@ static void garbage_does_no_harm(void **state)
 	lines_are("abc\n");
 }
 
+// What malloc has given out, the chunks that it keeps at hand for each thread included: those are full after some rounds.
+static size_t heap_after(unsigned nrounds)
+{
+	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
+	struct hmp_edit *edits[4] = { NULL };
+
+	// Some at a time, and the oldest goes first: libedit's buffers come to lie elsewhere.
+	for (unsigned i = 0; i < nrounds; i++) {
+		struct hmp_edit **edit = &edits[i % 4];
+
+		if (*edit)
+			hmp_edit_destroy(*edit);
+		*edit = hmp_edit_create("(pmvm) ", &client, false);
+		assert_non_null(*edit);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		hmp_edit_destroy(edits[i]);
+	return mallinfo2().uordblks;
+}
+
+static void editors_leave_nothing_behind(void **state)
+{
+	(void)state;
+	size_t before = heap_after(1000);
+	size_t after = heap_after(1000);
+
+	print_message("%zu bytes before, %zu after\n", before, after);
+	assert_true(after < before + 8192);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_editors_do_not_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_does_no_harm, setup, teardown),
+		cmocka_unit_test_setup_teardown(editors_leave_nothing_behind, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("hmp_edit", tests, NULL, NULL);

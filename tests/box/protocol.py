@@ -8,6 +8,7 @@ From the box command to the agent:
     i  bytes for standard input;  none: end of input
     s  one byte: a signal for the command's process group
     P  power off
+    k  nothing but the interrupt that it causes, see KICK; a sign of life is the answer
 From the agent:
     N  the nonce of the request: all before it belongs to somebody else's session and is to be ignored
     o  standard output; none: a sign of life
@@ -18,6 +19,10 @@ import struct
 
 HEADER = struct.Struct(">cI")
 MAX_LEN = 1 << 20
+KICK = 0.25   # seconds between two messages from the box command while a command runs, at most. QEMU 7.2 sometimes loses an
+              # interrupt: at the end of a nested guest's turn it changes cpu->interrupt_request without a lock, while a timer's
+              # thread may be setting a bit there. The local APIC has it still, and delivers it with the next one, whenever
+              # that comes; without a timer's interrupt Linux sets no other timer.
 SESSIONS = 8  # ports for commands; one more, number 0, for start and stop
 
 

@@ -86,6 +86,7 @@ class Session:
         """Carries streams and signals until the command ends; returns the agent's last words about it."""
         with caught_signals() as signals_fd:
             data, outgoing, interrupts = b"", bytearray(), 0
+            heard = kicked = time.monotonic()
             while True:
                 for kind, payload in self.unpacker.feed(data):
                     if kind == b"x":
@@ -94,9 +95,13 @@ class Session:
                 data = b""
                 # Never write without looking for output too: each side could wait for the other.
                 sources = [self.socket, signals_fd] + ([0] if stdin and not outgoing else [])
-                readable, writable, _ = select.select(sources, [self.socket] if outgoing else [], [], silence_max)
-                if not readable and not writable:
+                readable, writable, _ = select.select(sources, [self.socket] if outgoing else [], [], protocol.KICK)
+                now = time.monotonic()
+                if now > heard + silence_max:
                     raise Lost(f"the box gave no sign of life for {silence_max} s")
+                if not outgoing and now >= kicked + protocol.KICK:
+                    outgoing += protocol.pack(b"k")
+                    kicked = now
                 if signals_fd in readable:
                     for number in os.read(signals_fd, 16):
                         outgoing += protocol.pack(b"s", bytes([number]))
@@ -109,6 +114,7 @@ class Session:
                     stdin = bool(text)
                 if self.socket in readable:
                     data = self.receive()
+                    heard = now
                 if writable:
                     del outgoing[:self.socket.send(outgoing, socket.MSG_DONTWAIT)]
 

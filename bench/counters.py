@@ -71,8 +71,11 @@ def mappings(pid):
 
 
 def private_kib(pid, images, ram_mib):
-    """Private dirty memory, without guest RAM (the mapping of at least its size) and without the images."""
-    return sum(fields["Private_Dirty"] for head, fields in mappings(pid)
+    """Private dirty memory, without guest RAM (the mapping of at least its size) and without the images.
+
+    Of a file only what was written, which is anonymous: a program that lies on tmpfs has no clean pages.
+    """
+    return sum(fields["Anonymous" if " /" in head else "Private_Dirty"] for head, fields in mappings(pid)
                if fields["Size"] < ram_mib * 1024 and not any(str(image) in head for image in images))
 
 

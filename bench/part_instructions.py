@@ -20,6 +20,14 @@ START = Figure("instructions from start to the ready line", "million", "box's cl
 FIGURES = [FLUSH, LATENCY, START]
 
 
+class PmvmPorts(peers_module.Pmvm):
+    """With notifications by ports instead of memory."""
+    name = "pmvm ports"
+
+    def __init__(self, where, devices):
+        super().__init__(where, [*devices[:-1], f"{devices[-1]},modern-pio-notify=on"])
+
+
 def elapsed(work):
     began = time.monotonic_ns()
     work()
@@ -27,7 +35,7 @@ def elapsed(work):
 
 
 def measure(peers, runs, samples):
-    peers = [peer for peer in peers if peer in (peers_module.Pmvm, peers_module.Qemu)]
+    peers = [peer for peer in (peers_module.Pmvm, peers_module.Qemu) if peer in peers] + [PmvmPorts]
     for _, peer in alternate(peers, min(runs, RUNS), "instructions"):
         with directory("tmpfs") as where:
             began = time.monotonic_ns()

@@ -41,7 +41,7 @@ struct pmem_config {
 	uint64_t memaddr;   /* 0: chosen */
 	bool shmem;
 	bool event_idx, indirect_desc, queue_reset;
-	bool register_page;
+	bool register_page, pio_notify;
 	unsigned werror;    /* enum werror */
 };
 

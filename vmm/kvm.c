@@ -162,22 +162,24 @@ static void irq_line(struct vm *vm, unsigned gsi, bool level)
 
 // ---- ioeventfd
 
-static int ioeventfd(struct kvm *kvm, gpa_t gpa, int efd, unsigned flags)
+static int ioeventfd(struct kvm *kvm, enum vm_space space, uint64_t addr, int efd, unsigned flags)
 {
 	// Length 0: a write of any width matches, and KVM need not decode its value.
-	struct kvm_ioeventfd request = { .addr = gpa, .len = 0, .fd = efd, .flags = flags };
+	struct kvm_ioeventfd request = { .addr = addr, .len = 0, .fd = efd, .flags = flags };
 
+	if (space == VM_SPACE_PORTS)
+		request.flags |= KVM_IOEVENTFD_FLAG_PIO;
 	return ioctl(kvm->vm_fd, KVM_IOEVENTFD, &request) < 0 ? -errno : 0;
 }
 
-static int ioeventfd_add(struct vm *vm, gpa_t gpa, int efd)
+static int ioeventfd_add(struct vm *vm, enum vm_space space, uint64_t addr, int efd)
 {
-	return ioeventfd(kvm_of(vm), gpa, efd, 0);
+	return ioeventfd(kvm_of(vm), space, addr, efd, 0);
 }
 
-static void ioeventfd_del(struct vm *vm, gpa_t gpa, int efd)
+static void ioeventfd_del(struct vm *vm, enum vm_space space, uint64_t addr, int efd)
 {
-	(void)ioeventfd(kvm_of(vm), gpa, efd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	(void)ioeventfd(kvm_of(vm), space, addr, efd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 // ---- posted writes

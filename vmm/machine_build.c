@@ -226,6 +226,7 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 		.windows = {
 			.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
 			.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+			.port = PCI_PORT_BASE, .nports = PCI_PORT_SIZE,
 		},
 		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
 	};

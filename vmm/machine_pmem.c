@@ -122,6 +122,7 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 		.slot = cfg->slot,
 		.id = cfg->id,
 		.register_page = cfg->register_page,
+		.pio_notify = cfg->pio_notify,
 		.device = {
 			.name = cfg->id ? cfg->id : cfg->memdev,
 			.gmem = m->gmem,

@@ -16,10 +16,13 @@ typedef uint64_t gpa_t;
 
 struct vm;
 
+/* The two address spaces that a guest's accesses go to. */
+enum vm_space { VM_SPACE_MEMORY, VM_SPACE_PORTS };
+
 struct vm_ops {
-	/* A guest write of any value and width to gpa signals efd instead of leaving the guest. Borrows efd. */
-	int (*ioeventfd_add)(struct vm *vm, gpa_t gpa, int efd);
-	void (*ioeventfd_del)(struct vm *vm, gpa_t gpa, int efd);
+	/* A guest write of any value and width to addr signals efd instead of leaving the guest. Borrows efd. */
+	int (*ioeventfd_add)(struct vm *vm, enum vm_space space, uint64_t addr, int efd);
+	void (*ioeventfd_del)(struct vm *vm, enum vm_space space, uint64_t addr, int efd);
 	/*
 	 * Binds an eventfd to a new MSI route: writing to efd sends the message. Borrows efd. Returns the
 	 * route's number (a GSI, >= 0) or -errno; set gives it its message and may be called again.

@@ -27,6 +27,19 @@ static bool in_window(gpa_t gpa, uint64_t size, gpa_t window, uint64_t window_si
 	return gpa >= window && gpa - window < window_size && size <= window_size - (gpa - window);
 }
 
+static void check_ports(struct pci_machine *m, const struct function *f, uint64_t port, bool mapped)
+{
+	uint64_t efd_port = f->vp->ioeventfds[VM_SPACE_PORTS];
+
+	CHECK(f->vp->pio_notify && pci_device_slot(f->vp->pci) < PCI_BUS_SLOTS);
+	CHECK(mapped ? efd_port == 0 || efd_port == port : efd_port == 0);
+	if (!mapped)
+		return;
+	CHECK(in_window(port, NOTIFY_IO_BAR_SIZE, RIG_PORT, RIG_NPORTS));
+	CHECK(pci_config_get(f->vp->pci, PCI_COMMAND, 2) & PCI_COMMAND_IO);
+	CHECK(efd_port == 0 || fake_vm_port_ioeventfd(&m->rig.fake, port) >= 0);
+}
+
 /* A BAR that is decoded lies in a window, aligned, while decoding is on; and what follows it is there. */
 static void check_bar(struct pci_machine *m, const struct function *f, unsigned bar)
 {
@@ -35,16 +48,20 @@ static void check_bar(struct pci_machine *m, const struct function *f, unsigned 
 	gpa_t gpa = pci_device_bar(f->vp->pci, bar, &mapped);
 
 	CHECK(gpa % size == 0);
+	if (bar == NOTIFY_IO_BAR) {
+		check_ports(m, f, gpa, mapped);
+		return;
+	}
 	if (!mapped) {
-		CHECK(bar == REGS_BAR ? f->vp->ioeventfd_gpa == 0 : f->vp->pmem_gpa == 0);
+		CHECK(bar == REGS_BAR ? f->vp->ioeventfds[VM_SPACE_MEMORY] == 0 : f->vp->pmem_gpa == 0);
 		return;
 	}
 	CHECK(in_window(gpa, size, RIG_MEM32, RIG_MEM32_SIZE) || in_window(gpa, size, RIG_MEM64, RIG_MEM64_SIZE));
 	CHECK(pci_config_get(f->vp->pci, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	if (bar == SHMEM_BAR)
 		CHECK(f->vp->pmem_gpa == gpa);
-	else if (f->vp->ioeventfd_gpa)
-		CHECK(f->vp->ioeventfd_gpa == gpa + NOTIFY_OFF &&
+	else if (f->vp->ioeventfds[VM_SPACE_MEMORY])
+		CHECK(f->vp->ioeventfds[VM_SPACE_MEMORY] == gpa + NOTIFY_OFF &&
 		      fake_vm_ioeventfd(&m->rig.fake, gpa + NOTIFY_OFF) >= 0);
 }
 
@@ -70,7 +87,7 @@ static void check_page(struct pci_machine *m, const struct function *f)
 	CHECK(memcmp(page + device_end, zeros, REGS_PAGE_SIZE - device_end) == 0);
 }
 
-/* No two BARs are decoded in the same place, whatever is behind them. */
+/* No two memory BARs are decoded in the same place, whatever is behind them. I/O BARs are regions: check_space. */
 static void check_overlaps(struct pci_machine *m)
 {
 	struct { gpa_t gpa; uint64_t size; } bars[2 * NSLOTS];
@@ -81,7 +98,7 @@ static void check_overlaps(struct pci_machine *m)
 		unsigned bar = i % PCI_BARS_MAX;
 		bool mapped;
 
-		if (!f->vp || bar_desc(f, bar)->size == 0)
+		if (!f->vp || bar_desc(f, bar)->size == 0 || bar_desc(f, bar)->io)
 			continue;
 		bars[nbars].gpa = pci_device_bar(f->vp->pci, bar, &mapped);
 		bars[nbars].size = bar_desc(f, bar)->size;
@@ -102,7 +119,7 @@ static void check_header(struct pci_machine *m, const struct function *f, unsign
 	CHECK(pci_config_get(f->vp->pci, PCI_CAPABILITY_LIST, 1) == f->first_cap);
 	for (off = f->first_cap; off; off = pci_config_get(f->vp->pci, off + PCI_CAP_LIST_NEXT, 1), n++)
 		CHECK(off >= PCI_STD_HEADER_SIZEOF && off % 4 == 0 && n < 8);
-	CHECK(n == (f->vp->shmem ? 7 : 6));
+	CHECK(n == 6u + f->vp->shmem + f->vp->pio_notify);
 }
 
 static bool pin_enabled(const struct function *f)
@@ -131,9 +148,10 @@ static void check_lines(struct pci_machine *m)
 
 void pci_machine_check(struct pci_machine *m)
 {
-	unsigned nioeventfds = 0, nslots = 0, nfunctions = 0, nregions = 1;  /* ECAM */
+	unsigned nioeventfds = 0, nslots = 0, nfunctions = 0, nregions = 1, nports = 3;  /* ECAM; PCI's and hotplug's */
 
 	check_space(&m->rig.mmio);
+	check_space(&m->rig.pio);
 	for (unsigned slot = 1; slot < NSLOTS; slot++) {
 		const struct function *f = &m->functions[slot];
 		bool mapped;
@@ -147,11 +165,15 @@ void pci_machine_check(struct pci_machine *m)
 		check_page(m, f);
 		pci_device_bar(f->vp->pci, REGS_BAR, &mapped);
 		nregions += mapped;
-		nioeventfds += f->vp->ioeventfd_gpa != 0;
+		if (f->vp->pio_notify) {
+			pci_device_bar(f->vp->pci, NOTIFY_IO_BAR, &mapped);
+			nports += mapped;
+		}
+		nioeventfds += (f->vp->ioeventfds[VM_SPACE_MEMORY] != 0) + (f->vp->ioeventfds[VM_SPACE_PORTS] != 0);
 		nslots += (f->vp->shmem && f->vp->pmem_gpa) + f->vp->page_mapped;
 		nfunctions++;
 	}
-	CHECK(m->rig.mmio.nregions == nregions && m->rig.pio.nregions == 3);
+	CHECK(m->rig.mmio.nregions == nregions && m->rig.pio.nregions == nports);
 	CHECK(fake_vm_nioeventfds(&m->rig.fake) == nioeventfds);
 	CHECK(fake_vm_nslots(&m->rig.fake) == nslots);
 	CHECK(fake_vm_nroutes(&m->rig.fake) <= nfunctions * MSIX_VECTORS);

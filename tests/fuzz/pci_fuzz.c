@@ -87,6 +87,11 @@ static void move_bar(struct pci_machine *m, struct input *in)
 	unsigned slot = take_slot(in), how = take8(in), bar = how & 1 ? SHMEM_BAR : REGS_BAR;
 	uint64_t pages = take16(in);
 
+	if (how & 8) {  /* ports: anywhere, or beside PCI's own */
+		ecam_write(&m->rig, slot, PCI_BASE_ADDRESS_4, 4, how & 16 ? 0xcf0u + pages % 32 : (uint32_t)pages);
+		return;
+	}
+
 	switch (how >> 1 & 3) {
 	case 0:
 		bar64_set(&m->rig, slot, bar, RIG_MEM32 + pages * REGS_BAR_SIZE);
@@ -242,7 +247,7 @@ static void step(struct pci_machine *m, struct input *in)
 		slot = take_slot(in);
 		unsigned how = take8(in);
 
-		pci_machine_plug(m, slot, how & 0x40, how & 0xaf);
+		pci_machine_plug(m, slot, how & 0x40, how & 0xbf);
 		break;
 	}
 	case 11:

@@ -164,6 +164,7 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 	};
 	struct virtio_pci_config cfg = {
 		.bus = m->rig.bus, .bus_nr = (int)(slot / PCI_BUS_SLOTS), .slot = slot % PCI_BUS_SLOTS, .id = "nv1", .register_page = !(size_kind & 0x20),
+		.pio_notify = size_kind & 0x10,
 		.device = {
 			.name = "nv1", .gmem = m->gmem, .backing = &f->backing,
 			.gpa = shmem ? 0 : UINT64_C(0x1000000000), .shmem = shmem,
@@ -173,7 +174,7 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 	struct vpmem_error err = { .text = "" };
 	struct virtio_pci *vp = NULL;
 	struct vpmem_backing old = f->backing;
-	bool taken = slot % PCI_BUS_SLOTS == 0 || slot >= NSLOTS || f->vp;
+	bool taken = slot % PCI_BUS_SLOTS == 0 || slot >= NSLOTS || f->vp || (cfg.pio_notify && slot >= PCI_BUS_SLOTS);
 	int rc;
 
 	if (taken)

@@ -46,7 +46,8 @@ void pci_machine_end(struct pci_machine *m);
 
 /*
  * As device_add and a forced device_del. Into a slot that is taken: refused, and checked that it is. Of the kind,
- * 0x80 is a backing that cannot be written, 0x20 a device without register page, the rest chooses a size.
+ * 0x80 is a backing that cannot be written, 0x20 a device without register page, 0x10 one with notifications by ports,
+ * the rest chooses a size.
  */
 void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned size_kind);
 void pci_machine_unplug(struct pci_machine *m, unsigned slot);

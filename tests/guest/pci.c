@@ -71,6 +71,11 @@ static bool is_64bit(unsigned slot, unsigned bar)
 	return (pci_read(slot, bar_off(bar), 4) & 7) == PCI_BASE_ADDRESS_MEM_TYPE_64;
 }
 
+bool pci_bar_is_io(unsigned slot, unsigned bar)
+{
+	return pci_read(slot, bar_off(bar), 4) & PCI_BASE_ADDRESS_SPACE_IO;
+}
+
 gpa_t pci_bar(unsigned slot, unsigned bar)
 {
 	gpa_t gpa = pci_read(slot, bar_off(bar), 4) & ~0xfu;

@@ -23,7 +23,9 @@ bool pci_find(uint16_t vendor, uint16_t device, unsigned nth, unsigned *slot);
 /* The capability of this id after `after` (0: the first), or 0. */
 unsigned pci_find_cap(unsigned slot, uint8_t id, unsigned after);
 
+/* A memory BAR's address, an I/O BAR's port. */
 gpa_t pci_bar(unsigned slot, unsigned bar);
+bool pci_bar_is_io(unsigned slot, unsigned bar);
 uint64_t pci_bar_size(unsigned slot, unsigned bar);
 void pci_set_bar(unsigned slot, unsigned bar, gpa_t gpa);
 

@@ -32,6 +32,22 @@ static void read_shm_cap(struct virtio *dev, unsigned cap)
 	dev->shm.len = len | (uint64_t)pci_read(dev->slot, cap + 20, 4) << 32;
 }
 
+// Of notify structures one may lie in ports; where it comes first, it is the one to use.
+static void read_notify_cap(struct virtio *dev, unsigned cap)
+{
+	unsigned bar = pci_read(dev->slot, cap + VIRTIO_PCI_CAP_BAR, 1);
+
+	dev->notify_multiplier = pci_read(dev->slot, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+	if (bar <= 5 && pci_bar_is_io(dev->slot, bar)) {
+		if (dev->notify)
+			return;
+		pci_command(dev->slot, PCI_COMMAND_IO, 0);
+		dev->notify_port = (uint16_t)(pci_bar(dev->slot, bar) + pci_read(dev->slot, cap + VIRTIO_PCI_CAP_OFFSET, 4));
+	} else if (!dev->notify) {
+		dev->notify = structure(dev, cap, &dev->notify_len);
+	}
+}
+
 // Of several structures of one type, the first is the device's preference.
 static void read_cap(struct virtio *dev, unsigned cap)
 {
@@ -41,9 +57,7 @@ static void read_cap(struct virtio *dev, unsigned cap)
 			dev->common = structure(dev, cap, &dev->common_len);
 		break;
 	case VIRTIO_PCI_CAP_NOTIFY_CFG:
-		if (!dev->notify)
-			dev->notify = structure(dev, cap, &dev->notify_len);
-		dev->notify_multiplier = pci_read(dev->slot, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+		read_notify_cap(dev, cap);
 		break;
 	case VIRTIO_PCI_CAP_ISR_CFG:
 		if (!dev->isr)
@@ -237,7 +251,10 @@ void virtio_publish(struct virtio *dev)
 
 void virtio_kick(const struct virtio *dev)
 {
-	mem_write(dev->notify, 2, 0);
+	if (dev->notify_port)
+		outw(dev->notify_port, 0);
+	else
+		mem_write(dev->notify, 2, 0);
 }
 
 bool virtio_wait(const struct virtio *dev)

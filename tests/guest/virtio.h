@@ -75,6 +75,7 @@ struct virtio {
 	gpa_t common, notify, isr, config;
 	uint32_t common_len, notify_len, isr_len, config_len;
 	uint32_t notify_multiplier;
+	uint16_t notify_port;  /* where the device prefers to be told; 0: at notify */
 	unsigned pci_cfg_cap;
 	unsigned msix_cap, msix_vectors;
 	gpa_t msix_table, msix_pba;

@@ -239,11 +239,14 @@ def test_syscalls_per_flush(tmp_path):
     needs_strace()
     none_syncs, none_runs = count_calls(tmp_path, "single=0", "none")
     single_syncs, single_runs = count_calls(tmp_path, "single=200", "single")
+    port_syncs, port_runs = count_calls(tmp_path, "single=200", "ports", modern_pio_notify="on")
     burst_syncs, _ = count_calls(tmp_path, "burst=128", "burst")
     assert single_syncs - none_syncs == 200, "200 flushes one at a time"
+    assert port_syncs - none_syncs == 200, "the same with notifications by ports"
     assert burst_syncs - none_syncs == 1, "128 flushes with one kick"
     # Some returns are due to signals; 200 would be one for each kick.
     assert abs(single_runs - none_runs) < 20, "KVM_RUN returns with 200 flushes, and with none"
+    assert abs(port_runs - none_runs) < 20, "the same with notifications by ports"
 
 
 def test_a_read_of_the_status_is_no_exit(tmp_path):

@@ -13,13 +13,15 @@ static struct json_object *region(const struct pci_device *dev, const struct pci
 	bool mapped;
 	gpa_t gpa = pci_device_bar(dev, idx, &mapped);
 
-	put_bool(info, "prefetch", bar->prefetchable);
-	put_bool(info, "mem_type_64", bar->is_64bit);
+	if (!bar->io) {
+		put_bool(info, "prefetch", bar->prefetchable);
+		put_bool(info, "mem_type_64", bar->is_64bit);
+	}
 	put_int(info, "bar", idx);
 	put_uint(info, "size", bar->size);
 	// QEMU's word for a BAR that is not decoded.
 	put_int(info, "address", mapped ? (int64_t)gpa : -1);
-	put_str(info, "type", "memory");
+	put_str(info, "type", bar->io ? "io" : "memory");
 	return info;
 }
 

@@ -14,10 +14,11 @@
  * The life of a device: pci_device_create, pci_capability_add for each capability, pci_bus_plug (from here
  * on the guest sees it), pci_bus_unplug, pci_device_free. Plug and unplug work while the guest runs.
  *
- * There are two windows for BARs. Each bus has an equal share of both, because Linux does not let host bridges share
- * one; a BAR is assigned from its bus's share. It is decoded only while it lies wholly inside one of the windows, on
- * whichever bus's share, and overlaps no other decoded BAR. RAM and the pmem windows lie outside of both, so no BAR can shadow them. A BAR that the
- * guest put elsewhere is not decoded; it is tried again whenever a BAR or a command register changes.
+ * There are two windows for memory BARs. Each bus has an equal share of both, because Linux does not let host bridges
+ * share one; a BAR is assigned from its bus's share. It is decoded only while it lies wholly inside one of the windows,
+ * on whichever bus's share, and overlaps no other decoded BAR. RAM and the pmem windows lie outside of both, so no BAR
+ * can shadow them. A BAR that the guest put elsewhere is not decoded; it is tried again whenever a BAR or a command
+ * register changes. I/O BARs follow the same rules in a window of ports, all of which is bus 0's.
  *
  * All of it runs under the machine lock, except the pci_intx functions, which any thread may call.
  */
@@ -45,6 +46,7 @@ struct pci_device;
 struct pci_windows {
 	uint64_t mem32_gpa, mem32_size;
 	uint64_t mem64_gpa, mem64_size;
+	uint64_t port, nports;
 };
 
 struct pci_bus_config {
@@ -72,9 +74,10 @@ struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr);
 
 /* ---- what a device says of itself ---------------------------------------------------------------- */
 
-/* A memory BAR. A 64-bit BAR also takes the number after its own. */
+/* A BAR. A 64-bit BAR also takes the number after its own. */
 struct pci_bar_desc {
-	uint64_t size;      /* bytes: a power of two, 4 KiB or more; 0: no BAR */
+	uint64_t size;      /* bytes: a power of two; memory 4 KiB or more, ports 16 to 256; 0: no BAR */
+	bool io;            /* ports, not memory; on bus 0 only */
 	bool is_64bit;
 	bool prefetchable;  /* then it is also 64-bit, and assigned from the 64-bit window */
 	/* Accesses while it is decoded, as in io_region. NULL: the device maps a memory slot in bar_mapped. */
@@ -84,7 +87,7 @@ struct pci_bar_desc {
 
 /* Any of these may be NULL. */
 struct pci_device_ops {
-	/* The BAR is decoded at gpa from now on. An error, which the device logs, leaves it undecoded. */
+	/* The BAR is decoded at gpa (an I/O BAR: port) from now on. An error, which is logged, leaves it undecoded. */
 	int (*bar_mapped)(void *owner, unsigned bar, gpa_t gpa);
 	void (*bar_unmapped)(void *owner, unsigned bar, gpa_t gpa);
 	/* The guest is about to read, or has written, `width` bytes at `off`, beyond the standard header. */

@@ -36,7 +36,8 @@ static void bar_set(struct pci_device *dev, unsigned bar, uint64_t gpa)
 {
 	const struct pci_bar_desc *desc = &dev->bars[bar].desc;
 	uint64_t val = gpa | (desc->is_64bit ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
-	               (desc->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
+	               (desc->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0) |
+	               (desc->io ? PCI_BASE_ADDRESS_SPACE_IO : 0);
 
 	pci_config_set(dev, bar_off(bar), 4, (uint32_t)val);
 	if (desc->is_64bit)
@@ -50,7 +51,9 @@ void pci_bars_init(struct pci_device *dev)
 
 		if (desc->size == 0)
 			continue;
-		assert(desc->size >= 4096 && (desc->size & (desc->size - 1)) == 0);
+		assert((desc->size & (desc->size - 1)) == 0);
+		assert(desc->io ? desc->size > BAR_FLAGS && desc->size <= 256 && desc->read && !desc->is_64bit
+		                : desc->size >= 4096);
 		assert(desc->is_64bit ? i + 1 < PCI_BARS_MAX : desc->size <= UINT32_MAX && !desc->prefetchable);
 		dev->bars[i].desc = *desc;
 		bar_set(dev, i, 0);
@@ -86,6 +89,8 @@ struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr)
 	unsigned nbuses = bus->cfg.nbuses;
 
 	assert(nr < nbuses);
+	if (nr > 0)
+		share.nports = 0;
 	if (nbuses == 1)
 		return share;
 	share.mem32_size = share.mem32_size / nbuses & ~(MEM32_SHARE_GRANULE - 1);
@@ -96,16 +101,17 @@ struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr)
 }
 
 /*
- * The end of an assigned BAR that overlaps the range, or 0. Where the guest moved BARs to does not count:
- * all return to their assigned place at a reset, and until then an overlap is only a BAR not decoded.
+ * The end of an assigned BAR of the same kind that overlaps the range, or 0. Where the guest moved BARs to does
+ * not count: all return to their assigned place at a reset, and until then an overlap is only a BAR not decoded.
  */
-static gpa_t assigned_conflict(const struct pci_bus *bus, gpa_t gpa, uint64_t size)
+static gpa_t assigned_conflict(const struct pci_bus *bus, bool io, gpa_t gpa, uint64_t size)
 {
 	for (unsigned slot = 0; slot < bus->nslots; slot++) {
 		for (unsigned i = 0; bus->devices[slot] && i < PCI_BARS_MAX; i++) {
 			const struct pci_bar *bar = &bus->devices[slot]->bars[i];
 
-			if (bar->assigned_gpa && ranges_overlap(gpa, size, bar->assigned_gpa, bar->desc.size))
+			if (bar->assigned_gpa && bar->desc.io == io &&
+			    ranges_overlap(gpa, size, bar->assigned_gpa, bar->desc.size))
 				return bar->assigned_gpa + bar->desc.size;
 		}
 	}
@@ -113,7 +119,7 @@ static gpa_t assigned_conflict(const struct pci_bus *bus, gpa_t gpa, uint64_t si
 }
 
 /* First fit, aligned to its size. Returns 0 if there is no room: address 0 is in no window. */
-static gpa_t find_room(const struct pci_bus *bus, gpa_t window, uint64_t window_size, uint64_t size)
+static gpa_t find_room(const struct pci_bus *bus, bool io, gpa_t window, uint64_t window_size, uint64_t size)
 {
 	gpa_t gpa = window;
 
@@ -124,7 +130,7 @@ static gpa_t find_room(const struct pci_bus *bus, gpa_t window, uint64_t window_
 		if (pad > window_size - (gpa - window) || size > window_size - (gpa - window) - pad)
 			return 0;
 		gpa += pad;
-		gpa_t conflict_end = assigned_conflict(bus, gpa, size);
+		gpa_t conflict_end = assigned_conflict(bus, io, gpa, size);
 		if (conflict_end == 0)
 			return gpa;
 		gpa = conflict_end;
@@ -133,23 +139,27 @@ static gpa_t find_room(const struct pci_bus *bus, gpa_t window, uint64_t window_
 
 int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_error *err)
 {
-	const struct pci_windows share = pci_bus_windows(bus, dev->slot / PCI_BUS_SLOTS);
+	unsigned nr = dev->slot / PCI_BUS_SLOTS;
+	const struct pci_windows share = pci_bus_windows(bus, nr);
 
 	for (unsigned i = 0; i < PCI_BARS_MAX; i++) {
 		struct pci_bar *bar = &dev->bars[i];
-		bool high = bar->desc.prefetchable;
-		gpa_t window = high ? share.mem64_gpa : share.mem32_gpa;
-		uint64_t window_size = high ? share.mem64_size : share.mem32_size;
+		bool high = bar->desc.prefetchable, io = bar->desc.io;
+		gpa_t window = io ? share.port : high ? share.mem64_gpa : share.mem32_gpa;
+		uint64_t window_size = io ? share.nports : high ? share.mem64_size : share.mem32_size;
 
 		if (bar->desc.size == 0)
 			continue;
 		/* The device is in the bus's table already, so its BARs avoid each other too. */
-		bar->assigned_gpa = find_room(bus, window, window_size, bar->desc.size);
+		bar->assigned_gpa = find_room(bus, io, window, window_size, bar->desc.size);
 		if (bar->assigned_gpa == 0) {
-			error_set(err, -ENOSPC, "PCI: no room for BAR %u of %s: it needs %" PRIu64 " bytes", i,
-			          dev->desc.name, bar->desc.size);
-			error_hint(err, "bus pcie.%u has %" PRIu64 " bytes at 0x%" PRIx64 " for such BARs",
-			           dev->slot / PCI_BUS_SLOTS, window_size, window);
+			error_set(err, -ENOSPC, "PCI: no room for BAR %u of %s: it needs %" PRIu64 " %s", i,
+			          dev->desc.name, bar->desc.size, io ? "ports" : "bytes");
+			if (io && nr > 0)
+				error_hint(err, "only bus pcie.0 has I/O ports");
+			else
+				error_hint(err, "bus pcie.%u has %" PRIu64 " bytes at 0x%" PRIx64 " for such BARs", nr,
+				           window_size, window);
 			return -ENOSPC;
 		}
 		bar_set(dev, i, bar->assigned_gpa);
@@ -163,26 +173,35 @@ int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_er
 static bool bar_wanted(const struct pci_device *dev, unsigned bar, gpa_t *gpa)
 {
 	const struct pci_windows *windows = &dev->bus->cfg.windows;
-	uint64_t size = dev->bars[bar].desc.size;
+	const struct pci_bar_desc *desc = &dev->bars[bar].desc;
+	uint64_t size = desc->size;
 
-	if (size == 0 || !(pci_config_get(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY))
+	if (size == 0 || !(pci_config_get(dev, PCI_COMMAND, 2) & (desc->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
 		return false;
 	*gpa = pci_device_bar(dev, bar, NULL);
+	if (desc->io)
+		return range_inside(*gpa, size, windows->port, windows->nports);
 	return range_inside(*gpa, size, windows->mem32_gpa, windows->mem32_size) ||
 	       range_inside(*gpa, size, windows->mem64_gpa, windows->mem64_size);
 }
 
-static bool overlaps_mapped_bar(const struct pci_bus *bus, gpa_t gpa, uint64_t size)
+static bool overlaps_mapped_bar(const struct pci_bus *bus, bool io, gpa_t gpa, uint64_t size)
 {
 	for (unsigned slot = 0; slot < bus->nslots; slot++) {
 		for (unsigned i = 0; bus->devices[slot] && i < PCI_BARS_MAX; i++) {
 			const struct pci_bar *bar = &bus->devices[slot]->bars[i];
 
-			if (bar->mapped && ranges_overlap(gpa, size, bar->mapped_gpa, bar->desc.size))
+			if (bar->mapped && bar->desc.io == io &&
+			    ranges_overlap(gpa, size, bar->mapped_gpa, bar->desc.size))
 				return true;
 		}
 	}
 	return false;
+}
+
+static struct io_space *bar_space(const struct pci_device *dev, unsigned idx)
+{
+	return dev->bars[idx].desc.io ? dev->bus->cfg.pio : dev->bus->cfg.mmio;
 }
 
 static int bar_map(struct pci_device *dev, unsigned idx, gpa_t gpa)
@@ -196,16 +215,16 @@ static int bar_map(struct pci_device *dev, unsigned idx, gpa_t gpa)
 	int rc = 0;
 
 	/* Memory slots are no regions, so io_add alone would not see a BAR that is one. */
-	if (overlaps_mapped_bar(dev->bus, gpa, bar->desc.size))
+	if (overlaps_mapped_bar(dev->bus, bar->desc.io, gpa, bar->desc.size))
 		return -EEXIST;
 	if (bar->desc.read)
-		rc = io_add(dev->bus->cfg.mmio, &region);
+		rc = io_add(bar_space(dev, idx), &region);
 	if (rc)
 		return rc;
 	rc = ops->bar_mapped ? ops->bar_mapped(dev->desc.owner, idx, gpa) : 0;
 	if (rc) {
 		if (bar->desc.read)
-			io_remove(dev->bus->cfg.mmio, gpa);
+			io_remove(bar_space(dev, idx), gpa);
 		return rc;
 	}
 	bar->mapped = true;
@@ -223,7 +242,7 @@ static void bar_unmap(struct pci_device *dev, unsigned idx)
 	if (dev->desc.ops->bar_unmapped)
 		dev->desc.ops->bar_unmapped(dev->desc.owner, idx, bar->mapped_gpa);
 	if (bar->desc.read)
-		io_remove(dev->bus->cfg.mmio, bar->mapped_gpa);
+		io_remove(bar_space(dev, idx), bar->mapped_gpa);
 }
 
 void pci_bars_unmap(struct pci_device *dev)

@@ -39,22 +39,23 @@ static void on_event(void *opaque, enum vpmem_event event, int error, const char
 /* ---- BARs ------------------------------------------------------------------------------------------------ */
 
 /* Without an ioeventfd, a notification leaves the guest and arrives at virtio_pci_regs_write. */
-static void notify_mapped(struct virtio_pci *vp, gpa_t gpa)
+static void notify_mapped(struct virtio_pci *vp, enum vm_space space, uint64_t addr)
 {
-	int rc = vp->vm->ops->ioeventfd_add(vp->vm, gpa, vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
+	int rc = vp->vm->ops->ioeventfd_add(vp->vm, space, addr, vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
 
 	if (rc == 0)
-		vp->ioeventfd_gpa = gpa;
+		vp->ioeventfds[space] = addr;
 	else
 		log_guest("virtio-pci: %s: no ioeventfd for notifications: 0x%" PRIx64 ": %s", virtio_pci_name(vp),
-		          gpa, strerror(-rc));
+		          addr, strerror(-rc));
 }
 
-static void notify_unmapped(struct virtio_pci *vp)
+static void notify_unmapped(struct virtio_pci *vp, enum vm_space space)
 {
-	if (vp->ioeventfd_gpa)
-		vp->vm->ops->ioeventfd_del(vp->vm, vp->ioeventfd_gpa, vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
-	vp->ioeventfd_gpa = 0;
+	if (vp->ioeventfds[space])
+		vp->vm->ops->ioeventfd_del(vp->vm, space, vp->ioeventfds[space],
+		                           vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
+	vp->ioeventfds[space] = 0;
 }
 
 /* A driver that did not negotiate SHMEM_REGION reads the address in the device's configuration. */
@@ -65,16 +66,10 @@ static void pmem_moved(struct virtio_pci *vp, gpa_t gpa)
 	virtio_pci_page_fill(vp);
 }
 
-static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
+static int pmem_map(struct virtio_pci *vp, gpa_t gpa)
 {
-	struct virtio_pci *vp = owner;
 	int rc;
 
-	if (bar == REGS_BAR) {
-		notify_mapped(vp, gpa + NOTIFY_OFF);
-		virtio_pci_page_map(vp, gpa);
-		return 0;
-	}
 	/* The BAR is a power of two; the window is what the backing has, from its start. */
 	rc = vp->vm->ops->slot_add(vp->vm, gpa, vpmem_backing_size(vp->backing), vpmem_backing_hva(vp->backing),
 	                           vpmem_backing_is_rom(vp->backing));
@@ -83,17 +78,39 @@ static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
 	return rc;
 }
 
+static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
+{
+	struct virtio_pci *vp = owner;
+
+	switch (bar) {
+	case REGS_BAR:
+		notify_mapped(vp, VM_SPACE_MEMORY, gpa + NOTIFY_OFF);
+		virtio_pci_page_map(vp, gpa);
+		return 0;
+	case NOTIFY_IO_BAR:
+		notify_mapped(vp, VM_SPACE_PORTS, gpa);
+		return 0;
+	default:
+		return pmem_map(vp, gpa);
+	}
+}
+
 static void on_bar_unmapped(void *owner, unsigned bar, gpa_t gpa)
 {
 	struct virtio_pci *vp = owner;
 
-	if (bar == REGS_BAR) {
+	switch (bar) {
+	case REGS_BAR:
 		virtio_pci_page_unmap(vp, gpa);
-		notify_unmapped(vp);
-		return;
+		notify_unmapped(vp, VM_SPACE_MEMORY);
+		break;
+	case NOTIFY_IO_BAR:
+		notify_unmapped(vp, VM_SPACE_PORTS);
+		break;
+	default:
+		vp->vm->ops->slot_del(vp->vm, gpa, vpmem_backing_size(vp->backing));
+		pmem_moved(vp, 0);
 	}
-	vp->vm->ops->slot_del(vp->vm, gpa, vpmem_backing_size(vp->backing));
-	pmem_moved(vp, 0);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
@@ -160,6 +177,11 @@ static int pci_function_create(struct virtio_pci *vp)
 			.size = power_of_two_from(vpmem_backing_size(vp->backing)),
 			.is_64bit = true, .prefetchable = true,
 		};
+	if (vp->pio_notify)
+		desc.bars[NOTIFY_IO_BAR] = (struct pci_bar_desc){
+			.size = NOTIFY_IO_BAR_SIZE, .io = true,
+			.read = virtio_pci_notify_read, .write = virtio_pci_notify_write,
+		};
 	rc = pci_device_create(&desc, &vp->pci);
 	if (rc == 0)
 		virtio_pci_capabilities_add(vp);
@@ -188,6 +210,7 @@ int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **o
 	vp->backing = cfg->device.backing;
 	vp->callbacks = cfg->device.callbacks;
 	vp->shmem = cfg->device.shmem;
+	vp->pio_notify = cfg->pio_notify;
 	vp->pmem_gpa = vp->shmem ? 0 : cfg->device.gpa;
 	if (cfg->id) {
 		vp->id = strdup(cfg->id);

@@ -5,7 +5,8 @@
  * BAR 0 is laid out by page: page 0 common configuration and device configuration, page 1 ISR, page 2 notify,
  * page 3 MSI-X table, page 4 pending bits. No read of page 0 has a side effect: with register_page it is a
  * read-only memory slot (vm.h), which the guest reads without leaving. With shmem, BAR 2 (64-bit,
- * prefetchable) is the pmem window.
+ * prefetchable) is the pmem window. With pio_notify, BAR 4 is ports for notifications, and the first of two such
+ * capabilities, which is the one that Linux takes.
  */
 #ifndef PMVM_VIRTIO_PCI_H
 #define PMVM_VIRTIO_PCI_H
@@ -20,6 +21,7 @@ struct virtio_pci_config {
 	int bus_nr;                         /* which of the buses, or -1: the first one that has room */
 	int slot;                           /* device number 1 to 31, or -1: the first free one */
 	const char *id;                     /* may be NULL; copied */
+	bool pio_notify;                    /* on bus 0 only */
 	bool register_page;                 /* reads of page 0 do not leave the guest, if the machine has a slot */
 	/*
 	 * callbacks.interrupt is replaced by the transport's own; callbacks.event keeps its opaque. With shmem,

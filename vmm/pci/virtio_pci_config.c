@@ -66,17 +66,25 @@ static void shmem_cap_add(struct virtio_pci *vp)
 	pci_config_set(vp->pci, cap + CAP64_LENGTH_HI_OFF, 4, (uint32_t)(len >> 32));
 }
 
+static void notify_cap_add(struct virtio_pci *vp, uint8_t bar, uint32_t off)
+{
+	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CAP_SIZE, bar, off, NOTIFY_SIZE);
+
+	pci_config_set(vp->pci, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4, NOTIFY_MULTIPLIER);
+}
+
 void virtio_pci_capabilities_add(struct virtio_pci *vp)
 {
 	struct pci_device *pci = vp->pci;
-	unsigned notify;
 
 	msix_cap_add(vp);
 	virtio_cap_add(pci, VIRTIO_PCI_CAP_COMMON_CFG, CAP_SIZE, REGS_BAR, COMMON_CFG_OFF, COMMON_CFG_SIZE);
 	virtio_cap_add(pci, VIRTIO_PCI_CAP_ISR_CFG, CAP_SIZE, REGS_BAR, ISR_OFF, 1);
 	virtio_cap_add(pci, VIRTIO_PCI_CAP_DEVICE_CFG, CAP_SIZE, REGS_BAR, DEVICE_CFG_OFF, VPMEM_CONFIG_SIZE);
-	notify = virtio_cap_add(pci, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CAP_SIZE, REGS_BAR, NOTIFY_OFF, NOTIFY_SIZE);
-	pci_config_set(pci, notify + VIRTIO_PCI_NOTIFY_CAP_MULT, 4, NOTIFY_MULTIPLIER);
+	/* Section 4.1.4: of several, the first is what the device prefers. */
+	if (vp->pio_notify)
+		notify_cap_add(vp, NOTIFY_IO_BAR, 0);
+	notify_cap_add(vp, REGS_BAR, NOTIFY_OFF);
 	pci_cfg_cap_add(vp);
 	if (vp->shmem)
 		shmem_cap_add(vp);
@@ -91,19 +99,22 @@ static bool touches(unsigned off, unsigned width, unsigned first, unsigned len)
 }
 
 /*
- * What the window's registers select, all of it the guest's choice (section 4.1.4.9). Registers are in BAR 0
- * only; a length that is not 1, 2 or 4 and an offset that is no multiple of it are the driver's mistake.
- * Where the window leads nowhere, its data reads all ones and writes are dropped.
+ * What the window's registers select, all of it the guest's choice (section 4.1.4.9): a BAR that has registers, or
+ * NULL. A length that is not 1, 2 or 4 and an offset that is no multiple of it are the driver's mistake. Where the
+ * window leads nowhere, its data reads all ones and writes are dropped.
  */
-static bool pci_cfg_target(const struct virtio_pci *vp, uint32_t *off, uint32_t *width)
+static const struct pci_bar_desc *pci_cfg_target(const struct virtio_pci *vp, uint32_t *off, uint32_t *width)
 {
 	unsigned cap = vp->pci_cfg_cap_off;
+	uint32_t idx = pci_config_get(vp->pci, cap + VIRTIO_PCI_CAP_BAR, 1);
+	const struct pci_bar_desc *bar;
 
 	*off = pci_config_get(vp->pci, cap + VIRTIO_PCI_CAP_OFFSET, 4);
 	*width = pci_config_get(vp->pci, cap + VIRTIO_PCI_CAP_LENGTH, 4);
-	return pci_config_get(vp->pci, cap + VIRTIO_PCI_CAP_BAR, 1) == REGS_BAR &&
-	       (*width == 1 || *width == 2 || *width == 4) && *off % *width == 0 &&
-	       *off <= REGS_BAR_SIZE - *width;
+	if (idx >= PCI_BARS_MAX || (*width != 1 && *width != 2 && *width != 4) || *off % *width != 0)
+		return NULL;
+	bar = &pci_device_description(vp->pci)->bars[idx];
+	return bar->read && *off <= bar->size - *width ? bar : NULL;
 }
 
 void virtio_pci_config_read(void *owner, unsigned off, unsigned width)
@@ -111,11 +122,13 @@ void virtio_pci_config_read(void *owner, unsigned off, unsigned width)
 	struct virtio_pci *vp = owner;
 	unsigned data = vp->pci_cfg_cap_off + PCI_CFG_DATA_OFF;
 	uint32_t reg_off, reg_width, val = UINT32_MAX;
+	const struct pci_bar_desc *bar;
 
 	if (!touches(off, width, data, 4))
 		return;
-	if (pci_cfg_target(vp, &reg_off, &reg_width))
-		val = (uint32_t)virtio_pci_regs_read(vp, reg_off, reg_width);
+	bar = pci_cfg_target(vp, &reg_off, &reg_width);
+	if (bar)
+		val = (uint32_t)bar->read(vp, reg_off, reg_width);
 	pci_config_set(vp->pci, data, 4, val);
 }
 
@@ -124,6 +137,7 @@ void virtio_pci_config_written(void *owner, unsigned off, unsigned width)
 	struct virtio_pci *vp = owner;
 	unsigned data = vp->pci_cfg_cap_off + PCI_CFG_DATA_OFF;
 	uint32_t reg_off, reg_width;
+	const struct pci_bar_desc *bar;
 
 	if (touches(off, width, vp->msix_cap_off + PCI_MSIX_FLAGS, 2)) {
 		uint32_t flags = pci_config_get(vp->pci, vp->msix_cap_off + PCI_MSIX_FLAGS, 2);
@@ -131,7 +145,10 @@ void virtio_pci_config_written(void *owner, unsigned off, unsigned width)
 		msix_set_control(vp->msix, flags & PCI_MSIX_FLAGS_ENABLE, flags & PCI_MSIX_FLAGS_MASKALL);
 		pci_intx_block(vp->pci, flags & PCI_MSIX_FLAGS_ENABLE);
 	}
-	if (touches(off, width, data, 4) && pci_cfg_target(vp, &reg_off, &reg_width))
-		virtio_pci_regs_write(vp, reg_off, reg_width,
-		                      pci_config_get(vp->pci, data, 4) & (UINT32_MAX >> (32 - 8 * reg_width)));
+	if (!touches(off, width, data, 4))
+		return;
+	bar = pci_cfg_target(vp, &reg_off, &reg_width);
+	if (bar)
+		bar->write(vp, reg_off, reg_width,
+		           pci_config_get(vp->pci, data, 4) & (UINT32_MAX >> (32 - 8 * reg_width)));
 }

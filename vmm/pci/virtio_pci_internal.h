@@ -27,6 +27,10 @@
 
 #define SHMEM_BAR 2u
 
+/* With pio_notify the notify structure is here, too, from the BAR's start: ports. */
+#define NOTIFY_IO_BAR 4u
+#define NOTIFY_IO_BAR_SIZE 16u
+
 /* ISR bits (section 4.1.4.5), which are also the pin's causes. */
 #define ISR_QUEUE 0x1u
 #define ISR_CONFIG 0x2u
@@ -35,6 +39,7 @@ enum { EVENT_CONFIG, EVENT_QUEUE };
 static_assert(EVENT_QUEUE + VPMEM_QUEUE_COUNT == MSIX_EVENTS, "one event for the configuration, one per queue");
 static_assert(COMMON_CFG_OFF == 0 && DEVICE_CFG_OFF + VPMEM_CONFIG_SIZE <= REGS_PAGE_SIZE,
               "the register page is the first of the BAR and has both configurations");
+static_assert(NOTIFY_SIZE <= NOTIFY_IO_BAR_SIZE, "the I/O BAR has room for the notify structure");
 static_assert(VPMEM_QUEUE_COUNT == 1, "the flush queue is the only one: one notify address, one vector");
 #define FLUSH_QUEUE 0u
 
@@ -47,9 +52,9 @@ struct virtio_pci {
 	struct vpmem_backing *backing;      /* borrowed */
 	struct vpmem_callbacks callbacks;   /* the monitor's */
 	bool plugged;
-	bool shmem;
+	bool shmem, pio_notify;
 	gpa_t pmem_gpa;                     /* where the window is; 0: nowhere (shmem, BAR not decoded) */
-	gpa_t ioeventfd_gpa;                /* where notifications bypass us; 0: nowhere */
+	uint64_t ioeventfds[2];             /* where notifications bypass us, by enum vm_space; 0: nowhere */
 	uint8_t *page;                      /* the register page; NULL: off */
 	bool page_mapped;                   /* the guest reads it */
 	pthread_mutex_t page_lock;          /* a leaf: guards device_status in the page */
@@ -76,6 +81,9 @@ extern const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS];
 
 uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width);
 void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t val);
+/* The same for the I/O BAR. */
+uint64_t virtio_pci_notify_read(void *owner, uint64_t off, unsigned width);
+void virtio_pci_notify_write(void *owner, uint64_t off, unsigned width, uint64_t val);
 
 /*
  * virtio_pci_page.c, under the machine lock: map and unmap with BAR 0, fill after whatever changes a register.

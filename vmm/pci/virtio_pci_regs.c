@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virtio_pci_regs.c - the registers in BAR 0 (virtio specification, section 4.1.4).
+ * virtio_pci_regs.c - the registers in BAR 0, and in the I/O BAR (virtio specification, section 4.1.4).
  *
  * The driver "MUST access each field using the natural width"; 64-bit fields also by their halves, which
  * are fields of their own here. A read of any other width gives the bytes that lie there; such a write
@@ -271,16 +271,26 @@ static uint64_t device_cfg_read(struct virtio_pci *vp, uint64_t off, unsigned wi
  * The address says which queue, as it does for an ioeventfd; the value must name the same one. Without
  * VIRTIO_F_NOTIFICATION_DATA it is the 16-bit queue index.
  */
-static void notify_write(struct virtio_pci *vp, uint64_t off, uint64_t val)
+void virtio_pci_notify_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 {
+	struct virtio_pci *vp = owner;
 	uint64_t queue_idx = off / NOTIFY_MULTIPLIER;
 
+	(void)width;
 	if (off % NOTIFY_MULTIPLIER || queue_idx >= VPMEM_QUEUE_COUNT || (uint16_t)val != queue_idx) {
 		log_guest("virtio-pci: %s: notification of no queue: offset 0x%x value 0x%x", virtio_pci_name(vp),
 		          (unsigned)off, (unsigned)val);
 		return;
 	}
 	vpmem_queue_kick(vp->device, (uint16_t)queue_idx);
+}
+
+uint64_t virtio_pci_notify_read(void *owner, uint64_t off, unsigned width)
+{
+	(void)owner;
+	(void)off;
+	(void)width;
+	return 0;
 }
 
 uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width)
@@ -309,7 +319,7 @@ void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t v
 	if (off < DEVICE_CFG_OFF)
 		common_write(vp, off, width, val);
 	else if (off >= NOTIFY_OFF && off < MSIX_TABLE_OFF)
-		notify_write(vp, off - NOTIFY_OFF, val);
+		virtio_pci_notify_write(vp, off - NOTIFY_OFF, width, val);
 	else if (off >= MSIX_TABLE_OFF && off < MSIX_PBA_OFF)
 		msix_table_write(vp->msix, off - MSIX_TABLE_OFF, width, val);
 	/* The device configuration, the ISR and the pending bits are read-only. */

@@ -11,6 +11,7 @@
 #define M1 "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"share\": true, \"mem-path\": \"p.img\", \"size\": 67108864}"
 #define M2 "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"q.img\"}"
 #define NV1 "{\"driver\": \"virtio-pmem-pci\", \"id\": \"nv1\", \"memdev\": \"m1\"}"
+#define NV2 "{\"driver\": \"virtio-pmem-pci\", \"id\": \"nv2\", \"memdev\": \"m2\"}"
 
 static int start(void **state)
 {
@@ -193,6 +194,7 @@ static void backends_and_ram_are_listed(void **state)
 static void the_bus_is_shown(void **state)
 {
 	struct qmp_rig *rig = *state;
+	struct json_object *list, *region;
 	static const char bridge[] =
 		"{\"bus\": 0, \"slot\": 0, \"function\": 0, \"class_info\": {\"class\": 1536, \"desc\": \"Host bridge\"}, "
 		"\"id\": {\"device\": 8, \"vendor\": 6966, \"subsystem\": 4352, \"subsystem-vendor\": 6900}, "
@@ -212,6 +214,14 @@ static void the_bus_is_shown(void **state)
 		         bridge, mapped ? "34359771136" : "-1");
 		expect_return(rig, "query-pci", NULL, expected);
 	}
+	rig->fake->bar_io = true;
+	expect_return(rig, "object-add", M2, "{}");
+	expect_return(rig, "device_add", NV2, "{}");
+	list = qmp_rig_run(rig, "query-pci", NULL);
+	assert_int_equal(json_pointer_get(list, "/0/devices/2/regions/0", &region), 0);
+	assert_string_equal(json_object_to_json_string(region),
+	                    "{ \"bar\": 0, \"size\": 32768, \"address\": 34359803904, \"type\": \"io\" }");
+	json_object_put(list);
 }
 
 static int64_t number(struct json_object *obj, const char *key)

@@ -191,7 +191,8 @@ static void plug(struct pmem *pmem, unsigned slot)
 		.slot = slot,
 		.desc = { .name = "virtio-pmem-pci", .id = pmem->cfg.id, .vendor = 0x1af4, .device = 0x105b,
 			.subsystem_vendor = 0x1af4, .subsystem = 0x1100, .class_code = 0x00ff00, .intx = true,
-			.bars = { { .size = 0x8000, .is_64bit = true, .prefetchable = true } } },
+			.bars = { { .size = 0x8000, .is_64bit = !the_fake->bar_io, .prefetchable = !the_fake->bar_io,
+			            .io = the_fake->bar_io } } },
 	};
 	pmem->slot = slot;
 	pmem->vp->dev = dev;

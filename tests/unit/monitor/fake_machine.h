@@ -18,6 +18,7 @@ struct fake_machine {
 	struct vpmem_usage usage;
 	int usage_error;         /* -errno of vpmem_backing_usage; 0: it works */
 	bool bar_mapped;
+	bool bar_io;             /* of devices added from now on */
 	unsigned nbuses;
 };
 

@@ -17,37 +17,45 @@ static struct fake_vm *fake_of(struct vm *vm)
 	return (struct fake_vm *)vm;
 }
 
-static int ioeventfd_add(struct vm *vm, gpa_t gpa, int efd)
+static int ioeventfd_at(const struct fake_vm *fake, enum vm_space space, uint64_t addr)
+{
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		if (fake->ioeventfds[i].used && fake->ioeventfds[i].space == space && fake->ioeventfds[i].addr == addr)
+			return fake->ioeventfds[i].efd;
+	return -1;
+}
+
+static int ioeventfd_add(struct vm *vm, enum vm_space space, uint64_t addr, int efd)
 {
 	struct fake_vm *fake = fake_of(vm);
 
 	if (fake->ioeventfd_error)
 		return fake->ioeventfd_error;
 	assert_true(efd >= 0);
-	if (fake_vm_ioeventfd(fake, gpa) >= 0)
+	if (ioeventfd_at(fake, space, addr) >= 0)
 		return -EEXIST;
 	for (unsigned i = 0; i < FAKE_MAX; i++) {
 		if (fake->ioeventfds[i].used)
 			continue;
-		fake->ioeventfds[i] = (struct fake_ioeventfd){ .used = true, .gpa = gpa, .efd = efd };
+		fake->ioeventfds[i] = (struct fake_ioeventfd){ .used = true, .space = space, .addr = addr, .efd = efd };
 		return 0;
 	}
 	return -ENOSPC;
 }
 
-static void ioeventfd_del(struct vm *vm, gpa_t gpa, int efd)
+static void ioeventfd_del(struct vm *vm, enum vm_space space, uint64_t addr, int efd)
 {
 	struct fake_vm *fake = fake_of(vm);
 
 	for (unsigned i = 0; i < FAKE_MAX; i++) {
 		struct fake_ioeventfd *entry = &fake->ioeventfds[i];
 
-		if (!entry->used || entry->gpa != gpa || entry->efd != efd)
+		if (!entry->used || entry->space != space || entry->addr != addr || entry->efd != efd)
 			continue;
 		entry->used = false;
 		return;
 	}
-	fail_msg("ioeventfd_del without add: 0x%llx", (unsigned long long)gpa);
+	fail_msg("ioeventfd_del without add: 0x%llx", (unsigned long long)addr);
 }
 
 static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
@@ -212,10 +220,12 @@ const uint8_t *fake_vm_readonly(const struct fake_vm *fake, gpa_t gpa)
 
 int fake_vm_ioeventfd(const struct fake_vm *fake, gpa_t gpa)
 {
-	for (unsigned i = 0; i < FAKE_MAX; i++)
-		if (fake->ioeventfds[i].used && fake->ioeventfds[i].gpa == gpa)
-			return fake->ioeventfds[i].efd;
-	return -1;
+	return ioeventfd_at(fake, VM_SPACE_MEMORY, gpa);
+}
+
+int fake_vm_port_ioeventfd(const struct fake_vm *fake, uint64_t port)
+{
+	return ioeventfd_at(fake, VM_SPACE_PORTS, port);
 }
 
 const struct fake_route *fake_vm_route(const struct fake_vm *fake, uint64_t addr, uint32_t data)

@@ -11,7 +11,8 @@
 
 struct fake_ioeventfd {
 	bool used;
-	gpa_t gpa;
+	enum vm_space space;
+	uint64_t addr;
 	int efd;
 };
 
@@ -53,8 +54,9 @@ unsigned fake_vm_nroutes(const struct fake_vm *fake);
 bool fake_vm_line(struct fake_vm *fake, unsigned gsi);
 /* What the guest reads at gpa without leaving, where there is a read-only slot; or NULL. */
 const uint8_t *fake_vm_readonly(const struct fake_vm *fake, gpa_t gpa);
-/* The eventfd registered at gpa, or -1. */
+/* The eventfd registered at an address in memory, or at a port, or -1. */
 int fake_vm_ioeventfd(const struct fake_vm *fake, gpa_t gpa);
+int fake_vm_port_ioeventfd(const struct fake_vm *fake, uint64_t port);
 /* The route with this message, or NULL. */
 const struct fake_route *fake_vm_route(const struct fake_vm *fake, uint64_t addr, uint32_t data);
 /* How often an eventfd was signalled since the last call; 0 if not. */

@@ -297,6 +297,67 @@ static void no_room_for_a_bar(void **state)
 	toy_unplug(&big);
 }
 
+/* BAR 1, the only one that the toy has room for besides its memory. */
+static void plug_ports(struct rig *rig, struct toy *toy, int slot)
+{
+	struct pci_device_desc desc;
+
+	memset(toy, 0, sizeof(*toy));
+	desc = toy_desc(toy);
+	desc.bars[1] = (struct pci_bar_desc){ .size = 16, .io = true, .read = toy_read, .write = toy_write };
+	assert_int_equal(pci_device_create(&desc, &toy->pci), 0);
+	assert_int_equal(pci_bus_plug(rig->bus, toy->pci, -1, slot, NULL), 0);
+}
+
+static void ports_are_a_space_of_their_own(void **state)
+{
+	struct rig *rig = *state;
+	struct toy a, b;
+	bool mapped;
+
+	plug_ports(rig, &a, 1);
+	plug_ports(rig, &b, 2);
+	assert_int_equal(ecam_read(rig, 1, PCI_BASE_ADDRESS_1, 4), RIG_PORT | PCI_BASE_ADDRESS_SPACE_IO);
+	assert_int_equal(pci_device_bar(b.pci, 1, NULL), RIG_PORT + 16);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, 0xffffffff);
+	assert_int_equal(ecam_read(rig, 1, PCI_BASE_ADDRESS_1, 4), 0xfffffff0 | PCI_BASE_ADDRESS_SPACE_IO);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT);
+
+	/* Decoded by a command bit of their own. */
+	command_set(rig, 1, PCI_COMMAND_MEMORY);
+	assert_int_equal(a.nmapped, 3);
+	assert_int_equal(io_read(&rig->pio, RIG_PORT, 4), 0xffffffff);
+	command_set(rig, 1, PCI_COMMAND_IO);
+	assert_int_equal(a.nunmapped, 3);
+	assert_int_equal(a.mapped_gpa[1], RIG_PORT);
+	assert_int_equal(io_read(&rig->pio, RIG_PORT + 4, 2), 0x7004);
+	io_write(&rig->pio, RIG_PORT + 8, 2, 0x77);
+	assert_true(a.last_write == (UINT64_C(8) << 32 | 0x77));
+
+	/* Onto the other's, out of the window, onto other ports (those of PCI itself are outside of it, too). */
+	command_set(rig, 2, PCI_COMMAND_IO);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT + 16);
+	pci_device_bar(a.pci, 1, &mapped);
+	assert_false(mapped);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT - 16);
+	pci_device_bar(a.pci, 1, &mapped);
+	assert_false(mapped);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT + RIG_NPORTS - 16);
+	assert_int_equal(a.mapped_gpa[1], RIG_PORT + RIG_NPORTS - 16);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT + RIG_NPORTS);
+	assert_int_equal(a.mapped_gpa[1], 0);
+
+	/* A memory BAR at the same number is somewhere else. */
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_0, 4, RIG_MEM32 + 0x2000);
+	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT);
+	command_set(rig, 1, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	assert_int_equal(a.mapped_gpa[0], RIG_MEM32 + 0x2000);
+	assert_int_equal(a.mapped_gpa[1], RIG_PORT);
+	toy_unplug(&a);
+	toy_unplug(&b);
+	assert_int_equal(rig->pio.nregions, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -312,6 +373,7 @@ int main(void)
 		TEST(another_region_in_the_way),
 		TEST(a_device_may_refuse_a_place),
 		TEST(no_room_for_a_bar),
+		TEST(ports_are_a_space_of_their_own),
 	};
 
 	return cmocka_run_group_tests_name("pci_bar", tests, NULL, NULL);

@@ -140,6 +140,24 @@ static void a_bar_too_large_for_a_share(void **state)
 	pci_device_free(toy.pci);
 }
 
+/* Two host bridges cannot have the same ports, and one of them has PCI's own. */
+static void ports_are_those_of_bus_0(void **state)
+{
+	struct rig *rig = *state;
+	struct vpmem_error err;
+	struct toy toy = { 0 };
+	struct pci_device_desc desc = toy_desc(&toy);
+
+	desc.bars[1] = (struct pci_bar_desc){ .size = 16, .io = true, .read = toy_read, .write = toy_write };
+	assert_int_equal(pci_device_create(&desc, &toy.pci), 0);
+	assert_int_equal(pci_bus_plug(rig->bus, toy.pci, 1, -1, &err), -ENOSPC);
+	assert_string_equal(err.text, "PCI: no room for BAR 1 of toy: it needs 16 ports");
+	assert_string_equal(err.hint, "only bus pcie.0 has I/O ports");
+	assert_int_equal(pci_bus_plug(rig->bus, toy.pci, 0, -1, &err), 0);
+	assert_int_equal(pci_device_bar(toy.pci, 1, NULL), RIG_PORT);
+	toy_unplug(&toy);
+}
+
 static void devices_fill_bus_after_bus(void **state)
 {
 	static struct toy toys[NBUSES * 31], extra;
@@ -212,6 +230,7 @@ int main(void)
 		TEST(shares_of_the_windows_do_not_overlap),
 		cmocka_unit_test(one_bus_has_the_whole_windows),
 		TEST(a_bar_too_large_for_a_share),
+		TEST(ports_are_those_of_bus_0),
 		TEST(devices_fill_bus_after_bus),
 		TEST(places_that_do_not_exist),
 		TEST(buses_share_lines),

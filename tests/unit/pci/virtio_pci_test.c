@@ -307,6 +307,52 @@ static void checklist_p7_window_with_bad_registers(void **state)
 	assert_int_equal(ecam_read(&f->rig, SLOT, 0, 4), 0x105b1af4);
 }
 
+/* Ports for notifications: preferred, and the ones in memory work as ever. */
+static void notify_by_ports(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_vm *fake = &f->rig.fake;
+	unsigned cap = virtio_capability_find(&f->rig, SLOT, VIRTIO_PCI_CAP_NOTIFY_CFG);
+	unsigned data = window_data(f);
+
+	assert_int_equal(ecam_read(&f->rig, SLOT, cap + VIRTIO_PCI_CAP_BAR, 1), 4);
+	assert_int_equal(ecam_read(&f->rig, SLOT, cap + VIRTIO_PCI_CAP_OFFSET, 4), 0);
+	assert_int_equal(ecam_read(&f->rig, SLOT, cap + VIRTIO_PCI_CAP_LENGTH, 4), 4);
+	assert_int_equal(ecam_read(&f->rig, SLOT, PCI_BASE_ADDRESS_4, 4), RIG_PORT | PCI_BASE_ADDRESS_SPACE_IO);
+	assert_int_equal(fake_vm_port_ioeventfd(fake, RIG_PORT), -1);
+	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+	assert_int_equal(fake_vm_port_ioeventfd(fake, RIG_PORT), f->dev->kick_efd);
+	assert_int_equal(fake_vm_ioeventfd(fake, f->bar0 + NOTIFY_PAGE), f->dev->kick_efd);
+	ecam_write(&f->rig, SLOT, PCI_BASE_ADDRESS_4, 4, RIG_PORT + 0x100);
+	assert_int_equal(fake_vm_port_ioeventfd(fake, RIG_PORT), -1);
+	assert_int_equal(fake_vm_port_ioeventfd(fake, RIG_PORT + 0x100), f->dev->kick_efd);
+	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY);
+	assert_int_equal(fake_vm_nioeventfds(fake), 1);
+
+	/* Without an ioeventfd, and through the window in configuration space. */
+	fake->ioeventfd_error = -ENOSPC;
+	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+	io_write(&f->rig.pio, RIG_PORT + 0x100, 2, 0);
+	assert_int_equal(f->dev->nkicks, 1);
+	io_write(&f->rig.pio, RIG_PORT + 0x102, 2, 0);
+	io_write(&f->rig.pio, RIG_PORT + 0x104, 2, 0);
+	io_write(&f->rig.pio, RIG_PORT + 0x100, 2, 1);
+	assert_int_equal(f->dev->nkicks, 1);
+	assert_int_equal(io_read(&f->rig.pio, RIG_PORT + 0x100, 4), 0);
+	window_set(f, 4, 0, 2);
+	ecam_write(&f->rig, SLOT, data, 2, 0);
+	assert_int_equal(f->dev->nkicks, 2);
+	assert_int_equal(ecam_read(&f->rig, SLOT, data, 2), 0);
+	window_set(f, 4, 16, 2);
+	assert_int_equal(ecam_read(&f->rig, SLOT, data, 2), 0xffff);
+	/* The pmem window has no registers. */
+	window_set(f, 2, 0, 4);
+	assert_int_equal(ecam_read(&f->rig, SLOT, data, 4), 0xffffffff);
+	fake->ioeventfd_error = 0;
+	virtio_pci_unplug(f->vp);
+	assert_int_equal(fake_vm_nioeventfds(fake), 0);
+}
+
 static void shmem_slot_follows_the_bar(void **state)
 {
 	struct fixture *f = *state;
@@ -431,6 +477,7 @@ int main(void)
 		TEST(events_reach_the_monitor),
 		TEST(p4_window_reaches_bar0_without_decoding),
 		TEST(checklist_p7_window_with_bad_registers),
+		cmocka_unit_test_setup_teardown(notify_by_ports, setup_pio_notify, teardown),
 		TEST_SHMEM(shmem_slot_follows_the_bar),
 		TEST_SHMEM(checklist_p6_bars_onto_each_other),
 		TEST(unplug_leaves_nothing),

@@ -26,6 +26,7 @@ void plug(struct fixture *f, bool shmem)
 {
 	const struct virtio_pci_config cfg = {
 		.bus = f->rig.bus, .slot = SLOT, .id = "nv1", .register_page = f->register_page,
+		.pio_notify = f->pio_notify,
 		.device = {
 			.name = "nv1", .backing = &f->backing, .shmem = shmem, .gpa = shmem ? 0 : 0x240000000,
 			.callbacks = { .event = count_event, .opaque = f },
@@ -38,38 +39,45 @@ void plug(struct fixture *f, bool shmem)
 	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
-static struct fixture *fixture_new(bool shmem, bool page)
+static struct fixture *fixture_new(bool shmem, bool page, bool pio)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	rig_init(&f->rig);
 	f->backing = (struct vpmem_backing){ .size = 6 << 20, .hva = f };
 	f->register_page = page;
+	f->pio_notify = pio;
 	plug(f, shmem);
 	return f;
 }
 
 int setup(void **state)
 {
-	*state = fixture_new(false, false);
+	*state = fixture_new(false, false, false);
 	return 0;
 }
 
 int setup_page(void **state)
 {
-	*state = fixture_new(false, true);
+	*state = fixture_new(false, true, false);
 	return 0;
 }
 
 int setup_page_shmem(void **state)
 {
-	*state = fixture_new(true, true);
+	*state = fixture_new(true, true, false);
+	return 0;
+}
+
+int setup_pio_notify(void **state)
+{
+	*state = fixture_new(true, false, true);
 	return 0;
 }
 
 int setup_shmem(void **state)
 {
-	*state = fixture_new(true, false);
+	*state = fixture_new(true, false, false);
 	return 0;
 }
 

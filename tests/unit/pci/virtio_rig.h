@@ -22,7 +22,7 @@ struct fixture {
 	struct vpmem_device *dev;
 	gpa_t bar0;
 	unsigned nevents;
-	bool register_page;
+	bool register_page, pio_notify;
 };
 
 /* cmocka fixtures; with shmem the pmem window is BAR 2, with page the registers are a memory slot too. */
@@ -30,6 +30,7 @@ int setup(void **state);
 int setup_shmem(void **state);
 int setup_page(void **state);
 int setup_page_shmem(void **state);
+int setup_pio_notify(void **state);  /* with a pmem window */
 int teardown(void **state);
 void plug(struct fixture *f, bool shmem);
 

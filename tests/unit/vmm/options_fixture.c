@@ -63,9 +63,9 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 		fprintf(out, " slot=%d", cfg->slot);
 	if (cfg->memaddr)
 		fprintf(out, " memaddr=%" PRIx64, cfg->memaddr);
-	fprintf(out, "%s%s%s%s%s)", cfg->shmem ? " shmem" : "", cfg->event_idx ? "" : " noevent_idx",
+	fprintf(out, "%s%s%s%s%s%s)", cfg->shmem ? " shmem" : "", cfg->event_idx ? "" : " noevent_idx",
 	        cfg->indirect_desc ? "" : " noindirect_desc", cfg->queue_reset ? "" : " noqueue_reset",
-	        cfg->register_page ? "" : " nopage");
+	        cfg->register_page ? "" : " nopage", cfg->pio_notify ? " pio" : "");
 }
 
 static void describe_serial(const struct options *opts, FILE *out)

@@ -179,6 +179,7 @@ static const struct accepted accepted[] = {
 	     "virtio-pmem-pci,memdev=m1,bus=pci.0,shmem=on,event_idx=off,indirect_desc=off,queue_reset=off",
 	  DEFAULTS " memdev(m1 f) pmem(- m1 bus=pci.0 shmem noevent_idx noindirect_desc noqueue_reset)" },
 	{ M1 " -device virtio-pmem-pci,memdev=m1,x-register-page=off", DEFAULTS " memdev(m1 f) pmem(- m1 nopage)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,modern-pio-notify=on", DEFAULTS " memdev(m1 f) pmem(- m1 pio)" },
 	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx",
 	  DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
 	{ M1 " -device "

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -165,9 +166,17 @@ int vpmem_device_error(const struct vpmem_device *dev)
 	return atomic_load(&dev->error);
 }
 
-void vpmem_device_clear_error(struct vpmem_device *dev)
+int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
 {
-	atomic_store(&dev->error, 0);
+	bool is_known;
+
+	/* A failure that is counted and not yet kept waits for this lock, and is kept behind us. */
+	lock(dev);
+	is_known = vpmem_device_stats(dev).sync_errors == nsync_errors;
+	if (is_known)
+		atomic_store(&dev->error, 0);
+	unlock(dev);
+	return is_known ? 0 : -EAGAIN;
 }
 
 void vpmem_device_set_error(struct vpmem_device *dev, int rc)

@@ -349,10 +349,12 @@ VPMEM_API int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queu
 /*
  * A sync that failed makes every later flush fail, over driver restarts and resets, because the kernel
  * forgets which pages it could not write. 0 while all is well, else the -errno. Clearing is an operator's
- * decision.
+ * decision, and holds for what the operator knew: `nsync_errors` is the `sync_errors` of vpmem_device_stats at the
+ * last failure that was told. -EAGAIN, and the error stays: another sync has failed since. Safe from any thread,
+ * but not from a callback.
  */
 VPMEM_API int vpmem_device_error(const struct vpmem_device *dev);
-VPMEM_API void vpmem_device_clear_error(struct vpmem_device *dev);
+VPMEM_API int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors);
 /* As if a sync had failed: the monitor knows that data is lost (the file was cut). rc < 0. No event is raised. */
 VPMEM_API void vpmem_device_set_error(struct vpmem_device *dev, int rc);
 

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,14 +13,40 @@
 #define LIMIT_MESSAGES 10u
 #define LIMIT_WINDOW_MS 10000u
 
+#define WAIT_MS 100
+
+static bool is_writable(int wait_ms)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, wait_ms) == 1;
+}
+
+static _Atomic unsigned nlost;
+
 // One write per line, so that lines of several threads do not mix.
-static void print_line(const char *prefix, const char *fmt, va_list args)
+static void write_line(const char *prefix, const char *fmt, va_list args)
 {
 	char line[1024];
 	int len = snprintf(line, sizeof(line), "pmvm: %s", prefix);
 
 	vsnprintf(line + len, sizeof(line) - (size_t)len - 1, fmt, args);
 	fprintf(stderr, "%s\n", line);
+}
+
+// Somebody may hold a lock, or be what SIGTERM waits for: a pipe that is full and that nobody reads must not stop him.
+static void print_line(const char *prefix, const char *fmt, va_list args)
+{
+	unsigned lost;
+
+	if (!is_writable(WAIT_MS)) {
+		atomic_fetch_add(&nlost, 1);
+		return;
+	}
+	lost = atomic_exchange(&nlost, 0);
+	if (lost > 0)
+		fprintf(stderr, "pmvm: %u messages were lost: nobody read standard error\n", lost);
+	write_line(prefix, fmt, args);
 }
 
 void log_error(const char *fmt, ...)
@@ -57,13 +84,6 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static bool is_writable(void)
-{
-	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	return poll(&fd, 1, 0) == 1;
-}
-
 // Two threads that race on one limit print a line too many or too few, nothing worse: the fields are
 // accessed atomically, one by one.
 void log_guest_at(struct log_limit *limit, const char *fmt, ...)
@@ -72,6 +92,11 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 	uint64_t start = __atomic_load_n(&limit->window_start_ms, __ATOMIC_RELAXED);
 	va_list args;
 
+	// A guest must not be able to fill a pipe that nobody reads, and stop us there, or hold us up at each message.
+	if (!is_writable(0)) {
+		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
+		return;
+	}
 	if (start == 0 || now - start >= LIMIT_WINDOW_MS) {
 		unsigned nskipped = __atomic_exchange_n(&limit->nskipped, 0, __ATOMIC_RELAXED);
 
@@ -80,8 +105,7 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 		if (nskipped > 0)
 			log_info("%u messages like the next one were left out", nskipped);
 	}
-	// A guest must not be able to fill a pipe that nobody reads, and stop us there.
-	if (!is_writable() || __atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
+	if (__atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
 		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
 		return;
 	}

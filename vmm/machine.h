@@ -83,6 +83,7 @@ struct pmem {
 	enum unplug_state unplug;
 	struct loop_timer unplug_timer;  /* UNPLUG_REQUESTED: how long the guest may take */
 	_Atomic int sync_error;          /* -errno, set by the flush worker: the main loop has to tell */
+	uint64_t nsync_errors_told;      /* the device's sync_errors at the failure that was told last */
 	bool no_room;                    /* the host had no room for a hole of its file */
 	bool cut;                        /* its file is shorter than its mapping */
 	bool is_held;                    /* werror=stop: its failed flushes wait for cont */
@@ -187,7 +188,8 @@ void machine_stop(struct machine *m);
  * machine still stands.
  */
 int machine_cont(struct machine *m, struct vpmem_error *err);
-/* A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device. */
+/* A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device.
+ * -EAGAIN: another sync has failed, which is told only now; the error stays. */
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err);
 /* Presses the power button. */
 void machine_powerdown(struct machine *m);

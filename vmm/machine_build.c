@@ -245,6 +245,8 @@ static void pci_down(struct machine *m)
 static void pmems_down(struct machine *m)
 {
 	machine_join_unplugs(m);
+	// What was cut since the last look shows in the exit status.
+	machine_watch_files(m);
 	machine_end_stores(m);
 	machine_drop_pmems(m);
 }

@@ -114,24 +114,35 @@ int machine_pmem_reason(struct pmem *pmem)
 	return watch_file(pmem->machine, pmem) ? -EIO : vpmem_backing_room(pmem->memdev->backing);
 }
 
-// The host could not provide a page for some guest access, KVM does not say which: looks for the device.
-void machine_no_memory(struct machine *m)
+// Some device for which the host cannot provide a page, and why. One without room rather than one whose file is
+// cut: that stays a reason for as long as the file is cut, whatever else happens.
+static struct pmem *find_reason(struct machine *m, int *error)
 {
-	struct pmem *only = NULL;
-	unsigned n = 0;
+	struct pmem *found = NULL;
 
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
+		int reason = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
 
-		if (error) {
-			machine_io_error(m, pmem, error);
-			return;
+		if (reason && (!found || is_no_room(reason))) {
+			found = pmem;
+			*error = reason;
 		}
-		only = pmem;
-		n++;
+		if (is_no_room(reason))
+			break;
 	}
-	machine_io_error(m, n == 1 ? only : NULL, -EFAULT);
+	return found;
+}
+
+// The host could not provide a page for some guest access, KVM does not say which: looks for the device.
+void machine_no_memory(struct machine *m)
+{
+	int error = -EFAULT;
+	struct pmem *pmem = find_reason(m, &error);
+
+	if (!pmem && m->npmems == 1)
+		pmem = m->pmems[0];
+	machine_io_error(m, pmem, error);
 }
 
 // ---- going on
@@ -177,9 +188,9 @@ void machine_on_device_event(void *opaque, enum vpmem_event event, int error, co
 		log_guest("%s", text);
 		return;
 	}
-	log_error("%s: every flush of this device fails from here on", text);
 	atomic_store(&pmem->sync_error, error);
 	loop_wake(&pmem->machine->loop);
+	log_error("%s: every flush of this device fails from here on", text);
 }
 
 void machine_tell_sync_error(struct pmem *pmem)
@@ -189,6 +200,8 @@ void machine_tell_sync_error(struct pmem *pmem)
 
 	if (error == 0)
 		return;
+	// No sync begins before the error is cleared, which is for this thread to do: the count is that of this failure.
+	pmem->nsync_errors_told = vpmem_device_stats(virtio_pci_device(pmem->vp)).sync_errors;
 	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
 	if (pmem->cfg.werror == WERROR_STOP && pmem->unplug != UNPLUG_EJECTED) {
 		pmem->is_held = true;
@@ -222,9 +235,13 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
 	pmem->cut = false;
-	if (!watch_file(m, pmem))
-		vpmem_device_clear_error(virtio_pci_device(pmem->vp));
-	return 0;
+	if (watch_file(m, pmem) ||
+	    vpmem_device_clear_error(virtio_pci_device(pmem->vp), pmem->nsync_errors_told) == 0)
+		return 0;
+	// Whoever asked cannot have meant a failure that nobody was told of. The loop tells, and the machine may pause.
+	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);
+	error_hint(err, "see info pmem; clear the error again if that is known, too");
+	return -EAGAIN;
 }
 
 // ---- watching: what tells nobody
@@ -233,20 +250,16 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 static bool watch_stalls(struct machine *m)
 {
 	enum vcpus_look seen = vcpus_look(&m->vcpus);
+	struct pmem *pmem;
+	int error;
 
 	if (seen != VCPUS_STANDING)
 		return seen == VCPUS_FAULTING;
 	vcpus_forget_looks(&m->vcpus);
-	for (unsigned i = 0; i < m->npmems; i++) {
-		struct pmem *pmem = m->pmems[i];
-		int error = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
-
-		if (error) {
-			machine_io_error(m, pmem, error);
-			return false;
-		}
-	}
-	return true;
+	pmem = find_reason(m, &error);
+	if (pmem)
+		machine_io_error(m, pmem, error);
+	return !pmem;
 }
 
 static void on_watch(void *owner)

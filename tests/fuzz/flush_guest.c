@@ -171,7 +171,7 @@ void flush_rig_step(struct flush_rig *rig, struct input *in)
 		rig->during_sync = take8(in) % RIG_DURING_SYNCS;
 		break;
 	case 11:
-		vpmem_device_clear_error(dev);
+		(void)vpmem_device_clear_error(dev, vpmem_device_stats(dev).sync_errors);
 		break;
 	case 12:
 		vpmem_device_set_status(dev, take8(in));

@@ -144,7 +144,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
 		oracle_forget();
 	} else {
 		if (rig->while_held == RIG_CLEAR_AND_RELEASE) {
-			vpmem_device_clear_error(&rig->dev);
+			(void)vpmem_device_clear_error(&rig->dev, vpmem_device_stats(&rig->dev).sync_errors);
 			rig->sync_rc = 0;
 		}
 		vpmem_device_release(&rig->dev);

@@ -54,7 +54,7 @@ static void cleared_and_released_it_is_tried_again(void **state)
 
 	fail_one(f);
 	fake_backing_fail(f->backing, 0, 0);
-	vpmem_device_clear_error(f->d.dev);
+	(void)vpmem_device_clear_error(f->d.dev, vpmem_device_stats(f->d.dev).sync_errors);
 	assert_int_equal(driver_used_idx(&f->d), 0);
 	vpmem_device_release(f->d.dev);
 	assert_true(driver_wait_used(&f->d, 1));
@@ -62,12 +62,26 @@ static void cleared_and_released_it_is_tried_again(void **state)
 	assert_int_equal(fake_backing_nsyncs(f->backing), 2);
 }
 
+static void what_failed_since_the_operator_looked_is_not_cleared(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t nseen = vpmem_device_stats(f->d.dev).sync_errors;
+
+	fail_one(f);
+	fake_backing_fail(f->backing, 0, 0);
+	assert_int_equal(vpmem_device_clear_error(f->d.dev, nseen), -EAGAIN);
+	vpmem_device_release(f->d.dev);
+	assert_true(driver_wait_used(&f->d, 1));
+	assert_int_equal(driver_status(&f->d, 0), FAILED);
+	assert_int_equal(fake_backing_nsyncs(f->backing), 1);
+}
+
 static void it_may_fail_again(void **state)
 {
 	struct fixture *f = *state;
 
 	fail_one(f);
-	vpmem_device_clear_error(f->d.dev);
+	(void)vpmem_device_clear_error(f->d.dev, vpmem_device_stats(f->d.dev).sync_errors);
 	vpmem_device_release(f->d.dev);
 	assert_true(driver_wait_count(&f->d.seen.nsync_failures, 2));
 	assert_int_equal(driver_used_idx(&f->d), 0);
@@ -83,7 +97,7 @@ static void a_reset_ends_the_wait_and_forgets_the_request(void **state)
 	fail_one(f);
 	vpmem_device_set_status(f->d.dev, 0);
 	assert_int_equal(driver_status(&f->d, 0), POISON);
-	vpmem_device_clear_error(f->d.dev);
+	(void)vpmem_device_clear_error(f->d.dev, vpmem_device_stats(f->d.dev).sync_errors);
 	fake_backing_fail(f->backing, 0, 0);
 	driver_start(&f->d, 0, 8);
 	assert_int_equal(driver_flush_now(&f->d), 0);
@@ -128,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HOLD(released_it_fails),
 		HOLD(cleared_and_released_it_is_tried_again),
+		HOLD(what_failed_since_the_operator_looked_is_not_cleared),
 		HOLD(it_may_fail_again),
 		HOLD(a_reset_ends_the_wait_and_forgets_the_request),
 		HOLD(the_end_of_the_device_ends_the_wait),

@@ -279,7 +279,7 @@ static void d4_a_failed_sync_fails_the_whole_batch_and_all_later_flushes(void **
 	assert_int_equal(vpmem_device_stats(d->dev).failed, 4);
 
 	/* an operator's decision */
-	vpmem_device_clear_error(d->dev);
+	(void)vpmem_device_clear_error(d->dev, vpmem_device_stats(d->dev).sync_errors);
 	assert_int_equal(vpmem_device_error(d->dev), 0);
 	assert_int_equal(driver_flush_now(d), 0);
 	assert_int_equal(fake_backing_nsyncs(f->backing), 2);

@@ -157,7 +157,7 @@ static void a_failure_has_its_time_until_it_is_cleared(void **state)
 	assert_int_equal(stats.sync_errors, 1);
 	assert_int_equal(stats.syncs, 1);
 
-	vpmem_device_clear_error(f->d.dev);
+	(void)vpmem_device_clear_error(f->d.dev, vpmem_device_stats(f->d.dev).sync_errors);
 	stats = vpmem_device_stats(f->d.dev);
 	assert_int_equal(stats.error, 0);
 	assert_int_equal(stats.error_time, 0);
@@ -202,7 +202,7 @@ static void reading_disturbs_nothing(void **state)
 		fake_backing_fail(f->backing, fail ? i + 1 : 0, fail ? -EIO : 0);
 		assert_int_equal(driver_flush_now(&f->d), fail ? FAILED : 0);
 		if (fail)
-			vpmem_device_clear_error(f->d.dev);
+			(void)vpmem_device_clear_error(f->d.dev, vpmem_device_stats(f->d.dev).sync_errors);
 	}
 	assert_true(worker_settle(f->d.dev));
 	atomic_store(&r.end, true);

@@ -255,7 +255,7 @@ static void *stress_registers(void *opaque)
 		vpmem_device_config_read(dev, i % 16, buf, 4);
 		vpmem_queue_get(dev, 0);
 		vpmem_queue_reset(dev, 0);
-		vpmem_device_clear_error(dev);
+		(void)vpmem_device_clear_error(dev, vpmem_device_stats(dev).sync_errors);
 	}
 	return NULL;
 }

@@ -33,6 +33,7 @@ struct host {
 	struct machine_event events[8];
 	unsigned nevents, nhalts, nrequests, nreleases;
 	int device_error;
+	uint64_t nsync_errors;
 	unsigned nclears;
 	enum vcpus_look look;
 	unsigned armed_ms;
@@ -85,10 +86,19 @@ void vpmem_device_set_error(struct vpmem_device *dev, int rc)
 	host->device_error = rc;
 }
 
-void vpmem_device_clear_error(struct vpmem_device *dev)
+int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
 {
+	if (nsync_errors != host->nsync_errors)
+		return -EAGAIN;
 	vpmem_device_set_error(dev, 0);
 	host->nclears++;
+	return 0;
+}
+
+struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
+{
+	(void)dev;
+	return (struct vpmem_stats) { .sync_errors = host->nsync_errors };
 }
 
 void vpmem_device_release(struct vpmem_device *dev)
@@ -498,6 +508,39 @@ static void a_failed_sync_is_held_until_the_operator_was_told(void **state)
 	assert_int_equal(host->nreleases, 1);
 }
 
+/* Two clients clear after one event, and a sync fails between them: the second one has not seen that. */
+static void a_failure_that_nobody_was_told_of_is_not_cleared(void **state)
+{
+	struct pmem *pmem = &host->pmems[0];
+	struct vpmem_error err;
+
+	(void)state;
+	host->nsync_errors = 1;
+	host->device_error = -EIO;
+	machine_on_device_event(pmem, VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), -EAGAIN);
+	assert_string_equal(err.text, "nv1: another sync has failed meanwhile");
+	assert_int_equal(host->device_error, -EIO);
+	machine_tell_sync_errors(&host->m);
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
+	assert_int_equal(host->device_error, 0);
+	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
+}
+
+static void no_room_is_told_before_a_file_that_is_cut(void **state)
+{
+	(void)state;
+	host->backings[0].cut = true;
+	watch_now();
+	host->nevents = 0;
+	host->backings[1].full = true;
+	machine_no_memory(&host->m);
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+	assert_true(host->pmems[1].no_room);
+}
+
 static void a_store_that_waits_is_done_at_the_end(void **state)
 {
 	(void)state;
@@ -537,6 +580,8 @@ int main(void)
 		TEST(a_cut_while_the_guest_stands_still_is_noticed),
 		TEST(a_file_that_is_still_cut_is_not_cleared_for_a_moment),
 		TEST(a_failed_sync_is_held_until_the_operator_was_told),
+		TEST(a_failure_that_nobody_was_told_of_is_not_cleared),
+		TEST(no_room_is_told_before_a_file_that_is_cut),
 		TEST(a_store_that_waits_is_done_at_the_end),
 	};
 

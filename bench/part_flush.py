@@ -11,15 +11,20 @@ WORK = f"N = {COUNTED} times one store through a mapping and one fsync, on ext4-
 
 CALLS = Figure("system calls for a host sync", "", f"strace -f -c of the whole process; image on tmpfs. {WORK}", value_max=3)
 IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
-EXITS = Figure("exits to user space for a guest flush", "", f"tracepoint kvm:kvm_userspace_exit; image on tmpfs; what the console costs meanwhile is in it. {WORK}", value_max=0.05)
-SWITCHES = Figure("voluntary context switches for a host sync", "", f"/proc/PID/task/*/status. {WORK}", ratio_max=1 / 3)
+PASS = f"to the syncs of the same pass, which tracepoints of the system calls count. {WORK}"
+EXITS = Figure("exits to user space for a host sync", "", "tracepoint kvm:kvm_userspace_exit; image on tmpfs; what the console costs meanwhile is in it; "
+               f"{PASS}", value_max=0.05)
+SWITCHES = Figure("voluntary context switches for a host sync", "", f"/proc/PID/task/*/status, {PASS}", ratio_max=1 / 3)
 THREADS = Figure("threads that switched for it", "", "threads with at least one switch for two syncs", value_max=2)
+SYNCS = Figure("host syncs for a guest fsync", "", "of the pass before: more than one where the guest's ext4 commits its journal")
+ONE_FLUSH = Figure("guest fsync, image on tmpfs, no journal", "us", f"guest's clock, median of {TIMED}; ext4 without a journal, where each fsync is one flush",
+                   ratio_max=0.5)
 LATENCY = {
     ("tmpfs", "fsync"): Figure("guest fsync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
     ("tmpfs", "msync"): Figure("guest msync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
     ("ext4", "fsync"): Figure("guest fsync, image on ext4", "us", f"guest's clock, median of {TIMED}", ratio_max=1),
 }
-FIGURES = [CALLS, IN_LOOP, EXITS, SWITCHES, THREADS, *LATENCY.values()]
+FIGURES = [CALLS, IN_LOOP, EXITS, SWITCHES, THREADS, SYNCS, ONE_FLUSH, *LATENCY.values()]
 
 
 def syncs(calls):
@@ -37,16 +42,19 @@ def count_calls(guest, n):
 
 
 def count_exits(guest, n):
-    with counters.user_exits(guest.process.pid) as exits:
+    """(exits, syncs)"""
+    with counters.user_exits(guest.process.pid) as exits, counters.syncs(guest.process.pid) as done:
         work(guest, n)
-    return sum(exits.values())
+    return sum(exits.values()), syncs(done)
 
 
 def count_switches(guest, n):
+    """({thread: switches}, syncs)"""
     before = counters.switches(guest.process.pid)
-    work(guest, n)
+    with counters.syncs(guest.process.pid) as done:
+        work(guest, n)
     after = counters.switches(guest.process.pid)
-    return {thread: count - before.get(thread, 0) for thread, count in after.items()}
+    return {thread: count - before.get(thread, 0) for thread, count in after.items()}, syncs(done)
 
 
 def measure_counts(guest, add):
@@ -57,10 +65,13 @@ def measure_counts(guest, add):
     nsyncs = syncs(some) - syncs(none)
     add(CALLS, (sum(some.values()) - sum(none.values())) / nsyncs)
     add(IN_LOOP, (sum(some.values()) - some["ioctl"] - sum(none.values()) + none["ioctl"]) / nsyncs)
-    add(EXITS, (count_exits(guest, COUNTED) - count_exits(guest, 0)) / nsyncs)
-    none, some = count_switches(guest, 0), count_switches(guest, COUNTED)
+    (none, nsyncs_none), (some, nsyncs_some) = count_exits(guest, 0), count_exits(guest, COUNTED)
+    add(EXITS, (some - none) / (nsyncs_some - nsyncs_none))
+    (none, nsyncs_none), (some, nsyncs_some) = count_switches(guest, 0), count_switches(guest, COUNTED)
+    nsyncs = nsyncs_some - nsyncs_none
     add(SWITCHES, (sum(some.values()) - sum(none.values())) / nsyncs)
     add(THREADS, sum(count - none.get(thread, 0) > nsyncs / 2 for thread, count in some.items()))
+    add(SYNCS, nsyncs / COUNTED)
 
 
 def measure(peers, runs, samples):
@@ -71,8 +82,13 @@ def measure(peers, runs, samples):
                 peer(tmpfs, [*pmem(tmpfs / "a.img"), *pmem(ext4 / "b.img", 2)]) as guest:
             measure_counts(guest, add)
             format_and_mount(guest, 1, "/mnt2")
-            for (host_fs, call), figure in LATENCY.items():
-                where = "/mnt" if host_fs == "tmpfs" else "/mnt2"
+
+            def latency(figure, where, call):
                 median, _, _ = map(int, guest.run(f"dax-tool latency {where}/f {TIMED} {call}").split())
                 add(figure, median / 1000)
+            for (host_fs, call), figure in LATENCY.items():
+                latency(figure, "/mnt" if host_fs == "tmpfs" else "/mnt2", call)
+            guest.run("umount /mnt")
+            format_and_mount(guest, journal=False)
+            latency(ONE_FLUSH, "/mnt", "fsync")
             end(guest)

@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import machine
-from common import Figure, directory, pmem, say
+from common import Failed, Figure, directory, pmem, say
 
 REQUESTS = 128
 FILES = 8
@@ -46,7 +46,8 @@ def measure_group(kind, way, samples):
     program = machine.near(machine.CHECKOUT / "build/bench/bench-group")
     with directory(kind) as where, \
             subprocess.Popen([program, where, str(FILES), str(ROUNDS), way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        process.stdout.readline()
+        if process.stdout.readline() != "ready\n":
+            raise Failed(f"{program} {way} on {kind} did not start")
         before = disk_flushes(where)
         output, _ = process.communicate("\n", SECONDS_MAX)
         samples.add(FLUSHES[kind], WAYS[way], (disk_flushes(where) - before) / ROUNDS)

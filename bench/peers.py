@@ -23,12 +23,19 @@ class Peer(machine.Guest):
     def __init__(self, directory, devices=(), append="", memory_mib=MEMORY_MIB, prefix=(), wait=True):
         self.qmp_path = pathlib.Path(directory) / f"{self.name.replace(' ', '-')}-{id(self):x}.qmp"
         self.memory_mib = memory_mib
-        machine.Vm.__init__(self, [*self.options(append), "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *devices],
+        options = self.options(append)  # copies kernel and initramfs at first
+        self.began = time.monotonic()
+        machine.Vm.__init__(self, [*options, "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *devices],
                             cwd=directory, prefix=prefix, program=self.program())
-        if wait:
+        if not wait:
+            return
+        try:
             self.wait_for(r"pmvm-guest: ready [\d.]+", machine.BOOT_MAX)
             self.ready_at = time.monotonic()
             self.booted()
+        except BaseException:
+            self.kill()
+            raise
 
     def qmp(self):
         return Qmp(self.qmp_path)

@@ -3,7 +3,10 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import json
+import os
+import platform
 import statistics
+import time
 
 from common import say
 
@@ -25,10 +28,11 @@ def verdict(figure, peers):
     if mine is None:
         return ""
     if figure.value_max is not None:
-        return f"goal: at most {number(figure.value_max)}: " + ("met" if round(mine, 2) <= figure.value_max else "MISSED")
-    if figure.ratio_max is not None and "QEMU" in peers:
-        ratio = mine / statistics.median(peers["QEMU"])
-        return f"goal: at most {number(figure.ratio_max)} of QEMU's: " + ("met" if ratio <= figure.ratio_max else "MISSED")
+        return f"goal: at most {number(figure.value_max)}: " + ("met" if mine <= figure.value_max else "MISSED")
+    if figure.ratio_max is not None:
+        said = [f"{peer}'s: " + ("met" if mine <= figure.ratio_max * statistics.median(values) else "MISSED")
+                for peer, values in peers.items() if peer.startswith("QEMU")]
+        return f"goal: at most {number(figure.ratio_max)} of {', of '.join(said)}" if said else ""
     return ""
 
 
@@ -53,10 +57,11 @@ def table(part, figures, samples):
         say(f"    ({figure.method})")
 
 
-def save(directory, part, figures, samples, where):
-    """One file of a part: figures with their methods, and all samples."""
+def save(directory, part, figures, samples, where, failed):
+    """One file of a part: figures with their methods, and all samples; where it was measured, and what failed."""
     directory.mkdir(parents=True, exist_ok=True)
-    data = {"part": part, "where": where,
+    data = {"part": part, "where": where, "failed": failed, "date": time.strftime("%Y-%m-%d"), "kernel": platform.release(),
+            "processors": os.cpu_count(),
             "figures": [{"name": figure.name, "unit": figure.unit, "method": figure.method, "ratio_max": figure.ratio_max,
                          "value_max": figure.value_max, "samples": samples.values[figure.name]}
                         for figure in figures if figure.name in samples.values]}

@@ -188,8 +188,10 @@ void machine_stop(struct machine *m);
  * machine still stands.
  */
 int machine_cont(struct machine *m, struct vpmem_error *err);
-/* A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device.
- * -EAGAIN: another sync has failed, which is told only now; the error stays. */
+/*
+ * A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device.
+ * -EAGAIN: another sync has failed, which is told only now; the error stays.
+ */
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err);
 /* Presses the power button. */
 void machine_powerdown(struct machine *m);

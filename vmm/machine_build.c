@@ -171,8 +171,12 @@ static int console_up(struct machine *m, struct vpmem_error *err)
 
 static void console_down(struct machine *m)
 {
+	struct chardev *console = m->console;
+
 	serial_destroy(m->serial);
-	chardev_close(m->console);
+	// What halts the machine after this, a file that was cut, interrupts no console.
+	m->console = NULL;
+	chardev_close(console);
 }
 
 // ---- power, PCI, pmem devices

@@ -200,10 +200,13 @@ void machine_tell_sync_error(struct pmem *pmem)
 
 	if (error == 0)
 		return;
+	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
+	// One that has left the guest may be destroyed already, and its error cannot be cleared.
+	if (pmem->unplug == UNPLUG_EJECTED)
+		return;
 	// No sync begins before the error is cleared, which is for this thread to do: the count is that of this failure.
 	pmem->nsync_errors_told = vpmem_device_stats(virtio_pci_device(pmem->vp)).sync_errors;
-	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
-	if (pmem->cfg.werror == WERROR_STOP && pmem->unplug != UNPLUG_EJECTED) {
+	if (pmem->cfg.werror == WERROR_STOP) {
 		pmem->is_held = true;
 		m->io_error = true;
 		machine_halt(m);

@@ -34,6 +34,7 @@ struct host {
 	unsigned nevents, nhalts, nrequests, nreleases;
 	int device_error;
 	uint64_t nsync_errors;
+	unsigned nstats;
 	unsigned nclears;
 	enum vcpus_look look;
 	unsigned armed_ms;
@@ -98,6 +99,7 @@ int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
 struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
 {
 	(void)dev;
+	host->nstats++;
 	return (struct vpmem_stats) { .sync_errors = host->nsync_errors };
 }
 
@@ -528,6 +530,19 @@ static void a_failure_that_nobody_was_told_of_is_not_cleared(void **state)
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
 }
 
+/* Its device may be gone by then: nothing is asked of it. */
+static void a_failed_last_sync_is_told_without_the_device(void **state)
+{
+	(void)state;
+	host->pmems[0].cfg.werror = WERROR_STOP;
+	machine_on_device_event(&host->pmems[0], VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
+	host->pmems[0].unplug = UNPLUG_EJECTED;
+	machine_tell_sync_error(&host->pmems[0]);
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->nstats, 0);
+	assert_int_equal(host->nhalts, 0);
+}
+
 static void no_room_is_told_before_a_file_that_is_cut(void **state)
 {
 	(void)state;
@@ -581,6 +596,7 @@ int main(void)
 		TEST(a_file_that_is_still_cut_is_not_cleared_for_a_moment),
 		TEST(a_failed_sync_is_held_until_the_operator_was_told),
 		TEST(a_failure_that_nobody_was_told_of_is_not_cleared),
+		TEST(a_failed_last_sync_is_told_without_the_device),
 		TEST(no_room_is_told_before_a_file_that_is_cut),
 		TEST(a_store_that_waits_is_done_at_the_end),
 	};

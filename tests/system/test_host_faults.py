@@ -265,6 +265,18 @@ def test_a_failed_sync_stays_until_an_operator_clears_it(tmp_path):
         assert "the last sync failed" in guest.error_text
 
 
+@pytest.mark.parametrize("werror", ["report", "stop"])
+def test_a_cut_just_before_the_end_shows_in_the_status(tmp_path, werror):
+    image = tmp_path / "a.img"
+    options = pmem(image, size="16M")
+    options[-1] += f",werror={werror}"
+    with Guest(*options, *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+        os.truncate(image, 8 * MIB)
+        qmp.run("quit")
+        assert guest.end() == 1
+        assert "was cut" in guest.error_text
+
+
 @needs_strace
 def test_werror_stop(tmp_path):
     """The machine pauses before the guest hears of it. Cleared, the flush is tried again; else it fails after cont."""

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define PAUSE_MS 1000u
+#define SETTLE_ROUNDS 2u   /* of the loop: in the first it sees who has hung up, at its end their places are free */
 
 static void serve(struct listener *l, int fd)
 {
@@ -28,18 +29,32 @@ static void serve(struct listener *l, int fd)
 		l->awaited = false;
 }
 
+// Leaves the clients in the kernel's queue until on_pause_end.
+static void pause_for(struct listener *l, unsigned delay_ms)
+{
+	loop_set_events(l->mon->loop, &l->source, 0);
+	loop_arm(l->mon->loop, &l->pause, delay_ms);
+}
+
 static void on_connect(void *owner, short revents)
 {
 	struct listener *l = owner;
-	int fd = accept4(l->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
 	(void)revents;
+	// Those who left before this client came may not have been noticed yet.
+	if (l->nclients == LISTENER_CLIENTS_MAX && !l->settled) {
+		l->settle_rounds = SETTLE_ROUNDS;
+		pause_for(l, 0);
+		return;
+	}
+	l->settled = false;
+	fd = accept4(l->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		// The client stays in the kernel's queue, and would wake us again and again.
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			log_guest("monitor: %s: cannot accept a client: %s", l->path, strerror(errno));
-			loop_set_events(l->mon->loop, &l->source, 0);
-			loop_arm(l->mon->loop, &l->pause, PAUSE_MS);
+			pause_for(l, PAUSE_MS);
 		}
 		return;
 	}
@@ -55,6 +70,13 @@ static void on_pause_end(void *owner)
 {
 	struct listener *l = owner;
 
+	if (l->settle_rounds > 0) {
+		if (--l->settle_rounds > 0) {
+			loop_arm(l->mon->loop, &l->pause, 0);
+			return;
+		}
+		l->settled = true;
+	}
 	loop_set_events(l->mon->loop, &l->source, POLLIN);
 }
 

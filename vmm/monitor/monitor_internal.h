@@ -37,8 +37,10 @@ struct listener {
 	char *path;
 	bool awaited;                /* wait=on, and nobody has come yet */
 	unsigned nclients;
+	unsigned settle_rounds;      /* of the loop, until who has left is known */
+	bool settled;                /* it is: who comes now is one too many */
 	struct loop_source source;
-	struct loop_timer pause;     /* no descriptors are left: try again later */
+	struct loop_timer pause;     /* no places or no descriptors are left: try again later */
 };
 
 struct monitor {

@@ -58,6 +58,27 @@ static void many_clients_at_once(void **state)
 	close(fds[0]);
 }
 
+// Their places are free for one that connects after them, however the loop looks at its descriptors.
+static void places_are_free_when_clients_have_left(void **state)
+{
+	int fds[LISTENER_CLIENTS_MAX];
+
+	(void)state;
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+			fds[i] = rig_connect(rig.qmp_path);
+			rig_read_until(fds[i], "hello\r\n");
+		}
+		for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++)
+			close(fds[(i + round) % LISTENER_CLIENTS_MAX]);
+		fds[0] = rig_connect(rig.qmp_path);
+		rig_read_until(fds[0], "hello\r\n");
+		assert_int_equal(nsessions(), 1);
+		close(fds[0]);
+		turns(10);
+	}
+}
+
 static void somebody_is_awaited_until_he_comes(void **state)
 {
 	int fd;
@@ -269,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(many_clients_at_once, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(places_are_free_when_clients_have_left, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(somebody_is_awaited_until_he_comes, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_client_that_does_not_read_is_not_heard, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(events_that_nobody_reads_end_the_session, rig_up, rig_down),

@@ -6,7 +6,7 @@ import time
 
 from common import Figure, alternate, directory, end, settle
 
-PLUG = Figure("device_add to /dev/pmem0 in the guest", "ms", "host's clock, from the QMP command to the line of a guest's loop that looks every 10 ms",
+PLUG = Figure("device_add to /dev/pmem0 in the guest", "ms", "host's clock, from the QMP command to the line of a guest's process that inotify wakes",
               ratio_max=0.5)
 UNPLUG = Figure("device_del to DEVICE_DELETED", "ms", "host's clock; QEMU refuses to unplug virtio-pmem")
 FIGURES = [PLUG, UNPLUG]
@@ -16,11 +16,11 @@ APPEAR_MAX = 60
 def add_device(peer, guest, qmp, image, bus):
     qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "mem1", "mem-path": str(image), "size": 64 << 20, "share": True})
     start = len(guest.output)
-    guest.send("while [ ! -b /dev/pmem0 ]; do usleep 10000; done; echo plug''ged\n")
-    time.sleep(0.5)
+    guest.send("dax-tool await /dev/pmem0\n")
+    time.sleep(1)
     began = time.monotonic()
     qmp.run("device_add", {"driver": "virtio-pmem-pci", "memdev": "mem1", "id": "nv1"} | bus)
-    guest.wait_for("plugged", APPEAR_MAX, start)
+    guest.wait_for("/dev/pmem0 is there", APPEAR_MAX, start)
     return (time.monotonic() - began) * 1000
 
 

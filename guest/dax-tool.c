@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -316,6 +318,28 @@ static int cmd_read(char **args)
     return 0;
 }
 
+// Sleeps until then: whoever looks every few milliseconds takes the processor from what makes the file.
+static int cmd_await(char **args)
+{
+    char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+    char *slash = strrchr(args[0], '/');
+    const int fd = inotify_init1(IN_CLOEXEC);
+
+    if (!slash || slash == args[0]) {
+        fprintf(stderr, "dax-tool: not a file in a directory: %s\n", args[0]);
+        return 2;
+    }
+    *slash = '\0';
+    if (fd < 0 || inotify_add_watch(fd, args[0], IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+        die(args[0]);
+    *slash = '/';
+    while (access(args[0], F_OK) < 0)
+        if (read(fd, event, sizeof(event)) < 0)
+            die(args[0]);
+    printf("%s is there\n", args[0]);
+    return 0;
+}
+
 static const struct command {
     const char *name, *args, *help;
     int nargs;
@@ -341,6 +365,8 @@ static const struct command {
      .help = "print the number of the last good record"},
     {.name = "isdax", .nargs = 1, .run = cmd_isdax, .args = "FILE",
      .help = "say whether the file is accessed by DAX"},
+    {.name = "await", .nargs = 1, .run = cmd_await, .args = "FILE",
+     .help = "sleep until the file is there, say so"},
     {.name = "cache", .nargs = 0, .run = cmd_cache, .args = "",
      .help = "print the size of the page cache in KiB"},
 };

@@ -25,7 +25,10 @@ enum { PAGE_SIZE = 4096, CODE_OFF = 0x100, DATA_OFF = 0x400, XSAVE_OFF = 0x40, X
 static_assert(DATA_OFF + XSAVE_OFF + XSAVE_LEN <= PAGE_SIZE, "the data must fit into the page");
 
 // Expects in RDI the data, in RDX:RAX zero, in RCX:RBX the value to store, in RSI whether there is XSAVE.
+// Global, because link-time optimization may put the users of the symbols into another unit.
 __asm__(".pushsection .rodata\n"
+        ".globl probe_code, probe_code_end\n"
+        ".hidden probe_code, probe_code_end\n"
         "probe_code:\n"
         "    lock cmpxchg16b (%rdi)\n"
         "    jnz 2f\n"
@@ -43,7 +46,7 @@ __asm__(".pushsection .rodata\n"
         "2:  ud2\n"
         "probe_code_end:\n"
         ".popsection\n");
-extern const uint8_t probe_code[], probe_code_end[];
+__attribute__((visibility("hidden"))) extern const uint8_t probe_code[], probe_code_end[];
 
 struct probe {
     int vm_fd, vcpu_fd;

@@ -96,9 +96,10 @@ def private_kib(pid, images, ram_mib):
                if fields["Size"] < ram_mib * 1024 and not any(str(image) in head for image in images))
 
 
-def pss_kib(pid):
-    """All memory of a process; what several share counts for each by its share."""
-    return sum(fields["Pss"] for _, fields in mappings(pid))
+def pss_kib(pid, ram_mib):
+    """Memory of a process, (all, all but guest RAM); what several share counts for each by its share."""
+    sizes = [(fields["Pss"], fields["Size"] < ram_mib * 1024) for _, fields in mappings(pid)]
+    return sum(pss for pss, _ in sizes), sum(pss for pss, beside in sizes if beside)
 
 
 def table_kib(pid):

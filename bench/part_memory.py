@@ -13,6 +13,7 @@ from common import MIB, Figure, alternate, directory, pmem, settle
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)
 SMALL_MIB = 128
+RUNS = 3           # these figures hardly vary
 TABLES_GONE_S = 2  # the tables of the last machine are freed some time after its end
 
 PRIVATE = Figure("private dirty memory, idle guest", "KiB", "smaps: Private_Dirty of all mappings but guest RAM, the image and what is as the program's "
@@ -21,8 +22,9 @@ TABLES = Figure("page tables of the process", "KiB", "VmPTE")
 KVM_TABLES = Figure("page tables of KVM", "KiB", "SecPageTables of /proc/meminfo, with the machine minus before it")
 SLOPE = Figure("one more VM on a shared root image", "MiB", f"sum of Pss of n VMs of {SMALL_MIB} MiB whose guest has read the {IMAGE_MIB - 16} MiB file of one "
                f"read-only image, (n = {DENSITY[-1]} minus n = 1) / {DENSITY[-1] - 1}; the goal is guest RAM and a MiB; RAM that the guest has not touched is not in it", value_max=SMALL_MIB + 1)
+BESIDE = Figure("one more VM on a shared root image, beside guest RAM", "MiB", "the same without the mapping of guest RAM", value_max=1)
 SHARED = [Figure(f"{count} VMs on a shared root image", "MiB", "that sum") for count in DENSITY]
-FIGURES = [PRIVATE, TABLES, KVM_TABLES, SLOPE, *SHARED]
+FIGURES = [PRIVATE, TABLES, KVM_TABLES, SLOPE, BESIDE, *SHARED]
 
 
 def read_only(where):
@@ -31,7 +33,7 @@ def read_only(where):
     files.mkdir()
     with open("/dev/urandom", "rb") as random:
         (files / "large").write_bytes(random.read((IMAGE_MIB - 16) * MIB))
-    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", "-d", files, image, f"{IMAGE_MIB}M"], check=True)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", "-d", files, image, f"{IMAGE_MIB}M"], stdout=subprocess.DEVNULL, check=True)
     return image
 
 
@@ -71,14 +73,16 @@ def measure_density(kind, samples):
             guests.append(guest)
             if count in DENSITY:
                 settle(guest)
-                sums[count] = sum(counters.pss_kib(guest.process.pid) for guest in guests) / 1024
+                kib = [counters.pss_kib(guest.process.pid, SMALL_MIB) for guest in guests]
+                sums[count] = [sum(column) / 1024 for column in zip(*kib)]
         for figure, count in zip(SHARED, DENSITY):
-            samples.add(figure, kind.name, sums[count])
-        samples.add(SLOPE, kind.name, (sums[DENSITY[-1]] - sums[1]) / (DENSITY[-1] - 1))
+            samples.add(figure, kind.name, sums[count][0])
+        for figure, first, last in zip((SLOPE, BESIDE), sums[1], sums[DENSITY[-1]]):
+            samples.add(figure, kind.name, (last - first) / (DENSITY[-1] - 1))
 
 
 def measure(peers, runs, samples):
-    for _, peer in alternate(peers, runs, "memory"):
+    for _, peer in alternate(peers, min(runs, RUNS), "memory"):
         time.sleep(TABLES_GONE_S)
         before = counters.kvm_table_kib()
         with directory("tmpfs") as where:

@@ -16,7 +16,7 @@ WRITE = {kind: Figure(f"faults per MiB, first write, {name}", "", METHOD) for ki
 AGAIN = {kind: Figure(f"faults per MiB, write after a flush, {name}", "", METHOD) for kind, name in HOST.items()}
 FIGURES = [*READ.values(), *WRITE.values(), *AGAIN.values()]
 
-RUNS = 2  # counts
+RUNS = 1  # counts
 
 
 def faults(guest, command):

@@ -13,7 +13,7 @@ from common import MIB, Figure, alternate, directory, pmem, settle
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)
 SMALL_MIB = 128
-RUNS = 3           # these figures hardly vary
+RUNS = 2           # these figures hardly vary
 TABLES_GONE_S = 2  # the tables of the last machine are freed some time after its end
 
 PRIVATE = Figure("private dirty memory, idle guest", "KiB", "smaps: Private_Dirty of all mappings but guest RAM, the image and what is as the program's "
@@ -93,7 +93,7 @@ def measure(peers, runs, samples):
                 samples.add(PRIVATE, peer.name, counters.private_kib(pid, [image], guest.memory_mib))
                 samples.add(TABLES, peer.name, counters.table_kib(pid))
                 samples.add(KVM_TABLES, peer.name, counters.kvm_table_kib() - before)
-    kinds = [Dax(peer) for peer in peers if peer in (peers_module.Pmvm, peers_module.Qemu)]
-    kinds += [Disk(peer) for peer in peers if peer is peers_module.Qemu]
+    kinds = [Dax(peer) for peer in peers if peer in (peers_module.Pmvm, peers_module.QemuBest)]
+    kinds += [Disk(peer) for peer in peers if peer is peers_module.QemuBest]
     for _, kind in alternate(kinds, 1, "density"):
         measure_density(kind, samples)

@@ -32,9 +32,7 @@ def measure_one(peer, count, samples):
             format_and_mount(guest)
             settle(guest)
             samples.add(PRIVATE[count], peer.name, counters.private_kib(guest.process.pid, images, guest.memory_mib))
-            none, some = part_flush.count_calls(guest, 0), part_flush.count_calls(guest, FLUSHES)
-            samples.add(CALLS[count], peer.name, (sum(some.values()) - sum(none.values())) /
-                        (part_flush.syncs(some) - part_flush.syncs(none)))
+            samples.add(CALLS[count], peer.name, part_flush.calls_for_a_sync(guest, FLUSHES)[0])
             end(guest)
 
 

@@ -2,13 +2,15 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import time
+
 import counters
 from common import Figure, alternate, directory, end, format_and_mount, pmem, settle
 
 COUNTED = 300
 CALL_RUNS = 3  # strace takes its time, and what it counts hardly varies
 TIMED = 150
-WORK = f"N = {COUNTED} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus the same with N = 0"
+WORK = f"N = {COUNTED} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus N = 0 and as long a time"
 
 CALLS = Figure("system calls for a host sync", "", f"strace -f -c of the whole process; image on tmpfs. {WORK}", value_max=3)
 IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
@@ -32,43 +34,54 @@ def syncs(calls):
     return calls["fdatasync"] + calls["fsync"]
 
 
-def work(guest, n):
+def work(guest, n, seconds=0):
+    """n fsyncs, and what is left of the seconds."""
+    began = time.monotonic()
     guest.run(f"dax-tool fsync /mnt/f {n}")
+    time.sleep(max(0, began + seconds - time.monotonic()))
 
 
-def count_calls(guest, n):
+def none_and_some(count, guest, n):
+    """What `count` gives for no fsync and for n of them, in the same time: a process also has work that only time brings."""
+    began = time.monotonic()
+    some = count(guest, n, 0)
+    return count(guest, 0, time.monotonic() - began), some
+
+
+def count_calls(guest, n, seconds):
     with counters.system_calls(guest.process.pid) as calls:
-        work(guest, n)
+        work(guest, n, seconds)
     return calls
 
 
-def count_exits(guest, n):
+def count_exits(guest, n, seconds):
     """(exits, syncs)"""
     with counters.user_exits(guest.process.pid) as exits, counters.syncs(guest.process.pid) as done:
-        work(guest, n)
+        work(guest, n, seconds)
     return sum(exits.values()), syncs(done)
 
 
-def count_switches(guest, n):
+def count_switches(guest, n, seconds):
     """({thread: switches}, syncs)"""
     before = counters.switches(guest.process.pid)
     with counters.syncs(guest.process.pid) as done:
-        work(guest, n)
+        work(guest, n, seconds)
     after = counters.switches(guest.process.pid)
     return {thread: count - before.get(thread, 0) for thread, count in after.items()}, syncs(done)
 
 
-def measure_calls(guest, add):
-    none, some = count_calls(guest, 0), count_calls(guest, COUNTED)
+def calls_for_a_sync(guest, n):
+    """(all, all but ioctl)"""
+    none, some = none_and_some(count_calls, guest, n)
     nsyncs = syncs(some) - syncs(none)
-    add(CALLS, (sum(some.values()) - sum(none.values())) / nsyncs)
-    add(IN_LOOP, (sum(some.values()) - some["ioctl"] - sum(none.values()) + none["ioctl"]) / nsyncs)
+    calls, ioctls = some.total() - none.total(), some["ioctl"] - none["ioctl"]
+    return calls / nsyncs, (calls - ioctls) / nsyncs
 
 
 def measure_counts(guest, add):
-    (none, nsyncs_none), (some, nsyncs_some) = count_exits(guest, 0), count_exits(guest, COUNTED)
+    (none, nsyncs_none), (some, nsyncs_some) = none_and_some(count_exits, guest, COUNTED)
     add(EXITS, (some - none) / (nsyncs_some - nsyncs_none))
-    (none, nsyncs_none), (some, nsyncs_some) = count_switches(guest, 0), count_switches(guest, COUNTED)
+    (none, nsyncs_none), (some, nsyncs_some) = none_and_some(count_switches, guest, COUNTED)
     nsyncs = nsyncs_some - nsyncs_none
     add(SWITCHES, (sum(some.values()) - sum(none.values())) / nsyncs)
     add(THREADS, sum(count - none.get(thread, 0) > nsyncs / 2 for thread, count in some.items()))
@@ -85,7 +98,8 @@ def measure(peers, runs, samples):
             work(guest, 10)
             settle(guest)
             if run < CALL_RUNS:
-                measure_calls(guest, add)
+                for figure, value in zip((CALLS, IN_LOOP), calls_for_a_sync(guest, COUNTED)):
+                    add(figure, value)
             measure_counts(guest, add)
             format_and_mount(guest, 1, "/mnt2")
 

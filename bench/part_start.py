@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import re
 import subprocess
 
+import peers as peers_module
 from common import Failed, Figure, alternate, directory, end, pmem
 
 START = Figure("start to the guest's ready line", "ms", "from exec of the process to the line that the guest's /init prints when its modules are "
@@ -13,6 +14,12 @@ INIT = Figure("the guest's part of it", "ms", "/proc/uptime of the guest, in tha
 CALLS = Figure("system calls before the first KVM_RUN", "", "strace -f, with one pmem whose file is new, and a QMP socket; of all threads",
                value_max=100)
 FIGURES = [START, INIT, CALLS]
+
+
+class PmvmVmlinux(peers_module.Pmvm):
+    """With the kernel that QEMU has at its best: nothing to decompress."""
+    name = "pmvm vmlinux"
+    image = "vmlinux"
 
 
 def calls_before_run(peer):
@@ -29,7 +36,7 @@ def calls_before_run(peer):
 
 
 def measure(peers, runs, samples):
-    for run, peer in alternate(peers, runs, "start"):
+    for run, peer in alternate([*peers, PmvmVmlinux], runs, "start"):
         with directory("tmpfs") as where:
             with peer(where) as guest:
                 # booted() has waited longer; the moment is when the line came.
@@ -40,5 +47,5 @@ def measure(peers, runs, samples):
                     guest.process.wait(60)
                 except subprocess.TimeoutExpired:
                     guest.kill()  # a machine without ACPI cannot switch itself off
-        if run == 0 and peer.has_pmem:
+        if run == 0 and peer.has_pmem and peer is not PmvmVmlinux:
             samples.add(CALLS, peer.name, calls_before_run(peer))

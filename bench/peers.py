@@ -17,6 +17,7 @@ class Peer(machine.Guest):
     """A Linux guest that is driven over its console, and a QMP client; `devices` as -object and -device take them."""
     name = ""
     about = ""
+    image = "bzImage"
     has_pmem = True
     unplugs = True
 
@@ -40,8 +41,8 @@ class Peer(machine.Guest):
     def qmp(self):
         return Qmp(self.qmp_path)
 
-    def kernel(self, append, image="bzImage"):
-        kernel, initrd = machine.kernel_files(image=image)
+    def kernel(self, append):
+        kernel, initrd = machine.kernel_files(image=self.image)
         return ["-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
 
 
@@ -63,7 +64,6 @@ class Qemu(Peer):
     about = "-accel kvm -M q35 -cpu host -nographic -nic none, bzImage, SeaBIOS"
     unplugs = False
     machine = ["-M", "q35", "-nographic", "-nic", "none"]
-    image = "bzImage"
 
     @staticmethod
     def program():
@@ -72,7 +72,7 @@ class Qemu(Peer):
     def options(self, append):
         # QEMU wants to know how much memory devices may bring.
         memory = f"{self.memory_mib}M" + (f",maxmem={self.memory_mib + 4096}M,slots=2" if self.has_pmem else "")
-        return ["-accel", "kvm", "-cpu", "host", *self.machine, "-m", memory, *self.kernel(append, self.image)]
+        return ["-accel", "kvm", "-cpu", "host", *self.machine, "-m", memory, *self.kernel(append)]
 
 
 class QemuBest(Qemu):

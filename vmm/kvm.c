@@ -249,11 +249,6 @@ static int create_irqchips(struct kvm *kvm)
 	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
 	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 || ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return -errno;
-	for (unsigned i = 0; i < 3; i++) {
-		kvm->new_irqchips[i].chip_id = i;
-		if (ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &kvm->new_irqchips[i]) < 0)
-			return -errno;
-	}
 	for (unsigned gsi = 0; gsi < IOAPIC_GSIS; gsi++)
 		kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
 			.gsi = gsi,
@@ -263,11 +258,30 @@ static int create_irqchips(struct kvm *kvm)
 	return set_routes(kvm);
 }
 
+// As after power-on: Intel's data sheets of the 8259A and the 82093AA. Which pins of a PIC may be level-triggered is how
+// it is wired.
+static void reset_irqchip(struct kvm_irqchip *chip)
+{
+	if (chip->chip_id != KVM_IRQCHIP_IOAPIC) {
+		chip->chip.pic = (struct kvm_pic_state) { .elcr_mask = chip->chip.pic.elcr_mask };
+		return;
+	}
+	chip->chip.ioapic = (struct kvm_ioapic_state) { .base_address = IOAPIC_GPA };
+	for (unsigned pin = 0; pin < IOAPIC_GSIS; pin++)
+		chip->chip.ioapic.redirtbl[pin].fields.mask = 1;
+}
+
 int kvm_reset_irqchips(struct kvm *kvm)
 {
-	for (unsigned i = 0; i < 3; i++)
-		if (ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &kvm->new_irqchips[i]) < 0)
+	for (unsigned i = 0; i < 3; i++) {
+		struct kvm_irqchip chip = { .chip_id = i };
+
+		if (ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chip) < 0)
 			return -errno;
+		reset_irqchip(&chip);
+		if (ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
+			return -errno;
+	}
 	return 0;
 }
 

@@ -29,8 +29,7 @@ struct kvm {
 	} slots[KVM_SLOTS_MAX];
 	bool route_used[KVM_MSI_ROUTES_MAX];
 	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
-	struct kvm_irqchip new_irqchips[3];  /* both PICs and the I/O APIC as they were at the start */
-	uint64_t clock_ns;                   /* the guest's kvmclock while it is stopped */
+	uint64_t clock_ns;      /* the guest's kvmclock while it is stopped */
 	unsigned posted_page;   /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
 };
 
@@ -41,7 +40,7 @@ struct kvm {
 int kvm_open(struct kvm *kvm, struct vpmem_error *err);
 void kvm_close(struct kvm *kvm);
 
-/* Puts the interrupt controllers back to their state of the start. vCPUs must not run. */
+/* Puts both PICs and the I/O APIC into their reset state, in which KVM creates them. vCPUs must not run. */
 int kvm_reset_irqchips(struct kvm *kvm);
 
 /*

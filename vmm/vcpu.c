@@ -350,7 +350,7 @@ static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *
 	rc = cpu_set_cpuid(m->cpu_host, vcpu->fd, vcpu->idx, m->vcpus.n, err);
 	if (rc < 0)
 		return rc;
-	rc = cpu_state_save(m->cpu_host, vcpu->fd, &vcpu->new_state);
+	rc = cpu_state_save(m->cpu_host, vcpu->fd, vcpu->idx, &vcpu->new_state);
 	if (rc < 0)
 		return error_set(err, rc, "kvm: cannot read the state of vCPU %u: %s", vcpu->idx, strerror(-rc));
 	cpu_state_set_firmware_msrs(vcpu->fd, vcpu->new_state);

@@ -9,12 +9,13 @@ import pytest
 
 from machine import CHECKOUT, near
 
-PROGRAM = CHECKOUT / "build/check/gcc/tests/unit/x86/cpu_test"
+BUILD = CHECKOUT / "build/check/gcc/tests/unit"
 
 
-@pytest.mark.skipif(not PROGRAM.exists(), reason="not built: `make check-unit` builds it")
-def test_cpu():
-    done = subprocess.run([near(PROGRAM)], env=os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"}, stdout=subprocess.PIPE,
+@pytest.mark.skipif(not BUILD.exists(), reason="not built: `make check-unit` builds it")
+@pytest.mark.parametrize("program", ["x86/cpu_test", "machine/kvm_test"])
+def test_unit(program):
+    done = subprocess.run([near(BUILD / program)], env=os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"}, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
     results = [line for line in done.stdout.splitlines() if line.startswith(("ok", "not ok"))]
     assert done.returncode == 0 and results, done.stdout

@@ -7,7 +7,7 @@
 
 #include "boot.h"
 
-/* What this host's KVM tells about vCPUs in general: their CPUID, their MSRs, the size of their FPU state. */
+/* What this host's KVM tells about vCPUs in general: their CPUID, their MSRs. */
 struct cpu_host;
 int cpu_host_read(int kvm_fd, struct cpu_host **out, struct vpmem_error *err);
 /* NULL is allowed. */
@@ -23,12 +23,12 @@ unsigned cpu_phys_bits(const struct cpu_host *host);
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
 
 /*
- * All that KVM keeps of a vCPU, taken when it is new and put back at every reset: registers, FPU, MSRs,
- * local APIC, events, run state. The time-stamp counter goes on. An exit to user space that is not completed
+ * What is saved of vCPU `idx` while it is new, for a reset, which restores all that KVM keeps of it: registers, FPU,
+ * MSRs, local APIC, events, run state. The time-stamp counter goes on. An exit to user space that is not completed
  * must be completed first (KVM_RUN with immediate_exit), or KVM completes it on top of the new registers.
  */
 struct cpu_state;
-int cpu_state_save(const struct cpu_host *host, int vcpu_fd, struct cpu_state **out);
+int cpu_state_save(const struct cpu_host *host, int vcpu_fd, unsigned idx, struct cpu_state **out);
 /* Sets the MSRs that firmware would have set on every processor: in the vCPU, and in the state that a reset restores. */
 void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state);
 int cpu_state_restore(int vcpu_fd, const struct cpu_state *state);

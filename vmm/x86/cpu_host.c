@@ -13,8 +13,6 @@
 
 static int read_host(int kvm_fd, struct cpu_host *host)
 {
-	int xsave_size;
-
 	host->cpuid = calloc(1, sizeof(*host->cpuid));
 	host->msrs = calloc(1, sizeof(*host->msrs) + MSRS_MAX * sizeof(host->msrs->indices[0]));
 	if (!host->cpuid || !host->msrs)
@@ -25,10 +23,6 @@ static int read_host(int kvm_fd, struct cpu_host *host)
 	    ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, host->msrs) < 0)
 		return -errno;
 	host->tsc_deadline = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	xsave_size = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
-	host->xsave_size = sizeof(struct kvm_xsave);
-	if (xsave_size > (int)sizeof(struct kvm_xsave))
-		host->xsave_size = (size_t)xsave_size;
 	return 0;
 }
 

@@ -16,7 +16,6 @@
 struct cpu_host {
 	union cpuid *cpuid;         /* what KVM supports of it */
 	struct kvm_msr_list *msrs;  /* those that are worth saving */
-	size_t xsave_size;          /* bytes of a vCPU's FPU state; that of struct kvm_xsave, or more */
 	bool tsc_deadline;          /* KVM's local APIC has the TSC deadline timer */
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_state.c - takes down all that KVM keeps of a vCPU, and puts it back.
+ * cpu_state.c - puts a vCPU back into the state in which KVM creates it.
  *
- * KVM has no call that resets a vCPU. A new one is in its reset state, so that is saved once, whatever it
- * contains on this host's KVM, and restored at every reset.
+ * KVM has no call that resets a vCPU. Most of the state after power-on is the same on every processor, and stands
+ * here as it does in the manuals: Intel SDM volume 3, "Processor State After Reset", and AMD APM volume 2, "Processor
+ * Initialization". Segments and MSRs are the processor's and KVM's: those of the new vCPU are saved.
+ * tests/unit/x86/cpu_test.c compares all of it with what KVM has.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -23,6 +25,17 @@
 #define MSR_MTRR_DEF_TYPE 0x2ffu
 #define MTRR_ENABLED_WRITE_BACK 0x806u
 
+#define APIC_ID 0x20u
+#define APIC_VERSION 0x30u
+#define APIC_DESTINATION_FORMAT 0xe0u
+#define APIC_SPURIOUS 0xf0u
+#define APIC_LVT_CMCI 0x2f0u
+#define APIC_LVT_TIMER 0x320u
+#define APIC_LVT_LINT0 0x350u
+#define APIC_LVT_ERROR 0x370u
+#define LVT_MASKED 0x10000u
+#define LVT_EXTINT 0x700u
+
 /* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
 static const uint32_t mtrrs[] = {
 	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
@@ -38,16 +51,8 @@ union msrs {
 };
 
 struct cpu_state {
-	struct kvm_regs regs;
+	unsigned idx;
 	struct kvm_sregs sregs;
-	struct kvm_debugregs debugregs;
-	struct kvm_xcrs xcrs;
-	struct kvm_vcpu_events events;
-	struct kvm_lapic_state lapic;
-	struct kvm_mp_state mp_state;
-	struct kvm_nested_state nested;
-	bool has_nested;
-	struct kvm_xsave *xsave;
 	unsigned nmsrs;
 	struct kvm_msr_entry *msrs;
 };
@@ -174,54 +179,114 @@ static int restore_msrs(int vcpu_fd, const struct cpu_state *state)
 	return 0;
 }
 
-static int save_xsave(const struct cpu_host *host, int vcpu_fd, struct cpu_state *state)
-{
-	bool large = host->xsave_size > sizeof(struct kvm_xsave);
-
-	state->xsave = calloc(1, host->xsave_size);
-	if (!state->xsave)
-		return -ENOMEM;
-	return ioctl(vcpu_fd, large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, state->xsave) < 0 ? -errno : 0;
-}
-
-/* A new vCPU's has only its header. KVM says by EINVAL, or by ENOTTY when it is old, that it has no nested guests. */
-static int save_nested(int vcpu_fd, struct cpu_state *state)
-{
-	state->nested.size = sizeof(state->nested);
-	state->has_nested = ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &state->nested) == 0;
-	return state->has_nested || errno == EINVAL || errno == ENOTTY ? 0 : -errno;
-}
-
-static int save_registers(int vcpu_fd, struct cpu_state *state)
-{
-	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &state->mp_state) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_REGS, &state->regs) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_SREGS, &state->sregs) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_DEBUGREGS, &state->debugregs) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_LAPIC, &state->lapic) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_VCPU_EVENTS, &state->events) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_XCRS, &state->xcrs) < 0)
-		return -errno;
-	return save_nested(vcpu_fd, state);
-}
-
-int cpu_state_save(const struct cpu_host *host, int vcpu_fd, struct cpu_state **out)
+int cpu_state_save(const struct cpu_host *host, int vcpu_fd, unsigned idx, struct cpu_state **out)
 {
 	struct cpu_state *state = calloc(1, sizeof(*state));
 	int rc;
 
 	if (!state)
 		return -ENOMEM;
-	rc = save_registers(vcpu_fd, state);
-	if (rc == 0)
-		rc = save_xsave(host, vcpu_fd, state);
-	if (rc == 0)
-		rc = save_msrs(host, vcpu_fd, state);
+	state->idx = idx;
+	rc = ioctl(vcpu_fd, KVM_GET_SREGS, &state->sregs) < 0 ? -errno : save_msrs(host, vcpu_fd, state);
 	if (rc < 0) {
 		cpu_state_free(state);
 		return rc;
 	}
 	*out = state;
+	return 0;
+}
+
+/*
+ * A guest hypervisor is gone: VMX is off, SVM's global interrupt flag set. KVM says by EINVAL, or by ENOTTY when it is
+ * old, that it has no nested guests.
+ */
+static int reset_nested(int vcpu_fd)
+{
+	union {
+		struct kvm_nested_state head;
+		uint8_t room[sizeof(struct kvm_nested_state) + sizeof(struct kvm_vmx_nested_state_data)];
+	} now = { .head.size = sizeof(now) };
+	struct kvm_nested_state state = { .size = sizeof(state) };
+
+	if (ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &now.head) < 0)
+		return errno == EINVAL || errno == ENOTTY ? 0 : -errno;
+	state.format = now.head.format;
+	if (state.format == KVM_STATE_NESTED_FORMAT_VMX)
+		state.hdr.vmx.vmxon_pa = state.hdr.vmx.vmcs12_pa = UINT64_MAX;
+	else
+		state.flags = KVM_STATE_NESTED_GIF_SET;
+	return ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &state) < 0 ? -errno : 0;
+}
+
+/*
+ * RDX, the processor's model, is seen by nobody: vCPU 0 has the kernel's entry, and KVM's INIT sets it of the others.
+ */
+static int reset_registers(int vcpu_fd)
+{
+	const struct kvm_regs regs = { .rip = 0xfff0, .rflags = 2 };
+	const struct kvm_debugregs debugregs = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+
+	return ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0 || ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &debugregs) < 0 ? -errno : 0;
+}
+
+/*
+ * Of x87 and SSE the control words; they count only when XSTATE_BV names both. What it does not name KVM initializes.
+ * KVM expects more than struct kvm_xsave only of a program that asked for larger components (AMX) by arch_prctl.
+ */
+static int reset_fpu(int vcpu_fd)
+{
+	const struct kvm_xsave xsave = { .region = { [0] = 0x37f, [6] = 0x1f80, [128] = 3 } };
+	struct kvm_xcrs xcrs;
+
+	if (ioctl(vcpu_fd, KVM_SET_XSAVE, &xsave) < 0 || ioctl(vcpu_fd, KVM_GET_XCRS, &xcrs) < 0)
+		return -errno;
+	/* None: a processor without XSAVE. */
+	if (xcrs.nr_xcrs == 0)
+		return 0;
+	xcrs.xcrs[0].value = 1;
+	return ioctl(vcpu_fd, KVM_SET_XCRS, &xcrs) < 0 ? -errno : 0;
+}
+
+static void set_apic(struct kvm_lapic_state *apic, unsigned off, uint32_t val)
+{
+	memcpy(apic->regs + off, &val, sizeof(val));
+}
+
+/* Its version stays. In xAPIC mode, which the APIC base has selected. */
+static int reset_lapic(int vcpu_fd, unsigned idx)
+{
+	struct kvm_lapic_state apic;
+	uint32_t version;
+
+	if (ioctl(vcpu_fd, KVM_GET_LAPIC, &apic) < 0)
+		return -errno;
+	memcpy(&version, apic.regs + APIC_VERSION, sizeof(version));
+	memset(&apic, 0, sizeof(apic));
+	set_apic(&apic, APIC_VERSION, version);
+	set_apic(&apic, APIC_ID, idx << 24);
+	set_apic(&apic, APIC_DESTINATION_FORMAT, UINT32_MAX);
+	set_apic(&apic, APIC_SPURIOUS, 0xff);
+	for (unsigned off = APIC_LVT_TIMER; off <= APIC_LVT_ERROR; off += 0x10)
+		set_apic(&apic, off, LVT_MASKED);
+	/* Beyond the six that all have. */
+	if ((version >> 16 & 0xff) >= 6)
+		set_apic(&apic, APIC_LVT_CMCI, LVT_MASKED);
+	/* Not the manual's: KVM begins with the first processor's PIC connected, as firmware leaves it. */
+	if (idx == 0)
+		set_apic(&apic, APIC_LVT_LINT0, LVT_EXTINT);
+	return ioctl(vcpu_fd, KVM_SET_LAPIC, &apic) < 0 ? -errno : 0;
+}
+
+/* Nothing waits; the first processor runs, the others wait for it. */
+static int reset_run_state(int vcpu_fd, unsigned idx)
+{
+	const struct kvm_vcpu_events events = {
+		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM,
+	};
+	const struct kvm_mp_state mp_state = { .mp_state = idx == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED };
+
+	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &events) < 0 || ioctl(vcpu_fd, KVM_SET_MP_STATE, &mp_state) < 0)
+		return -errno;
 	return 0;
 }
 
@@ -258,33 +323,22 @@ static int end_halt(int vcpu_fd)
 int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 {
 	struct kvm_mp_state accepted;
-	int rc;
+	int rc = ioctl(vcpu_fd, KVM_GET_MP_STATE, &accepted) < 0 ? -errno : reset_nested(vcpu_fd);
 
-	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &accepted) < 0)
-		return -errno;
-	if (state->has_nested && ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &state->nested) < 0)
-		return -errno;
-	rc = end_halt(vcpu_fd);
-	if (rc < 0)
-		return rc;
-	if (ioctl(vcpu_fd, KVM_SET_SREGS, &state->sregs) < 0 ||
-	    ioctl(vcpu_fd, KVM_SET_REGS, &state->regs) < 0 ||
-	    ioctl(vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0)
-		return -errno;
-	/* None: a processor without XSAVE. */
-	if (state->xcrs.nr_xcrs > 0 && ioctl(vcpu_fd, KVM_SET_XCRS, &state->xcrs) < 0)
-		return -errno;
-	if (ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &state->debugregs) < 0 ||
-	    ioctl(vcpu_fd, KVM_SET_LAPIC, &state->lapic) < 0)
-		return -errno;
-	rc = restore_msrs(vcpu_fd, state);
+	if (rc == 0)
+		rc = end_halt(vcpu_fd);
+	if (rc == 0)
+		rc = ioctl(vcpu_fd, KVM_SET_SREGS, &state->sregs) < 0 ? -errno : reset_registers(vcpu_fd);
+	if (rc == 0)
+		rc = reset_fpu(vcpu_fd);
+	if (rc == 0)
+		rc = reset_lapic(vcpu_fd, state->idx);
+	if (rc == 0)
+		rc = restore_msrs(vcpu_fd, state);
 	if (rc < 0)
 		return rc;
 	synchronize_tsc(vcpu_fd);
-	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &state->events) < 0 ||
-	    ioctl(vcpu_fd, KVM_SET_MP_STATE, &state->mp_state) < 0)
-		return -errno;
-	return 0;
+	return reset_run_state(vcpu_fd, state->idx);
 }
 
 const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state)
@@ -296,7 +350,6 @@ void cpu_state_free(struct cpu_state *state)
 {
 	if (!state)
 		return;
-	free(state->xsave);
 	free(state->msrs);
 	free(state);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Tests of a vCPU's beginning and reset, on real KVM: the kernel's entry in both modes, and that restoring a saved
- * state undoes what a guest may have done. Skips where KVM cannot run a guest; `tests/on-kvm` runs it in the test box.
+ * Tests of a vCPU's beginning and reset, on real KVM: the kernel's entry in both modes, and that a reset undoes what a
+ * guest may have done, into the very state in which this host's KVM creates a vCPU. Skips where KVM cannot run a guest; `tests/on-kvm` runs it in the test box.
  */
 #include "cpu.h"
 
@@ -88,7 +88,7 @@ static int setup(void **state)
 	assert_true(run_size > 0);
 	run = mmap(NULL, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fds[0], 0);
 	assert_ptr_not_equal(run, MAP_FAILED);
-	assert_int_equal(cpu_state_save(host, vcpu_fds[0], &new_state), 0);
+	assert_int_equal(cpu_state_save(host, vcpu_fds[0], 0, &new_state), 0);
 	return 0;
 }
 
@@ -241,6 +241,7 @@ struct snapshot {
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
 	struct kvm_xcrs xcrs;
+	struct kvm_nested_state nested;
 	uint64_t lstar, pat, mtrr, system_time;
 	struct kvm_xsave xsave;  /* last: it has a flexible array */
 };
@@ -256,6 +257,13 @@ static void take(int vcpu_fd, struct snapshot *s)
 	assert_int_equal(ioctl(vcpu_fd, KVM_GET_MP_STATE, &s->mp_state), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_GET_XSAVE, &s->xsave), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_GET_XCRS, &s->xcrs), 0);
+	s->nested.size = sizeof(s->nested);
+	if (ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &s->nested) < 0)
+		assert_true(errno == EINVAL || errno == ENOTTY);
+	/* What no guest sees: RDX (cpu_state.c), MXCSR_MASK, which the processor stores, and XSTATE_BV of initial values. */
+	s->regs.rdx = 0;
+	s->xsave.region[7] = 0;
+	memset(s->xsave.region + 128, 0, 8);
 	s->lstar = read_msr(vcpu_fd, MSR_LSTAR);
 	s->pat = read_msr(vcpu_fd, MSR_PAT);
 	s->mtrr = read_msr(vcpu_fd, MSR_MTRR_DEF_TYPE);
@@ -275,11 +283,13 @@ static void disturb(int vcpu_fd, const struct snapshot *before)
 	s.sregs.gs.base = 0xffff888000000000;
 	s.sregs.idt.base = 0x5000;
 	s.debugregs.db[0] = 0x7777;
+	s.debugregs.dr7 = 0x401;
 	s.events.nmi.pending = 1;
 	s.events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
 	memset(s.xsave.region + 40, 0x3c, 64);  /* XMM registers */
-	s.xsave.region[6] = 0x1f80;             /* MXCSR */
-	s.xsave.region[128] |= 2;               /* XSTATE_BV: SSE is in use */
+	s.xsave.region[0] = 0x27f;              /* FCW */
+	s.xsave.region[6] = 0x9f80;             /* MXCSR */
+	s.xsave.region[128] = 3;                /* XSTATE_BV: x87 and SSE are in use */
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_SREGS, &s.sregs), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_REGS, &s.regs), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &s.debugregs), 0);
@@ -290,6 +300,10 @@ static void disturb(int vcpu_fd, const struct snapshot *before)
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_XSAVE, &s.xsave), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &s.events), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_MP_STATE, &mp_state), 0);
+	if (s.xcrs.nr_xcrs > 0) {
+		s.xcrs.xcrs[0].value = 3;
+		assert_int_equal(ioctl(vcpu_fd, KVM_SET_XCRS, &s.xcrs), 0);
+	}
 	write_msr(vcpu_fd, MSR_LSTAR, 0xffffffff81000000);
 	write_msr(vcpu_fd, MSR_PAT, 0x0007010600070106);
 	write_msr(vcpu_fd, MSR_MTRR_DEF_TYPE, 0);
@@ -298,7 +312,7 @@ static void disturb(int vcpu_fd, const struct snapshot *before)
 
 #define ASSERT_SAME(field) assert_memory_equal(&after.field, &before.field, sizeof(before.field))
 
-static void restore_undoes_everything(void **state)
+static void a_reset_is_as_a_new_cpu(void **state)
 {
 	static struct snapshot before, between, after;
 
@@ -307,8 +321,8 @@ static void restore_undoes_everything(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		struct cpu_state *saved;
 
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
 		take(vcpu_fds[i], &before);
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
 		disturb(vcpu_fds[i], &before);
 		take(vcpu_fds[i], &between);
 		assert_memory_not_equal(&between.lapic, &before.lapic, sizeof(before.lapic));
@@ -326,6 +340,7 @@ static void restore_undoes_everything(void **state)
 			ASSERT_SAME(mp_state);
 			ASSERT_SAME(xsave);
 			ASSERT_SAME(xcrs);
+			ASSERT_SAME(nested);
 			ASSERT_SAME(lstar);
 			ASSERT_SAME(pat);
 			ASSERT_SAME(mtrr);
@@ -344,7 +359,7 @@ static void only_the_first_cpu_runs_at_the_start(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		struct cpu_state *saved;
 
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
 		assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
 		assert_int_equal(ioctl(vcpu_fds[i], KVM_GET_MP_STATE, &mp_state), 0);
 		assert_int_equal(mp_state.mp_state, i == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED);
@@ -359,7 +374,7 @@ static void runs_again_after_a_reset(void **state)
 
 	(void)state;
 	need_kvm();
-	assert_int_equal(cpu_state_save(host, vcpu_fds[0], &saved), 0);
+	assert_int_equal(cpu_state_save(host, vcpu_fds[0], 0, &saved), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(cpu_state_restore(vcpu_fds[0], saved), 0);
 		enter(BOOT_LONG64, code, sizeof(code));
@@ -378,7 +393,7 @@ static void mtrrs_are_on_in_every_cpu(void **state)
 	for (unsigned i = 0; i < NCPUS; i++) {
 		struct cpu_state *saved;
 
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], &saved), 0);
+		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
 		cpu_state_set_firmware_msrs(vcpu_fds[i], saved);
 		assert_int_equal(read_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE), 0x806);
 		write_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE, 0);
@@ -401,7 +416,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(maps_4_gib_to_themselves, setup, teardown),
 		cmocka_unit_test_setup_teardown(enters_32_bit_code, setup, teardown),
 		cmocka_unit_test_setup_teardown(needs_ram_for_its_tables, setup, teardown),
-		cmocka_unit_test_setup_teardown(restore_undoes_everything, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_is_as_a_new_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_the_first_cpu_runs_at_the_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(runs_again_after_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(mtrrs_are_on_in_every_cpu, setup, teardown),

@@ -220,7 +220,7 @@ static int check_usable(struct kvm *kvm, struct vpmem_error *err)
 	int rc;
 
 	// The newest of what is needed, and one whose lack would go unnoticed. A kernel that has it has the rest,
-	// too: interrupt routes, irqfds, ioeventfds of any length, read-only slots.
+	// too: interrupt routes, irqfds, ioeventfds of any length, read-only slots, the TSC deadline timer.
 	if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0) {
 		error_set(err, -ENOSYS, "kvm does not support KVM_CAP_IMMEDIATE_EXIT");
 		error_hint(err, "Linux 4.12 or later has it");

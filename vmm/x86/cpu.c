@@ -13,7 +13,7 @@
 
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err)
 {
-	const struct cpuid_topology topology = { .id = idx, .ncpus = ncpus, .tsc_deadline = host->tsc_deadline };
+	const struct cpuid_topology topology = { .id = idx, .ncpus = ncpus };
 	union cpuid *cpuid = malloc(sizeof(*cpuid));
 	int rc = cpuid ? 0 : -ENOMEM;
 

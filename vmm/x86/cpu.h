@@ -18,7 +18,7 @@ unsigned cpu_phys_bits(const struct cpu_host *host);
 
 /*
  * Gives vCPU `idx` of `ncpus` the host's features that KVM supports, its APIC id, a topology of one
- * socket with ncpus cores, and the TSC deadline timer where KVM has it.
+ * socket with ncpus cores, and the TSC deadline timer.
  */
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
 

@@ -7,6 +7,7 @@
  */
 #include "cpu_cpuid.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -95,9 +96,8 @@ static void set_leaf1(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 	set_bits(&entry->ebx, 31, 24, t->id);
 	set_bits(&entry->ebx, 23, 16, 1u << id_bits(t));
 	set_bits(&entry->edx, 28, 28, t->ncpus > 1);  /* HTT: the field before is valid */
-	entry->ecx |= LEAF1_ECX_HYPERVISOR;
-	if (t->tsc_deadline)
-		entry->ecx |= LEAF1_ECX_TSC_DEADLINE;
+	/* KVM's local APIC has the timer, whatever the processor's has. */
+	entry->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_TSC_DEADLINE;
 }
 
 static void set_entry(struct kvm_cpuid_entry2 *entry, const struct cpuid_topology *t, bool amd)

@@ -6,7 +6,6 @@
 #define PMVM_CPU_CPUID_H
 
 #include <linux/kvm.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #define CPUID_ENTRIES_MAX 256u  /* what KVM accepts */
@@ -18,9 +17,8 @@ union cpuid {
 };
 
 struct cpuid_topology {
-	unsigned id;        /* APIC id, below ncpus */
-	unsigned ncpus;     /* cores of one socket, 1 to 255 */
-	bool tsc_deadline;  /* KVM's local APIC has the TSC deadline timer */
+	unsigned id;     /* APIC id, below ncpus */
+	unsigned ncpus;  /* cores of one socket, 1 to 255 */
 };
 
 /* Changes what depends on the processor's place among the others, and the bits that KVM leaves to us. */

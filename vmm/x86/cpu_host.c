@@ -22,7 +22,6 @@ static int read_host(int kvm_fd, struct cpu_host *host)
 	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &host->cpuid->head) < 0 ||
 	    ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, host->msrs) < 0)
 		return -errno;
-	host->tsc_deadline = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	return 0;
 }
 

@@ -10,13 +10,10 @@
 #include "cpu_cpuid.h"
 
 #include <linux/kvm.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 struct cpu_host {
 	union cpuid *cpuid;         /* what KVM supports of it */
 	struct kvm_msr_list *msrs;  /* those that are worth saving */
-	bool tsc_deadline;          /* KVM's local APIC has the TSC deadline timer */
 };
 
 const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state);

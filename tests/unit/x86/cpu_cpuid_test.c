@@ -86,7 +86,7 @@ static unsigned bits(uint32_t reg, unsigned high, unsigned low)
 
 static void set(unsigned id, unsigned ncpus)
 {
-	const struct cpuid_topology topology = { .id = id, .ncpus = ncpus, .tsc_deadline = true };
+	const struct cpuid_topology topology = { .id = id, .ncpus = ncpus };
 
 	cpuid_set_topology(&cpuid, &topology);
 }
@@ -122,15 +122,6 @@ static void one_cpu_has_no_siblings(void **state)
 	assert_int_equal(get(0xb, 1)->eax, 0);
 	assert_int_equal(get(0xb, 1)->ebx, 1);
 	assert_int_equal(bits(get(4, 3)->eax, 31, 26), 0);
-}
-
-static void tsc_deadline_is_only_added(void **state)
-{
-	(void)state;
-	intel_host();
-	cpuid.head.entries[1].ecx &= ~(1u << 24);
-	cpuid_set_topology(&cpuid, &(struct cpuid_topology){ .id = 0, .ncpus = 1 });
-	assert_int_equal(bits(get(1, 0)->ecx, 24, 24), 0);
 }
 
 static void caches_are_each_cores_own_but_the_last(void **state)
@@ -291,7 +282,6 @@ int main(void)
 		cmocka_unit_test(the_tsc_is_not_offered_as_a_clock),
 		cmocka_unit_test(leaf_1_tells_id_and_count),
 		cmocka_unit_test(one_cpu_has_no_siblings),
-		cmocka_unit_test(tsc_deadline_is_only_added),
 		cmocka_unit_test(caches_are_each_cores_own_but_the_last),
 		cmocka_unit_test(extended_topology_is_one_socket_of_cores),
 		cmocka_unit_test(amd_leaves_agree),

@@ -403,6 +403,15 @@ static void mtrrs_are_on_in_every_cpu(void **state)
 	}
 }
 
+static void this_kvm_has_what_it_is_not_asked_for(void **state)
+{
+	(void)state;
+	need_kvm();
+	assert_int_equal(ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER), 1);
+	/* 0: too old to have components that a program must ask for. */
+	assert_in_range(ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2), 0, sizeof(struct kvm_xsave));
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
 	(void)state;
@@ -420,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_the_first_cpu_runs_at_the_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(runs_again_after_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(mtrrs_are_on_in_every_cpu, setup, teardown),
+		cmocka_unit_test(this_kvm_has_what_it_is_not_asked_for),
 		cmocka_unit_test(freeing_nothing_is_allowed),
 	};
 

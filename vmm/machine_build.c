@@ -283,6 +283,11 @@ static int guest_up(struct machine *m, struct vpmem_error *err)
 	return machine_load_guest(m, err);
 }
 
+static int threads_up(struct machine *m, struct vpmem_error *err)
+{
+	return vcpus_start(&m->vcpus, err);
+}
+
 // ---- pidfile
 
 static int pidfile_up(struct machine *m, struct vpmem_error *err)
@@ -314,6 +319,7 @@ static const struct stage {
 	{ .up = monitor_up, .down = monitor_down },
 	{ .up = vcpus_up, .down = vcpus_destroy },
 	{ .up = guest_up },
+	{ .up = threads_up },
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 

@@ -130,16 +130,12 @@ static void look(struct vcpu *vcpu)
 	stall_add(&vcpu->stall, kvm_stats_faults(&vcpu->stats), &regs);
 }
 
-// Enters the guest once and serves what it left for. The lock is held on entry and on return.
+// Enters the guest once and serves what it left for. The lock is taken then, and held on return.
 static void run_once(struct vcpu *vcpu)
 {
-	pthread_mutex_t *lock = &vcpu->machine->lock;
-	int rc;
+	int rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 
-	vcpu->entered = true;
-	pthread_mutex_unlock(lock);
-	rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
-	pthread_mutex_lock(lock);
+	pthread_mutex_lock(&vcpu->machine->lock);
 	if (vcpu->look_wanted)
 		look(vcpu);
 	if (rc == 0)
@@ -210,6 +206,17 @@ static void park(struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
+// The first entry, or none. What it needs was written before the gate was opened; for the lock it would wait again.
+static void begin(struct vcpu *vcpu)
+{
+	while (sem_wait(&vcpu->machine->vcpus.gate) < 0)
+		assert(errno == EINTR);
+	if (vcpu->entered)
+		run_once(vcpu);
+	else
+		pthread_mutex_lock(&vcpu->machine->lock);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -217,12 +224,14 @@ static void *vcpu_main(void *arg)
 	char name[24];
 
 	self = vcpu;
+	vcpu->tid = gettid();
 	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->idx);
 	pthread_setname_np(pthread_self(), name);
-	pthread_mutex_lock(&vcpu->machine->lock);
-	vcpu->tid = gettid();
+	begin(vcpu);
 	while (!vcpus->ended) {
 		if (vcpus->running) {
+			vcpu->entered = true;
+			pthread_mutex_unlock(&vcpu->machine->lock);
 			run_once(vcpu);
 			continue;
 		}
@@ -267,9 +276,23 @@ void vcpus_pause(struct vcpus *vcpus)
 	}
 }
 
+// The threads begin: in the guest if it runs, else with their end.
+static void open_gate(struct vcpus *vcpus)
+{
+	for (unsigned i = 0; i < vcpus->n && !vcpus->begun; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		vcpu->entered = vcpus->running;
+		vcpu->parked = false;
+		sem_post(&vcpus->gate);
+	}
+	vcpus->begun = true;
+}
+
 void vcpus_resume(struct vcpus *vcpus)
 {
 	vcpus->running = true;
+	open_gate(vcpus);
 	pthread_cond_broadcast(&vcpus->changed);
 }
 
@@ -357,7 +380,7 @@ static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *
 	return 0;
 }
 
-static int start_threads(struct vcpus *vcpus, struct vpmem_error *err)
+int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err)
 {
 	pthread_attr_t attr;
 	int rc = 0;
@@ -384,11 +407,12 @@ int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err)
 	m->vcpus.n = n;
 	m->vcpus.are_new = true;
 	pthread_cond_init(&m->vcpus.changed, NULL);
+	sem_init(&m->vcpus.gate, 0, 0);
 	for (unsigned i = 0; i < n; i++)
-		m->vcpus.vcpu[i] = (struct vcpu) { .machine = m, .idx = i, .fd = -1, .stats = { .fd = -1 } };
+		m->vcpus.vcpu[i] = (struct vcpu) { .machine = m, .idx = i, .fd = -1, .stats = { .fd = -1 }, .parked = true };
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		rc = create_one(m, &m->vcpus.vcpu[i], err);
-	return rc ? rc : start_threads(&m->vcpus, err);
+	return rc;
 }
 
 void vcpus_destroy(struct machine *m)
@@ -397,6 +421,7 @@ void vcpus_destroy(struct machine *m)
 
 	vcpus->ended = true;
 	vcpus_stop(vcpus);
+	open_gate(vcpus);
 	pthread_cond_broadcast(&vcpus->changed);
 	pthread_mutex_unlock(&m->lock);
 	for (unsigned i = 0; i < vcpus->n; i++)
@@ -414,7 +439,9 @@ void vcpus_destroy(struct machine *m)
 		cpu_state_free(vcpu->new_state);
 	}
 	vcpus->posted = NULL;
-	if (vcpus->n > 0)
+	if (vcpus->n > 0) {
 		pthread_cond_destroy(&vcpus->changed);
+		sem_destroy(&vcpus->gate);
+	}
 	vcpus->n = 0;
 }

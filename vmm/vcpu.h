@@ -14,6 +14,7 @@
 #include "stall.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 struct kvm_coalesced_mmio_ring;
 struct kvm_run;
@@ -30,7 +31,7 @@ struct vcpu {
 	bool look_wanted;            /* it adds to stall when it comes out of the guest */
 	struct cpu_state *new_state; /* what a reset needs to know of it as it was created */
 	pthread_t thread;
-	pid_t tid;                   /* of the thread, for query-cpus-fast; 0 before it runs */
+	_Atomic pid_t tid;           /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
 	bool entered;                /* KVM may have an exit to complete */
@@ -40,14 +41,18 @@ struct vcpus {
 	unsigned n;
 	bool running;           /* false: every vCPU parks as soon as it can */
 	bool ended;             /* threads return */
+	bool begun;             /* threads are past the gate */
+	sem_t gate;             /* where they wait for the first time, without the lock */
 	bool are_new;           /* there is nothing to restore */
 	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
 	pthread_cond_t changed; /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
 };
 
-/* Creates n vCPUs with their threads, all parked. */
+/* Creates n vCPUs. */
 int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err);
+/* Starts their threads, all parked. */
+int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err);
 
 /* Asks every vCPU to leave the guest, without waiting: the caller may be one of them. */
 void vcpus_stop(struct vcpus *vcpus);
@@ -69,7 +74,7 @@ void vcpus_forgive_pause(struct vcpus *vcpus);
 /* All vCPUs as new, vCPU 0 at the kernel's entry. They must be parked. */
 int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
 
-/* Joins the threads and closes everything; legal after a failed create. */
+/* Joins the threads and closes everything; legal after a failed create or start. */
 void vcpus_destroy(struct machine *m);
 
 #endif

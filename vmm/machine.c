@@ -108,8 +108,10 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	}
 	if (m->run_state == RUN_STATE_RUNNING)
 		return 0;
-	// A device with werror=stop may have failed meanwhile: the operator looks first.
-	machine_watch_files(m);
+	// A device with werror=stop may have failed meanwhile: the operator looks first. A guest that never ran has stored
+	// nothing that could be lost, and its files have been looked at when they were opened.
+	if (m->vcpus.begun)
+		machine_watch_files(m);
 	machine_tell_sync_errors(m);
 	if (m->io_error) {
 		m->io_error = false;

@@ -344,7 +344,7 @@ int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct
 	for (unsigned i = 0; i < vcpus->n && rc == 0 && !vcpus->are_new; i++)
 		rc = cpu_state_restore(vcpus->vcpu[i].fd, vcpus->vcpu[i].new_state);
 	vcpus->are_new = false;
-	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, vcpus->vcpu[0].new_state, gmem, entry);
+	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, gmem, entry);
 }
 
 // ---- creation

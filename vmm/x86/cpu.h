@@ -36,10 +36,9 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state);
 void cpu_state_free(struct cpu_state *state);
 
 /*
- * Registers of vCPU 0, which is in that state, at the kernel's entry: 64-bit mode with an identity map of the first
- * 4 GiB (the tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
+ * Registers of vCPU 0, which is as new, at the kernel's entry: 64-bit mode with an identity map of the first 4 GiB
+ * (the tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
  */
-int cpu_set_entry(int vcpu_fd, const struct cpu_state *state, const struct vpmem_gmem *gmem,
-                  const struct boot_entry *entry);
+int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
 
 #endif

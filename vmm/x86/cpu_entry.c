@@ -105,15 +105,14 @@ static int write_page_tables(const struct vpmem_gmem *gmem)
 	return 0;
 }
 
-int cpu_set_entry(int vcpu_fd, const struct cpu_state *state, const struct vpmem_gmem *gmem,
-                  const struct boot_entry *entry)
+int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry)
 {
 	bool long_mode = entry->mode == BOOT_LONG64;
 	struct kvm_regs regs = {
 		.rip = entry->rip, .rsi = entry->rsi, .rbx = entry->rbx,
 		.rsp = BOOT_STACK_GPA, .rflags = RFLAGS_RESERVED,
 	};
-	struct kvm_sregs sregs = *cpu_state_sregs(state);
+	struct kvm_sregs sregs = { .apic_base = cpu_new_apic_base(0) };
 	int rc;
 
 	set_segments(&sregs, long_mode);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_host.h - what the cpu*.c files know of each other: what this host's KVM tells about vCPUs in general, and the
- * part of a saved state from which the kernel's entry is made.
+ * cpu_host.h - what the cpu*.c files know of each other: what this host's KVM tells about vCPUs in general, and what
+ * a reset and the kernel's entry have in common.
  */
 #ifndef PMVM_CPU_HOST_H
 #define PMVM_CPU_HOST_H
@@ -16,6 +16,7 @@ struct cpu_host {
 	struct kvm_msr_list *msrs;  /* those that are worth saving */
 };
 
-const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state);
+/* The local APIC at its address; the first processor is the one that boots. */
+uint64_t cpu_new_apic_base(unsigned idx);
 
 #endif

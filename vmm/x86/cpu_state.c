@@ -4,7 +4,7 @@
  *
  * KVM has no call that resets a vCPU. Most of the state after power-on is the same on every processor, and stands
  * here as it does in the manuals: Intel SDM volume 3, "Processor State After Reset", and AMD APM volume 2, "Processor
- * Initialization". Segments and MSRs are the processor's and KVM's: those of the new vCPU are saved.
+ * Initialization". MSRs are the processor's and KVM's: those of the new vCPU are saved.
  * tests/unit/x86/cpu_test.c compares all of it with what KVM has.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 
 #include "cpu_host.h"
+#include "memory_map.h"
 
 #define MSRS_AT_ONCE 255u   /* what KVM accepts */
 
@@ -24,6 +25,14 @@
 #define MISC_ENABLE_FAST_STRINGS 1u
 #define MSR_MTRR_DEF_TYPE 0x2ffu
 #define MTRR_ENABLED_WRITE_BACK 0x806u
+
+#define TYPE_CODE 0xbu      /* execute, read, accessed */
+#define TYPE_DATA 0x3u      /* read, write, accessed */
+#define TYPE_LDT 0x2u
+#define TYPE_TSS_BUSY 0xbu
+
+#define APIC_BASE_BSP 0x100u
+#define APIC_BASE_ENABLE 0x800u
 
 #define APIC_ID 0x20u
 #define APIC_VERSION 0x30u
@@ -52,7 +61,6 @@ union msrs {
 
 struct cpu_state {
 	unsigned idx;
-	struct kvm_sregs sregs;
 	unsigned nmsrs;
 	struct kvm_msr_entry *msrs;
 };
@@ -187,7 +195,7 @@ int cpu_state_save(const struct cpu_host *host, int vcpu_fd, unsigned idx, struc
 	if (!state)
 		return -ENOMEM;
 	state->idx = idx;
-	rc = ioctl(vcpu_fd, KVM_GET_SREGS, &state->sregs) < 0 ? -errno : save_msrs(host, vcpu_fd, state);
+	rc = save_msrs(host, vcpu_fd, state);
 	if (rc < 0) {
 		cpu_state_free(state);
 		return rc;
@@ -216,6 +224,34 @@ static int reset_nested(int vcpu_fd)
 	else
 		state.flags = KVM_STATE_NESTED_GIF_SET;
 	return ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &state) < 0 ? -errno : 0;
+}
+
+uint64_t cpu_new_apic_base(unsigned idx)
+{
+	return LAPIC_GPA | APIC_BASE_ENABLE | (idx == 0 ? APIC_BASE_BSP : 0);
+}
+
+static struct kvm_segment real_mode_segment(uint16_t selector, uint64_t base, uint8_t type, bool is_system)
+{
+	return (struct kvm_segment){
+		.base = base, .limit = 0xffff, .selector = selector, .type = type, .present = 1, .s = !is_system,
+	};
+}
+
+static int reset_segments(int vcpu_fd, unsigned idx)
+{
+	const struct kvm_segment data = real_mode_segment(0, 0, TYPE_DATA, false);
+	const struct kvm_sregs sregs = {
+		.cs = real_mode_segment(0xf000, 0xffff0000, TYPE_CODE, false),
+		.ds = data, .es = data, .fs = data, .gs = data, .ss = data,
+		.ldt = real_mode_segment(0, 0, TYPE_LDT, true),
+		.tr = real_mode_segment(0, 0, TYPE_TSS_BUSY, true),
+		.gdt.limit = 0xffff, .idt.limit = 0xffff,
+		.cr0 = 0x60000010,
+		.apic_base = cpu_new_apic_base(idx),
+	};
+
+	return ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) < 0 ? -errno : 0;
 }
 
 /*
@@ -328,7 +364,9 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	if (rc == 0)
 		rc = end_halt(vcpu_fd);
 	if (rc == 0)
-		rc = ioctl(vcpu_fd, KVM_SET_SREGS, &state->sregs) < 0 ? -errno : reset_registers(vcpu_fd);
+		rc = reset_segments(vcpu_fd, state->idx);
+	if (rc == 0)
+		rc = reset_registers(vcpu_fd);
 	if (rc == 0)
 		rc = reset_fpu(vcpu_fd);
 	if (rc == 0)
@@ -339,11 +377,6 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 		return rc;
 	synchronize_tsc(vcpu_fd);
 	return reset_run_state(vcpu_fd, state->idx);
-}
-
-const struct kvm_sregs *cpu_state_sregs(const struct cpu_state *state)
-{
-	return &state->sregs;
 }
 
 void cpu_state_free(struct cpu_state *state)

@@ -342,7 +342,7 @@ int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct
 	int rc = 0;
 
 	for (unsigned i = 0; i < vcpus->n && rc == 0 && !vcpus->are_new; i++)
-		rc = cpu_state_restore(vcpus->vcpu[i].fd, vcpus->vcpu[i].new_state);
+		rc = cpu_reset(vcpus->vcpu[i].fd, i, vcpus->vcpu[i].new_msrs);
 	vcpus->are_new = false;
 	return rc ? rc : cpu_set_entry(vcpus->vcpu[0].fd, gmem, entry);
 }
@@ -373,10 +373,10 @@ static int create_one(struct machine *m, struct vcpu *vcpu, struct vpmem_error *
 	rc = cpu_set_cpuid(m->cpu_host, vcpu->fd, vcpu->idx, m->vcpus.n, err);
 	if (rc < 0)
 		return rc;
-	rc = cpu_state_save(m->cpu_host, vcpu->fd, vcpu->idx, &vcpu->new_state);
+	rc = cpu_msrs_save(m->cpu_host, vcpu->fd, &vcpu->new_msrs);
 	if (rc < 0)
-		return error_set(err, rc, "kvm: cannot read the state of vCPU %u: %s", vcpu->idx, strerror(-rc));
-	cpu_state_set_firmware_msrs(vcpu->fd, vcpu->new_state);
+		return error_set(err, rc, "kvm: cannot read the MSRs of vCPU %u: %s", vcpu->idx, strerror(-rc));
+	cpu_msrs_set_firmware(vcpu->fd, vcpu->new_msrs);
 	return 0;
 }
 
@@ -436,7 +436,7 @@ void vcpus_destroy(struct machine *m)
 		kvm_stats_close(&vcpu->stats);
 		if (vcpu->fd >= 0)
 			close(vcpu->fd);
-		cpu_state_free(vcpu->new_state);
+		cpu_msrs_free(vcpu->new_msrs);
 	}
 	vcpus->posted = NULL;
 	if (vcpus->n > 0) {

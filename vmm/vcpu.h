@@ -29,7 +29,7 @@ struct vcpu {
 	uint64_t nfaults;            /* taken at the last look */
 	struct stall stall;
 	bool look_wanted;            /* it adds to stall when it comes out of the guest */
-	struct cpu_state *new_state; /* what a reset needs to know of it as it was created */
+	struct cpu_msrs *new_msrs;   /* as they were when it was created: a reset puts them back */
 	pthread_t thread;
 	_Atomic pid_t tid;           /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;

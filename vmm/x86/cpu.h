@@ -22,18 +22,20 @@ unsigned cpu_phys_bits(const struct cpu_host *host);
  */
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err);
 
-/*
- * What is saved of vCPU `idx` while it is new, for a reset, which restores all that KVM keeps of it: registers, FPU,
- * MSRs, local APIC, events, run state. The time-stamp counter goes on. An exit to user space that is not completed
- * must be completed first (KVM_RUN with immediate_exit), or KVM completes it on top of the new registers.
- */
-struct cpu_state;
-int cpu_state_save(const struct cpu_host *host, int vcpu_fd, unsigned idx, struct cpu_state **out);
-/* Sets the MSRs that firmware would have set on every processor: in the vCPU, and in the state that a reset restores. */
-void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state);
-int cpu_state_restore(int vcpu_fd, const struct cpu_state *state);
+/* A vCPU's MSRs while it is new, for a reset. */
+struct cpu_msrs;
+int cpu_msrs_save(const struct cpu_host *host, int vcpu_fd, struct cpu_msrs **out);
+/* Sets those that firmware would have set on every processor: in the vCPU, and in what a reset restores. */
+void cpu_msrs_set_firmware(int vcpu_fd, struct cpu_msrs *msrs);
 /* NULL is allowed. */
-void cpu_state_free(struct cpu_state *state);
+void cpu_msrs_free(struct cpu_msrs *msrs);
+
+/*
+ * Resets all that KVM keeps of vCPU `idx`: registers, FPU, MSRs, local APIC, events, run state. The time-stamp counter
+ * goes on. An exit to user space that is not completed must be completed first (KVM_RUN with immediate_exit), or KVM
+ * completes it on top of the new registers.
+ */
+int cpu_reset(int vcpu_fd, unsigned idx, const struct cpu_msrs *msrs);
 
 /*
  * Registers of vCPU 0, which is as new, at the kernel's entry: 64-bit mode with an identity map of the first 4 GiB

@@ -16,6 +16,9 @@ struct cpu_host {
 	struct kvm_msr_list *msrs;  /* those that are worth saving */
 };
 
+/* All MSRs as they were saved; the time-stamp counter goes on. */
+int cpu_msrs_restore(int vcpu_fd, const struct cpu_msrs *msrs);
+
 /* The local APIC at its address; the first processor is the one that boots. */
 uint64_t cpu_new_apic_base(unsigned idx);
 

@@ -250,7 +250,7 @@ static void forget_unseen(struct snapshot *s)
 	struct kvm_segment *segments[] = { &sregs->cs, &sregs->ds, &sregs->es, &sregs->fs, &sregs->gs, &sregs->ss,
 	                                   &sregs->tr, &sregs->ldt };
 
-	/* RDX (cpu_state.c); MXCSR_MASK, which the processor stores; XSTATE_BV where values are initial. */
+	/* RDX (cpu_reset.c); MXCSR_MASK, which the processor stores; XSTATE_BV where values are initial. */
 	s->regs.rdx = 0;
 	s->xsave.region[7] = 0;
 	memset(s->xsave.region + 128, 0, 8);
@@ -329,10 +329,10 @@ static void a_reset_is_as_a_new_cpu(void **state)
 	(void)state;
 	need_kvm();
 	for (unsigned i = 0; i < NCPUS; i++) {
-		struct cpu_state *saved;
+		struct cpu_msrs *saved;
 
 		take(vcpu_fds[i], &before);
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
+		assert_int_equal(cpu_msrs_save(host, vcpu_fds[i], &saved), 0);
 		disturb(vcpu_fds[i], &before);
 		take(vcpu_fds[i], &between);
 		assert_memory_not_equal(&between.lapic, &before.lapic, sizeof(before.lapic));
@@ -340,7 +340,7 @@ static void a_reset_is_as_a_new_cpu(void **state)
 		assert_memory_not_equal(&between.xsave, &before.xsave, sizeof(before.xsave));
 		assert_int_not_equal(between.events.nmi.pending, before.events.nmi.pending);
 		for (int twice = 0; twice < 2; twice++) {
-			assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
+			assert_int_equal(cpu_reset(vcpu_fds[i], i, saved), 0);
 			take(vcpu_fds[i], &after);
 			ASSERT_SAME(regs);
 			ASSERT_SAME(sregs);
@@ -356,7 +356,7 @@ static void a_reset_is_as_a_new_cpu(void **state)
 			ASSERT_SAME(mtrr);
 			ASSERT_SAME(system_time);
 		}
-		cpu_state_free(saved);
+		cpu_msrs_free(saved);
 	}
 }
 
@@ -367,33 +367,33 @@ static void only_the_first_cpu_runs_at_the_start(void **state)
 	(void)state;
 	need_kvm();
 	for (unsigned i = 0; i < NCPUS; i++) {
-		struct cpu_state *saved;
+		struct cpu_msrs *saved;
 
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
-		assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
+		assert_int_equal(cpu_msrs_save(host, vcpu_fds[i], &saved), 0);
+		assert_int_equal(cpu_reset(vcpu_fds[i], i, saved), 0);
 		assert_int_equal(ioctl(vcpu_fds[i], KVM_GET_MP_STATE, &mp_state), 0);
 		assert_int_equal(mp_state.mp_state, i == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED);
-		cpu_state_free(saved);
+		cpu_msrs_free(saved);
 	}
 }
 
 static void runs_again_after_a_reset(void **state)
 {
 	static const uint8_t code[] = { 0x48, 0x89, 0xf0, 0xe7, PORT };  /* mov rax, rsi; out PORT, eax */
-	struct cpu_state *saved;
+	struct cpu_msrs *saved;
 
 	(void)state;
 	need_kvm();
-	assert_int_equal(cpu_state_save(host, vcpu_fds[0], 0, &saved), 0);
+	assert_int_equal(cpu_msrs_save(host, vcpu_fds[0], &saved), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(cpu_state_restore(vcpu_fds[0], saved), 0);
+		assert_int_equal(cpu_reset(vcpu_fds[0], 0, saved), 0);
 		enter(BOOT_LONG64, code, sizeof(code));
 		assert_int_equal(run_to_port(), 0x5151);
 		run->immediate_exit = 1;  /* completes the instruction */
 		assert_int_equal(ioctl(vcpu_fds[0], KVM_RUN, 0), -1);
 		run->immediate_exit = 0;
 	}
-	cpu_state_free(saved);
+	cpu_msrs_free(saved);
 }
 
 static void mtrrs_are_on_in_every_cpu(void **state)
@@ -401,15 +401,15 @@ static void mtrrs_are_on_in_every_cpu(void **state)
 	(void)state;
 	need_kvm();
 	for (unsigned i = 0; i < NCPUS; i++) {
-		struct cpu_state *saved;
+		struct cpu_msrs *saved;
 
-		assert_int_equal(cpu_state_save(host, vcpu_fds[i], i, &saved), 0);
-		cpu_state_set_firmware_msrs(vcpu_fds[i], saved);
+		assert_int_equal(cpu_msrs_save(host, vcpu_fds[i], &saved), 0);
+		cpu_msrs_set_firmware(vcpu_fds[i], saved);
 		assert_int_equal(read_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE), 0x806);
 		write_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE, 0);
-		assert_int_equal(cpu_state_restore(vcpu_fds[i], saved), 0);
+		assert_int_equal(cpu_reset(vcpu_fds[i], i, saved), 0);
 		assert_int_equal(read_msr(vcpu_fds[i], MSR_MTRR_DEF_TYPE), 0x806);
-		cpu_state_free(saved);
+		cpu_msrs_free(saved);
 	}
 }
 
@@ -425,7 +425,7 @@ static void this_kvm_has_what_it_is_not_asked_for(void **state)
 static void freeing_nothing_is_allowed(void **state)
 {
 	(void)state;
-	cpu_state_free(NULL);
+	cpu_msrs_free(NULL);
 }
 
 int main(void)

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_state.c - puts a vCPU back into the state in which KVM creates it.
+ * cpu_reset.c - puts a vCPU back into the state in which KVM creates it.
  *
  * KVM has no call that resets a vCPU. Most of the state after power-on is the same on every processor, and stands
  * here as it does in the manuals: Intel SDM volume 3, "Processor State After Reset", and AMD APM volume 2, "Processor
- * Initialization". MSRs are the processor's and KVM's: those of the new vCPU are saved.
- * tests/unit/x86/cpu_test.c compares all of it with what KVM has.
+ * Initialization". The rest is MSRs (cpu_msrs.c). tests/unit/x86/cpu_test.c compares all of it with what KVM has.
  */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "cpu_host.h"
 #include "memory_map.h"
-
-#define MSRS_AT_ONCE 255u   /* what KVM accepts */
-
-#define MSR_TSC 0x10u
-#define MSR_TSC_ADJUST 0x3bu
-#define MSR_MISC_ENABLE 0x1a0u
-#define MISC_ENABLE_FAST_STRINGS 1u
-#define MSR_MTRR_DEF_TYPE 0x2ffu
-#define MTRR_ENABLED_WRITE_BACK 0x806u
 
 #define TYPE_CODE 0xbu      /* execute, read, accessed */
 #define TYPE_DATA 0x3u      /* read, write, accessed */
@@ -44,165 +33,6 @@
 #define APIC_LVT_ERROR 0x370u
 #define LVT_MASKED 0x10000u
 #define LVT_EXTINT 0x700u
-
-/* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
-static const uint32_t mtrrs[] = {
-	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
-	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
-	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
-	MSR_MTRR_DEF_TYPE,
-};
-#define NMTRRS (sizeof(mtrrs) / sizeof(mtrrs[0]))
-
-union msrs {
-	struct kvm_msrs head;
-	uint8_t room[sizeof(struct kvm_msrs) + MSRS_AT_ONCE * sizeof(struct kvm_msr_entry)];
-};
-
-struct cpu_state {
-	unsigned idx;
-	unsigned nmsrs;
-	struct kvm_msr_entry *msrs;
-};
-
-/*
- * Reads n MSRs, n <= MSRS_AT_ONCE, and returns how many KVM could read: the one behind them it could not.
- */
-static int get_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
-{
-	union msrs batch = { .head.nmsrs = n };
-	int nread;
-
-	memcpy(batch.head.entries, entries, n * sizeof(entries[0]));
-	nread = ioctl(vcpu_fd, KVM_GET_MSRS, &batch.head);
-	if (nread < 0)
-		return -errno;
-	memcpy(entries, batch.head.entries, (unsigned)nread * sizeof(entries[0]));
-	return nread;
-}
-
-/* Fills in the values, drops those that cannot be read, and returns how many are left. */
-static int read_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
-{
-	unsigned done = 0;
-
-	while (done < n) {
-		unsigned want = n - done < MSRS_AT_ONCE ? n - done : MSRS_AT_ONCE;
-		int nread = get_msrs(vcpu_fd, entries + done, want);
-
-		if (nread < 0)
-			return nread;
-		done += (unsigned)nread;
-		if ((unsigned)nread == want)
-			continue;
-		n--;
-		memmove(entries + done, entries + done + 1, (n - done) * sizeof(entries[0]));
-	}
-	return (int)n;
-}
-
-static int save_msrs(const struct cpu_host *host, int vcpu_fd, struct cpu_state *state)
-{
-	const struct kvm_msr_list *list = host->msrs;
-	unsigned n = 0;
-	int nread;
-
-	state->msrs = calloc(list->nmsrs + NMTRRS, sizeof(state->msrs[0]));
-	if (!state->msrs)
-		return -ENOMEM;
-	for (unsigned i = 0; i < list->nmsrs; i++)
-		state->msrs[n++].index = list->indices[i];
-	for (unsigned i = 0; i < NMTRRS; i++)
-		state->msrs[n++].index = mtrrs[i];
-	nread = read_msrs(vcpu_fd, state->msrs, n);
-	if (nread < 0)
-		return nread;
-	state->nmsrs = (unsigned)nread;
-	return 0;
-}
-
-/* The guest's clock goes on over a reset. */
-static bool goes_on(uint32_t msr)
-{
-	return msr == MSR_TSC || msr == MSR_TSC_ADJUST;
-}
-
-static void set_msr(int vcpu_fd, const struct kvm_msr_entry *entry)
-{
-	union msrs one = { .head.nmsrs = 1 };
-
-	one.head.entries[0] = *entry;
-	(void)ioctl(vcpu_fd, KVM_SET_MSRS, &one.head);
-}
-
-/*
- * Without firmware nobody enables the MTRRs, and then Linux uses no PAT either; and on Intel's processors
- * it does not trust `rep movs` unless fast strings are on. KVM may lack either register, or not let it be set.
- */
-void cpu_state_set_firmware_msrs(int vcpu_fd, struct cpu_state *state)
-{
-	union msrs batch = { .head.nmsrs = 0 };
-	struct kvm_msr_entry *entries = batch.head.entries;
-	int nset;
-
-	for (unsigned i = 0; i < state->nmsrs; i++) {
-		struct kvm_msr_entry *msr = &state->msrs[i];
-
-		if (msr->index == MSR_MTRR_DEF_TYPE)
-			msr->data = MTRR_ENABLED_WRITE_BACK;
-		else if (msr->index == MSR_MISC_ENABLE)
-			msr->data |= MISC_ENABLE_FAST_STRINGS;
-		else
-			continue;
-		entries[batch.head.nmsrs++] = *msr;
-	}
-	nset = ioctl(vcpu_fd, KVM_SET_MSRS, &batch.head);
-	/* KVM stops at the first that it refuses. */
-	for (unsigned i = nset < 0 ? 0 : (unsigned)nset + 1; i < batch.head.nmsrs; i++)
-		set_msr(vcpu_fd, &entries[i]);
-}
-
-/* Only what differs, because some are read-only; what KVM does not accept stays. */
-static int restore_msrs(int vcpu_fd, const struct cpu_state *state)
-{
-	struct kvm_msr_entry now[MSRS_AT_ONCE];
-
-	for (unsigned first = 0; first < state->nmsrs; first += MSRS_AT_ONCE) {
-		const struct kvm_msr_entry *want = state->msrs + first;
-		unsigned left = state->nmsrs - first, n = left < MSRS_AT_ONCE ? left : MSRS_AT_ONCE;
-		int nread;
-
-		memcpy(now, want, n * sizeof(now[0]));
-		nread = get_msrs(vcpu_fd, now, n);
-		if (nread < 0)
-			return nread;
-		for (unsigned i = 0; i < n; i++) {
-			/* Beyond nread it is not known. */
-			bool differs = i >= (unsigned)nread || now[i].data != want[i].data;
-
-			if (differs && !goes_on(want[i].index))
-				set_msr(vcpu_fd, &want[i]);
-		}
-	}
-	return 0;
-}
-
-int cpu_state_save(const struct cpu_host *host, int vcpu_fd, unsigned idx, struct cpu_state **out)
-{
-	struct cpu_state *state = calloc(1, sizeof(*state));
-	int rc;
-
-	if (!state)
-		return -ENOMEM;
-	state->idx = idx;
-	rc = save_msrs(host, vcpu_fd, state);
-	if (rc < 0) {
-		cpu_state_free(state);
-		return rc;
-	}
-	*out = state;
-	return 0;
-}
 
 /*
  * A guest hypervisor is gone: VMX is off, SVM's global interrupt flag set. KVM says by EINVAL, or by ENOTTY when it is
@@ -327,17 +157,8 @@ static int reset_run_state(int vcpu_fd, unsigned idx)
 }
 
 /*
- * KVM takes a TSC of 0 to mean "as the machine's other vCPUs", and goes on counting. That is needed after a
- * triple fault on AMD, where KVM clears the control block with the TSC offset in it.
- */
-static void synchronize_tsc(int vcpu_fd)
-{
-	set_msr(vcpu_fd, &(struct kvm_msr_entry){ .index = MSR_TSC, .data = 0 });
-}
-
-/*
  * Lets KVM do an INIT at once: nothing else ends the halt of a vCPU that waits for a page of the host (KVM's
- * asynchronous page faults), and no ioctl shows it. Of the rest of an INIT nothing is left after a restore.
+ * asynchronous page faults), and no ioctl shows it. Of the rest of an INIT nothing is left after a reset.
  */
 static int end_halt(int vcpu_fd)
 {
@@ -356,7 +177,7 @@ static int end_halt(int vcpu_fd)
  * LAPIC registers mean, and the LAPIC's timer mode whether the TSC deadline MSR does anything. Events and run
  * state come last, because setting registers may change them.
  */
-int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
+int cpu_reset(int vcpu_fd, unsigned idx, const struct cpu_msrs *msrs)
 {
 	struct kvm_mp_state accepted;
 	int rc = ioctl(vcpu_fd, KVM_GET_MP_STATE, &accepted) < 0 ? -errno : reset_nested(vcpu_fd);
@@ -364,25 +185,14 @@ int cpu_state_restore(int vcpu_fd, const struct cpu_state *state)
 	if (rc == 0)
 		rc = end_halt(vcpu_fd);
 	if (rc == 0)
-		rc = reset_segments(vcpu_fd, state->idx);
+		rc = reset_segments(vcpu_fd, idx);
 	if (rc == 0)
 		rc = reset_registers(vcpu_fd);
 	if (rc == 0)
 		rc = reset_fpu(vcpu_fd);
 	if (rc == 0)
-		rc = reset_lapic(vcpu_fd, state->idx);
+		rc = reset_lapic(vcpu_fd, idx);
 	if (rc == 0)
-		rc = restore_msrs(vcpu_fd, state);
-	if (rc < 0)
-		return rc;
-	synchronize_tsc(vcpu_fd);
-	return reset_run_state(vcpu_fd, state->idx);
-}
-
-void cpu_state_free(struct cpu_state *state)
-{
-	if (!state)
-		return;
-	free(state->msrs);
-	free(state);
+		rc = cpu_msrs_restore(vcpu_fd, msrs);
+	return rc ? rc : reset_run_state(vcpu_fd, idx);
 }

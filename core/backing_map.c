@@ -89,8 +89,9 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 /* Wishes, not conditions: a kernel without huge pages or page merging is as good. */
 static void advise(const struct vpmem_backing *b, const struct vpmem_backing_options *opts)
 {
-	/* A child process (a helper the monitor starts) shall not turn the guest's pages into copies. */
-	madvise(b->hva, b->map_len, MADV_DONTFORK);
+	/* A child process (a helper the monitor starts) shall not turn the guest's pages into copies; shared ones never are. */
+	if (!opts->share)
+		madvise(b->hva, b->map_len, MADV_DONTFORK);
 	madvise(b->hva, b->map_len, MADV_HUGEPAGE);
 	/* Shared pages are never merged. */
 	if (opts->merge && !opts->share)

@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define LEFT_WAIT_SECONDS 2
+#define MANY_MEMDEVS 16u    /* from here on, the usual limit on open files may not do: each has some five, with its device */
 
 struct memdev *machine_find_memdev(struct machine *m, const char *id)
 {
@@ -41,6 +43,17 @@ void machine_hint_limit(int rc, struct vpmem_error *err)
 		error_hint(err, "raise the limit on open files (ulimit -Hn), or use fewer devices");
 }
 
+// The soft limit is low for programs that use select(2), which this one does not.
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
 {
 	struct memdev *memdev;
@@ -51,6 +64,8 @@ int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpme
 		                 cfg->id);
 	if (m->nmemdevs == MEMDEVS_MAX)
 		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
+	if (m->nmemdevs == MANY_MEMDEVS)
+		raise_file_limit();
 	memdev = calloc(1, sizeof(*memdev));
 	if (!memdev)
 		return error_set(err, -ENOMEM, "cannot set up memory backend: %s", strerror(ENOMEM));

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static int fail(const struct vpmem_error *err)
@@ -31,17 +30,6 @@ static void open_standard_fds(void)
 			(void)!open("/dev/null", O_RDWR);
 }
 
-// Every device has files of its own. The soft limit is low for programs that use select(2), which this one does not.
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int main(int argc, char **argv)
 {
 	struct vpmem_error err = { "", "" };
@@ -50,7 +38,6 @@ int main(int argc, char **argv)
 	int run_error = 0, close_error;
 
 	open_standard_fds();
-	raise_file_limit();
 	switch (options_parse(argc, argv, &opts, &err)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

@@ -164,11 +164,11 @@ struct machine {
 };
 
 /*
- * Builds the machine that the options describe, with the guest loaded and ready to run. Takes the options'
- * memdevs and pmems, and borrows the rest until machine_destroy. On failure
+ * Builds the machine that the options describe in *m, which is all zeros, with the guest loaded and ready to run.
+ * Takes the options' memdevs and pmems, and borrows the rest until machine_destroy. On failure
  * nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
-int machine_build(struct options *opts, struct machine **out, struct vpmem_error *err);
+int machine_build(struct options *opts, struct machine *m, struct vpmem_error *err);
 
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);

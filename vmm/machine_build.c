@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -347,22 +346,18 @@ static void keep(struct machine *m)
 	chardev_keep(m->console);
 }
 
-static void machine_free(struct machine *m)
+static void machine_fini(struct machine *m)
 {
 	machine_forget_stores(m);
 	pthread_cond_destroy(&m->reaped);
 	pthread_mutex_destroy(&m->lock);
-	free(m);
 }
 
-int machine_build(struct options *opts, struct machine **out, struct vpmem_error *err)
+int machine_build(struct options *opts, struct machine *m, struct vpmem_error *err)
 {
-	struct machine *m = calloc(1, sizeof(*m));
 	size_t i;
 	int rc = 0;
 
-	if (!m)
-		return error_set(err, -ENOMEM, "cannot set up the machine: %s", strerror(ENOMEM));
 	m->opts = opts;
 	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
 	m->kvm.fd = m->kvm.vm_fd = -1;
@@ -379,12 +374,9 @@ int machine_build(struct options *opts, struct machine **out, struct vpmem_error
 	else
 		take_down(m, i);
 	pthread_mutex_unlock(&m->lock);
-	if (rc < 0) {
-		machine_free(m);
-		return rc;
-	}
-	*out = m;
-	return 0;
+	if (rc < 0)
+		machine_fini(m);
+	return rc;
 }
 
 int machine_destroy(struct machine *m)
@@ -395,6 +387,6 @@ int machine_destroy(struct machine *m)
 	take_down(m, NSTAGES);
 	rc = m->close_error;
 	pthread_mutex_unlock(&m->lock);
-	machine_free(m);
+	machine_fini(m);
 	return rc;
 }

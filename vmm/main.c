@@ -30,11 +30,12 @@ static void open_standard_fds(void)
 			(void)!open("/dev/null", O_RDWR);
 }
 
+static struct machine machine;
+
 int main(int argc, char **argv)
 {
 	struct vpmem_error err = { "", "" };
 	struct options opts;
-	struct machine *machine;
 	int run_error = 0, close_error;
 
 	open_standard_fds();
@@ -57,8 +58,8 @@ int main(int argc, char **argv)
 	}
 
 	if (run_error == 0)
-		run_error = machine_run(machine);
-	close_error = machine_destroy(machine);
+		run_error = machine_run(&machine);
+	close_error = machine_destroy(&machine);
 
 	term_restore();
 	options_free(&opts);

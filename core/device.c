@@ -74,9 +74,26 @@ static sigset_t worker_signals(void)
 	return set;
 }
 
+/* The new thread begins with this mask: by itself where the C library can (glibc 2.32), or else with its creator's. */
+static int create_worker(struct vpmem_device *dev, pthread_attr_t *attr, const sigset_t *blocked)
+{
+	int rc;
+#if HAVE_PTHREAD_ATTR_SETSIGMASK_NP
+	rc = pthread_attr_setsigmask_np(attr, blocked);
+	return rc ? rc : pthread_create(&dev->worker, attr, pmem_worker_main, dev);
+#else
+	sigset_t old;
+
+	pthread_sigmask(SIG_SETMASK, blocked, &old);
+	rc = pthread_create(&dev->worker, attr, pmem_worker_main, dev);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+#endif
+}
+
 static int start_worker(struct vpmem_device *dev)
 {
-	sigset_t blocked = worker_signals(), old;
+	sigset_t blocked = worker_signals();
 	pthread_attr_t attr;
 	int rc;
 
@@ -84,11 +101,8 @@ static int start_worker(struct vpmem_device *dev)
 	if (rc)
 		return -rc;
 	rc = pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
-	/* The new thread begins with its creator's mask. */
-	pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	if (!rc)
-		rc = pthread_create(&dev->worker, &attr, pmem_worker_main, dev);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+		rc = create_worker(dev, &attr, &blocked);
 	pthread_attr_destroy(&attr);
 	return -rc;
 }

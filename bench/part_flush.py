@@ -7,8 +7,8 @@ import time
 import counters
 from common import Figure, alternate, directory, end, format_and_mount, pmem, settle
 
-COUNTED = 300
-CALL_RUNS = 3  # strace takes its time, and what it counts hardly varies
+COUNTED = 150
+CALL_RUNS = 2  # strace takes its time, and what it counts hardly varies
 TIMED = 150
 WORK = f"N = {COUNTED} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus N = 0 and as long a time"
 

@@ -13,7 +13,7 @@ from common import MIB, Figure, alternate, directory, pmem, settle
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)
 SMALL_MIB = 128
-RUNS = 2           # these figures hardly vary
+RUNS = 1           # these figures hardly vary
 TABLES_GONE_S = 2  # the tables of the last machine are freed some time after its end
 
 PRIVATE = Figure("private dirty memory, idle guest", "KiB", "smaps: Private_Dirty of all mappings but guest RAM, the image and what is as the program's "

@@ -97,21 +97,10 @@ void machine_stop(struct machine *m)
 	stop_in(m, RUN_STATE_PAUSED);
 }
 
-int machine_cont(struct machine *m, struct vpmem_error *err)
+static int go_on(struct machine *m, struct vpmem_error *err)
 {
 	int rc;
 
-	if (m->run_state == RUN_STATE_SHUTDOWN) {
-		error_set(err, -EPERM, "Resetting the Virtual Machine is required");
-		error_hint(err, "the guest has powered off: system_reset, then cont");
-		return -EPERM;
-	}
-	if (m->run_state == RUN_STATE_RUNNING)
-		return 0;
-	// A device with werror=stop may have failed meanwhile: the operator looks first. A guest that never ran has stored
-	// nothing that could be lost, and its files have been looked at when they were opened.
-	if (m->vcpus.begun)
-		machine_watch_files(m);
 	machine_tell_sync_errors(m);
 	if (m->io_error) {
 		m->io_error = false;
@@ -134,6 +123,20 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	if (m->request == REQUEST_NONE)
 		vcpus_resume(&m->vcpus);
 	return 0;
+}
+
+int machine_cont(struct machine *m, struct vpmem_error *err)
+{
+	if (m->run_state == RUN_STATE_SHUTDOWN) {
+		error_set(err, -EPERM, "Resetting the Virtual Machine is required");
+		error_hint(err, "the guest has powered off: system_reset, then cont");
+		return -EPERM;
+	}
+	if (m->run_state == RUN_STATE_RUNNING)
+		return 0;
+	// A device with werror=stop may have failed meanwhile: the operator looks first.
+	machine_watch_files(m);
+	return go_on(m, err);
 }
 
 void machine_powerdown(struct machine *m)
@@ -251,15 +254,17 @@ static bool is_awaited(const struct machine *m)
 
 int machine_run(struct machine *m)
 {
-	bool start = !m->opts->stopped;
+	bool start = !m->opts->stopped, at_once = true;
 	int result = 0, rc = 0;
 
 	pthread_mutex_lock(&m->lock);
 	while (rc == 0 && !serve_request(m, &result)) {
 		if (start && !is_awaited(m)) {
 			start = false;
-			machine_cont(m, NULL);
+			// At once: the files have just been looked at, when they were opened.
+			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));
 		}
+		at_once = false;
 		machine_tell_sync_errors(m);
 		if (m->io_error)
 			stop_in(m, RUN_STATE_IO_ERROR);

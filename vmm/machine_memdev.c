@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define LEFT_WAIT_SECONDS 2
-#define MANY_MEMDEVS 16u    /* from here on, the usual limit on open files may not do: each has some five, with its device */
+#define MANY_MEMDEVS 4u     /* from here on the limit on open files is raised: each has some five, with its device */
 
 struct memdev *machine_find_memdev(struct machine *m, const char *id)
 {

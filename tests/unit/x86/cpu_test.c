@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Tests of a vCPU's beginning and reset, on real KVM: the kernel's entry in both modes, and that a reset undoes what a
- * guest may have done, into the very state in which this host's KVM creates a vCPU. Skips where KVM cannot run a guest; `tests/on-kvm` runs it in the test box.
+ * guest may have done, into the very state in which this host's KVM creates a vCPU. Skips where KVM cannot run a guest;
+ * `tests/on-kvm` runs it in the test box.
  */
 #include "cpu.h"
 

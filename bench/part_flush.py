@@ -54,20 +54,13 @@ def count_calls(guest, n, seconds):
     return calls
 
 
-def count_exits(guest, n, seconds):
-    """(exits, syncs)"""
+def count_in_kernel(guest, n, seconds):
+    """(exits, {thread: switches}, syncs)"""
     with counters.user_exits(guest.process.pid) as exits, counters.syncs(guest.process.pid) as done:
+        before = counters.switches(guest.process.pid)
         work(guest, n, seconds)
-    return sum(exits.values()), syncs(done)
-
-
-def count_switches(guest, n, seconds):
-    """({thread: switches}, syncs)"""
-    before = counters.switches(guest.process.pid)
-    with counters.syncs(guest.process.pid) as done:
-        work(guest, n, seconds)
-    after = counters.switches(guest.process.pid)
-    return {thread: count - before.get(thread, 0) for thread, count in after.items()}, syncs(done)
+        after = counters.switches(guest.process.pid)
+    return sum(exits.values()), {thread: count - before.get(thread, 0) for thread, count in after.items()}, syncs(done)
 
 
 def calls_for_a_sync(guest, n):
@@ -79,12 +72,12 @@ def calls_for_a_sync(guest, n):
 
 
 def measure_counts(guest, add):
-    (none, nsyncs_none), (some, nsyncs_some) = none_and_some(count_exits, guest, COUNTED)
-    add(EXITS, (some - none) / (nsyncs_some - nsyncs_none))
-    (none, nsyncs_none), (some, nsyncs_some) = none_and_some(count_switches, guest, COUNTED)
-    nsyncs = nsyncs_some - nsyncs_none
-    add(SWITCHES, (sum(some.values()) - sum(none.values())) / nsyncs)
-    add(THREADS, sum(count - none.get(thread, 0) > nsyncs / 2 for thread, count in some.items()))
+    none, some = none_and_some(count_in_kernel, guest, COUNTED)
+    exits, nsyncs = some[0] - none[0], some[2] - none[2]
+    switches = {thread: count - none[1].get(thread, 0) for thread, count in some[1].items()}
+    add(EXITS, exits / nsyncs)
+    add(SWITCHES, sum(switches.values()) / nsyncs)
+    add(THREADS, sum(count > nsyncs / 2 for count in switches.values()))
     add(SYNCS, nsyncs / COUNTED)
 
 

@@ -277,6 +277,20 @@ def test_a_cut_just_before_the_end_shows_in_the_status(tmp_path, werror):
         assert "was cut" in guest.error_text
 
 
+def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
+    """cont looks itself: the machine's own look may be two seconds away."""
+    image = tmp_path / "a.img"
+    options = pmem(image, size="16M")
+    options[-1] += ",werror=stop"
+    with Guest(*options, "-S", *qmp_options(tmp_path), wait=False) as guest, Qmp(tmp_path / "qmp") as qmp:
+        os.truncate(image, 8 * MIB)
+        with pytest.raises(Refused, match="a file was cut while the machine was stopped"):
+            qmp.run("cont")
+        assert qmp.run("query-pmem")[0]["state"] == "failed" and not qmp.run("query-status")["running"]
+        qmp.run("quit")
+        assert guest.end() == 1
+
+
 @needs_strace
 def test_werror_stop(tmp_path):
     """The machine pauses before the guest hears of it. Cleared, the flush is tried again; else it fails after cont."""

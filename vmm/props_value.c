@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,14 +76,15 @@ static int word_value(const struct prop_class *cls, const struct prop *prop, con
                       union prop_value *val, struct vpmem_error *err)
 {
 	char known[128] = "";
+	size_t len = 0;
 
 	for (unsigned i = 0; prop->words[i]; i++) {
 		if (!strcmp(prop->words[i], text)) {
 			val->u = i;
 			return 0;
 		}
-		strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
-		strncat(known, prop->words[i], sizeof(known) - strlen(known) - 1);
+		if (len < sizeof(known))
+			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "", prop->words[i]);
 	}
 	error_set(err, -EINVAL, "Parameter '%s%s' does not accept value '%s'", cls->prefix, prop->name, text);
 	error_hint(err, "it takes one of: %s", known);

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Line editing by libedit, a key at a time.
+// Line editing, a key at a time: what is the same with libedit and without it, and editing without it.
 #include "hmp_edit_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-// ---- UTF-8: all of libedit's characters are wide
+void hmp_edit_put(struct hmp_edit *edit, const char *buf, size_t len)
+{
+	if (len > 0)
+		edit->client.write(edit->client.owner, buf, len);
+}
+
+// ---- UTF-8: all keys are wide characters
 
 static size_t encode(wchar_t wide, char *buf)
 {
@@ -33,19 +40,15 @@ static size_t encode(wchar_t wide, char *buf)
 	return 4;
 }
 
-// Writes [from, to) into edit->line. Returns false if it does not fit.
-static bool take_text(struct hmp_edit *edit, const wchar_t *from, const wchar_t *to)
+bool hmp_edit_append(struct hmp_edit *edit, wchar_t key)
 {
-	edit->len = 0;
-	for (; from < to; from++) {
-		char text[4];
-		size_t len = encode(*from, text);
+	char text[4];
+	size_t len = encode(key, text);
 
-		if (edit->len + len > HMP_LINE_MAX)
-			return false;
-		memcpy(edit->line + edit->len, text, len);
-		edit->len += len;
-	}
+	if (edit->len + len > HMP_LINE_MAX)
+		return false;
+	memcpy(edit->line + edit->len, text, len);
+	edit->len += len;
 	edit->line[edit->len] = '\0';
 	return true;
 }
@@ -85,45 +88,31 @@ static size_t common_length(const struct hmp_edit *edit)
 	return len;
 }
 
-static void list_offers(struct hmp_edit *edit)
+// What all offers share behind what is typed.
+static bool insert_common(struct hmp_edit *edit, bool (*insert)(struct hmp_edit *edit, const char *text))
 {
-	fputc('\n', edit->out);
-	for (unsigned i = 0; i < edit->noffers; i++)
-		fprintf(edit->out, "%s\n", edit->offers[i]);
-	// What is on the screen is not what libedit thinks: it draws the line anew.
-	el_set(edit->el, EL_REFRESH);
-}
-
-// Inserts what all offers share. Returns whether that was anything.
-static bool insert_common(struct hmp_edit *edit, size_t typed)
-{
-	size_t len = common_length(edit);
+	size_t typed = edit->len - edit->word_off, len = common_length(edit);
 	char text[256];
 	int n = snprintf(text, sizeof(text), "%.*s%s", (int)(len - typed), edit->offers[0] + typed,
 	                 edit->noffers == 1 ? edit->offer_end : "");
 
-	return n > 0 && (size_t)n < sizeof(text) && el_insertstr(edit->el, text) == 0;
+	return n > 0 && (size_t)n < sizeof(text) && insert(edit, text);
 }
 
-unsigned char hmp_edit_on_tab(EditLine *el, wint_t ch)
+enum hmp_edit_tab hmp_edit_complete(struct hmp_edit *edit, bool (*insert)(struct hmp_edit *edit, const char *text),
+                                    void (*list)(struct hmp_edit *edit, const char *word))
 {
-	unsigned char result = CC_ERROR;
-	struct hmp_edit *edit;
-	const LineInfoW *info;
+	enum hmp_edit_tab result = HMP_TAB_NOTHING;
 
-	(void)ch;
-	el_get(el, EL_CLIENTDATA, &edit);
-	info = el_wline(el);
-	if (!take_text(edit, info->buffer, info->cursor))
-		return CC_ERROR;
 	edit->client.complete(edit->client.owner, edit->line, edit);
 	if (edit->noffers > 0) {
 		qsort(edit->offers, edit->noffers, sizeof(edit->offers[0]), by_name);
-		if (insert_common(edit, edit->len - edit->word_off)) {
-			result = CC_REFRESH;
+		if (insert_common(edit, insert)) {
+			result = HMP_TAB_INSERTED;
 		} else if (edit->noffers > 1) {
-			list_offers(edit);
-			result = CC_NORM;
+			for (unsigned i = 0; i < edit->noffers; i++)
+				list(edit, edit->offers[i]);
+			result = HMP_TAB_LISTED;
 		}
 	}
 	for (unsigned i = 0; i < edit->noffers; i++)
@@ -132,159 +121,136 @@ unsigned char hmp_edit_on_tab(EditLine *el, wint_t ch)
 	return result;
 }
 
+// ---- editing without libedit: what is typed is shown, and can be taken back from the end
+
+static void plain_begin(struct hmp_edit *edit)
+{
+	edit->len = 0;
+	edit->line[0] = '\0';
+	hmp_edit_put(edit, edit->prompt, strlen(edit->prompt));
+}
+
+static void plain_insert(struct hmp_edit *edit, wchar_t key)
+{
+	size_t before = edit->len;
+
+	if (hmp_edit_append(edit, key))
+		hmp_edit_put(edit, edit->line + before, edit->len - before);
+	else
+		edit->too_long = true;
+}
+
+static void plain_backspace(struct hmp_edit *edit)
+{
+	if (edit->len == 0)
+		return;
+	while (--edit->len > 0 && ((uint8_t)edit->line[edit->len] & 0xc0) == 0x80)
+		;
+	edit->line[edit->len] = '\0';
+	hmp_edit_put(edit, "\b \b", 3);
+}
+
+static bool plain_insert_offer(struct hmp_edit *edit, const char *text)
+{
+	for (; *text; text++)
+		plain_insert(edit, *text);
+	return true;
+}
+
+static void plain_list_offer(struct hmp_edit *edit, const char *word)
+{
+	hmp_edit_put(edit, "\r\n", 2);
+	hmp_edit_put(edit, word, strlen(word));
+}
+
+static void plain_tab(struct hmp_edit *edit)
+{
+	if (hmp_edit_complete(edit, plain_insert_offer, plain_list_offer) != HMP_TAB_LISTED)
+		return;
+	hmp_edit_put(edit, "\r\n", 2);
+	hmp_edit_put(edit, edit->prompt, strlen(edit->prompt));
+	hmp_edit_put(edit, edit->line, edit->len);
+}
+
+static void plain_key(struct hmp_edit *edit, wchar_t key)
+{
+	if (key == KEY_ENTER) {
+		hmp_edit_put(edit, "\r\n", 2);
+		hmp_edit_end_line(edit, !edit->too_long);
+	} else if (edit->too_long) {
+		return;
+	} else if (key == KEY_BACKSPACE) {
+		plain_backspace(edit);
+	} else if (key == KEY_KILL_LINE) {
+		while (edit->len > 0)
+			plain_backspace(edit);
+	} else if (key == KEY_TAB) {
+		plain_tab(edit);
+	} else if (key >= L' ') {
+		plain_insert(edit, key);
+	}
+}
+
+// It keeps nothing: neither output nor memory.
+static void plain_nothing(struct hmp_edit *edit)
+{
+	(void)edit;
+}
+
+static const struct hmp_editor plain_editor = {
+	.begin = plain_begin,
+	.key = plain_key,
+	.flush = plain_nothing,
+	.close = plain_nothing,
+};
+
 // ---- life
-
-// libedit asks the locale how to write a character; only this thread's, and only for this long.
-static locale_t enter(const struct hmp_edit *edit)
-{
-	return edit->utf8 ? uselocale(edit->utf8) : (locale_t)0;
-}
-
-static void leave(locale_t before)
-{
-	if (before)
-		uselocale(before);
-}
 
 struct hmp_edit *hmp_edit_create(const char *prompt, const struct hmp_edit_client *client, bool is_stdio)
 {
 	struct hmp_edit *edit = calloc(1, sizeof(*edit));
-	locale_t before;
 
 	if (!edit)
 		return NULL;
 	edit->client = *client;
 	edit->prompt = prompt;
 	edit->is_stdio = is_stdio;
-	edit->pty_fd = edit->tty_fd = -1;
-	edit->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	before = enter(edit);
-	edit->muted = true;
-	if (hmp_edit_open(edit) < 0)
-		hmp_edit_close(edit);
-	else
-		fflush(edit->out);
-	edit->muted = false;
-	leave(before);
+#if HAVE_LIBEDIT
+	edit->editor = hmp_edit_libedit_open(edit);
+#endif
+	if (!edit->editor)
+		edit->editor = &plain_editor;
 	return edit;
 }
 
 void hmp_edit_destroy(struct hmp_edit *edit)
 {
-	locale_t before;
-
 	if (!edit)
 		return;
-	before = enter(edit);
-	hmp_edit_close(edit);
-	leave(before);
-	if (edit->utf8)
-		freelocale(edit->utf8);
+	edit->editor->close(edit);
 	free(edit);
-}
-
-// ---- use
-
-// A fresh line: libedit prepares one when its mode changes, and shows the prompt.
-static void begin_line(struct hmp_edit *edit)
-{
-	edit->len = 0;
-	edit->too_long = false;
-	edit->shown = true;
-	if (edit->el) {
-		hmp_edit_set_size(edit);
-		el_set(edit->el, EL_UNBUFFERED, 1);
-	} else {
-		hmp_edit_put(edit, edit->prompt, strlen(edit->prompt));
-	}
 }
 
 void hmp_edit_prompt(struct hmp_edit *edit)
 {
-	locale_t before = enter(edit);
-
-	if (edit->el && edit->shown)
-		el_set(edit->el, EL_UNBUFFERED, 0);
-	begin_line(edit);
-	leave(before);
+	edit->too_long = false;
+	edit->editor->begin(edit);
+	edit->editor->flush(edit);
 }
 
-static void end_line(struct hmp_edit *edit, bool fits)
+void hmp_edit_end_line(struct hmp_edit *edit, bool fits)
 {
-	HistEvent event;
-
-	if (edit->el) {
-		el_set(edit->el, EL_UNBUFFERED, 0);
-		fflush(edit->out);
-		if (fits && edit->line[strspn(edit->line, " \t")])
-			history(edit->history, &event, H_ENTER, edit->line);
-	}
 	edit->client.line(edit->client.owner, fits ? edit->line : NULL);
-	begin_line(edit);
-}
-
-// Without libedit: what is typed is shown, and can be taken back from the end.
-static void take_plain(struct hmp_edit *edit, wchar_t key)
-{
-	char text[4];
-	size_t len;
-
-	if (key == KEY_ENTER) {
-		hmp_edit_put(edit, "\r\n", 2);
-		edit->line[edit->len] = '\0';
-		end_line(edit, !edit->too_long);
-	} else if (key == KEY_BACKSPACE && edit->len > 0) {
-		while (--edit->len > 0 && ((uint8_t)edit->line[edit->len] & 0xc0) == 0x80)
-			;
-		hmp_edit_put(edit, "\b \b", 3);
-	} else if (key >= L' ') {
-		len = encode(key, text);
-		if (edit->len + len > HMP_LINE_MAX) {
-			edit->too_long = true;
-			return;
-		}
-		memcpy(edit->line + edit->len, text, len);
-		edit->len += len;
-		hmp_edit_put(edit, text, len);
-	}
-}
-
-static void take_edited(struct hmp_edit *edit, wchar_t key)
-{
-	const LineInfoW *info = el_wline(edit->el);
-	const wchar_t *end;
-	int len;
-
-	if (info->lastchar - info->buffer > HMP_LINE_MAX)
-		edit->too_long = true;
-	if (edit->too_long && key != KEY_ENTER)
-		return;
-	edit->key = key;
-	el_wgets(edit->el, &len);
-	if (key != KEY_ENTER)
-		return;
-	info = el_wline(edit->el);
-	end = info->lastchar;
-	while (end > info->buffer && end[-1] == L'\n')
-		end--;
-	end_line(edit, take_text(edit, info->buffer, end) && !edit->too_long);
+	hmp_edit_prompt(edit);
 }
 
 void hmp_edit_feed(struct hmp_edit *edit, const uint8_t *buf, size_t len)
 {
-	locale_t before = enter(edit);
-
 	for (size_t i = 0; i < len; i++) {
 		wchar_t key = keys_feed(&edit->keys, buf[i]);
 
-		if (key == KEY_NONE)
-			continue;
-		if (edit->el)
-			take_edited(edit, key);
-		else
-			take_plain(edit, key);
+		if (key != KEY_NONE)
+			edit->editor->key(edit, key);
 	}
-	if (edit->out)
-		fflush(edit->out);
-	leave(before);
+	edit->editor->flush(edit);
 }

@@ -4,7 +4,8 @@
  *
  * Keys come from hmp_edit_feed, whatever the client sends; libedit runs one command for each and returns.
  * Output goes to `write`. libedit edits only where it finds a terminal, so it is given one of its own: a
- * pseudo-terminal that nobody reads or writes. Where there is none, lines are taken without editing.
+ * pseudo-terminal that nobody reads or writes. Where there is none, and in a program that is built without
+ * libedit, a line is edited from its end (Backspace, Ctrl-u, Tab) and there is no history.
  */
 #ifndef PMVM_HMP_EDIT_H
 #define PMVM_HMP_EDIT_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * hmp_edit_internal.h - what hmp_edit.c (lines) and hmp_edit_open.c (libedit, set up) share.
+ * hmp_edit_internal.h - what hmp_edit.c (lines, and editing without libedit) and hmp_edit_libedit.c share.
  */
 #ifndef PMVM_HMP_EDIT_INTERNAL_H
 #define PMVM_HMP_EDIT_INTERNAL_H
@@ -8,30 +8,31 @@
 #include "hmp_edit.h"
 #include "hmp_keys.h"
 
-#include <histedit.h>
-#include <locale.h>
-#include <stdio.h>
-
 #define OFFERS_MAX 256u
+
+struct libedit;
+
+/* How keys become lines. */
+struct hmp_editor {
+	/* Shows the prompt, with an empty line behind it. */
+	void (*begin)(struct hmp_edit *edit);
+	/* Takes a key. At the end of a line it is hmp_edit_end_line's turn. */
+	void (*key)(struct hmp_edit *edit, wchar_t key);
+	/* After some keys: what it has kept back goes out. */
+	void (*flush)(struct hmp_edit *edit);
+	void (*close)(struct hmp_edit *edit);
+};
 
 struct hmp_edit {
 	struct hmp_edit_client client;
+	const struct hmp_editor *editor;
+	struct libedit *libedit;   /* hmp_edit_libedit.c's */
 	const char *prompt;
 	struct keys keys;
-	wchar_t key;               /* what libedit reads next; KEY_NONE: nothing */
-	bool muted;                /* what libedit prints is not for the client */
 	bool too_long;             /* the rest of this line is dropped */
-	bool shown;                /* the prompt is there */
 	bool is_stdio;
-	unsigned short columns;    /* of the pseudo-terminal */
 
-	EditLine *el;              /* NULL: no editing */
-	History *history;
-	FILE *out;
-	int pty_fd, tty_fd;
-	locale_t utf8;
-
-	char line[HMP_LINE_MAX + 1];  /* without libedit: what was typed; with it: the complete line */
+	char line[HMP_LINE_MAX + 1];  /* what was typed, or what of it libedit was asked for */
 	size_t len;
 
 	unsigned noffers;
@@ -40,16 +41,25 @@ struct hmp_edit {
 	char offer_end[4];
 };
 
-/* Gives the person text, unless muted. */
+/* Gives the person text. */
 void hmp_edit_put(struct hmp_edit *edit, const char *buf, size_t len);
+/* Appends to the line. Returns false if it does not fit. */
+bool hmp_edit_append(struct hmp_edit *edit, wchar_t key);
+/* The line is complete: the client gets it, if it fits. */
+void hmp_edit_end_line(struct hmp_edit *edit, bool fits);
 
-/* Sets up libedit. On failure, and at the end, hmp_edit_close takes down what is there. */
-int hmp_edit_open(struct hmp_edit *edit);
-void hmp_edit_close(struct hmp_edit *edit);
-/* Looks how wide the person's terminal is now. */
-void hmp_edit_set_size(struct hmp_edit *edit);
+/*
+ * Tab behind the line: asks the client. `insert` gets what all offers have in common behind what is typed; if that is
+ * nothing and there are several, `list` gets one after the other.
+ */
+enum hmp_edit_tab { HMP_TAB_NOTHING, HMP_TAB_INSERTED, HMP_TAB_LISTED };
+enum hmp_edit_tab hmp_edit_complete(struct hmp_edit *edit, bool (*insert)(struct hmp_edit *edit, const char *text),
+                                    void (*list)(struct hmp_edit *edit, const char *word));
 
-/* libedit's Tab. */
-unsigned char hmp_edit_on_tab(EditLine *el, wint_t ch);
+/*
+ * Sets up libedit. Returns NULL where there is no pseudo-terminal or no memory for it: nothing is left of it then.
+ * Not in a program that is built without libedit.
+ */
+const struct hmp_editor *hmp_edit_libedit_open(struct hmp_edit *edit);
 
 #endif

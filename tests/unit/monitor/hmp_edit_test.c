@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of line editing: hmp_edit.c over libedit, and hmp_keys.c.
-#include "hmp_edit.h"
+#include "hmp_edit_rig.h"
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -11,80 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct fixture {
-	struct hmp_edit *edit;
-	char lines[65536];   /* each with a newline */
-	char shown[1 << 20];
-	size_t nlines, nshown;
-} f;
-
-static void on_write(void *owner, const char *buf, size_t len)
-{
-	(void)owner;
-	if (f.nshown + len < sizeof(f.shown)) {
-		memcpy(f.shown + f.nshown, buf, len);
-		f.nshown += len;
-	}
-}
-
-static void on_line(void *owner, const char *line)
-{
-	(void)owner;
-	f.nlines += (size_t)snprintf(f.lines + f.nlines, sizeof(f.lines) - f.nlines, "%s\n", line ? line : "TOO LONG");
-	assert_true(f.nlines < sizeof(f.lines));
-}
-
-static void on_complete(void *owner, const char *text, struct hmp_edit *edit)
-{
-	const char *last = strrchr(text, ' ');
-	size_t off = last ? (size_t)(last + 1 - text) : 0;
-
-	(void)owner;
-	hmp_edit_offer(edit, off, "device_add", " ");
-	hmp_edit_offer(edit, off, "device_del", " ");
-	hmp_edit_offer(edit, off, "quit", " ");
-}
-
-static int setup(void **state)
-{
-	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
-
-	(void)state;
-	memset(&f, 0, sizeof(f));
-	// What libedit has to say about it is not for the client.
-	setenv("TERM", "no-such-terminal", 1);
-	f.edit = hmp_edit_create("(pmvm) ", &client, false);
-	assert_non_null(f.edit);
-	hmp_edit_prompt(f.edit);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	hmp_edit_destroy(f.edit);
-	return 0;
-}
-
-static void type(const char *text)
-{
-	hmp_edit_feed(f.edit, (const uint8_t *)text, strlen(text));
-}
-
-// The same, a byte at a time: nothing may depend on how a network cuts it.
-static void type_slowly(const char *text)
-{
-	for (; *text; text++)
-		hmp_edit_feed(f.edit, (const uint8_t *)text, 1);
-}
-
-static void lines_are(const char *want)
-{
-	assert_string_equal(f.lines, want);
-	f.nlines = 0;
-	f.lines[0] = '\0';
-}
 
 static void a_prompt_and_an_echo(void **state)
 {
@@ -149,8 +75,8 @@ static void keys_edit_the_line(void **state)
 {
 	for (size_t i = 0; i < sizeof(editings) / sizeof(editings[0]); i++) {
 		for (unsigned slowly = 0; slowly < 2; slowly++) {
-			teardown(state);
-			setup(state);
+			rig_teardown(state);
+			rig_setup(state);
 			if (slowly)
 				type_slowly(editings[i].keys);
 			else
@@ -233,8 +159,7 @@ static void a_line_that_is_too_long_is_dropped(void **state)
 
 static void two_editors_do_not_share(void **state)
 {
-	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
-	struct hmp_edit *other = hmp_edit_create("(other) ", &client, true);
+	struct hmp_edit *other = hmp_edit_create("(other) ", &rig_client, true);
 
 	(void)state;
 	hmp_edit_prompt(other);
@@ -245,31 +170,9 @@ static void two_editors_do_not_share(void **state)
 	hmp_edit_destroy(other);
 }
 
-// Whatever is typed, there is a line at the end.
-static void garbage_does_no_harm(void **state)
-{
-	static const char likely[] = "\t\t\r\033[AB\031\025\001\005\b\177\024\027\004 device_add\303\274";
-	unsigned seed = 1;
-
-	(void)state;
-	for (unsigned i = 0; i < 200000; i++) {
-		uint8_t byte = (uint8_t)(rand_r(&seed) >> 7);
-
-		if (rand_r(&seed) & 64)
-			byte = (uint8_t)likely[(unsigned)rand_r(&seed) % (sizeof(likely) - 1)];
-		hmp_edit_feed(f.edit, &byte, 1);
-		f.nlines = f.nshown = 0;
-	}
-	type("\r\r");
-	f.nlines = 0;
-	type("abc\r");
-	lines_are("abc\n");
-}
-
 // What malloc has given out, the chunks that it keeps at hand for each thread included: those are full after some rounds.
 static size_t heap_after(unsigned nrounds)
 {
-	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
 	struct hmp_edit *edits[4] = { NULL };
 
 	// Some at a time, and the oldest goes first: libedit's buffers come to lie elsewhere.
@@ -278,7 +181,7 @@ static size_t heap_after(unsigned nrounds)
 
 		if (*edit)
 			hmp_edit_destroy(*edit);
-		*edit = hmp_edit_create("(pmvm) ", &client, false);
+		*edit = hmp_edit_create("(pmvm) ", &rig_client, false);
 		assert_non_null(*edit);
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -299,15 +202,15 @@ static void editors_leave_nothing_behind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_prompt_and_an_echo, setup, teardown),
-		cmocka_unit_test_setup_teardown(keys_edit_the_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(tab_lists_what_fits, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_lines_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_long_line_wraps, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(two_editors_do_not_share, setup, teardown),
-		cmocka_unit_test_setup_teardown(garbage_does_no_harm, setup, teardown),
-		cmocka_unit_test_setup_teardown(editors_leave_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_prompt_and_an_echo, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(keys_edit_the_line, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(tab_lists_what_fits, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(many_lines_at_once, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(a_long_line_wraps, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_dropped, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(two_editors_do_not_share, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(garbage_does_no_harm, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(editors_leave_nothing_behind, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests_name("hmp_edit", tests, NULL, NULL);

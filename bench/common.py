@@ -92,6 +92,11 @@ def format_and_mount(guest, number=0, where="/mnt", journal=True):
     guest.run(f"mkfs.ext4 -q -F -b 4096 {options} /dev/pmem{number} && mkdir -p {where} && mount -o dax /dev/pmem{number} {where}")
 
 
+def fsyncs(guest, path, n):
+    """n times a store and an fsync. What goes over the console is as long for each n, for it costs calls and exits, too."""
+    guest.run(f"dax-tool fsync {path} {n:<6} >/dev/null")
+
+
 def settle(guest, seconds=2):
     """The guest's own work after its start ends."""
     guest.run("sync")
@@ -111,4 +116,4 @@ def alternate(peers, runs, title):
             yield run, peer
 
 
-__all__ = ["MIB", "Failed", "Figure", "Samples", "alternate", "directory", "end", "format_and_mount", "pmem", "say", "settle"]
+__all__ = ["MIB", "Failed", "Figure", "Samples", "alternate", "directory", "end", "format_and_mount", "fsyncs", "pmem", "say", "settle"]

@@ -11,7 +11,7 @@ from common import Failed, Figure, alternate, directory, end, format_and_mount, 
 COUNTS = (1, 4, 16, 31)
 QEMU_MAX = 28        # q35's root bus has its own devices on it
 SIZE_MIB = 16
-FLUSHES = 100
+FLUSHES = 300
 RUNS = 1  # each has four machines
 
 START = {n: Figure(f"start to the ready line, {n} devices", "ms", "as in `start`, every /dev/pmemN is there") for n in COUNTS}

@@ -5,19 +5,19 @@ SPDX-License-Identifier: Apache-2.0
 import time
 
 import counters
-from common import Figure, alternate, directory, end, format_and_mount, pmem, settle
+from common import Figure, alternate, directory, end, format_and_mount, fsyncs, pmem, settle
 
 COUNTED = 150
-CALLS_COUNTED = 600  # the console's own calls vary by some ten
+CALLS_COUNTED = 600
 CALL_RUNS = 2  # strace takes its time, and what it counts hardly varies
 TIMED = 150
 WORK = "N = {} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus N = 0 and as long a time"
 
-CALLS = Figure("system calls for a host sync", "", "strace -f -c of the whole process; image on tmpfs; what the console costs meanwhile is in it. "
+CALLS = Figure("system calls for a host sync", "", "strace -f -c of the whole process; image on tmpfs. "
                f"{WORK.format(CALLS_COUNTED)}", value_max=3)
 IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
 PASS = f"to the syncs of the same pass, which tracepoints of the system calls count. {WORK.format(COUNTED)}"
-EXITS = Figure("exits to user space for a host sync", "", "tracepoint kvm:kvm_userspace_exit; image on tmpfs; what the console costs meanwhile is in it; "
+EXITS = Figure("exits to user space for a host sync", "", "tracepoint kvm:kvm_userspace_exit; image on tmpfs; "
                f"{PASS}", value_max=0.05)
 SWITCHES = Figure("voluntary context switches for a host sync", "", f"/proc/PID/task/*/status, {PASS}", ratio_max=1 / 3)
 THREADS = Figure("threads that switched for it", "", "threads with at least one switch for two syncs", value_max=2)
@@ -39,7 +39,7 @@ def syncs(calls):
 def work(guest, n, seconds=0):
     """n fsyncs, and what is left of the seconds."""
     began = time.monotonic()
-    guest.run(f"dax-tool fsync /mnt/f {n}")
+    fsyncs(guest, "/mnt/f", n)
     time.sleep(max(0, began + seconds - time.monotonic()))
 
 

@@ -9,7 +9,7 @@ once before it is measured, and its files are in the box's memory.
 import time
 
 import peers as peers_module
-from common import Figure, alternate, directory, format_and_mount, pmem, settle
+from common import Figure, alternate, directory, format_and_mount, fsyncs, pmem, settle
 
 FLUSHES = 100
 RUNS = 2
@@ -45,10 +45,10 @@ def measure(peers, runs, samples):
             with peer(where, pmem(where / "a.img")) as guest:
                 samples.add(START, peer.name, (guest.ready_at - guest.began) * 1000)
                 format_and_mount(guest, journal=False)
-                guest.run("dax-tool fsync /mnt/f 10")
+                fsyncs(guest, "/mnt/f", 10)
                 settle(guest)
-                none = elapsed(lambda: guest.run("dax-tool fsync /mnt/f 0"))
-                some = elapsed(lambda: guest.run(f"dax-tool fsync /mnt/f {FLUSHES}"))
+                none = elapsed(lambda: fsyncs(guest, "/mnt/f", 0))
+                some = elapsed(lambda: fsyncs(guest, "/mnt/f", FLUSHES))
                 samples.add(FLUSH, peer.name, (some - none) / FLUSHES / 1000)
                 samples.add(LATENCY, peer.name, int(guest.run(f"dax-tool latency /mnt/f {FLUSHES} fsync").split()[0]) / 1000)
                 guest.kill()

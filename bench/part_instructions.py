@@ -5,14 +5,26 @@ SPDX-License-Identifier: Apache-2.0
 In a box that counts instructions its clock goes on by one nanosecond for each instruction: there a time is a number of
 instructions. Where all wait, for a timer or for a file of the machine outside, it jumps to the next timer: so each peer starts
 once before it is measured, and its files are in the box's memory.
+
+Now and then a guest stands still there for good. The emulator keeps the vector of an interrupt that was injected by VMRUN
+(EVENTINJ), and delivers it again if it leaves its loop before anything else has happened, which it does at each of its timers;
+a guest with interrupts disabled and a lock held then waits for itself. Such a machine is ended and measured anew. The box's
+clock hardly goes on meanwhile, for waiting in a loop is few instructions: its real-time clock is the machine's outside, and does.
 """
+import contextlib
+import pathlib
+import threading
 import time
 
 import peers as peers_module
-from common import Figure, alternate, directory, format_and_mount, fsyncs, pmem, settle
+from common import Failed, Figure, alternate, directory, format_and_mount, fsyncs, pmem, say, settle
 
 FLUSHES = 100
 RUNS = 2
+TRIES = 4
+MEASURE_MAX = 90  # seconds of the machine outside; 10 are usual
+WATCH_EVERY = 0.2  # seconds of the box, which may be a minute outside
+REAL_TIME = pathlib.Path("/sys/class/rtc/rtc0/since_epoch")
 
 FLUSH = Figure("instructions for a guest fsync", "thousand", f"box's clock over {FLUSHES} fsyncs on ext4-DAX without a journal, where each is one flush, image on tmpfs, minus none; "
                "guest and host together", ratio_max=0.5)
@@ -25,8 +37,8 @@ class PmvmPorts(peers_module.Pmvm):
     """With notifications by ports instead of memory."""
     name = "pmvm ports"
 
-    def __init__(self, where, devices):
-        super().__init__(where, [*devices[:-1], f"{devices[-1]},modern-pio-notify=on"])
+    def __init__(self, where, devices, **kwargs):
+        super().__init__(where, [*devices[:-1], f"{devices[-1]},modern-pio-notify=on"], **kwargs)
 
 
 def elapsed(work):
@@ -35,20 +47,52 @@ def elapsed(work):
     return time.monotonic_ns() - began
 
 
+@contextlib.contextmanager
+def ended_late(guest):
+    """Ends the guest when it takes too long; who waits for its console sees that."""
+    done, end = threading.Event(), int(REAL_TIME.read_text()) + MEASURE_MAX
+
+    def watch():
+        while not done.wait(WATCH_EVERY):
+            if int(REAL_TIME.read_text()) > end:
+                guest.kill()
+                return
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def measure_one(peer):
+    """{figure: value}"""
+    with directory("tmpfs") as where, peer(where, pmem(where / "a.img"), wait=False) as guest, ended_late(guest):
+        guest.become_ready()
+        format_and_mount(guest, journal=False)
+        fsyncs(guest, "/mnt/f", 10)
+        settle(guest)
+        none = elapsed(lambda: fsyncs(guest, "/mnt/f", 0))
+        some = elapsed(lambda: fsyncs(guest, "/mnt/f", FLUSHES))
+        latency = int(guest.run(f"dax-tool latency /mnt/f {FLUSHES} fsync").split()[0])
+        guest.kill()
+    return {START: (guest.ready_at - guest.began) * 1000, FLUSH: (some - none) / FLUSHES / 1000, LATENCY: latency / 1000}
+
+
+def measure_again(peer):
+    for _ in range(TRIES - 1):
+        try:
+            return measure_one(peer)
+        except Failed as e:
+            say(f"  {peer.name}: it stands still; once more: {str(e).splitlines()[0]}")
+    return measure_one(peer)
+
+
 def measure(peers, runs, samples):
     peers = [peer for peer in (peers_module.Pmvm, peers_module.Qemu) if peer in peers] + [PmvmPorts]
     for _, peer in alternate(peers, 1, "instructions, not measured"):
-        with directory("tmpfs") as where, peer(where, pmem(where / "a.img")) as guest:
-            guest.kill()
+        measure_again(peer)
     for _, peer in alternate(peers, min(runs, RUNS), "instructions"):
-        with directory("tmpfs") as where:
-            with peer(where, pmem(where / "a.img")) as guest:
-                samples.add(START, peer.name, (guest.ready_at - guest.began) * 1000)
-                format_and_mount(guest, journal=False)
-                fsyncs(guest, "/mnt/f", 10)
-                settle(guest)
-                none = elapsed(lambda: fsyncs(guest, "/mnt/f", 0))
-                some = elapsed(lambda: fsyncs(guest, "/mnt/f", FLUSHES))
-                samples.add(FLUSH, peer.name, (some - none) / FLUSHES / 1000)
-                samples.add(LATENCY, peer.name, int(guest.run(f"dax-tool latency /mnt/f {FLUSHES} fsync").split()[0]) / 1000)
-                guest.kill()
+        for figure, value in measure_again(peer).items():
+            samples.add(figure, peer.name, value)

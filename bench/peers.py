@@ -31,12 +31,15 @@ class Peer(machine.Guest):
         if not wait:
             return
         try:
-            self.wait_for(r"pmvm-guest: ready [\d.]+", machine.BOOT_MAX)
-            self.ready_at = time.monotonic()
-            self.booted()
+            self.become_ready()
         except BaseException:
             self.kill()
             raise
+
+    def become_ready(self):
+        self.wait_for(r"pmvm-guest: ready [\d.]+", machine.BOOT_MAX)
+        self.ready_at = time.monotonic()
+        self.booted()
 
     def qmp(self):
         return Qmp(self.qmp_path)

@@ -16,7 +16,7 @@ RUNS = 1  # each has four machines
 
 START = {n: Figure(f"start to the ready line, {n} devices", "ms", "as in `start`, every /dev/pmemN is there") for n in COUNTS}
 PRIVATE = {n: Figure(f"private dirty memory, {n} devices", "KiB", "as in `memory`") for n in COUNTS}
-CALLS = {n: Figure(f"system calls for a host sync, {n} devices", "", "as in `flush`, on the first device") for n in COUNTS}
+CALLS = {n: Figure(f"system calls for a host sync, {n} devices", "", f"as in `flush`, on the first device, N = {FLUSHES}") for n in COUNTS}
 FIGURES = [*START.values(), *PRIVATE.values(), *CALLS.values()]
 
 

@@ -160,9 +160,9 @@ class Guest(Vm):
         """Runs a shell command in the guest; returns its output, or (status, output) without `check`."""
         self.commands += 1
         start = len(self.output)
-        self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands}:\"$?'>'\n")
+        self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands:04}:\"$?'>'\n")
         # With its line's end: what comes next on the console begins behind it.
-        match = self.wait_for(rf"<end {self.commands}:(\d+)>\r?\n", timeout, start)
+        match = self.wait_for(rf"<end {self.commands:04}:(\d+)>\r?\n", timeout, start)
         output = bytes(self.output[start:match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
         status = int(match[1])
         if not check:

@@ -24,7 +24,6 @@ START_MAX = 180     # seconds; 5 are usual
 STOP_MAX = 10       # seconds for a clean stop, and again for each harder way
 IDLE_MAX = 1800     # seconds after which a box that nobody uses goes away,
 IDLE_MAX_AUTO = 60  # and one that `box exec` started and could not stop, because it was killed
-IDLE_MAX_COUNTED = 10**9  # but not one whose clock jumps to the next timer when it is idle: it ends when it is stopped
 MEM_GIB = 6         # where this machine has as much to spare
 NVDIMM = 512 << 20  # bytes of persistent memory of the box, kept in build/box/nvdimm.img
 
@@ -121,7 +120,7 @@ def accelerator(state):
 def qemu_command(state):
     # idle=poll: an emulated processor that halts now and then sleeps on through its timer. One whose clock counts instructions
     # does not, and if it polled, each second of waiting would take a thousand million of them, minutes.
-    idle = f"box.idle-max={IDLE_MAX_COUNTED}" if state["count"] else "idle=poll"
+    idle = "" if state["count"] else "idle=poll"
     mount = "box.mount=no" if state["nbd"] else ""
     append = [f"console=ttyS0 panic=-1 mitigations=off {idle} quiet",
               "box.checkout=" + base64.b64encode(os.fsencode(CHECKOUT)).decode(), mount, state["append"]]
@@ -153,22 +152,21 @@ def qemu_command(state):
     return command
 
 
-def set_idle_max(state, answer_max):
+def set_idle_max(seconds, answer_max):
     """Has the agent end the box after so long without a command; that it answers shows that the box is ready."""
-    seconds = IDLE_MAX_COUNTED if state["count"] else IDLE_MAX_AUTO if state["automatic"] else IDLE_MAX
     with Session(0, answer_max) as session:
         session.request(["sh", "-c", f"echo {seconds} >/run/box-idle-max"])
         session.converse(stdin=False)
 
 
-def wait_ready(qemu, state):
+def wait_ready(qemu, idle_max):
     end = time.monotonic() + START_MAX
     while time.monotonic() < end:
         if qemu.poll() is not None:
             log = (BOX / "qemu.log").read_text(errors="replace").strip()
             raise BoxError(f"the box ended while starting: {log}\n{console_tail()}")
         with contextlib.suppress(OSError, Lost):
-            return set_idle_max(state, answer_max=5)
+            return set_idle_max(idle_max, answer_max=5)
         time.sleep(0.05)
     raise BoxError(f"waited {START_MAX} s for the box to become ready\n{console_tail()}")
 
@@ -183,7 +181,7 @@ def boot(state):
     state |= {"pid": qemu.pid, "start_time": start_time(qemu.pid), "began": time.time()}
     try:
         save(state)
-        wait_ready(qemu, state)
+        wait_ready(qemu, IDLE_MAX_AUTO if state["automatic"] else IDLE_MAX)
     except BaseException:
         end_process(state)
         raise
@@ -197,9 +195,8 @@ def start(args, automatic):
             if args.disk and not state["disk"]:
                 raise BoxError("the box runs without a disk; stop it first")
             if state["automatic"] and not automatic:
-                state["automatic"] = False
-                set_idle_max(state, answer_max=60)
-                save(state)
+                set_idle_max(IDLE_MAX, answer_max=60)
+                save(state | {"automatic": False})
             return
         began = time.monotonic()
         if subprocess.run([CHECKOUT / "tests/box/build"], stdout=sys.stderr, check=False).returncode:

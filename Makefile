@@ -9,7 +9,7 @@
 #                    BROKEN=early-ack|coalesce|no-map-sync with a pmvm that is wrong
 #   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
-#   make coverage    lines and branches of core/ and vmm/pci/ that the unit tests reach
+#   make coverage    lines and branches of the device and its transport that the unit tests reach
 #   make bench       measures beside QEMU, alternating: ONLY=part[,part] RUNS=7
 #   make install     PREFIX=/usr/local DESTDIR=
 #   make clean       removes what was built; downloads in build/cache stay

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says whether KVM on this host can run a stock kernel; exits with status 0 if so and 1 if not.
-#include "../vmm/kvm_probe.h"
+#include "kvm_probe.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 // The driver on the rig: right or wrong in every way, as the input says.
 #include "flush_rig.h"
 
-#include "../../core/guest_access.h"
+#include "guest_access.h"
 
 #include <errno.h>
 

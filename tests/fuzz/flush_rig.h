@@ -14,7 +14,7 @@
 #ifndef PMVM_FLUSH_RIG_H
 #define PMVM_FLUSH_RIG_H
 
-#include "../../core/pmem.h"
+#include "pmem.h"
 #include "fuzz.h"
 
 #include <stdbool.h>

@@ -7,7 +7,7 @@
 #ifndef PMVM_FUZZ_PCI_MACHINE_H
 #define PMVM_FUZZ_PCI_MACHINE_H
 
-#include "../../core/pmem.h"
+#include "pmem.h"
 #include "fuzz.h"
 #include "pci_hotplug.h"
 #include "rig.h"

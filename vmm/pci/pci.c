@@ -63,7 +63,7 @@ int pci_bus_create(const struct pci_bus_config *cfg, struct pci_bus **out, struc
 	pthread_mutex_init(&bus->intx_lock, NULL);
 	rc = add_host_bridges(bus, err);
 	if (rc == 0)
-		rc = pci_doors_add(bus, err);
+		rc = pci_host_add(bus, err);
 	if (rc) {
 		remove_host_bridges(bus);
 		pthread_mutex_destroy(&bus->intx_lock);
@@ -78,7 +78,7 @@ void pci_bus_destroy(struct pci_bus *bus)
 {
 	if (!bus)
 		return;
-	pci_doors_remove(bus);
+	pci_host_remove(bus);
 	remove_host_bridges(bus);
 	for (unsigned slot = 0; slot < bus->nslots; slot++)
 		assert(!bus->devices[slot]);

@@ -40,9 +40,9 @@ struct pci_bus {
 	unsigned nasserted[PCI_INTX_LINES_MAX];
 };
 
-/* pci_doors.c */
-int pci_doors_add(struct pci_bus *bus, struct vpmem_error *err);
-void pci_doors_remove(struct pci_bus *bus);
+/* pci_host.c */
+int pci_host_add(struct pci_bus *bus, struct vpmem_error *err);
+void pci_host_remove(struct pci_bus *bus);
 
 /* pci_config.c: everything as when it was plugged. The caller updates BARs and INTx. */
 void pci_config_reset(struct pci_device *dev);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * kvm.h - one virtual machine of the Linux kernel's KVM: memory slots, interrupt routes, ioeventfds.
+ *
+ * It implements vm.h; devices see only that. irq_line may be called from any thread, everything else runs
+ * under the machine lock.
+ */
+#ifndef PMVM_KVM_H
+#define PMVM_KVM_H
+
+#include "vm.h"
+#include "memory_map.h"
+
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <vpmem.h>
+
+#define KVM_SLOTS_MAX 509u  /* newer kernels have more */
+#define KVM_MSI_ROUTES_MAX 512u
+#define KVM_ROUTES_MAX (IOAPIC_GSIS + KVM_MSI_ROUTES_MAX)
+
+struct kvm {
+	struct vm vm;           /* first: devices hold a pointer to it */
+	int fd, vm_fd;          /* /dev/kvm, the VM; -1: closed */
+	size_t vcpu_mmap_size;  /* bytes of struct kvm_run */
+	struct kvm_slot {
+		gpa_t gpa;
+		uint64_t size;  /* bytes; 0: free */
+	} slots[KVM_SLOTS_MAX];
+	bool route_used[KVM_MSI_ROUTES_MAX];
+	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
+	uint64_t clock_ns;      /* the guest's kvmclock while it is stopped */
+	unsigned posted_page;   /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
+};
+
+/*
+ * Opens /dev/kvm, checks that it can run a stock kernel, creates the VM with its interrupt controllers.
+ * Errors: no /dev/kvm, no permission on it, too old, a KVM that only runs part of the instructions.
+ */
+int kvm_open(struct kvm *kvm, struct vpmem_error *err);
+void kvm_close(struct kvm *kvm);
+
+/* Puts both PICs and the I/O APIC into their reset state, in which KVM creates them. vCPUs must not run. */
+int kvm_reset_irqchips(struct kvm *kvm);
+
+/*
+ * From now on, guest writes to these ports go to the ring of posted writes (posted.h) where KVM can (Linux 4.20); else,
+ * and when the ring is full, they leave the guest as before.
+ */
+void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size);
+
+/* The guest's kvmclock stands still between the two, so that a guest that was stopped sees no jump. vCPUs do not run. */
+void kvm_clock_stop(struct kvm *kvm);
+void kvm_clock_start(struct kvm *kvm);
+
+#endif

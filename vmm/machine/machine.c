@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of the machine: run, stop, reset, end.
+#include "machine_internal.h"
+
+#include "acpi.h"
+#include "log.h"
+#include "monitor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+// ---- names and events
+
+const char *machine_cause_name(enum machine_cause cause)
+{
+	static const char *const names[] = {
+		[CAUSE_NONE] = "none",
+		[CAUSE_GUEST_RESET] = "guest-reset",
+		[CAUSE_GUEST_SHUTDOWN] = "guest-shutdown",
+		[CAUSE_HOST_SIGNAL] = "host-signal",
+		[CAUSE_HOST_QMP_QUIT] = "host-qmp-quit",
+		[CAUSE_HOST_QMP_SYSTEM_RESET] = "host-qmp-system-reset",
+		[CAUSE_HOST_ERROR] = "host-error",
+	};
+
+	return names[cause];
+}
+
+bool machine_cause_is_guest(enum machine_cause cause)
+{
+	return cause == CAUSE_GUEST_RESET || cause == CAUSE_GUEST_SHUTDOWN;
+}
+
+const char *run_state_name(enum run_state state)
+{
+	static const char *const names[] = {
+		[RUN_STATE_PRELAUNCH] = "prelaunch",
+		[RUN_STATE_RUNNING] = "running",
+		[RUN_STATE_PAUSED] = "paused",
+		[RUN_STATE_IO_ERROR] = "io-error",
+		[RUN_STATE_SHUTDOWN] = "shutdown",
+	};
+
+	return names[state];
+}
+
+void machine_tell(struct machine *m, const struct machine_event *event)
+{
+	if (m->monitor)
+		monitor_event(m->monitor, event);
+}
+
+static void tell(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
+{
+	machine_tell(m, &(struct machine_event) { .kind = kind, .cause = cause });
+}
+
+// ---- running and not running
+
+void machine_halt(struct machine *m)
+{
+	vcpus_stop(&m->vcpus);
+	if (m->console)
+		chardev_interrupt(m->console);
+	loop_wake(&m->loop);
+}
+
+void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+{
+	if (request > m->request) {
+		m->request = request;
+		m->cause = cause;
+	}
+	machine_halt(m);
+}
+
+static void park_all(struct machine *m)
+{
+	machine_halt(m);
+	vcpus_pause(&m->vcpus);
+}
+
+// From running into a state in which the guest does not run.
+static void stop_in(struct machine *m, enum run_state state)
+{
+	if (m->run_state != RUN_STATE_RUNNING)
+		return;
+	park_all(m);
+	kvm_clock_stop(&m->kvm);
+	m->run_state = state;
+	tell(m, MACHINE_EVENT_STOP, CAUSE_NONE);
+}
+
+void machine_stop(struct machine *m)
+{
+	stop_in(m, RUN_STATE_PAUSED);
+}
+
+static int go_on(struct machine *m, struct vpmem_error *err)
+{
+	int rc;
+
+	machine_tell_sync_errors(m);
+	if (m->io_error) {
+		m->io_error = false;
+		m->run_state = RUN_STATE_IO_ERROR;
+		error_set(err, -EIO, "a sync failed or a file was cut while the machine was stopped");
+		error_hint(err, "see info pmem, then cont");
+		return -EIO;
+	}
+	rc = machine_recover(m, err);
+	if (rc < 0)
+		return rc;
+	kvm_clock_start(&m->kvm);
+	if (m->run_state != RUN_STATE_PRELAUNCH)
+		vcpus_forgive_pause(&m->vcpus);
+	m->run_state = RUN_STATE_RUNNING;
+	tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
+	machine_unplugs_go_on(m);
+	machine_release_pmems(m);
+	// With a request that the guest made while it was being stopped, the main loop goes first.
+	if (m->request == REQUEST_NONE)
+		vcpus_resume(&m->vcpus);
+	return 0;
+}
+
+int machine_cont(struct machine *m, struct vpmem_error *err)
+{
+	if (m->run_state == RUN_STATE_SHUTDOWN) {
+		error_set(err, -EPERM, "Resetting the Virtual Machine is required");
+		error_hint(err, "the guest has powered off: system_reset, then cont");
+		return -EPERM;
+	}
+	if (m->run_state == RUN_STATE_RUNNING)
+		return 0;
+	// A device with werror=stop may have failed meanwhile: the operator looks first.
+	machine_watch_files(m);
+	return go_on(m, err);
+}
+
+void machine_powerdown(struct machine *m)
+{
+	tell(m, MACHINE_EVENT_POWERDOWN, CAUSE_NONE);
+	acpi_ged_raise(&m->acpi_ged, ACPI_GED_POWER_BUTTON);
+}
+
+// ---- loading and reset
+
+static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
+{
+	struct acpi_config cfg = { .gmem = m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
+	int rc;
+
+	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
+		cfg.windows[nr] = pci_bus_windows(m->pci, nr);
+	rc = acpi_build(&cfg, rsdp_gpa);
+	return rc ? error_set(err, rc, "cannot build the ACPI tables: %s", strerror(-rc)) : 0;
+}
+
+// The tables too: a guest that ran before may have written over them.
+int machine_load_guest(struct machine *m, struct vpmem_error *err)
+{
+	const struct options *opts = m->opts;
+	struct boot_source source = {
+		.kernel_path = opts->kernel,
+		.initrd_path = opts->initrd,
+		.kernel_fd = m->kernel_fd,
+		.initrd_fd = m->initrd_fd,
+		.cmdline = opts->append ? opts->append : "",
+		.gmem = m->gmem,
+		.ram_size = opts->ram_size,
+	};
+	struct boot_entry entry;
+	int rc = build_acpi(m, &source.rsdp_gpa, err);
+
+	if (rc == 0)
+		rc = boot_load(&source, &entry, err);
+	if (rc < 0)
+		return rc;
+	rc = vcpus_reset(&m->vcpus, m->gmem, &entry);
+	return rc ? error_set(err, rc, "kvm: cannot set the vCPUs' registers: %s", strerror(-rc)) : 0;
+}
+
+// The same machine from its beginning. Devices first: none of them may write to memory while it is loaded.
+static int reset(struct machine *m, enum machine_cause cause)
+{
+	struct vpmem_error err = { "", "" };
+	int rc;
+
+	park_all(m);
+	// Another vCPU of the old life may have asked as well.
+	if (m->request == REQUEST_RESET)
+		m->request = REQUEST_NONE;
+	machine_forget_faults(m);
+	machine_eject_requested(m);
+	pci_bus_reset(m->pci);
+	pci_hotplug_reset(&m->pci_hotplug);
+	acpi_ged_reset(&m->acpi_ged);
+	serial_reset(m->serial);
+	rc = kvm_reset_irqchips(&m->kvm);
+	if (rc == 0)
+		rc = machine_load_guest(m, &err);
+	else
+		error_set(&err, rc, "kvm: cannot reset the interrupt controllers: %s", strerror(-rc));
+	if (rc < 0) {
+		log_error("reset: %s", err.text);
+		return rc;
+	}
+	tell(m, MACHINE_EVENT_RESET, cause);
+	if (m->run_state == RUN_STATE_RUNNING)
+		vcpus_resume(&m->vcpus);
+	else
+		m->run_state = RUN_STATE_PRELAUNCH;
+	return 0;
+}
+
+// ---- the main loop
+
+// In spite of -no-shutdown.
+static bool ends_for_good(enum machine_cause cause)
+{
+	return cause == CAUSE_HOST_QMP_QUIT || cause == CAUSE_HOST_SIGNAL || cause == CAUSE_HOST_ERROR;
+}
+
+// Serves what was asked for. Returns true when the machine has come to its end.
+static bool serve_request(struct machine *m, int *result)
+{
+	enum machine_request request = m->request;
+	enum machine_cause cause = m->cause;
+
+	m->request = REQUEST_NONE;
+	if (request == REQUEST_NONE)
+		return false;
+	if (request == REQUEST_RESET && !m->opts->no_reboot) {
+		*result = reset(m, cause);
+		return *result < 0;
+	}
+	tell(m, MACHINE_EVENT_SHUTDOWN, cause);
+	if (m->opts->no_shutdown && !ends_for_good(cause)) {
+		stop_in(m, RUN_STATE_SHUTDOWN);
+		m->run_state = RUN_STATE_SHUTDOWN;
+		return false;
+	}
+	*result = request == REQUEST_FAIL ? -EIO : 0;
+	return true;
+}
+
+// -serial or -monitor unix:...,wait=on: the guest starts when somebody listens.
+static bool is_awaited(const struct machine *m)
+{
+	return (m->opts->serial.wait && !chardev_connected(m->console)) || monitor_is_awaited(m->monitor);
+}
+
+int machine_run(struct machine *m)
+{
+	bool start = !m->opts->stopped, at_once = true;
+	int result = 0, rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	while (rc == 0 && !serve_request(m, &result)) {
+		if (start && !is_awaited(m)) {
+			start = false;
+			// At once: the files have just been looked at, when they were opened.
+			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));
+		}
+		at_once = false;
+		machine_tell_sync_errors(m);
+		if (m->io_error)
+			stop_in(m, RUN_STATE_IO_ERROR);
+		// Found while the operator had stopped it: to go on needs another look.
+		if (m->io_error && m->run_state == RUN_STATE_PAUSED)
+			m->run_state = RUN_STATE_IO_ERROR;
+		m->io_error = false;
+		rc = loop_once(&m->loop);
+	}
+	if (rc < 0)
+		log_error("event loop: poll: %s", strerror(-rc));
+	park_all(m);
+	pthread_mutex_unlock(&m->lock);
+	return rc ? rc : result;
+}

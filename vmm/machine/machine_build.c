@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the machine from one ordered list, and takes it down in the reverse order.
+#include "machine_internal.h"
+
+#include "log.h"
+#include "memory_map.h"
+#include "monitor.h"
+#include "pidfile.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+// ---- the event loop, and the signals that end the program
+
+static void on_signal(void *owner, short revents)
+{
+	struct machine *m = owner;
+	struct signalfd_siginfo info;
+	ssize_t len = read(m->signals.fd, &info, sizeof(info));
+	unsigned signo = info.ssi_signo, pid = info.ssi_pid;
+
+	(void)revents;
+	if (len != (ssize_t)sizeof(info))
+		return;
+	if (signo != SIGINT)
+		log_info("terminating on signal %u from pid %u", signo, pid);
+	machine_request(m, REQUEST_QUIT, CAUSE_HOST_SIGNAL);
+}
+
+static int loop_up(struct machine *m, struct vpmem_error *err)
+{
+	sigset_t signals;
+	int rc = loop_init(&m->loop, &m->lock);
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	// Blocked here, before any thread exists, and so in all of them. Nothing else is: what whoever started the program
+	// had blocked would keep vCPUs in the guest (vcpu.c).
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	m->signals = (struct loop_source) { .fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
+	                                    .events = POLLIN, .ready = on_signal, .owner = m };
+	if (rc == 0 && m->signals.fd < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = loop_add(&m->loop, &m->signals);
+	return rc ? error_set(err, rc, "cannot set up the event loop: %s", strerror(-rc)) : 0;
+}
+
+static void loop_down(struct machine *m)
+{
+	if (m->signals.fd >= 0)
+		close(m->signals.fd);
+	loop_fini(&m->loop);
+}
+
+// ---- the kernel's files, opened before anything is created; boot.c looks at what they are
+
+static int open_guest_file(const char *path, const char *what, struct vpmem_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int rc;
+
+	if (fd >= 0)
+		return fd;
+	rc = -errno;
+	error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
+	error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
+	                                "/boot/initrd.img-VERSION" : "check the file's permissions");
+	return rc;
+}
+
+static int files_up(struct machine *m, struct vpmem_error *err)
+{
+	m->kernel_fd = open_guest_file(m->opts->kernel, "kernel", err);
+	if (m->kernel_fd < 0)
+		return m->kernel_fd;
+	if (!m->opts->initrd)
+		return 0;
+	m->initrd_fd = open_guest_file(m->opts->initrd, "initrd", err);
+	return m->initrd_fd < 0 ? m->initrd_fd : 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void files_down(struct machine *m)
+{
+	close_fd(&m->kernel_fd);
+	close_fd(&m->initrd_fd);
+}
+
+// ---- KVM
+
+static int kvm_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc = kvm_open(&m->kvm, err);
+
+	return rc ? rc : cpu_host_read(m->kvm.fd, &m->cpu_host, err);
+}
+
+static void kvm_down(struct machine *m)
+{
+	cpu_host_free(m->cpu_host);
+	kvm_close(&m->kvm);
+}
+
+// ---- memory backends
+
+static int memdevs_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->opts->nmemdevs && rc == 0; i++)
+		rc = machine_add_memdev(m, &m->opts->memdevs[i], err);
+	return rc;
+}
+
+// ---- console
+
+static void on_quit(void *owner)
+{
+	machine_request(owner, REQUEST_QUIT, CAUSE_HOST_QMP_QUIT);
+}
+
+static void set_com1_irq(void *owner, bool level)
+{
+	struct machine *m = owner;
+
+	m->kvm.vm.ops->irq_line(&m->kvm.vm, COM1_GSI, level);
+}
+
+// In a vCPU's thread. It must not wait once the vCPUs are asked to stop: machine_request wakes only those
+// that wait already.
+static bool wait_console(void *owner)
+{
+	struct machine *m = owner;
+
+	if (m->vcpus.running)
+		chardev_wait(m->console);
+	return m->vcpus.running;
+}
+
+static int console_up(struct machine *m, struct vpmem_error *err)
+{
+	struct serial_config cfg = { .set_irq = set_com1_irq, .wait_writable = wait_console, .owner = m };
+	int rc = chardev_open(&m->opts->serial, &m->loop, on_quit, m, &m->console, err);
+
+	if (rc < 0)
+		return rc;
+	cfg.chr = m->console;
+	rc = serial_create(&cfg, &m->serial);
+	if (rc == 0)
+		rc = serial_attach(m->serial, &m->pio, COM1_PORT);
+	return rc ? error_set(err, rc, "cannot set up the serial port: %s", strerror(-rc)) : 0;
+}
+
+static void console_down(struct machine *m)
+{
+	struct chardev *console = m->console;
+
+	serial_destroy(m->serial);
+	// What halts the machine after this, a file that was cut, interrupts no console.
+	m->console = NULL;
+	chardev_close(console);
+}
+
+// ---- power, PCI, pmem devices
+
+static void on_power_off(void *owner)
+{
+	machine_request(owner, REQUEST_POWER_OFF, CAUSE_GUEST_SHUTDOWN);
+}
+
+static void on_reset(void *owner)
+{
+	machine_request(owner, REQUEST_RESET, CAUSE_GUEST_RESET);
+}
+
+static void set_ged_irq(void *owner, bool level)
+{
+	struct machine *m = owner;
+
+	m->kvm.vm.ops->irq_line(&m->kvm.vm, GED_GSI, level);
+}
+
+static int power_up(struct machine *m, struct vpmem_error *err)
+{
+	int rc;
+
+	m->acpi_pm = (struct acpi_pm) { .power_off = on_power_off, .reset = on_reset, .owner = m };
+	m->acpi_ged = (struct acpi_ged) { .set_irq = set_ged_irq, .owner = m };
+	rc = acpi_pm_attach(&m->acpi_pm, &m->pio);
+	if (rc == 0)
+		rc = acpi_ged_attach(&m->acpi_ged, &m->pio);
+	if (rc == 0)
+		rc = machine_hotplug_attach(m);
+	if (rc == 0)
+		rc = machine_watch(m);
+	return rc ? error_set(err, rc, "cannot set up the power and hotplug ports: %s", strerror(-rc)) : 0;
+}
+
+static_assert(PCI_BUSES_MAX * PCI_ECAM_BUS_SIZE == PCI_ECAM_SIZE, "ECAM has room for every bus");
+
+static int pci_up(struct machine *m, struct vpmem_error *err)
+{
+	struct pci_bus_config cfg;
+	int rc = machine_place_windows(m, err);
+
+	if (rc < 0)
+		return rc;
+	cfg = (struct pci_bus_config) {
+		.vm = &m->kvm.vm, .pio = &m->pio, .mmio = &m->mmio,
+		.nbuses = m->opts->nbuses,
+		.ecam_gpa = PCI_ECAM_BASE,
+		.windows = {
+			.mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
+			.mem64_gpa = m->mem64_gpa, .mem64_size = m->mem64_size,
+			.port = PCI_PORT_BASE, .nports = PCI_PORT_SIZE,
+		},
+		.intx_gsi = PCI_INTX_GSI, .intx_lines = PCI_INTX_LINES,
+	};
+	rc = pci_bus_create(&cfg, &m->pci, err);
+	if (rc == 0)
+		kvm_post_ports(&m->kvm, PCI_CONFIG_ADDRESS_PORT, PCI_CONFIG_PORT_SIZE);
+	return rc;
+}
+
+static void pci_down(struct machine *m)
+{
+	if (m->pci)
+		pci_bus_destroy(m->pci);
+}
+
+static void pmems_down(struct machine *m)
+{
+	machine_join_unplugs(m);
+	// What was cut since the last look shows in the exit status.
+	machine_watch_files(m);
+	machine_end_stores(m);
+	machine_drop_pmems(m);
+}
+
+// ---- monitor
+
+static int monitor_up(struct machine *m, struct vpmem_error *err)
+{
+	return monitor_create(m, &m->monitor, err);
+}
+
+static void monitor_down(struct machine *m)
+{
+	// Events of what is still to end have nobody to go to.
+	struct monitor *mon = m->monitor;
+
+	m->monitor = NULL;
+	monitor_destroy(mon);
+}
+
+// ---- vCPUs and guest
+
+static int vcpus_up(struct machine *m, struct vpmem_error *err)
+{
+	return vcpus_create(m, m->opts->ncpus, err);
+}
+
+static int guest_up(struct machine *m, struct vpmem_error *err)
+{
+	return machine_load_guest(m, err);
+}
+
+static int threads_up(struct machine *m, struct vpmem_error *err)
+{
+	return vcpus_start(&m->vcpus, err);
+}
+
+// ---- pidfile
+
+static int pidfile_up(struct machine *m, struct vpmem_error *err)
+{
+	return m->opts->pidfile ? pidfile_create(m->opts->pidfile, &m->pidfile_fd, err) : 0;
+}
+
+static void pidfile_down(struct machine *m)
+{
+	pidfile_remove(m->opts->pidfile, &m->pidfile_fd);
+}
+
+// ---- the list
+
+static const struct stage {
+	int (*up)(struct machine *m, struct vpmem_error *err);
+	void (*down)(struct machine *m);  // legal after an up that failed half-way
+} stages[] = {
+	{ .up = loop_up, .down = loop_down },
+	{ .up = files_up, .down = files_down },
+	{ .up = kvm_up, .down = kvm_down },
+	{ .up = machine_ram_up, .down = machine_ram_down },
+	{ .up = memdevs_up, .down = machine_drop_memdevs },
+	{ .up = power_up },
+	{ .up = pci_up, .down = pci_down },
+	{ .up = machine_add_pmems, .down = pmems_down },
+	{ .up = pidfile_up, .down = pidfile_down },
+	{ .up = console_up, .down = console_down },
+	{ .up = monitor_up, .down = monitor_down },
+	{ .up = vcpus_up, .down = vcpus_destroy },
+	{ .up = guest_up },
+	{ .up = threads_up },
+};
+#define NSTAGES (sizeof(stages) / sizeof(stages[0]))
+
+// The signals that end the program are blocked, and the event loop does not run yet.
+static bool end_is_pending(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+	                                     sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGHUP) == 1);
+}
+
+static void take_down(struct machine *m, size_t nstages)
+{
+	while (nstages-- > 0)
+		if (stages[nstages].down)
+			stages[nstages].down(m);
+}
+
+// From here on the machine is the user's: what it created stays when it ends.
+static void keep(struct machine *m)
+{
+	for (unsigned i = 0; i < m->nmemdevs; i++)
+		vpmem_backing_keep(m->memdevs[i]->backing);
+	chardev_keep(m->console);
+}
+
+static void machine_fini(struct machine *m)
+{
+	machine_forget_stores(m);
+	pthread_cond_destroy(&m->reaped);
+	pthread_mutex_destroy(&m->lock);
+}
+
+int machine_build(struct options *opts, struct machine *m, struct vpmem_error *err)
+{
+	size_t i;
+	int rc = 0;
+
+	m->opts = opts;
+	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
+	m->kvm.fd = m->kvm.vm_fd = -1;
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->reaped, NULL);
+
+	pthread_mutex_lock(&m->lock);
+	for (i = 0; i < NSTAGES && rc == 0; i++)
+		rc = stages[i].up(m, err);
+	if (rc == 0 && end_is_pending())
+		rc = error_set(err, -EINTR, "interrupted by a signal while starting");
+	if (rc == 0)
+		keep(m);
+	else
+		take_down(m, i);
+	pthread_mutex_unlock(&m->lock);
+	if (rc < 0)
+		machine_fini(m);
+	return rc;
+}
+
+int machine_destroy(struct machine *m)
+{
+	int rc;
+
+	pthread_mutex_lock(&m->lock);
+	take_down(m, NSTAGES);
+	rc = m->close_error;
+	pthread_mutex_unlock(&m->lock);
+	machine_fini(m);
+	return rc;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pci_host.c - the two doors to configuration space: ports 0xcf8/0xcfc, and ECAM.
+ */
+#include "log.h"
+#include "pci_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Configuration mechanism #1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2). */
+#define CONFIG_DATA_PORT 0xcfcu
+#define CONFIG_ADDRESS_ENABLE 0x80000000u
+#define CONFIG_ADDRESS_BITS 0x80fffffcu  /* enable, bus, device, function, register */
+
+/* ECAM: 4 KiB for each of 8 functions of 32 devices, for each bus. */
+#define ECAM_BUS_SIZE (UINT64_C(32) << 15)
+
+static uint64_t all_ones(unsigned width)
+{
+	return UINT64_MAX >> (64 - 8 * width);
+}
+
+/* Bus, device and function as both doors encode them. Without the function it is the slot's number already. */
+static bool decode(const struct pci_bus *bus, uint64_t bdf, unsigned *slot)
+{
+	*slot = (unsigned)(bdf >> 3);
+	return bdf >> 3 < bus->nslots && (bdf & 7) == 0;
+}
+
+static uint64_t config_address_read(void *owner, uint64_t off, unsigned width)
+{
+	const struct pci_bus *bus = owner;
+
+	return off == 0 && width == 4 ? bus->config_address : all_ones(width);
+}
+
+/* Only as a dword: port 0xcf9 is a reset register on some machines, and guests probe with byte writes. */
+static void config_address_write(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	struct pci_bus *bus = owner;
+
+	if (off == 0 && width == 4)
+		bus->config_address = (uint32_t)val & CONFIG_ADDRESS_BITS;
+}
+
+/* Whether the address register selects a slot that exists, and which register of it. */
+static bool config_address_decode(const struct pci_bus *bus, unsigned *slot, unsigned *reg)
+{
+	uint32_t addr = bus->config_address;
+
+	*reg = addr & 0xfc;
+	return addr & CONFIG_ADDRESS_ENABLE && decode(bus, (addr & ~CONFIG_ADDRESS_ENABLE) >> 8, slot);
+}
+
+static uint64_t config_data_read(void *owner, uint64_t off, unsigned width)
+{
+	struct pci_bus *bus = owner;
+	unsigned slot, reg;
+
+	if (!config_address_decode(bus, &slot, &reg))
+		return all_ones(width);
+	return pci_config_read(bus, slot, reg + (unsigned)off, width);
+}
+
+static void config_data_write(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	struct pci_bus *bus = owner;
+	unsigned slot, reg;
+
+	if (config_address_decode(bus, &slot, &reg))
+		pci_config_write(bus, slot, reg + (unsigned)off, width, (uint32_t)val);
+}
+
+/* PCI Express allows up to a dword; an access of 8 bytes is two. */
+static uint64_t ecam_read(void *owner, uint64_t off, unsigned width)
+{
+	struct pci_bus *bus = owner;
+	unsigned slot, reg = off & 0xfff;
+
+	if (!decode(bus, off >> 12, &slot))
+		return all_ones(width);
+	if (width < 8)
+		return pci_config_read(bus, slot, reg, width);
+	return pci_config_read(bus, slot, reg, 4) | (uint64_t)pci_config_read(bus, slot, reg + 4, 4) << 32;
+}
+
+static void ecam_write(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	struct pci_bus *bus = owner;
+	unsigned slot, reg = off & 0xfff;
+
+	if (!decode(bus, off >> 12, &slot))
+		return;
+	pci_config_write(bus, slot, reg, width < 8 ? width : 4, (uint32_t)val);
+	if (width == 8)
+		pci_config_write(bus, slot, reg + 4, 4, (uint32_t)(val >> 32));
+}
+
+int pci_host_add(struct pci_bus *bus, struct vpmem_error *err)
+{
+	const struct io_region address = {
+		.name = "pci config address", .base = PCI_CONFIG_ADDRESS_PORT, .size = PCI_CONFIG_PORT_SIZE,
+		.read = config_address_read, .write = config_address_write, .owner = bus,
+	};
+	const struct io_region data = {
+		.name = "pci config data", .base = CONFIG_DATA_PORT, .size = PCI_CONFIG_PORT_SIZE,
+		.read = config_data_read, .write = config_data_write, .owner = bus,
+	};
+	const struct io_region ecam = {
+		.name = "pci ecam", .base = bus->cfg.ecam_gpa, .size = bus->cfg.nbuses * ECAM_BUS_SIZE,
+		.read = ecam_read, .write = ecam_write, .owner = bus,
+	};
+	int rc = io_add(bus->cfg.pio, &address);
+
+	if (rc)
+		goto fail;
+	rc = io_add(bus->cfg.pio, &data);
+	if (rc)
+		goto remove_address;
+	rc = io_add(bus->cfg.mmio, &ecam);
+	if (rc == 0)
+		return 0;
+	io_remove(bus->cfg.pio, CONFIG_DATA_PORT);
+remove_address:
+	io_remove(bus->cfg.pio, PCI_CONFIG_ADDRESS_PORT);
+fail:
+	return error_set(err, rc, "PCI: ports 0x%x and 0x%x or ECAM at 0x%" PRIx64 " not available: %s",
+	                 PCI_CONFIG_ADDRESS_PORT, CONFIG_DATA_PORT, bus->cfg.ecam_gpa, strerror(-rc));
+}
+
+void pci_host_remove(struct pci_bus *bus)
+{
+	io_remove(bus->cfg.mmio, bus->cfg.ecam_gpa);
+	io_remove(bus->cfg.pio, CONFIG_DATA_PORT);
+	io_remove(bus->cfg.pio, PCI_CONFIG_ADDRESS_PORT);
+}

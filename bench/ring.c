@@ -32,9 +32,20 @@ enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
 enum { F_NEXT = 1, F_WRITE = 2 };
 
 struct guest_ram {
-	struct { uint64_t addr; uint32_t len; uint16_t flags, next; } desc[QUEUE_SIZE];
-	struct { uint16_t flags, idx, ring[QUEUE_SIZE]; } avail;
-	_Alignas(4) struct { uint16_t flags, idx; struct { uint32_t id, len; } ring[QUEUE_SIZE]; } used;
+	struct {
+		uint64_t addr;
+		uint32_t len;
+		uint16_t flags, next;
+	} desc[QUEUE_SIZE];
+	struct {
+		uint16_t flags, idx, ring[QUEUE_SIZE];
+	} avail;
+	_Alignas(4) struct {
+		uint16_t flags, idx;
+		struct {
+			uint32_t id, len;
+		} ring[QUEUE_SIZE];
+	} used;
 	uint32_t type, status;
 };
 static struct guest_ram ram __attribute__((aligned(4096)));
@@ -77,9 +88,14 @@ static void raise_interrupt(void *opaque, enum vpmem_interrupt source)
 
 static struct vpmem_device *create(struct vpmem_backing *backing, struct vpmem_gmem *gmem, int *irq_efd)
 {
-	struct vpmem_queue queue = { .size = QUEUE_SIZE, .desc_gpa = GPA(desc), .driver_gpa = GPA(avail), .device_gpa = GPA(used) };
+	struct vpmem_queue queue = {
+		.size = QUEUE_SIZE, .desc_gpa = GPA(desc), .driver_gpa = GPA(avail), .device_gpa = GPA(used)
+	};
 	struct vpmem_device_options opts = {
-		.name = "bench", .gmem = gmem, .backing = backing, .gpa = PMEM_GPA,
+		.name = "bench",
+		.gmem = gmem,
+		.backing = backing,
+		.gpa = PMEM_GPA,
 		.callbacks = { .interrupt = raise_interrupt, .opaque = irq_efd },
 	};
 	struct vpmem_device *dev;
@@ -163,9 +179,13 @@ static uint64_t bare_ns(struct bare *bare, uint8_t *store)
 int main(int argc, char **argv)
 {
 	unsigned flushes = argc == 4 ? (unsigned)atoi(argv[2]) : 0, rounds = argc == 4 ? (unsigned)atoi(argv[3]) : 0;
-	struct vpmem_backing_options opts = { .id = "bench", .path = argc == 4 ? argv[1] : NULL, .size = FILE_SIZE, .share = true };
+	struct vpmem_backing_options opts = {
+		.id = "bench", .path = argc == 4 ? argv[1] : NULL, .size = FILE_SIZE, .share = true
+	};
 	int irq_efd = eventfd(0, EFD_CLOEXEC);
-	struct bare bare = { .kick_efd = eventfd(0, EFD_CLOEXEC), .irq_efd = eventfd(0, EFD_CLOEXEC), .flushes = flushes };
+	struct bare bare = { .kick_efd = eventfd(0, EFD_CLOEXEC),
+		             .irq_efd = eventfd(0, EFD_CLOEXEC),
+		             .flushes = flushes };
 	struct vpmem_gmem *gmem = vpmem_gmem_create();
 	struct vpmem_backing *backing;
 	struct vpmem_device *dev;
@@ -188,7 +208,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < rounds; i++) {
 		uint64_t library = library_ns(dev, vpmem_backing_hva(backing), irq_efd, flushes);
 
-		printf("library %llu bare %llu\n", (unsigned long long)library, (unsigned long long)bare_ns(&bare, map));
+		printf("library %llu bare %llu\n", (unsigned long long)library,
+		       (unsigned long long)bare_ns(&bare, map));
 	}
 	munmap(map, FILE_SIZE);
 	close(bare.fd);

@@ -43,15 +43,30 @@ static void raise_interrupt(void *opaque, enum vpmem_interrupt source)
 /* What virtio shares between driver and device; all fields are little-endian. */
 #define QUEUE_SIZE 8
 struct guest_ram {
-	struct { uint64_t addr; uint32_t len; uint16_t flags, next; } desc[QUEUE_SIZE];
-	struct { uint16_t flags, idx, ring[QUEUE_SIZE]; } avail;
-	_Alignas(4) struct { uint16_t flags, idx; struct { uint32_t id, len; } ring[QUEUE_SIZE]; } used;
-	struct { uint32_t type; } request;    /* struct virtio_pmem_req */
-	struct { uint32_t status; } response; /* struct virtio_pmem_resp */
+	struct {
+		uint64_t addr;
+		uint32_t len;
+		uint16_t flags, next;
+	} desc[QUEUE_SIZE];
+	struct {
+		uint16_t flags, idx, ring[QUEUE_SIZE];
+	} avail;
+	_Alignas(4) struct {
+		uint16_t flags, idx;
+		struct {
+			uint32_t id, len;
+		} ring[QUEUE_SIZE];
+	} used;
+	struct {
+		uint32_t type;
+	} request; /* struct virtio_pmem_req */
+	struct {
+		uint32_t status;
+	} response; /* struct virtio_pmem_resp */
 };
 static struct guest_ram ram __attribute__((aligned(4096)));
 
-#define RAM_GPA UINT64_C(0x100000)   /* where the guest sees `ram` */
+#define RAM_GPA UINT64_C(0x100000)    /* where the guest sees `ram` */
 #define PMEM_GPA UINT64_C(0x40000000) /* and where the file */
 #define GPA(field) (RAM_GPA + offsetof(struct guest_ram, field))
 
@@ -63,13 +78,16 @@ enum { F_NEXT = 1, F_WRITE = 2 };
 static void driver_start(struct vpmem_device *dev)
 {
 	struct vpmem_queue queue = {
-		.size = QUEUE_SIZE, .desc_gpa = GPA(desc), .driver_gpa = GPA(avail), .device_gpa = GPA(used),
+		.size = QUEUE_SIZE,
+		.desc_gpa = GPA(desc),
+		.driver_gpa = GPA(avail),
+		.device_gpa = GPA(used),
 	};
 
 	vpmem_device_set_status(dev, 0);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER);
-	printf("driver:  the device offers 0x%08x%08x, the driver takes VERSION_1\n",
-	       vpmem_device_features(dev, 1), vpmem_device_features(dev, 0));
+	printf("driver:  the device offers 0x%08x%08x, the driver takes VERSION_1\n", vpmem_device_features(dev, 1),
+	       vpmem_device_features(dev, 0));
 	vpmem_device_set_driver_features(dev, 0, 0);
 	vpmem_device_set_driver_features(dev, 1, VERSION_1);
 	vpmem_device_set_status(dev, ACKNOWLEDGE | DRIVER | FEATURES_OK);

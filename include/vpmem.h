@@ -115,27 +115,30 @@ enum vpmem_writeback {
 
 /* The properties of QEMU's memory-backend-file, with its defaults in VPMEM_BACKING_OPTIONS_INIT. */
 struct vpmem_backing_options {
-	const char *id;       /* name for messages */
+	const char *id; /* name for messages */
 	/* file, block device, directory (then an unlinked scratch file in it), or /dev/daxX.Y */
 	const char *path;
-	uint64_t size;        /* bytes to map; 0: what the file has beyond `offset` */
-	uint64_t offset;      /* bytes from the start of the file, a multiple of the page size */
-	uint64_t align;       /* alignment of the mapping, a power of two; 0: chosen (2 MiB, or 1 GiB) */
-	bool share;           /* true: MAP_SHARED; false: copy-on-write, the file never changes */
-	bool readonly;        /* open the file read-only */
-	enum vpmem_rom rom;   /* map without write permission; auto: as readonly (QEMU 8.2) */
-	bool prealloc;        /* reserve the file's blocks now (fallocate): nothing is dirtied */
-	bool reserve;         /* false: MAP_NORESERVE */
-	bool merge;           /* MADV_MERGEABLE */
-	bool dump;            /* false: MADV_DONTDUMP */
-	bool discard_data;    /* at close, throw the contents away (MADV_REMOVE), if stores go to the file */
-	bool pmem;            /* the file lies on persistent memory of the host: map it with MAP_SYNC */
+	uint64_t size;                  /* bytes to map; 0: what the file has beyond `offset` */
+	uint64_t offset;                /* bytes from the start of the file, a multiple of the page size */
+	uint64_t align;                 /* alignment of the mapping, a power of two; 0: chosen (2 MiB, or 1 GiB) */
+	bool share;                     /* true: MAP_SHARED; false: copy-on-write, the file never changes */
+	bool readonly;                  /* open the file read-only */
+	enum vpmem_rom rom;             /* map without write permission; auto: as readonly (QEMU 8.2) */
+	bool prealloc;                  /* reserve the file's blocks now (fallocate): nothing is dirtied */
+	bool reserve;                   /* false: MAP_NORESERVE */
+	bool merge;                     /* MADV_MERGEABLE */
+	bool dump;                      /* false: MADV_DONTDUMP */
+	bool discard_data;              /* at close, throw the contents away (MADV_REMOVE), if stores go to the file */
+	bool pmem;                      /* the file lies on persistent memory of the host: map it with MAP_SYNC */
 	enum vpmem_writeback writeback; /* with pmem */
-	uint64_t host_nodes;  /* bit n: NUMA node n */
+	uint64_t host_nodes;            /* bit n: NUMA node n */
 	enum vpmem_policy policy;
 };
 
-#define VPMEM_BACKING_OPTIONS_INIT { .reserve = true, .merge = true, .dump = true }
+#define VPMEM_BACKING_OPTIONS_INIT                           \
+	{                                                    \
+		.reserve = true, .merge = true, .dump = true \
+	}
 
 /*
  * Opens, locks, if missing creates, and maps a file. A file that is opened for writing is locked by an
@@ -195,9 +198,9 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
 VPMEM_API bool vpmem_backing_is_cut(const struct vpmem_backing *backing);
 
-VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);      /* aligned as `align` says */
-VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing);  /* bytes mapped */
-VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);    /* mapped without write access */
+VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);     /* aligned as `align` says */
+VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing); /* bytes mapped */
+VPMEM_API bool vpmem_backing_is_rom(const struct vpmem_backing *backing);   /* mapped without write access */
 VPMEM_API const char *vpmem_backing_id(const struct vpmem_backing *backing);
 VPMEM_API const char *vpmem_backing_path(const struct vpmem_backing *backing);
 
@@ -230,17 +233,17 @@ VPMEM_API uint64_t vpmem_backing_align(const struct vpmem_backing *backing);
 
 struct vpmem_device;
 
-#define VPMEM_VIRTIO_ID 27         /* "PMEM device" */
-#define VPMEM_QUEUE_COUNT 1        /* flush_queue */
+#define VPMEM_VIRTIO_ID 27  /* "PMEM device" */
+#define VPMEM_QUEUE_COUNT 1 /* flush_queue */
 #define VPMEM_QUEUE_SIZE_MAX 128
-#define VPMEM_CONFIG_SIZE 16       /* le64 start, le64 size */
-#define VPMEM_SHMEM_ID 0           /* shared memory region of VIRTIO_PMEM_F_SHMEM_REGION */
+#define VPMEM_CONFIG_SIZE 16 /* le64 start, le64 size */
+#define VPMEM_SHMEM_ID 0     /* shared memory region of VIRTIO_PMEM_F_SHMEM_REGION */
 
 enum vpmem_interrupt { VPMEM_INTERRUPT_CONFIG, VPMEM_INTERRUPT_QUEUE };
 
 enum vpmem_event {
-	VPMEM_EVENT_GUEST_FAULT,  /* the guest broke the specification; the device set DEVICE_NEEDS_RESET */
-	VPMEM_EVENT_SYNC_FAILED,  /* the host could not make data durable; `error` is the -errno */
+	VPMEM_EVENT_GUEST_FAULT, /* the guest broke the specification; the device set DEVICE_NEEDS_RESET */
+	VPMEM_EVENT_SYNC_FAILED, /* the host could not make data durable; `error` is the -errno */
 };
 
 /*
@@ -260,15 +263,15 @@ struct vpmem_callbacks {
 };
 
 struct vpmem_device_options {
-	const char *name;                  /* for messages */
-	const struct vpmem_gmem *gmem;     /* borrowed */
-	struct vpmem_backing *backing;     /* borrowed */
-	uint64_t gpa;                      /* where the monitor maps the backing; 0 while unknown (shmem) */
-	bool shmem;                        /* offer VIRTIO_PMEM_F_SHMEM_REGION */
-	bool no_event_idx;                 /* do not offer VIRTIO_F_EVENT_IDX */
-	bool no_indirect_desc;             /* do not offer VIRTIO_F_INDIRECT_DESC */
-	bool no_ring_reset;                /* do not offer VIRTIO_F_RING_RESET */
-	bool hold_on_error;                /* do not answer the flushes of a failed sync before vpmem_device_release */
+	const char *name;              /* for messages */
+	const struct vpmem_gmem *gmem; /* borrowed */
+	struct vpmem_backing *backing; /* borrowed */
+	uint64_t gpa;                  /* where the monitor maps the backing; 0 while unknown (shmem) */
+	bool shmem;                    /* offer VIRTIO_PMEM_F_SHMEM_REGION */
+	bool no_event_idx;             /* do not offer VIRTIO_F_EVENT_IDX */
+	bool no_indirect_desc;         /* do not offer VIRTIO_F_INDIRECT_DESC */
+	bool no_ring_reset;            /* do not offer VIRTIO_F_RING_RESET */
+	bool hold_on_error;            /* do not answer the flushes of a failed sync before vpmem_device_release */
 	struct vpmem_callbacks callbacks;
 };
 
@@ -313,11 +316,11 @@ VPMEM_API void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa);
 
 /* A virtqueue's registers as the driver sees them. A queue index >= VPMEM_QUEUE_COUNT reads all 0. */
 struct vpmem_queue {
-	uint16_t size;        /* queue_size: VPMEM_QUEUE_SIZE_MAX after reset */
-	bool enabled;         /* queue_enable */
-	uint64_t desc_gpa;    /* queue_desc */
-	uint64_t driver_gpa;  /* queue_driver: available ring */
-	uint64_t device_gpa;  /* queue_device: used ring */
+	uint16_t size;       /* queue_size: VPMEM_QUEUE_SIZE_MAX after reset */
+	bool enabled;        /* queue_enable */
+	uint64_t desc_gpa;   /* queue_desc */
+	uint64_t driver_gpa; /* queue_driver: available ring */
+	uint64_t device_gpa; /* queue_device: used ring */
 };
 VPMEM_API struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx);
 

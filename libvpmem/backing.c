@@ -36,8 +36,7 @@ static int check_options(const struct vpmem_backing_options *opts, struct vpmem_
 	if (!opts->path || !*opts->path)
 		return err_fail(err, -EINVAL, "Parameter 'mem-path' is missing");
 	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return err_fail(err, -EINVAL,
-		                "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+		return err_fail(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
 	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
 		return err_fail(err, -EINVAL,
 		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' "
@@ -45,8 +44,7 @@ static int check_options(const struct vpmem_backing_options *opts, struct vpmem_
 	if (opts->pmem && (!opts->share || opts->readonly))
 		return pmem_needs_store(opts, err);
 	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
-		return err_fail(err, -EINVAL,
-		                "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
+		return err_fail(err, -EINVAL, "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
 	if ((unsigned)opts->writeback > VPMEM_WRITEBACK_GUEST)
 		return err_fail(err, -EINVAL, "Parameter 'pmem-writeback' is not valid");
 	if (opts->prealloc && !opts->reserve)
@@ -58,8 +56,7 @@ static int check_options(const struct vpmem_backing_options *opts, struct vpmem_
 		                "host-nodes must be empty for policy default, or you should explicitly "
 		                "specify a policy other than default");
 	if (opts->policy != VPMEM_POLICY_DEFAULT && !opts->host_nodes)
-		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s",
-		                policy_names[opts->policy]);
+		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s", policy_names[opts->policy]);
 	return 0;
 }
 
@@ -90,8 +87,7 @@ static struct vpmem_backing *backing_new(const struct vpmem_backing_options *opt
 	return b;
 }
 
-int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out,
-                       struct vpmem_error *err)
+int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out, struct vpmem_error *err)
 {
 	struct vpmem_backing *b;
 	int rc = check_options(opts, err);

@@ -23,21 +23,21 @@ enum backing_undo { BACKING_UNDO_NOTHING, BACKING_UNDO_CREATE, BACKING_UNDO_GROW
 struct vpmem_backing {
 	char *id, *path;
 	int fd;
-	bool is_block;            /* block device */
-	bool is_dax;              /* persistent memory as a character device; with neither: a regular file */
-	bool is_scratch;          /* has no name: gone with its descriptor */
-	bool writes_through;      /* stores reach the file: share=on, readonly=off */
-	bool no_sync;             /* real persistent memory: a flush has nothing to do */
-	bool rom;                 /* mapped without write permission */
-	bool discard;             /* drop the data at close */
+	bool is_block;       /* block device */
+	bool is_dax;         /* persistent memory as a character device; with neither: a regular file */
+	bool is_scratch;     /* has no name: gone with its descriptor */
+	bool writes_through; /* stores reach the file: share=on, readonly=off */
+	bool no_sync;        /* real persistent memory: a flush has nothing to do */
+	bool rom;            /* mapped without write permission */
+	bool discard;        /* drop the data at close */
 	enum backing_undo undo;
-	_Atomic bool kept;    /* in use for good, or a sync was acknowledged: nothing is undone */
-	uint64_t page_size;       /* unit of the mapping: the host's page, hugetlbfs's, or /dev/daxX.Y's */
-	uint64_t offset, size;    /* bytes of the file that are mapped */
-	uint64_t map_len;         /* size, rounded up to page_size */
-	uint64_t align;           /* of the guest-physical address */
+	_Atomic bool kept;     /* in use for good, or a sync was acknowledged: nothing is undone */
+	uint64_t page_size;    /* unit of the mapping: the host's page, hugetlbfs's, or /dev/daxX.Y's */
+	uint64_t offset, size; /* bytes of the file that are mapped */
+	uint64_t map_len;      /* size, rounded up to page_size */
+	uint64_t align;        /* of the guest-physical address */
 	void *hva;
-	void *room;               /* all that is reserved: hva's mapping, and what is around it */
+	void *room; /* all that is reserved: hva's mapping, and what is around it */
 	uint64_t room_len;
 };
 
@@ -53,8 +53,7 @@ int backing_open_failed(const struct vpmem_backing *b, int rc, struct vpmem_erro
 int backing_size_missing(const char *path, const char *what, struct vpmem_error *err);
 
 /* Opens (or creates) and locks the file, and settles its size. On failure nothing is left open or behind. */
-int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                      struct vpmem_error *err);
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 /* Takes back what open did, if nobody else uses the file, and closes it. */
 void backing_file_close(struct vpmem_backing *b);
 
@@ -74,8 +73,7 @@ bool backing_is_dax(dev_t rdev);
 int backing_dax_size(const struct vpmem_backing *b, uint64_t *size);
 int backing_dax_align(const struct vpmem_backing *b, uint64_t *align);
 /* For pmem=on, mapped: decides whether a flush needs a sync, and makes durable what the file has. */
-int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                        struct vpmem_error *err);
+int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 /* fdatasync, whatever no_sync says. Returns 0 or -errno. */
 int backing_sync_file(const struct vpmem_backing *b);
 

@@ -15,8 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define EXTENTS_MAX 64u    /* for one FS_IOC_FIEMAP */
-#define STAT_BLOCK 512     /* bytes of a st_blocks */
+#define EXTENTS_MAX 64u /* for one FS_IOC_FIEMAP */
+#define STAT_BLOCK 512  /* bytes of a st_blocks */
 
 static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 {
@@ -99,8 +99,9 @@ static off_t first_without_block(const struct vpmem_backing *b, off_t off, off_t
 	} map;
 
 	while (off < end) {
-		map.head = (struct fiemap) { .fm_start = (uint64_t)off, .fm_length = (uint64_t)(end - off),
-		                             .fm_extent_count = EXTENTS_MAX };
+		map.head = (struct fiemap) { .fm_start = (uint64_t)off,
+			                     .fm_length = (uint64_t)(end - off),
+			                     .fm_extent_count = EXTENTS_MAX };
 		if (ioctl(b->fd, FS_IOC_FIEMAP, &map) < 0)
 			return -errno;
 		for (uint32_t i = 0; i < map.head.fm_mapped_extents; i++) {

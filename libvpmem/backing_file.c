@@ -71,23 +71,19 @@ static int file_page_size(const struct vpmem_backing *b, const struct stat *st, 
 	return 0;
 }
 
-static int check_units(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                       struct vpmem_error *err)
+static int check_units(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	if (opts->align % b->page_size)
-		return err_fail(err, -EINVAL,
-		                "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                opts->align, b->page_size);
 	if (opts->align & (opts->align - 1))
 		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
 	if (opts->offset % b->page_size)
-		return err_fail(err, -EINVAL,
-		                "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return err_fail(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                opts->offset, b->page_size);
 	if (opts->size && opts->size < b->page_size && b->page_size != (uint64_t)sysconf(_SC_PAGESIZE))
 		return err_fail(err, -EINVAL,
-		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%"
-		                PRIx64,
+		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%" PRIx64,
 		                opts->size, b->page_size);
 	return 0;
 }
@@ -106,8 +102,8 @@ static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
 	if (b->undo == BACKING_UNDO_NOTHING)
 		b->undo = BACKING_UNDO_GROW;
 	if (ftruncate(b->fd, (off_t)(b->offset + b->size)))
-		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m",
-		                b->path, b->offset + b->size);
+		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m", b->path,
+		                b->offset + b->size);
 	if (b->undo == BACKING_UNDO_CREATE) {
 		rc = sync_directory(b->path);
 		if (rc)
@@ -123,9 +119,8 @@ static int too_small(const struct vpmem_backing *b, uint64_t have, struct vpmem_
 	         " plus 'offset' option 0x%" PRIx64,
 	         b->id, have, b->size, b->offset);
 	if (!b->is_block && !b->is_dax)
-		err_hint(err,
-		         "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64
-		         " %s", b->offset + b->size, b->path);
+		err_hint(err, "leave out size= to use what the file has, or make it larger: truncate -s %" PRIu64 " %s",
+		         b->offset + b->size, b->path);
 	return -EINVAL;
 }
 
@@ -140,7 +135,8 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 	if (opts->size > INT64_MAX / 2 || opts->offset > INT64_MAX / 2)
 		return err_fail(err, -EFBIG,
 		                "'size' option 0x%" PRIx64 " plus 'offset' option 0x%" PRIx64
-		                " is too large for a file", opts->size, opts->offset);
+		                " is too large for a file",
+		                opts->size, opts->offset);
 	b->offset = opts->offset;
 	if (opts->size == 0) {
 		if (have == 0)
@@ -168,8 +164,7 @@ static void remove_created(struct vpmem_backing *b)
 	b->undo = BACKING_UNDO_NOTHING;
 }
 
-int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                      struct vpmem_error *err)
+int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	struct stat st;
 	int rc = backing_find(b, opts, err);

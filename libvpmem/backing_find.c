@@ -44,16 +44,14 @@ static const char *type_name(mode_t mode)
 
 static int wrong_type(const struct vpmem_backing *b, mode_t mode, struct vpmem_error *err)
 {
-	err_fail(err, -EINVAL, "can't open backing store %s for guest RAM: it is %s", b->path,
-	         type_name(mode));
+	err_fail(err, -EINVAL, "can't open backing store %s for guest RAM: it is %s", b->path, type_name(mode));
 	err_hint(err, "mem-path is a regular file, a block device, a directory for a scratch file, or "
 	              "persistent memory as /dev/daxX.Y");
 	return -EINVAL;
 }
 
 /* A file without a name in a directory: its blocks are free again when it is closed. */
-static int scratch_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                        struct vpmem_error *err)
+static int scratch_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	char *name;
 	int rc;
@@ -87,20 +85,19 @@ static bool has_type(const struct vpmem_backing *b, const struct stat *st)
 }
 
 /* Memory as a character device has no file behind it: only stores by a shared mapping, and no fsync. */
-static int check_dax(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                     struct vpmem_error *err)
+static int check_dax(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	if (opts->share && (opts->pmem || opts->readonly))
 		return 0;
 	err_fail(err, -EINVAL,
 	         "can't open backing store %s for guest RAM: it is persistent memory as a character device, "
-	         "which needs %s", b->path, opts->share ? "'pmem' = 'on'" : "'share' = 'on'");
+	         "which needs %s",
+	         b->path, opts->share ? "'pmem' = 'on'" : "'share' = 'on'");
 	err_hint(err, "add share=on,pmem=on");
 	return -EINVAL;
 }
 
-static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                         struct vpmem_error *err)
+static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	int flags = opts->readonly ? O_RDONLY : O_RDWR;
 	struct stat st = { 0 };
@@ -128,8 +125,7 @@ static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_opt
 }
 
 /* -EEXIST without an error text: somebody else created it just now. */
-static int file_create(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                       struct vpmem_error *err)
+static int file_create(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	if (opts->size == 0)
 		return backing_size_missing(b->path, "does not exist yet", err);

@@ -114,8 +114,7 @@ int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err)
 	if (pid == 0) {
 		err_fail(err, -EBUSY, "backing store %s is in use by another process", b->path);
 	} else if (pid == getpid()) {
-		err_fail(err, -EBUSY, "backing store %s is in use by another memory backend of this process",
-		         b->path);
+		err_fail(err, -EBUSY, "backing store %s is in use by another memory backend of this process", b->path);
 	} else {
 		process_name(pid, name, sizeof(name));
 		err_fail(err, -EBUSY, "backing store %s is in use by process %d (%s)", b->path, pid, name);
@@ -129,7 +128,7 @@ int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct v
 {
 	struct flock lock = {
 		.l_type = kind == BACKING_LOCK_EXCLUSIVE ? F_WRLCK : F_RDLCK,
-		.l_whence = SEEK_SET,  /* from 0, and l_len 0: to the end, wherever that is */
+		.l_whence = SEEK_SET, /* from 0, and l_len 0: to the end, wherever that is */
 	};
 
 	if (fcntl(b->fd, F_OFD_SETLK, &lock) == 0)

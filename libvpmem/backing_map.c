@@ -60,12 +60,10 @@ static int not_pmem(const struct vpmem_backing *b, struct vpmem_error *err)
 	return -EOPNOTSUPP;
 }
 
-static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                    struct vpmem_error *err)
+static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	int prot = b->rom ? PROT_READ : PROT_READ | PROT_WRITE;
-	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) |
-	            (opts->reserve ? 0 : MAP_NORESERVE);
+	int flags = MAP_FIXED | (opts->share ? MAP_SHARED : MAP_PRIVATE) | (opts->reserve ? 0 : MAP_NORESERVE);
 	uint64_t align = b->align > BACKING_HUGE_SIZE ? b->align : BACKING_HUGE_SIZE;
 	uint8_t *hva = reserve_hva(b, align);
 	int rc;
@@ -79,7 +77,7 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 		return 0;
 	}
 	rc = errno == EOPNOTSUPP && opts->pmem ? not_pmem(b, err) :
-	     err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
+	                                         err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
 	if (rc == -ENOMEM && !opts->share && opts->reserve)
 		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
 	backing_unmap(b);
@@ -100,8 +98,7 @@ static void advise(const struct vpmem_backing *b, const struct vpmem_backing_opt
 		madvise(b->hva, b->map_len, MADV_DONTDUMP);
 }
 
-static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                      struct vpmem_error *err)
+static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	static const int modes[] = {
 		[VPMEM_POLICY_PREFERRED] = MPOL_PREFERRED,
@@ -119,8 +116,7 @@ static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_
 	return 0;
 }
 
-static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available,
-                    struct vpmem_error *err)
+static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available, struct vpmem_error *err)
 {
 	err_fail(err, -ENOSPC,
 	         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64 " MiB), "
@@ -155,8 +151,7 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 	if (rc == -ENOSPC)
 		return no_space(b, needed, available, err);
 	if (rc == -EOPNOTSUPP) {
-		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m",
-		         b->path);
+		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m", b->path);
 		err_hint(err, "write the file once in full, or use another file system, or prealloc=off");
 	} else if (rc) {
 		err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
@@ -174,8 +169,8 @@ static int prealloc(const struct vpmem_backing *b, struct vpmem_error *err)
 		return prealloc_file(b, err);
 	/* Copy-on-write: the file is not written; what is needed is private memory. */
 	if (madvise(b->hva, b->map_len, MADV_POPULATE_WRITE))
-		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m",
-		                b->id, b->map_len);
+		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m", b->id,
+		                b->map_len);
 	return 0;
 }
 

@@ -172,8 +172,8 @@ int backing_dax_align(const struct vpmem_backing *b, uint64_t *align)
 
 static int not_persistent(const struct vpmem_backing *b, struct vpmem_error *err)
 {
-	err_fail(err, -EOPNOTSUPP,
-	         "pmem=on: backing store %s is no persistent memory: it belongs to no NVDIMM region", b->path);
+	err_fail(err, -EOPNOTSUPP, "pmem=on: backing store %s is no persistent memory: it belongs to no NVDIMM region",
+	         b->path);
 	err_hint(err, "such memory forgets everything at a reboot; make a namespace of an NVDIMM: "
 	              "ndctl create-namespace -m devdax");
 	return -EOPNOTSUPP;
@@ -183,14 +183,14 @@ static int cannot_write_back(const struct vpmem_backing *b, struct vpmem_error *
 {
 	err_fail(err, -EOPNOTSUPP,
 	         "pmem=on: backing store %s cannot be synced: it is a character device, and the CPU caches of "
-	         "this host are not known to survive a power failure", b->path);
+	         "this host are not known to survive a power failure",
+	         b->path);
 	err_hint(err, "pmem-writeback=guest if the guest's kernel writes back its caches itself, as Linux does; "
 	              "for any guest use a file on a DAX file system");
 	return -EOPNOTSUPP;
 }
 
-int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts,
-                        struct vpmem_error *err)
+int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	enum domain domain = backing_domain(b);
 	int rc;

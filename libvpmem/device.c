@@ -40,8 +40,7 @@ static int check_size(const struct vpmem_device_options *opts, struct vpmem_erro
 static int check_options(const struct vpmem_device_options *opts, struct vpmem_error *err)
 {
 	if (!opts->name || !opts->gmem || !opts->backing || !opts->callbacks.interrupt)
-		return err_fail(err, -EINVAL,
-		                "a pmem device needs a name, guest memory, a backing and an interrupt");
+		return err_fail(err, -EINVAL, "a pmem device needs a name, guest memory, a backing and an interrupt");
 	if (opts->gpa > UINT64_MAX - vpmem_backing_size(opts->backing))
 		return err_fail(err, -EINVAL, "can't add memory device, device too big");
 	return check_size(opts, err);
@@ -107,8 +106,7 @@ static int start_worker(struct vpmem_device *dev)
 	return -rc;
 }
 
-int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,
-                        struct vpmem_error *err)
+int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out, struct vpmem_error *err)
 {
 	struct vpmem_device *dev;
 	int rc = check_options(opts, err);

@@ -41,7 +41,7 @@ static int request_parse(struct pmem_request *req, struct virtq_chain *chain)
 	struct virtq_buf buf;
 	int rc;
 
-	*req = (struct pmem_request){ .head = chain->head };
+	*req = (struct pmem_request) { .head = chain->head };
 	while ((rc = virtq_chain_next(chain, &buf)) > 0) {
 		if (buf.writable) {
 			request_add_status(req, &buf);
@@ -148,8 +148,7 @@ static void sync_failed(struct vpmem_device *dev, int rc)
 	if (!cb->event)
 		return;
 	errno = -rc;
-	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name,
-	         vpmem_backing_path(dev->backing));
+	snprintf(text, sizeof(text), "pmem: %s: sync failed: %s: %m", dev->name, vpmem_backing_path(dev->backing));
 	cb->event(cb->opaque, VPMEM_EVENT_SYNC_FAILED, rc, text);
 }
 

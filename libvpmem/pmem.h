@@ -24,9 +24,9 @@
 /* A request between its pop and its completion. */
 struct pmem_request {
 	uint16_t head;
-	bool flush;               /* a flush in due form; anything else gets PMEM_STATUS_ERROR */
+	bool flush; /* a flush in due form; anything else gets PMEM_STATUS_ERROR */
 	uint8_t nsegs;
-	uint8_t status_len;       /* bytes of the status that have a place, 0 to PMEM_STATUS_LEN */
+	uint8_t status_len; /* bytes of the status that have a place, 0 to PMEM_STATUS_LEN */
 	/* Where the 4 bytes of the status go: a driver may spread them over descriptors as it likes. */
 	struct {
 		uint8_t *hva;
@@ -36,28 +36,27 @@ struct pmem_request {
 
 /* All that one sync answers. Worker only. */
 struct pmem_batch {
-	uint64_t generation;      /* the queue's, when the requests were popped */
+	uint64_t generation; /* the queue's, when the requests were popped */
 	unsigned nrequests, nflushes;
-	const char *fault;        /* what breaks the specification, or NULL */
+	const char *fault; /* what breaks the specification, or NULL */
 	struct pmem_request requests[VPMEM_QUEUE_SIZE_MAX];
 };
 
-
 struct vpmem_device {
 	char *name;
-	struct vpmem_backing *backing;  /* borrowed */
+	struct vpmem_backing *backing; /* borrowed */
 
-	pthread_mutex_t lock;           /* guards gpa, virtio and stopping; never held over a sync */
-	uint64_t gpa;                   /* where the driver finds the memory: config's start */
+	pthread_mutex_t lock; /* guards gpa, virtio and stopping; never held over a sync */
+	uint64_t gpa;         /* where the driver finds the memory: config's start */
 	struct virtio virtio;
-	bool stopping;                  /* the worker shall end */
-	bool hold_on_error;             /* fixed */
-	bool held;                      /* the worker holds a batch whose sync failed; guarded by lock */
-	pthread_cond_t released;        /* held, stopping or the queue's generation changed */
+	bool stopping;           /* the worker shall end */
+	bool hold_on_error;      /* fixed */
+	bool held;               /* the worker holds a batch whose sync failed; guarded by lock */
+	pthread_cond_t released; /* held, stopping or the queue's generation changed */
 
-	_Atomic int error;              /* sticky: 0, or the -errno of the sync that failed */
-	_Atomic int64_t error_time;     /* when that was; means nothing while error is 0 */
-	struct pmem_stats stats;        /* written by the worker only */
+	_Atomic int error;          /* sticky: 0, or the -errno of the sync that failed */
+	_Atomic int64_t error_time; /* when that was; means nothing while error is 0 */
+	struct pmem_stats stats;    /* written by the worker only */
 
 	int kick_efd;
 	pthread_t worker;

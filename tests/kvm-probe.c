@@ -9,14 +9,14 @@
 
 int main(void)
 {
-    char why[200];
-    const int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm_fd < 0)
-        snprintf(why, sizeof(why), "/dev/kvm: %s", strerror(errno));
-    if (kvm_fd < 0 || kvm_probe(kvm_fd, why, sizeof(why)) < 0) {
-        printf("KVM is not usable: %s\n", why);
-        return 1;
-    }
-    puts("KVM is usable");
-    return 0;
+	char why[200];
+	const int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm_fd < 0)
+		snprintf(why, sizeof(why), "/dev/kvm: %s", strerror(errno));
+	if (kvm_fd < 0 || kvm_probe(kvm_fd, why, sizeof(why)) < 0) {
+		printf("KVM is not usable: %s\n", why);
+		return 1;
+	}
+	puts("KVM is usable");
+	return 0;
 }

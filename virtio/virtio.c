@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 /* What a driver can set; the rest of device_status is the device's or reserved. */
-#define DRIVER_STATUS_BITS                                                                      \
-	(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK |           \
-	 VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_FAILED)
+#define DRIVER_STATUS_BITS                                                                                        \
+	(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK | \
+	 VIRTIO_STATUS_FAILED)
 
 uint8_t virtio_status(const struct virtio *v)
 {
@@ -39,18 +39,18 @@ static bool features_acceptable(const struct virtio *v)
 bool virtio_set_status(struct virtio *v, uint8_t val)
 {
 	unsigned old = virtio_status(v);
-	unsigned new = old | (val & DRIVER_STATUS_BITS);
+	unsigned next = old | (val & DRIVER_STATUS_BITS);
 
 	if (val == 0) {
 		virtio_reset(v);
 		return false;
 	}
 	if (!(old & VIRTIO_STATUS_FEATURES_OK) && !features_acceptable(v))
-		new &= ~VIRTIO_STATUS_FEATURES_OK;
-	if (!(new & VIRTIO_STATUS_FEATURES_OK))
-		new &= ~VIRTIO_STATUS_DRIVER_OK;
-	store_status(v, new);
-	return new & ~old & VIRTIO_STATUS_DRIVER_OK;
+		next &= ~VIRTIO_STATUS_FEATURES_OK;
+	if (!(next & VIRTIO_STATUS_FEATURES_OK))
+		next &= ~VIRTIO_STATUS_DRIVER_OK;
+	store_status(v, next);
+	return next & ~old & VIRTIO_STATUS_DRIVER_OK;
 }
 
 uint32_t virtio_features(const struct virtio *v, uint32_t word)

@@ -28,10 +28,10 @@
 #define VIRTIO_F_RING_RESET 40u
 
 struct virtio {
-	const char *name;                    /* for messages; borrowed */
-	const struct vpmem_gmem *gmem;       /* borrowed */
+	const char *name;              /* for messages; borrowed */
+	const struct vpmem_gmem *gmem; /* borrowed */
 	struct vpmem_callbacks callbacks;
-	uint64_t offered, accepted;          /* feature bits: the device's, the driver's */
+	uint64_t offered, accepted; /* feature bits: the device's, the driver's */
 	_Atomic uint8_t status;
 	_Atomic uint8_t config_generation;
 	struct virtq queues[VPMEM_QUEUE_COUNT];

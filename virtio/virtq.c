@@ -39,7 +39,7 @@ static int fault(struct virtq *q, int rc, const char *text)
 
 void virtq_reset(struct virtq *q)
 {
-	*q = (struct virtq){
+	*q = (struct virtq) {
 		.regs.size = VPMEM_QUEUE_SIZE_MAX,
 		.generation = q->generation + 1,
 	};
@@ -58,10 +58,8 @@ int virtq_enable(struct virtq *q, const struct vpmem_gmem *gmem, bool event_idx,
 
 	assert(!regs->enabled && regs->size > 0 && regs->size <= VPMEM_QUEUE_SIZE_MAX);
 	q->desc_hva = area(gmem, regs->desc_gpa, regs->size * DESC_SIZE, 16);
-	q->avail_hva = area(gmem, regs->driver_gpa,
-	                    RING_ENTRIES_OFF + regs->size * AVAIL_ENTRY_SIZE + event_len, 2);
-	q->used_hva = area(gmem, regs->device_gpa,
-	                   RING_ENTRIES_OFF + regs->size * USED_ENTRY_SIZE + event_len, 4);
+	q->avail_hva = area(gmem, regs->driver_gpa, RING_ENTRIES_OFF + regs->size * AVAIL_ENTRY_SIZE + event_len, 2);
+	q->used_hva = area(gmem, regs->device_gpa, RING_ENTRIES_OFF + regs->size * USED_ENTRY_SIZE + event_len, 4);
 	if (!q->desc_hva || !q->avail_hva || !q->used_hva)
 		return fault(q, -EPROTO, "a ring is misaligned or not in guest memory");
 	q->gmem = gmem;
@@ -102,7 +100,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	if (head >= q->regs.size)
 		return fault(q, -EPROTO, "the head of a chain is outside the descriptor table");
 	q->avail_idx++;
-	*chain = (struct virtq_chain){
+	*chain = (struct virtq_chain) {
 		.q = q,
 		.head = head,
 		.table_hva = q->desc_hva,
@@ -126,7 +124,7 @@ static uint64_t load_bytes(const uint8_t *hva, unsigned n)
 /* An indirect table may lie at any address, so a descriptor is read by bytes. */
 static struct desc load_desc(const uint8_t *hva)
 {
-	return (struct desc){
+	return (struct desc) {
 		.gpa = load_bytes(hva, 8),
 		.len = (uint32_t)load_bytes(hva + 8, 4),
 		.flags = (uint16_t)load_bytes(hva + 12, 2),

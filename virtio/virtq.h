@@ -32,29 +32,29 @@ struct virtq {
 
 	/* Latched by virtq_enable. */
 	const struct vpmem_gmem *gmem;
-	bool event_idx, indirect;     /* features that were negotiated */
+	bool event_idx, indirect; /* features that were negotiated */
 	const uint8_t *desc_hva;
 	const uint8_t *avail_hva;
 	uint8_t *used_hva;
 
-	uint16_t avail_idx;           /* the next entry of the available ring to take */
-	uint16_t used_idx;            /* the next entry of the used ring to fill */
-	uint16_t published_idx;       /* used.idx as the driver sees it */
+	uint16_t avail_idx;     /* the next entry of the available ring to take */
+	uint16_t used_idx;      /* the next entry of the used ring to fill */
+	uint16_t published_idx; /* used.idx as the driver sees it */
 
 	/* Counts resets: what was popped in an earlier life must not be pushed. */
 	uint64_t generation;
 
-	const char *fault;            /* of the last call that failed */
+	const char *fault; /* of the last call that failed */
 };
 
 /* A place in a chain; holds no guest memory but what was checked. */
 struct virtq_chain {
 	struct virtq *q;
-	uint16_t head;                /* the request's name: given back to virtq_push */
-	const uint8_t *table_hva;     /* the descriptor table, or an indirect one */
-	uint32_t table_len;           /* entries */
-	uint32_t next_idx;            /* the entry that follows */
-	uint16_t left;                /* buffers it may still have */
+	uint16_t head;            /* the request's name: given back to virtq_push */
+	const uint8_t *table_hva; /* the descriptor table, or an indirect one */
+	uint32_t table_len;       /* entries */
+	uint32_t next_idx;        /* the entry that follows */
+	uint16_t left;            /* buffers it may still have */
 	bool in_indirect, ended;
 };
 
@@ -62,7 +62,7 @@ struct virtq_chain {
 struct virtq_buf {
 	uint8_t *hva;
 	uint32_t len;
-	bool writable;                /* by the device; else readable */
+	bool writable; /* by the device; else readable */
 };
 
 /* All registers as after device reset, all positions 0; a new generation. */

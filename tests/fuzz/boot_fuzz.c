@@ -87,9 +87,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(ftruncate(kernel_fd, 0) == 0 && ftruncate(initrd_fd, (off_t)initrd_size) == 0);
 	CHECK(pwrite(kernel_fd, image.bytes, image.len, 0) == (ssize_t)image.len);
 	const struct boot_source src = {
-		.kernel_path = "kernel", .kernel_fd = kernel_fd,
-		.initrd_path = initrd_size ? "initrd" : NULL, .initrd_fd = initrd_fd,
-		.cmdline = cmdline, .gmem = gmem, .ram_size = RAM_SIZE, .rsdp_gpa = ACPI_GPA,
+		.kernel_path = "kernel",
+		.kernel_fd = kernel_fd,
+		.initrd_path = initrd_size ? "initrd" : NULL,
+		.initrd_fd = initrd_fd,
+		.cmdline = cmdline,
+		.gmem = gmem,
+		.ram_size = RAM_SIZE,
+		.rsdp_gpa = ACPI_GPA,
 	};
 	rc = boot_load(&src, &entry, &err);
 	CHECK(rc <= 0 && (rc == 0 || err.text[0] != '\0'));

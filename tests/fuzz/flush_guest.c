@@ -20,7 +20,10 @@ void flush_guest_restart(struct flush_rig *rig, uint32_t features, uint16_t size
 {
 	struct vpmem_device *dev = &rig->dev;
 	const struct vpmem_queue regs = {
-		.size = size, .desc_gpa = RIG_DESC_GPA, .driver_gpa = RIG_AVAIL_GPA, .device_gpa = RIG_USED_GPA,
+		.size = size,
+		.desc_gpa = RIG_DESC_GPA,
+		.driver_gpa = RIG_AVAIL_GPA,
+		.device_gpa = RIG_USED_GPA,
 	};
 
 	vpmem_device_set_status(dev, 0);

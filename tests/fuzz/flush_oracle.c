@@ -18,15 +18,15 @@ bool __wrap_virtq_publish(struct virtq *q);
 /* What the specification makes of a chain. */
 struct expected {
 	uint16_t head;
-	bool flush;  /* in due form */
-	bool room;   /* for a whole status */
+	bool flush; /* in due form */
+	bool room;  /* for a whole status */
 };
 
 static struct flush_rig *rig;
 static struct expected batch[VPMEM_QUEUE_SIZE_MAX];
 static unsigned npopped, npushed;
-static bool synced;               /* a sync began and succeeded after the last pop */
-static uint64_t ngood_before;     /* requests answered with 0 when the batch began */
+static bool synced;           /* a sync began and succeeded after the last pop */
+static uint64_t ngood_before; /* requests answered with 0 when the batch began */
 
 struct desc {
 	uint64_t gpa;
@@ -49,7 +49,7 @@ static bool read_desc(uint64_t table_gpa, uint64_t n, uint64_t idx, struct desc 
 
 	if (!hva)
 		return false;
-	*desc = (struct desc){
+	*desc = (struct desc) {
 		.gpa = number(hva, 8),
 		.len = (uint32_t)number(hva + 8, 4),
 		.flags = (uint16_t)number(hva + 12, 2),
@@ -148,7 +148,7 @@ int __wrap_virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	CHECK(chain->head < q->regs.size);
 	if (npopped == 0)
 		ngood_before = ngood();
-	batch[npopped] = (struct expected){ .head = chain->head };
+	batch[npopped] = (struct expected) { .head = chain->head };
 	if (rig->exact)
 		batch[npopped] = expect(q, chain->head);
 	npopped++;

@@ -189,7 +189,7 @@ void flush_rig_start(struct flush_rig *rig, bool exact)
 	rig->dev.virtio.gmem = gmem;
 	rig->dev.virtio.offered = RIG_OFFERED;
 	rig->dev.virtio.callbacks =
-		(struct vpmem_callbacks){ .interrupt = on_interrupt, .event = on_event, .opaque = rig };
+		(struct vpmem_callbacks) { .interrupt = on_interrupt, .event = on_event, .opaque = rig };
 	virtio_reset(&rig->dev.virtio);
 	pthread_mutex_init(&rig->dev.lock, NULL);
 	pthread_cond_init(&rig->dev.released, NULL);

@@ -26,10 +26,9 @@
 #define RIG_TOP_GPA (UINT64_MAX - RIG_PAGE + 1)
 #define RIG_RAM_SIZE (RIG_LOW_SIZE + 2 * RIG_PAGE)
 
-#define RIG_OFFERED                                                                             \
-	(UINT64_C(1) << VIRTIO_PMEM_F_SHMEM_REGION | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC |    \
-	 UINT64_C(1) << VIRTIO_F_EVENT_IDX | UINT64_C(1) << VIRTIO_F_VERSION_1 |                \
-	 UINT64_C(1) << VIRTIO_F_RING_RESET)
+#define RIG_OFFERED                                                                          \
+	(UINT64_C(1) << VIRTIO_PMEM_F_SHMEM_REGION | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | \
+	 UINT64_C(1) << VIRTIO_F_EVENT_IDX | UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VIRTIO_F_RING_RESET)
 
 /* Where flush_guest_restart puts things; all within the first area. */
 #define RIG_DESC_GPA RIG_LOW_GPA
@@ -46,8 +45,8 @@ enum rig_while_held { RIG_CLEAR_AND_RELEASE, RIG_RELEASE, RIG_RESET_HELD, RIG_WH
 struct flush_rig {
 	struct vpmem_device dev;
 	struct vpmem_gmem *gmem;
-	bool exact;                /* nobody else writes guest memory: the oracle knows what every chain is */
-	int sync_rc;               /* of the next syncs */
+	bool exact;  /* nobody else writes guest memory: the oracle knows what every chain is */
+	int sync_rc; /* of the next syncs */
 	enum rig_during_sync during_sync;
 	enum rig_while_held while_held;
 	unsigned ninterrupts, nfaults;

@@ -12,7 +12,10 @@
 static struct memdev memdev = { .cfg = { .id = (char *)"mem1" } };
 static struct pmem pmem = { .cfg = { .id = (char *)"nv1" } };
 static struct machine machine = {
-	.nmemdevs = 1, .npmems = 1, .memdevs = { &memdev }, .pmems = { &pmem },
+	.nmemdevs = 1,
+	.npmems = 1,
+	.memdevs = { &memdev },
+	.pmems = { &pmem },
 };
 static struct monitor monitor = { .machine = &machine };
 

@@ -87,7 +87,8 @@ static void device(struct json_object *props, bool strict)
 static void from_text(const char *text, bool is_device)
 {
 	const struct keyval_syntax syntax = {
-		.implied_key = is_device ? "driver" : "qom-type", .list_key = is_device ? NULL : "host-nodes",
+		.implied_key = is_device ? "driver" : "qom-type",
+		.list_key = is_device ? NULL : "host-nodes",
 	};
 	bool help = false;
 	struct json_object *props = keyval_parse(text, &syntax, &help);

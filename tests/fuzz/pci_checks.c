@@ -90,7 +90,10 @@ static void check_page(struct pci_machine *m, const struct function *f)
 /* No two memory BARs are decoded in the same place, whatever is behind them. I/O BARs are regions: check_space. */
 static void check_overlaps(struct pci_machine *m)
 {
-	struct { gpa_t gpa; uint64_t size; } bars[2 * NSLOTS];
+	struct {
+		gpa_t gpa;
+		uint64_t size;
+	} bars[2 * NSLOTS];
 	unsigned nbars = 0;
 
 	for (unsigned i = 0; i < NSLOTS * PCI_BARS_MAX; i++) {
@@ -148,7 +151,7 @@ static void check_lines(struct pci_machine *m)
 
 void pci_machine_check(struct pci_machine *m)
 {
-	unsigned nioeventfds = 0, nslots = 0, nfunctions = 0, nregions = 1, nports = 3;  /* ECAM; PCI's and hotplug's */
+	unsigned nioeventfds = 0, nslots = 0, nfunctions = 0, nregions = 1, nports = 3; /* ECAM; PCI's and hotplug's */
 
 	check_space(&m->rig.mmio);
 	check_space(&m->rig.pio);

@@ -87,7 +87,7 @@ static void move_bar(struct pci_machine *m, struct input *in)
 	unsigned slot = take_slot(in), how = take8(in), bar = how & 1 ? SHMEM_BAR : REGS_BAR;
 	uint64_t pages = take16(in);
 
-	if (how & 8) {  /* ports: anywhere, or beside PCI's own */
+	if (how & 8) { /* ports: anywhere, or beside PCI's own */
 		ecam_write(&m->rig, slot, PCI_BASE_ADDRESS_4, 4, how & 16 ? 0xcf0u + pages % 32 : (uint32_t)pages);
 		return;
 	}
@@ -99,7 +99,7 @@ static void move_bar(struct pci_machine *m, struct input *in)
 	case 1:
 		bar64_set(&m->rig, slot, bar, RIG_MEM64 + pages * VPMEM_GRANULE);
 		break;
-	case 2:  /* to where another function's BAR is */
+	case 2: /* to where another function's BAR is */
 		if (m->functions[pages % 8].vp)
 			bar64_set(&m->rig, slot, bar, pci_device_bar(m->functions[pages % 8].vp->pci, REGS_BAR, NULL));
 		break;
@@ -120,7 +120,10 @@ static void store(struct pci_machine *m, uint64_t gpa, uint64_t val, unsigned wi
 static void start_driver(struct pci_machine *m, struct input *in)
 {
 	unsigned slot = take_slot(in), how = take8(in);
-	const struct { unsigned off, width; uint64_t val; } writes[] = {
+	const struct {
+		unsigned off, width;
+		uint64_t val;
+	} writes[] = {
 		{ VIRTIO_PCI_COMMON_STATUS, 1, 0 },
 		{ VIRTIO_PCI_COMMON_GFSELECT, 4, 1 },
 		{ VIRTIO_PCI_COMMON_GF, 4, how & 2 ? 0x101 : 1 },

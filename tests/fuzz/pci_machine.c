@@ -54,7 +54,7 @@ uint64_t vpmem_backing_size(const struct vpmem_backing *b)
 
 void *vpmem_backing_hva(const struct vpmem_backing *b)
 {
-	return (void *)(uintptr_t)b;  /* nobody looks behind it */
+	return (void *)(uintptr_t)b; /* nobody looks behind it */
 }
 
 bool vpmem_backing_is_rom(const struct vpmem_backing *b)
@@ -129,8 +129,11 @@ void pci_machine_start(struct pci_machine *m)
 	fake_log_clear();
 	make_ram(m);
 	rig_init_buses(&m->rig, NBUSES);
-	m->hotplug = (struct pci_hotplug){
-		.notify = on_notify, .eject = on_eject, .refused = on_refused, .owner = m,
+	m->hotplug = (struct pci_hotplug) {
+		.notify = on_notify,
+		.eject = on_eject,
+		.refused = on_refused,
+		.owner = m,
 	};
 	CHECK(pci_hotplug_attach(&m->hotplug, &m->rig.pio) == 0);
 }
@@ -149,8 +152,8 @@ static uint64_t size_of_kind(unsigned kind)
 {
 	/* The last two fit into no window, and are no size for a guest. */
 	static const uint64_t sizes[] = {
-		VPMEM_GRANULE, 3 * VPMEM_GRANULE, UINT64_C(1) << 30, UINT64_C(5) << 30, UINT64_C(1) << 40,
-		VPMEM_GRANULE + 4096,
+		VPMEM_GRANULE,     3 * VPMEM_GRANULE, UINT64_C(1) << 30,
+		UINT64_C(5) << 30, UINT64_C(1) << 40, VPMEM_GRANULE + 4096,
 	};
 
 	return sizes[kind % (sizeof(sizes) / sizeof(sizes[0]))];
@@ -160,7 +163,9 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 {
 	struct function *f = &m->functions[slot];
 	struct vpmem_backing backing = {
-		.size = size_of_kind(size_kind), .rom = size_kind & 0x80, .sync_rc = &m->sync_rc,
+		.size = size_of_kind(size_kind),
+		.rom = size_kind & 0x80,
+		.sync_rc = &m->sync_rc,
 	};
 	struct virtio_pci_config cfg = {
 		.bus = m->rig.bus, .bus_nr = (int)(slot / PCI_BUS_SLOTS), .slot = slot % PCI_BUS_SLOTS, .id = "nv1", .register_page = !(size_kind & 0x20),

@@ -26,7 +26,7 @@ struct vpmem_backing {
 };
 
 struct function {
-	struct virtio_pci *vp;  /* NULL: the slot is empty */
+	struct virtio_pci *vp; /* NULL: the slot is empty */
 	struct vpmem_backing backing;
 	unsigned first_cap;
 };
@@ -36,8 +36,8 @@ struct pci_machine {
 	struct pci_hotplug hotplug;
 	struct vpmem_gmem *gmem;
 	uint8_t *ram;
-	int sync_rc;            /* of the next syncs */
-	struct function functions[PCI_DEVICES_MAX];  /* by slot; empty from NSLOTS on */
+	int sync_rc;                                /* of the next syncs */
+	struct function functions[PCI_DEVICES_MAX]; /* by slot; empty from NSLOTS on */
 	unsigned nnotices, nrefusals;
 };
 

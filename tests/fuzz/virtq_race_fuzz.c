@@ -27,7 +27,7 @@ static struct {
 	struct {
 		uint16_t place, val;
 	} stores[PLACES_MAX];
-	uint8_t *bytes[RIG_RAM_SIZE];  /* of guest memory */
+	uint8_t *bytes[RIG_RAM_SIZE]; /* of guest memory */
 } other;
 
 /* The fuzzer counts what each input reaches, and its counters belong to one thread: this one leaves none. */

@@ -58,8 +58,7 @@ void irq_dispatch(const struct frame *frame)
 
 	if (frame->vector < NEXCEPTIONS) {
 		__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-		bail("exception %lu, error 0x%lx at 0x%lx, cr2 0x%lx", frame->vector, frame->error,
-		     frame->rip, cr2);
+		bail("exception %lu, error 0x%lx at 0x%lx, cr2 0x%lx", frame->vector, frame->error, frame->rip, cr2);
 	}
 	counts[frame->vector]++;
 	if (handlers[frame->vector])
@@ -81,9 +80,12 @@ void irq_init(void)
 	for (unsigned i = 0; i < NVECTORS; i++) {
 		uint64_t stub = (uintptr_t)irq_stubs[i];
 
-		gates[i] = (struct gate){
-			.offset_low = (uint16_t)stub, .selector = CODE64, .flags = GATE_INTERRUPT,
-			.offset_middle = (uint16_t)(stub >> 16), .offset_high = (uint32_t)(stub >> 32),
+		gates[i] = (struct gate) {
+			.offset_low = (uint16_t)stub,
+			.selector = CODE64,
+			.flags = GATE_INTERRUPT,
+			.offset_middle = (uint16_t)(stub >> 16),
+			.offset_high = (uint32_t)(stub >> 32),
 		};
 	}
 	load_table();
@@ -115,7 +117,7 @@ unsigned irq_count_all(void)
 
 bool irq_wait(unsigned vector, unsigned count)
 {
-	for (uint64_t end = wait_end(); counts[vector] != count && wait_on(end); )
+	for (uint64_t end = wait_end(); counts[vector] != count && wait_on(end);)
 		;
 	return counts[vector] == count;
 }
@@ -161,7 +163,7 @@ uint32_t ioapic_get(unsigned gsi)
 // ---- the second processor
 
 #define AP_ID 1u
-#define TRAMPOLINE_GPA UINT64_C(0x10000)  // a page below 1 MiB that nobody uses
+#define TRAMPOLINE_GPA UINT64_C(0x10000) // a page below 1 MiB that nobody uses
 
 extern const uint8_t ap_trampoline[], ap_trampoline_end[];
 _Noreturn void ap_entry(void);
@@ -193,7 +195,7 @@ bool ap_run(void (*fn)(void))
 	send_to_ap(ICR_STARTUP | TRAMPOLINE_GPA >> 12);
 	if (!ap_runs)
 		send_to_ap(ICR_STARTUP | TRAMPOLINE_GPA >> 12);
-	for (uint64_t end = wait_end(); !ap_runs && wait_on(end); )
+	for (uint64_t end = wait_end(); !ap_runs && wait_on(end);)
 		;
 	return ap_runs;
 }

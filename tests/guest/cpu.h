@@ -13,7 +13,6 @@
 /* Vectors 0x20 to 0xef are the program's. */
 #define IRQ_VECTOR_FIRST 0x30u
 
-
 /* Interrupt table, local APIC on, interrupt flag set. */
 void irq_init(void);
 

@@ -45,7 +45,7 @@ void guest_main(void)
 	memset(dev.requests, POISON, sizeof(dev.requests));
 	delay(slow);
 	tap_ok(poison_intact((const volatile uint8_t *)&dev.rings, sizeof(dev.rings)) &&
-	       poison_intact((const volatile uint8_t *)dev.requests, sizeof(dev.requests)),
+	               poison_intact((const volatile uint8_t *)dev.requests, sizeof(dev.requests)),
 	       "the sync that was under way writes nothing when it ends");
 	// Once more, every slot, and the host bridge: nothing is there to go but the bridge, which stays.
 	outl(EJECT, UINT32_MAX);

@@ -34,12 +34,10 @@ static void check_reset_state(void)
 	tap_is(virtio_status(&dev), 0, "status is 0 after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_NUMQ, 2), 1, "one virtqueue");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), QUEUE_SIZE_MAX,
-	       "queue size is 128 after reset");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), QUEUE_SIZE_MAX, "queue size is 128 after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0, "queue is not enabled after reset");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0, "queue address is 0 after reset");
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR,
-	       "no vector for changes of configuration");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR, "no vector for changes of configuration");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_MSIX, 2), NO_VECTOR, "no vector for the queue");
 }
 
@@ -78,15 +76,13 @@ static void check_negotiation(void)
 	// Any subset must be accepted, so that an old driver works.
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (offered >> bit & 1)
-			tap_ok(virtio_negotiate(&dev, one | FEATURE(bit)),
-			       "VERSION_1 with bit %u is accepted", bit);
+			tap_ok(virtio_negotiate(&dev, one | FEATURE(bit)), "VERSION_1 with bit %u is accepted", bit);
 	tap_ok(virtio_negotiate(&dev, one), "VERSION_1 alone is accepted");
 	tap_ok(virtio_negotiate(&dev, offered) && virtio_negotiate(&dev, offered), "all are accepted, twice");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered, "driver features read back");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_GF, 4, 0);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered,
-	       "and do not change after FEATURES_OK");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_GF, 4), (uint32_t)offered, "and do not change after FEATURES_OK");
 }
 
 static void check_config(void)
@@ -121,8 +117,7 @@ static void check_queue_registers(void)
 		static const uint16_t sizes[] = { 0, 3, 256, 0xffff };
 
 		virtio_set(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
-		tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64, "queue size %u is not taken",
-		       sizes[i]);
+		tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64, "queue size %u is not taken", sizes[i]);
 	}
 	tap_ok(virtio_queue_enable(&dev), "queue is enabled");
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 0);
@@ -168,7 +163,7 @@ static void check_store_and_flush(void)
 	tap_ok(virtio_start(&dev, offered, QUEUE_SIZE_MAX), "starts with all features");
 	for (uint64_t at = 0; at < size; at += 4096)
 		window[at / 8] = UINT64_C(0x1122334400000000) | at;
-	window[size / 8 - 1] = UINT64_C(0x6c617374206f6e65);  // "eno tsal": the last bytes of the file
+	window[size / 8 - 1] = UINT64_C(0x6c617374206f6e65); // "eno tsal": the last bytes of the file
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush's status is 0");
 	used = virtio_used(&dev, 0);
 	tap_is(used.id, 0, "its head is returned");
@@ -182,8 +177,7 @@ static void check_types(void)
 	static const uint32_t types[] = { 1, 2, 0x100, 0x10000, 0x80000000, UINT32_MAX };
 
 	for (unsigned i = 0; i < COUNT_OF(types); i++) {
-		tap_is(virtio_request(&dev, types[i]), FLUSH_FAILED, "request type 0x%x fails with -1",
-		       types[i]);
+		tap_is(virtio_request(&dev, types[i]), FLUSH_FAILED, "request type 0x%x fails with -1", types[i]);
 		tap_is(virtio_used(&dev, 0).len, 4, "and used.len 4");
 	}
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush after them works");
@@ -222,7 +216,7 @@ static uint32_t send_chain(void)
 // Descriptor i of a chain in `table`, which goes on with i + 1.
 static void link_desc(struct desc *table, unsigned i, const volatile void *at, uint32_t len, unsigned flags)
 {
-	table[i] = (struct desc){ .gpa = (gpa_t)at, .len = len, .flags = (uint16_t)(flags | DESC_NEXT) };
+	table[i] = (struct desc) { .gpa = (gpa_t)at, .len = len, .flags = (uint16_t)(flags | DESC_NEXT) };
 	table[i].next = (uint16_t)(i + 1);
 }
 
@@ -262,7 +256,7 @@ static void check_framing(void)
 	// Descriptors need not be in order.
 	link_desc(table, 0, &dev.requests[0].type, 4, 0);
 	table[0].next = 127;
-	table[127] = (struct desc){ .gpa = (gpa_t)&dev.requests[0].status, .len = 4, .flags = DESC_WRITE };
+	table[127] = (struct desc) { .gpa = (gpa_t)&dev.requests[0].status, .len = 4, .flags = DESC_WRITE };
 	tap_is(send_chain(), FLUSH_OK, "a chain from descriptor 0 to 127");
 }
 
@@ -272,12 +266,12 @@ static void check_indirect(void)
 
 	// A table of any length; its own WRITE flag means nothing.
 	end_chain(inner, cut(inner, 0, 1) - 1);
-	table[0] = (struct desc){ .gpa = (gpa_t)inner, .len = 8 * 16, .flags = DESC_INDIRECT | DESC_WRITE };
+	table[0] = (struct desc) { .gpa = (gpa_t)inner, .len = 8 * 16, .flags = DESC_INDIRECT | DESC_WRITE };
 	tap_is(send_chain(), FLUSH_OK, "an indirect table of 8, with the WRITE flag on it");
 	link_desc(table, 0, &dev.requests[0].type, 4, 0);
 	link_desc(inner, 0, &dev.requests[0].status, 4, DESC_WRITE);
 	end_chain(inner, 0);
-	table[1] = (struct desc){ .gpa = (gpa_t)inner, .len = 16, .flags = DESC_INDIRECT };
+	table[1] = (struct desc) { .gpa = (gpa_t)inner, .len = 16, .flags = DESC_INDIRECT };
 	tap_is(send_chain(), FLUSH_OK, "a descriptor followed by an indirect one");
 	tap_is(virtio_used(&dev, 0).id, 0, "the head is the first one");
 }
@@ -330,7 +324,7 @@ static void check_event_idx(bool on)
 		good = virtio_flush(&dev) == FLUSH_OK;
 	tap_ok(good, "100 flushes %s", name);
 	// An idle device asks for a kick: a driver that obeys must not wait for ever.
-	for (uint64_t end = wait_end(); !kick_wanted(dev.avail_idx) && wait_on(end); )
+	for (uint64_t end = wait_end(); !kick_wanted(dev.avail_idx) && wait_on(end);)
 		;
 	if (on)
 		tap_is(avail_event(&dev), dev.avail_idx, "an idle device asks for the next kick %s", name);
@@ -392,8 +386,7 @@ static void check_others(void)
 		uint64_t first = virtio_config64(&dev, 0), first_size = virtio_config64(&dev, 8);
 		volatile uint64_t *window = map(start, size);
 
-		tap_ok(start + size <= first || first + first_size <= start, "device %u: window of its own",
-		       nth);
+		tap_ok(start + size <= first || first + first_size <= start, "device %u: window of its own", nth);
 		tap_ok(virtio_start(&other, virtio_features(&other), 8), "device %u: starts", nth);
 		window[0] = UINT64_C(0x4156494345000000) + nth;
 		tap_is(virtio_flush(&other), FLUSH_OK, "device %u: flush", nth);

@@ -33,8 +33,7 @@ static void restore_config(void)
 	pci_write(dev.slot, PCI_COMMAND, 2, 0);
 	for (unsigned off = PCI_CACHE_LINE_SIZE; off < PCI_CONFIG_LEN; off++)
 		pci_write(dev.slot, off, 1, saved_config[off]);
-	pci_write(dev.slot, PCI_COMMAND, 2, saved_config[PCI_COMMAND] |
-	          (uint32_t)saved_config[PCI_COMMAND + 1] << 8);
+	pci_write(dev.slot, PCI_COMMAND, 2, saved_config[PCI_COMMAND] | (uint32_t)saved_config[PCI_COMMAND + 1] << 8);
 }
 
 // The registers are at another place: the driver follows.
@@ -144,8 +143,7 @@ static void check_bars_collide(void)
 	tap_is(mem_read(bar, 4), UINT32_MAX, "two BARs at one address: the second device is nowhere");
 	tap_ok(works(), "and the first one works");
 	pci_set_bar(dev.slot, REGS_BAR, bar);
-	tap_ok(virtio_status(&second) == 0xff || mem_read(regs_bar, 4) != UINT32_MAX,
-	       "exchanged, one by one");
+	tap_ok(virtio_status(&second) == 0xff || mem_read(regs_bar, 4) != UINT32_MAX, "exchanged, one by one");
 	pci_set_bar(second.slot, REGS_BAR, bar);
 	pci_set_bar(dev.slot, REGS_BAR, regs_bar);
 	tap_ok(works() && virtio_start(&second, offered, 4) && virtio_flush(&second) == FLUSH_OK,
@@ -164,8 +162,7 @@ static void check_all_registers_read(void)
 	for (unsigned off = 0; off < regs_size; off += off % 4096 < 256 ? 1 : 97)
 		for (unsigned width = 1; width <= 8; width *= 2)
 			sum += mem_read(regs_bar + off, width);
-	tap_ok(sum != 0 && virtio_status(&dev) == STATUS_RUNNING,
-	       "reads of every width all over the registers");
+	tap_ok(sum != 0 && virtio_status(&dev) == STATUS_RUNNING, "reads of every width all over the registers");
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush after them works");
 }
 
@@ -197,8 +194,7 @@ static void check_msix_accesses(void)
 
 static void check_messages(void)
 {
-	static const uint64_t addresses[] = { 0, 0x1000, 0xfffffffc, UINT64_C(0xfffffffffffffffc),
-		0xfec00000 };
+	static const uint64_t addresses[] = { 0, 0x1000, 0xfffffffc, UINT64_C(0xfffffffffffffffc), 0xfec00000 };
 
 	msix_control(&dev, true, false);
 	for (unsigned i = 0; i < COUNT_OF(addresses); i++) {
@@ -256,8 +252,7 @@ static void check_cfg_window(void)
 	static const uint32_t lengths[] = { 0, 3, 5, 8, 0x80000000, UINT32_MAX };
 
 	works();
-	tap_is(cfg_read(REGS_BAR, status_off, 1) & 0xff, STATUS_RUNNING,
-	       "device_status through configuration space");
+	tap_is(cfg_read(REGS_BAR, status_off, 1) & 0xff, STATUS_RUNNING, "device_status through configuration space");
 	for (unsigned bar = 1; bar < 256; bar += bar < 8 ? 1 : 31) {
 		cfg_read((uint8_t)bar, status_off, 1);
 		pci_write(dev.slot, dev.pci_cfg_cap + 16, 4, 0);
@@ -286,8 +281,7 @@ static void check_read_only_bytes(void)
 			pci_write(dev.slot, off, 4, ~pci_read(dev.slot, off, 4));
 	tap_is(pci_read(dev.slot, 0, 4), 0x105b1af4, "vendor and device cannot be written");
 	tap_is(pci_read(dev.slot, dev.msix_cap, 1), PCI_CAP_ID_MSIX, "nor can a capability's id");
-	tap_is(pci_read(dev.slot, PCI_CAPABILITY_LIST, 1), saved_config[PCI_CAPABILITY_LIST],
-	       "nor the list of them");
+	tap_is(pci_read(dev.slot, PCI_CAPABILITY_LIST, 1), saved_config[PCI_CAPABILITY_LIST], "nor the list of them");
 	restore_config();
 }
 
@@ -304,8 +298,8 @@ static void check_random_config(void)
 		pci_write(slot, off, width, val);
 		pci_read(slot, off, width);
 		if (slot != dev.slot)
-			mem_write(pci_ecam(slot, (unsigned)(random_next() & 0xff8)),
-			          1u << (random_next() & 3), random_next());
+			mem_write(pci_ecam(slot, (unsigned)(random_next() & 0xff8)), 1u << (random_next() & 3),
+			          random_next());
 	}
 	restore_config();
 	tap_is(pci_read(dev.slot, 0, 4), 0x105b1af4, "8000 random writes to configuration space");
@@ -326,9 +320,10 @@ static bool port_is_real(unsigned port)
 	static const struct {
 		unsigned first, last;
 	} real[] = {
-		{ 0x20, 0x21 }, { I8042_PORT, I8042_PORT }, { 0xa0, 0xa1 }, { COM1_PORT, COM1_PORT + 7 },
-		{ 0x4d0, 0x4d1 }, { ACPI_PORT, ACPI_PORT + ACPI_PORT_SIZE - 1 }, { 0xcf8, 0xcff },
-		{ PCI_HOTPLUG_PORT, PCI_HOTPLUG_PORT + PCI_HOTPLUG_PORT_SIZE - 1 },
+		{ 0x20, 0x21 },   { I8042_PORT, I8042_PORT },
+		{ 0xa0, 0xa1 },   { COM1_PORT, COM1_PORT + 7 },
+		{ 0x4d0, 0x4d1 }, { ACPI_PORT, ACPI_PORT + ACPI_PORT_SIZE - 1 },
+		{ 0xcf8, 0xcff }, { PCI_HOTPLUG_PORT, PCI_HOTPLUG_PORT + PCI_HOTPLUG_PORT_SIZE - 1 },
 	};
 
 	// An access of 4 bytes may begin before it.

@@ -13,19 +13,22 @@ static gpa_t ram_limit, window;
 
 // How a request that is wrong may end.
 enum outcome {
-	BROKEN,     // DEVICE_NEEDS_RESET
-	FAILS,      // answered: status -1
-	NO_STATUS,  // answered: used.len 0, for there was no room for a status
-	WORKS,      // answered: status 0
-	EITHER,     // answered or NEEDS_RESET
+	BROKEN,    // DEVICE_NEEDS_RESET
+	FAILS,     // answered: status -1
+	NO_STATUS, // answered: used.len 0, for there was no room for a status
+	WORKS,     // answered: status 0
+	EITHER,    // answered or NEEDS_RESET
 };
 
 // ---- making descriptors
 
 static void set_desc(unsigned i, gpa_t gpa, uint32_t len, unsigned flags, unsigned next)
 {
-	dev.rings.desc[i] = (struct desc){
-		.gpa = gpa, .len = len, .flags = (uint16_t)flags, .next = (uint16_t)next,
+	dev.rings.desc[i] = (struct desc) {
+		.gpa = gpa,
+		.len = len,
+		.flags = (uint16_t)flags,
+		.next = (uint16_t)next,
 	};
 }
 
@@ -133,7 +136,7 @@ static void chain_of_129(void)
 static void indirect_nested(void)
 {
 	indirect((gpa_t)dev.tables[0], 32, 0);
-	dev.tables[0][0] = (struct desc){ .gpa = (gpa_t)dev.tables[1], .len = 32, .flags = DESC_INDIRECT };
+	dev.tables[0][0] = (struct desc) { .gpa = (gpa_t)dev.tables[1], .len = 32, .flags = DESC_INDIRECT };
 }
 
 static void indirect_and_next(void)
@@ -253,13 +256,18 @@ static const struct misplaced {
 
 static gpa_t place_of(const struct misplaced *wrong)
 {
-	const gpa_t right[] = { [TYPE] = type_gpa(), [STATUS] = status_gpa(),
-		[TABLE] = (gpa_t)dev.tables[0] };
+	const gpa_t right[] = { [TYPE] = type_gpa(), [STATUS] = status_gpa(), [TABLE] = (gpa_t)dev.tables[0] };
 	const gpa_t places[] = {
-		[RIGHT] = right[wrong->part], [RAM_END] = ram_limit, [TOP] = 0, [RAM_START] = 0,
+		[RIGHT] = right[wrong->part],
+		[RAM_END] = ram_limit,
+		[TOP] = 0,
+		[RAM_START] = 0,
 		[WINDOW] = window,
-		[REGISTERS] = dev.common, [ISR] = dev.isr, [NOTIFY] = dev.notify,
-		[CONFIG_SPACE] = pci_ecam(dev.slot, 0), [LAPIC] = 0xfee00000,
+		[REGISTERS] = dev.common,
+		[ISR] = dev.isr,
+		[NOTIFY] = dev.notify,
+		[CONFIG_SPACE] = pci_ecam(dev.slot, 0),
+		[LAPIC] = 0xfee00000,
 	};
 
 	return places[wrong->place] + (gpa_t)wrong->off;

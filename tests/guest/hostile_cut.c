@@ -36,8 +36,8 @@ static void check_rings(void)
 static void check_request(const char *name, struct desc *desc, bool indirect)
 {
 	virtio_start(&dev, offered, QUEUE_SIZE_MAX);
-	virtio_submit(&dev, indirect ? virtio_prepare_indirect(&dev, 0, REQUEST_FLUSH)
-	                             : virtio_prepare(&dev, 0, REQUEST_FLUSH));
+	virtio_submit(&dev, indirect ? virtio_prepare_indirect(&dev, 0, REQUEST_FLUSH) :
+	                               virtio_prepare(&dev, 0, REQUEST_FLUSH));
 	desc->gpa = window + 16;
 	virtio_publish(&dev);
 	virtio_kick(&dev);
@@ -63,5 +63,6 @@ void guest_main(void)
 	for (end = wait_end(); virtio_flush(&dev) != FLUSH_FAILED && wait_on(end);)
 		;
 	tap_is(virtio_flush(&dev), FLUSH_FAILED, "its flushes fail, for data is lost");
-	tap_ok(virtio_start(&other, offered, QUEUE_SIZE_MAX) && virtio_flush(&other) == FLUSH_OK, "the other device works");
+	tap_ok(virtio_start(&other, offered, QUEUE_SIZE_MAX) && virtio_flush(&other) == FLUSH_OK,
+	       "the other device works");
 }

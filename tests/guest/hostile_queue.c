@@ -69,8 +69,7 @@ static void check_overlapping_rings(void)
 		virtio_queue_setup(&dev, QUEUE_SIZE_MAX);
 		for (unsigned j = 0; j < sizeof(dev.rings) / 8; j++)
 			((volatile uint64_t *)rings)[j] = random_next();
-		virtio_queue_addresses(&dev, rings + 16 * (random_next() & 15),
-		                       rings + 2 * (random_next() & 127),
+		virtio_queue_addresses(&dev, rings + 16 * (random_next() & 15), rings + 2 * (random_next() & 127),
 		                       rings + 4 * (random_next() & 63));
 		virtio_queue_enable(&dev);
 		virtio_set_status(&dev, STATUS_RUNNING);
@@ -106,8 +105,7 @@ static void check_registers_latched(void)
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, 2);
 	virtio_queue_addresses(&dev, UINT64_MAX - 15, window, ram_limit);
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64,
-	       "the size of an enabled queue does not change");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2), 64, "the size of an enabled queue does not change");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_DESCLO, 8), desc, "nor do its addresses");
 	tap_ok(virtio_flush_many(&dev, 64) && virtio_flush_many(&dev, 64), "and it works");
 }

@@ -17,7 +17,7 @@
 #define ISR_CONFIG 2u
 
 static struct virtio dev;
-static uint64_t plain;  // all features but EVENT_IDX: without it every flush interrupts
+static uint64_t plain; // all features but EVENT_IDX: without it every flush interrupts
 
 // A request that no descriptor table can hold: the device must ask for a reset.
 static void break_device(void)
@@ -56,16 +56,14 @@ static void check_table(void)
 	tap_is(mem_read(dev.msix_table + 16, 8), 0xfee00000, "an entry's address reads back, in 8 bytes");
 	tap_is(mem_read(dev.msix_table + 24, 4), QUEUE_VECTOR, "an entry's data reads back");
 	msix_control(&dev, true, false);
-	tap_ok((pci_read(dev.slot, dev.msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE) != 0,
-	       "MSI-X is on");
+	tap_ok((pci_read(dev.slot, dev.msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE) != 0, "MSI-X is on");
 }
 
 static void check_mapping(void)
 {
 	tap_ok(virtio_start(&dev, plain, QUEUE_SIZE_MAX), "starts");
 	tap_is(msix_map(&dev, CONFIG_ENTRY, QUEUE_ENTRY), QUEUE_ENTRY, "the queue is mapped to entry 1");
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), CONFIG_ENTRY,
-	       "changes of configuration to entry 0");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), CONFIG_ENTRY, "changes of configuration to entry 0");
 	tap_is(msix_map(&dev, CONFIG_ENTRY, 2), NO_VECTOR, "there is no entry 2");
 	tap_is(msix_map(&dev, 0x7ff, QUEUE_ENTRY), QUEUE_ENTRY, "the queue is mapped again");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR, "there is no entry 2047");
@@ -122,8 +120,7 @@ static void check_masked(const char *name, void (*set_mask)(bool masked))
 	set_mask(true);
 	set_mask(false);
 	settle();
-	tap_is(irq_count(QUEUE_VECTOR), before + 1, "%s: masking with nothing pending delivers nothing",
-	       name);
+	tap_is(irq_count(QUEUE_VECTOR), before + 1, "%s: masking with nothing pending delivers nothing", name);
 	virtio_flush(&dev);
 	tap_ok(irq_wait(QUEUE_VECTOR, before + 2), "%s: the next one arrives", name);
 }
@@ -174,7 +171,7 @@ static void check_used_event(void)
 	virtio_start(&dev, plain | FEATURE(VIRTIO_F_EVENT_IDX), QUEUE_SIZE_MAX);
 	msix_map(&dev, CONFIG_ENTRY, QUEUE_ENTRY);
 	*used_event(&dev) = 3;
-	dev.rings.avail.flags = 1;  // "MUST ignore the lower bit of flags"
+	dev.rings.avail.flags = 1; // "MUST ignore the lower bit of flags"
 	for (unsigned i = 0; i < 3; i++)
 		virtio_flush(&dev);
 	settle();
@@ -222,8 +219,7 @@ static void check_config_change(void)
 	before = irq_count(CONFIG_VECTOR);
 	isr_read();
 	break_device();
-	tap_is(virtio_status(&dev), STATUS_RUNNING | VIRTIO_CONFIG_S_NEEDS_RESET,
-	       "a broken ring sets NEEDS_RESET");
+	tap_is(virtio_status(&dev), STATUS_RUNNING | VIRTIO_CONFIG_S_NEEDS_RESET, "a broken ring sets NEEDS_RESET");
 	tap_ok(irq_wait(CONFIG_VECTOR, before + 1), "and interrupts for a change of configuration");
 	tap_is(isr_read(), ISR_CONFIG, "which the ISR register shows too");
 	tap_is(isr_read(), 0, "until it is read");
@@ -234,8 +230,7 @@ static void check_config_change(void)
 static void check_reset_unmaps(void)
 {
 	virtio_set_status(&dev, 0);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR,
-	       "reset: no vector for the configuration");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_MSIX, 2), NO_VECTOR, "reset: no vector for the configuration");
 	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_MSIX, 2), NO_VECTOR, "reset: no vector for the queue");
 	tap_is(mem_read(dev.msix_table + 24, 4), QUEUE_VECTOR, "reset: the table keeps its entries");
 }
@@ -347,7 +342,7 @@ static void check_pin_reset(void)
 	ioapic_set(gsi, PIN_VECTOR, true);
 	before = irq_count(PIN_VECTOR);
 	virtio_flush(&dev);
-	for (uint64_t end = wait_end(); !pin_status() && wait_on(end); )
+	for (uint64_t end = wait_end(); !pin_status() && wait_on(end);)
 		;
 	tap_ok(pin_status(), "INTx: a masked line waits");
 	virtio_set_status(&dev, 0);

@@ -78,7 +78,7 @@ void mem_write(gpa_t gpa, unsigned width, uint64_t val)
 #define PAGE_LARGE_SIZE (UINT64_C(2) << 20)
 #define PAGE_TABLES_MAX 64u
 
-extern uint64_t page_root[PAGE_ENTRIES];  // start.S
+extern uint64_t page_root[PAGE_ENTRIES]; // start.S
 static uint64_t page_tables[PAGE_TABLES_MAX][PAGE_ENTRIES] __attribute__((aligned(4096)));
 static unsigned npage_tables;
 
@@ -126,7 +126,7 @@ struct memmap_entry {
 	uint32_t type, reserved;
 };
 
-uint32_t start_info;  // start.S: its address
+uint32_t start_info; // start.S: its address
 
 static const struct start_info *info(void)
 {
@@ -157,8 +157,7 @@ gpa_t ram_end(void)
 	const struct memmap_entry *map_at = (const struct memmap_entry *)info()->memmap_paddr;
 
 	for (uint32_t i = 0; i < info()->memmap_entries; i++)
-		if (map_at[i].type == 1 && map_at[i].addr <= HIMEM_GPA &&
-		    map_at[i].addr + map_at[i].size > HIMEM_GPA)
+		if (map_at[i].type == 1 && map_at[i].addr <= HIMEM_GPA && map_at[i].addr + map_at[i].size > HIMEM_GPA)
 			return map_at[i].addr + map_at[i].size;
 	bail("no RAM at 1 MiB in the memory map");
 }
@@ -221,8 +220,7 @@ static void vprint(const char *fmt, va_list args)
 			break;
 		case 'u':
 		case 'x':
-			put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, unsigned),
-			           *fmt == 'u' ? 10 : 16);
+			put_number(is_long ? va_arg(args, uint64_t) : va_arg(args, unsigned), *fmt == 'u' ? 10 : 16);
 			break;
 		default:
 			put_char(*fmt);
@@ -301,7 +299,7 @@ void main_entry(void)
 
 void delay(uint64_t nticks)
 {
-	for (uint64_t stop = ticks() + nticks; ticks() < stop; )
+	for (uint64_t stop = ticks() + nticks; ticks() < stop;)
 		pause();
 }
 

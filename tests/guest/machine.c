@@ -24,8 +24,8 @@ struct notes {
 
 static struct virtio dev;
 static volatile struct notes *notes;
-static uint32_t initialised = 0x12345678;  // .data: must be fresh in every boot
-static uint32_t zeroed;                    // .bss
+static uint32_t initialised = 0x12345678; // .data: must be fresh in every boot
+static uint32_t zeroed;                   // .bss
 
 // ---- places where nothing is
 
@@ -44,14 +44,18 @@ static void check_empty_memory(void)
 {
 	gpa_t window_end = virtio_config64(&dev, 0) + virtio_config64(&dev, 8);
 	const gpa_t places[] = {
-		ram_end(), PCI_MEM32_BASE + PCI_MEM32_SIZE - 4096, PCI_ECAM_BASE + PCI_ECAM_SIZE, 0xfed00000,
-		window_end, address_limit() - 4096,
+		ram_end(),
+		PCI_MEM32_BASE + PCI_MEM32_SIZE - 4096,
+		PCI_ECAM_BASE + PCI_ECAM_SIZE,
+		0xfed00000,
+		window_end,
+		address_limit() - 4096,
 	};
 
 	for (unsigned i = 0; i < COUNT_OF(places); i++) {
 		map(places[i], 8);
 		tap_ok(mem_read(places[i], 1) == 0xff && mem_read(places[i], 2) == 0xffff &&
-		       mem_read(places[i], 4) == UINT32_MAX && mem_read(places[i], 8) == UINT64_MAX,
+		               mem_read(places[i], 4) == UINT32_MAX && mem_read(places[i], 8) == UINT64_MAX,
 		       "0x%lx reads all ones", places[i]);
 		mem_write(places[i], 8, 0);
 		tap_is(mem_read(places[i], 8), UINT64_MAX, "also after a write");
@@ -151,8 +155,7 @@ static void check_fresh(uint16_t command)
 	tap_is(pci_bar(dev.slot, 0), notes->regs_bar, "its BAR is where it was at the start");
 	tap_is(virtio_status(&dev), 0, "its status is 0");
 	tap_is(virtio_config64(&dev, 0), notes->window, "the window is where it was");
-	tap_is(pci_read(dev.slot, dev.msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, 0,
-	       "MSI-X is off");
+	tap_is(pci_read(dev.slot, dev.msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, 0, "MSI-X is off");
 	tap_is(mem_read(dev.msix_table + 28, 4), 1, "its entries are masked");
 	tap_is(mem_read(dev.msix_table + 24, 4), 0, "and empty");
 	tap_is(pci_read(dev.slot, PCI_INTERRUPT_LINE, 1), notes->interrupt_line,
@@ -192,7 +195,9 @@ static _Noreturn void reboot(const char *how, uint64_t boot)
 void guest_main(void)
 {
 	static const char *const resets[] = {
-		"the reset register", "the keyboard controller", "a triple fault",
+		"the reset register",
+		"the keyboard controller",
+		"a triple fault",
 	};
 	unsigned slot;
 	uint16_t command;

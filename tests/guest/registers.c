@@ -11,12 +11,12 @@
 #define PAGE_LEN 4096u
 #define COMMON_LEN 0x40u
 #define TABLE_ENTRIES 512u
-#define SPARE_ENTRY UINT64_C(100)  // of the top page table
+#define SPARE_ENTRY UINT64_C(100) // of the top page table
 #define PTE_PRESENT_WRITE 3u
 
 static struct virtio dev;
 static uint64_t offered;
-static uint8_t trapped[PAGE_LEN + 8];  // what the registers are, by configuration space; zeros beyond the page
+static uint8_t trapped[PAGE_LEN + 8]; // what the registers are, by configuration space; zeros beyond the page
 
 // ---- the two ways to read
 
@@ -55,7 +55,8 @@ static bool range_is_same(unsigned from, unsigned end)
 			uint64_t got = mem_read(dev.common + off, width), want = wanted(off, width);
 
 			if (got != want && same)
-				print("# %u bytes at 0x%x: 0x%lx, by configuration space 0x%lx\n", width, off, got, want);
+				print("# %u bytes at 0x%x: 0x%lx, by configuration space 0x%lx\n", width, off, got,
+				      want);
 			same &= got == want;
 		}
 	}
@@ -72,7 +73,8 @@ static void check_same(const char *after)
 	read_trapped(config - 16, config + 32);
 	read_trapped(PAGE_LEN - 16, PAGE_LEN);
 	tap_ok(range_is_same(0, COMMON_LEN + 16) & range_is_same(config - 16, config + 32) &
-	       range_is_same(PAGE_LEN - 16, PAGE_LEN), "%s: both ways read the same", after);
+	               range_is_same(PAGE_LEN - 16, PAGE_LEN),
+	       "%s: both ways read the same", after);
 }
 
 // ---- a driver's life

@@ -61,12 +61,11 @@ static bool device_is_reset(void)
 
 static bool queue_is_reset(void)
 {
-	for (uint64_t end = wait_end(); virtio_get(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2) && wait_on(end); )
+	for (uint64_t end = wait_end(); virtio_get(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2) && wait_on(end);)
 		;
 	return virtio_get(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2) == 0 &&
 	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2) == 0 &&
-	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2) == QUEUE_SIZE_MAX &&
-	       virtio_status(&dev) == STATUS_RUNNING;
+	       virtio_get(&dev, VIRTIO_PCI_COMMON_Q_SIZE, 2) == QUEUE_SIZE_MAX && virtio_status(&dev) == STATUS_RUNNING;
 }
 
 /*
@@ -137,8 +136,7 @@ static void check_queue_reset_refused(void)
 {
 	virtio_start(&dev, offered & ~FEATURE(VIRTIO_F_RING_RESET), QUEUE_SIZE_MAX);
 	virtio_set(&dev, VIRTIO_PCI_COMMON_Q_RESET, 2, 1);
-	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1,
-	       "queue_reset does nothing if not negotiated");
+	tap_is(virtio_get(&dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1, "queue_reset does nothing if not negotiated");
 	tap_is(virtio_flush(&dev), FLUSH_OK, "and the queue still works");
 }
 

@@ -19,19 +19,16 @@ static void check_capability(void)
 
 	tap_is(dev.shm.id, 0, "shared memory region 0");
 	tap_is(dev.shm.len, size, "is as long as the file");
-	tap_ok(pci_read(dev.slot, dev.shm.cap + VIRTIO_PCI_CAP_LEN, 1) == 24,
-	       "its capability has 64-bit fields");
+	tap_ok(pci_read(dev.slot, dev.shm.cap + VIRTIO_PCI_CAP_LEN, 1) == 24, "its capability has 64-bit fields");
 	tap_ok((bar & 0xf) == (PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH),
 	       "its BAR is 64-bit and prefetchable");
-	tap_ok(dev.shm.off + dev.shm.len <= pci_bar_size(dev.slot, dev.shm.bar),
-	       "the region lies inside its BAR");
+	tap_ok(dev.shm.off + dev.shm.len <= pci_bar_size(dev.slot, dev.shm.bar), "the region lies inside its BAR");
 	tap_ok(region() != 0, "the BAR has an address");
 }
 
 static void check_not_negotiated(void)
 {
-	tap_ok(virtio_start(&dev, offered & ~FEATURE(VIRTIO_PMEM_F_SHMEM_REGION), 64),
-	       "starts without the feature");
+	tap_ok(virtio_start(&dev, offered & ~FEATURE(VIRTIO_PMEM_F_SHMEM_REGION), 64), "starts without the feature");
 	tap_is(virtio_config64(&dev, 0), region(), "then start is the absolute address");
 	tap_is(virtio_config64(&dev, 8), dev.shm.len, "and size the size");
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush");
@@ -65,8 +62,7 @@ static void check_moved(void)
 	volatile uint64_t *old_window = map(old_gpa, size), *new_window = map(new_gpa, size);
 
 	move_bar(new_gpa);
-	tap_is(new_window[512], UINT64_C(0x5348000000001000),
-	       "the BAR moved: the data is at the new address");
+	tap_is(new_window[512], UINT64_C(0x5348000000001000), "the BAR moved: the data is at the new address");
 	tap_is(old_window[512], UINT64_MAX, "and nothing at the old one");
 	new_window[513] = UINT64_C(0x6d6f766564);
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush there");

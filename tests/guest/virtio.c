@@ -42,7 +42,8 @@ static void read_notify_cap(struct virtio *dev, unsigned cap)
 		if (dev->notify)
 			return;
 		pci_command(dev->slot, PCI_COMMAND_IO, 0);
-		dev->notify_port = (uint16_t)(pci_bar(dev->slot, bar) + pci_read(dev->slot, cap + VIRTIO_PCI_CAP_OFFSET, 4));
+		dev->notify_port =
+			(uint16_t)(pci_bar(dev->slot, bar) + pci_read(dev->slot, cap + VIRTIO_PCI_CAP_OFFSET, 4));
 	} else if (!dev->notify) {
 		dev->notify = structure(dev, cap, &dev->notify_len);
 	}
@@ -70,7 +71,7 @@ static void read_cap(struct virtio *dev, unsigned cap)
 	case VIRTIO_PCI_CAP_PCI_CFG:
 		dev->pci_cfg_cap = cap;
 		break;
-	case 8:  // VIRTIO_PCI_CAP_SHARED_MEMORY_CFG
+	case 8: // VIRTIO_PCI_CAP_SHARED_MEMORY_CFG
 		read_shm_cap(dev, cap);
 		break;
 	default:
@@ -87,8 +88,7 @@ static void read_msix_cap(struct virtio *dev)
 		return;
 	table = pci_read(dev->slot, dev->msix_cap + PCI_MSIX_TABLE, 4);
 	pba = pci_read(dev->slot, dev->msix_cap + PCI_MSIX_PBA, 4);
-	dev->msix_vectors = (pci_read(dev->slot, dev->msix_cap + PCI_MSIX_FLAGS,
-	                              2) & PCI_MSIX_FLAGS_QSIZE) + 1;
+	dev->msix_vectors = (pci_read(dev->slot, dev->msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
 	dev->msix_table = (gpa_t)map(pci_bar(dev->slot, table & 7) + (table & ~7u), 16 * dev->msix_vectors);
 	dev->msix_pba = (gpa_t)map(pci_bar(dev->slot, pba & 7) + (pba & ~7u), 8);
 }
@@ -99,7 +99,7 @@ bool virtio_open(struct virtio *dev, unsigned nth)
 	if (!pci_find(VENDOR, DEVICE_PMEM, nth, &dev->slot))
 		return false;
 	pci_command(dev->slot, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, PCI_COMMAND_INTX_DISABLE);
-	for (unsigned cap = 0; (cap = pci_find_cap(dev->slot, PCI_CAP_ID_VNDR, cap)) != 0; )
+	for (unsigned cap = 0; (cap = pci_find_cap(dev->slot, PCI_CAP_ID_VNDR, cap)) != 0;)
 		read_cap(dev, cap);
 	read_msix_cap(dev);
 	return dev->common && dev->notify && dev->isr && dev->config;
@@ -145,7 +145,7 @@ uint64_t virtio_config64(const struct virtio *dev, unsigned off)
 
 bool virtio_wait_status(const struct virtio *dev, uint8_t bits)
 {
-	for (uint64_t end = wait_end(); (virtio_status(dev) & bits) != bits && wait_on(end); )
+	for (uint64_t end = wait_end(); (virtio_status(dev) & bits) != bits && wait_on(end);)
 		;
 	return (virtio_status(dev) & bits) == bits;
 }
@@ -155,7 +155,7 @@ bool virtio_wait_status(const struct virtio *dev, uint8_t bits)
 bool virtio_negotiate(struct virtio *dev, uint64_t features)
 {
 	virtio_set_status(dev, 0);
-	for (uint64_t end = wait_end(); virtio_status(dev) && wait_on(end); )
+	for (uint64_t end = wait_end(); virtio_status(dev) && wait_on(end);)
 		;
 	virtio_set_status(dev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	virtio_set_status(dev, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
@@ -188,8 +188,7 @@ void virtio_queue_setup(struct virtio *dev, uint16_t size)
 	dev->size = size;
 	virtio_set(dev, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
 	virtio_set(dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
-	virtio_queue_addresses(dev, (gpa_t)dev->rings.desc, (gpa_t)&dev->rings.avail,
-	                       (gpa_t)&dev->rings.used);
+	virtio_queue_addresses(dev, (gpa_t)dev->rings.desc, (gpa_t)&dev->rings.avail, (gpa_t)&dev->rings.used);
 }
 
 bool virtio_queue_enable(const struct virtio *dev)
@@ -215,8 +214,8 @@ static void fill(struct desc desc[2], uint16_t next, struct request *req, uint32
 {
 	req->type = type;
 	req->status = FLUSH_UNANSWERED;
-	desc[0] = (struct desc){ .gpa = (gpa_t)&req->type, .len = 4, .flags = DESC_NEXT, .next = next };
-	desc[1] = (struct desc){ .gpa = (gpa_t)&req->status, .len = 4, .flags = DESC_WRITE };
+	desc[0] = (struct desc) { .gpa = (gpa_t)&req->type, .len = 4, .flags = DESC_NEXT, .next = next };
+	desc[1] = (struct desc) { .gpa = (gpa_t)&req->status, .len = 4, .flags = DESC_WRITE };
 }
 
 uint16_t virtio_prepare(struct virtio *dev, unsigned i, uint32_t type)
@@ -230,8 +229,10 @@ uint16_t virtio_prepare(struct virtio *dev, unsigned i, uint32_t type)
 uint16_t virtio_prepare_indirect(struct virtio *dev, unsigned i, uint32_t type)
 {
 	fill(dev->tables[i], 1, &dev->requests[i], type);
-	dev->rings.desc[i] = (struct desc){
-		.gpa = (gpa_t)dev->tables[i], .len = sizeof(dev->tables[i]), .flags = DESC_INDIRECT,
+	dev->rings.desc[i] = (struct desc) {
+		.gpa = (gpa_t)dev->tables[i],
+		.len = sizeof(dev->tables[i]),
+		.flags = DESC_INDIRECT,
 	};
 	return (uint16_t)i;
 }
@@ -259,7 +260,7 @@ void virtio_kick(const struct virtio *dev)
 
 bool virtio_wait(const struct virtio *dev)
 {
-	for (uint64_t end = wait_end(); dev->rings.used.idx != dev->avail_idx && wait_on(end); )
+	for (uint64_t end = wait_end(); dev->rings.used.idx != dev->avail_idx && wait_on(end);)
 		;
 	order_barrier();
 	return dev->rings.used.idx == dev->avail_idx;
@@ -270,7 +271,7 @@ struct used_elem virtio_used(const struct virtio *dev, unsigned back)
 	const volatile struct used_elem *elem =
 		&dev->rings.used.ring[(uint16_t)(dev->avail_idx - 1 - back) % dev->size];
 
-	return (struct used_elem){ .id = elem->id, .len = elem->len };
+	return (struct used_elem) { .id = elem->id, .len = elem->len };
 }
 
 uint32_t virtio_request(struct virtio *dev, uint32_t type)

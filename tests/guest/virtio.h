@@ -35,7 +35,7 @@
 #define REQUEST_FLUSH 0u
 #define FLUSH_OK 0u
 #define FLUSH_FAILED UINT32_MAX
-#define FLUSH_UNANSWERED 0xdeadbeefu  /* the status before the device wrote one */
+#define FLUSH_UNANSWERED 0xdeadbeefu /* the status before the device wrote one */
 
 struct desc {
 	uint64_t gpa;
@@ -61,8 +61,7 @@ struct rings {
 	} used;
 };
 
-_Static_assert(offsetof(struct rings, avail) == 2048 && offsetof(struct rings, used.ring) == 2312 + 4,
-               "layout");
+_Static_assert(offsetof(struct rings, avail) == 2048 && offsetof(struct rings, used.ring) == 2312 + 4, "layout");
 
 struct request {
 	uint32_t type;
@@ -75,7 +74,7 @@ struct virtio {
 	gpa_t common, notify, isr, config;
 	uint32_t common_len, notify_len, isr_len, config_len;
 	uint32_t notify_multiplier;
-	uint16_t notify_port;  /* where the device prefers to be told; 0: at notify */
+	uint16_t notify_port; /* where the device prefers to be told; 0: at notify */
 	unsigned pci_cfg_cap;
 	unsigned msix_cap, msix_vectors;
 	gpa_t msix_table, msix_pba;
@@ -84,9 +83,9 @@ struct virtio {
 		uint64_t off, len;
 	} shm;
 
-	uint64_t features;     /* negotiated */
-	uint16_t size;         /* of the queue */
-	uint16_t avail_idx;    /* of the next request, published or not */
+	uint64_t features;  /* negotiated */
+	uint16_t size;      /* of the queue */
+	uint16_t avail_idx; /* of the next request, published or not */
 	struct rings rings __attribute__((aligned(4096)));
 	struct request requests[QUEUE_SIZE_MAX];
 	struct desc tables[QUEUE_SIZE_MAX][2];

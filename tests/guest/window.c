@@ -3,7 +3,7 @@
 #include "cpu.h"
 #include "virtio.h"
 
-#define FILE_WORD UINT64_C(0x6d6f72662066696c)  // at the start of each page of the file
+#define FILE_WORD UINT64_C(0x6d6f72662066696c) // at the start of each page of the file
 #define STORED_WORD UINT64_C(0x73746f72656421)
 
 static struct virtio dev;

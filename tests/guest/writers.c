@@ -16,7 +16,7 @@
 #define PAGE_LEN UINT64_C(4096)
 #define NPAGES 128u
 
-#define CHECK(number) (~(number) * UINT64_C(0x9e3779b97f4a7c15))
+#define CHECK(number) (~(number)*UINT64_C(0x9e3779b97f4a7c15))
 
 struct record {
 	volatile uint64_t number, check;
@@ -25,7 +25,7 @@ struct record {
 static struct virtio dev;
 static volatile uint8_t *window;
 static uint64_t numbers[NWRITERS];
-static uint64_t due[NWRITERS];  /* when a writer writes next; 0: its flush is on the way */
+static uint64_t due[NWRITERS]; /* when a writer writes next; 0: its flush is on the way */
 
 static uint64_t pages_of(unsigned writer)
 {

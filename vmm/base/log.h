@@ -15,7 +15,7 @@
 #define PRINTF_LIKE(fmt_idx, arg_idx) __attribute__((format(printf, fmt_idx, arg_idx)))
 
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
-void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);  /* "warning: ..." as QEMU prints it */
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "warning: ..." as QEMU prints it */
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 struct log_limit {
@@ -24,9 +24,9 @@ struct log_limit {
 };
 void log_guest_at(struct log_limit *limit, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* For what a guest, or a client of the monitor, does wrong: rate-limited per call site. */
-#define log_guest(...)                               \
-	do {                                         \
-		static struct log_limit log_limit_;  \
+#define log_guest(...)                                  \
+	do {                                            \
+		static struct log_limit log_limit_;     \
 		log_guest_at(&log_limit_, __VA_ARGS__); \
 	} while (0)
 

@@ -17,25 +17,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_SOURCES_MAX 512u  /* 8 monitors with 16 clients need two sources, and two timers, each */
+#define LOOP_SOURCES_MAX 512u /* 8 monitors with 16 clients need two sources, and two timers, each */
 
 struct loop_source {
-	int fd;        /* borrowed; -1: not polled */
-	short events;  /* POLLIN, POLLOUT; 0: the source rests */
+	int fd;       /* borrowed; -1: not polled */
+	short events; /* POLLIN, POLLOUT; 0: the source rests */
 	void (*ready)(void *owner, short revents);
 	void *owner;
 };
 
 struct loop_timer {
-	uint64_t deadline_ms;  /* CLOCK_MONOTONIC; 0: not armed */
+	uint64_t deadline_ms; /* CLOCK_MONOTONIC; 0: not armed */
 	void (*expired)(void *owner);
 	void *owner;
 };
 
 struct loop {
-	pthread_mutex_t *lock;  /* the machine lock; borrowed */
+	pthread_mutex_t *lock; /* the machine lock; borrowed */
 	int wake_efd;
-	bool sleeps;            /* in poll(2), with the lock released */
+	bool sleeps; /* in poll(2), with the lock released */
 	unsigned nsources, ntimers;
 	struct loop_source *sources[LOOP_SOURCES_MAX];
 	struct loop_timer *timers[LOOP_SOURCES_MAX];

@@ -37,8 +37,7 @@ static unsigned distance(const char *a, const char *b)
 			int x = fold(a[i - 1]), y = fold(b[j - 1]);
 
 			row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y));
-			if (i > 1 && j > 1 && x == fold(b[j - 2]) && fold(a[i - 2]) == y &&
-			    above2[j - 2] + 1 < row[j])
+			if (i > 1 && j > 1 && x == fold(b[j - 2]) && fold(a[i - 2]) == y && above2[j - 2] + 1 < row[j])
 				row[j] = above2[j - 2] + 1;
 		}
 	}

@@ -16,8 +16,8 @@
 #define PMVM_SUGGEST_H
 
 struct suggest {
-	const char *word;  /* borrowed */
-	const char *best;  /* borrowed from the offers; NULL: none is near enough */
+	const char *word; /* borrowed */
+	const char *best; /* borrowed from the offers; NULL: none is near enough */
 	unsigned best_distance;
 };
 

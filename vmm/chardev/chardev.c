@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WRITE_OUT_AT 512u   /* bytes */
+#define WRITE_OUT_AT 512u /* bytes */
 #define WRITE_OUT_MS 2u
-#define ESCAPE 0x01         /* Ctrl-a */
+#define ESCAPE 0x01 /* Ctrl-a */
 
 static const char help_begin[] = "\r\nC-a h    print this help\r\nC-a x    exit pmvm\r\n";
 static const char help_monitor[] = "C-a c    switch between console and monitor\r\n";

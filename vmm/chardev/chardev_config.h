@@ -11,10 +11,10 @@ enum chardev_kind { CHARDEV_STDIO, CHARDEV_FILE, CHARDEV_NULL, CHARDEV_UNIX };
 
 struct chardev_config {
 	enum chardev_kind kind;
-	char *path;    /* file, unix */
-	bool wait;     /* unix: do not start before a peer has connected */
-	bool mux;      /* stdio: Ctrl-a is the escape character (-nographic) */
-	bool signals;  /* stdio without mux: Ctrl-c ends the program */
+	char *path;   /* file, unix */
+	bool wait;    /* unix: do not start before a peer has connected */
+	bool mux;     /* stdio: Ctrl-a is the escape character (-nographic) */
+	bool signals; /* stdio without mux: Ctrl-c ends the program */
 };
 
 #endif

@@ -68,8 +68,7 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 		chr->in.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	chr->outs.fd = open_stdout(chr);
 	if (chr->outs.fd < 0)
-		return error_set(err, chr->outs.fd, "stdio: cannot use standard output: %s",
-		                 strerror(-chr->outs.fd));
+		return error_set(err, chr->outs.fd, "stdio: cannot use standard output: %s", strerror(-chr->outs.fd));
 	chr->mux = cfg->mux;
 	if (S_ISCHR(mode))
 		rc = term_raw(cfg->signals);
@@ -138,7 +137,11 @@ static struct chardev *new_chardev(enum chardev_kind kind, struct loop *loop)
 	if (!chr)
 		return NULL;
 	*chr = (struct chardev) {
-		.kind = kind, .loop = loop, .in = { .fd = -1 }, .outs = { .fd = -1 }, .listen = { .fd = -1 },
+		.kind = kind,
+		.loop = loop,
+		.in = { .fd = -1 },
+		.outs = { .fd = -1 },
+		.listen = { .fd = -1 },
 	};
 	pthread_cond_init(&chr->drained, NULL);
 	return chr;

@@ -16,8 +16,8 @@ static bool is_served(const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	// Anything but a refusal may be a server that we must not see.
-	bool served = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ||
-	                          errno != ECONNREFUSED);
+	bool served = fd >= 0 &&
+	              (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED);
 
 	if (fd >= 0)
 		close(fd);

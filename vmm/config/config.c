@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUS_DEVICES (PCI_BUS_SLOTS - 1)  /* 0 is the host bridge */
+#define BUS_DEVICES (PCI_BUS_SLOTS - 1) /* 0 is the host bridge */
 
 // The word that says what to make: qom-type or driver. NULL with err set if there is none.
 static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
@@ -50,8 +50,7 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 	if (!strcmp(type, memory_backend_file_class.name))
 		return 0;
 	if (!strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd")) {
-		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush",
-		          type);
+		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", type);
 		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked "
 		                "scratch file");
 		return -EINVAL;
@@ -64,7 +63,8 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 // QEMU's ways to more buses.
 static bool is_bridge(const char *driver)
 {
-	static const char *const names[] = { "pxb-pcie", "pxb", "pcie-root-port", "ioh3420", "pci-bridge", "pcie-pci-bridge" };
+	static const char *const names[] = { "pxb-pcie", "pxb",        "pcie-root-port",
+		                             "ioh3420",  "pci-bridge", "pcie-pci-bridge" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(driver, names[i]))
@@ -97,7 +97,8 @@ static int check_driver(struct json_object *props, struct vpmem_error *err)
 static int check_numa(const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	static const char *const names[] = {
-		[VPMEM_POLICY_PREFERRED] = "preferred", [VPMEM_POLICY_BIND] = "bind",
+		[VPMEM_POLICY_PREFERRED] = "preferred",
+		[VPMEM_POLICY_BIND] = "bind",
 		[VPMEM_POLICY_INTERLEAVE] = "interleave",
 	};
 
@@ -115,14 +116,12 @@ static int check_alignment(const struct vpmem_backing_options *opts, struct vpme
 	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	if (opts->align % page_size != 0)
-		return error_set(err, -EINVAL,
-		                 "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                 opts->align, page_size);
 	if (opts->align & (opts->align - 1))
 		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
 	if (opts->offset % page_size != 0)
-		return error_set(err, -EINVAL,
-		                 "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
+		return error_set(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
 		                 opts->offset, page_size);
 	return 0;
 }
@@ -140,8 +139,7 @@ static int check_real_pmem(const struct vpmem_backing_options *opts, struct vpme
 		return -EINVAL;
 	}
 	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
-		return error_set(err, -EINVAL,
-		                 "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
+		return error_set(err, -EINVAL, "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
 	return 0;
 }
 
@@ -157,8 +155,7 @@ static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_
 	if (opts->prealloc && !opts->reserve)
 		return error_set(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
 	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return error_set(err, -EINVAL,
-		                 "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
+		return error_set(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
 	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
 		return error_set(err, -EINVAL,
 		                 "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
@@ -199,8 +196,7 @@ void memdev_config_free(struct memdev_config *cfg)
 
 static int slot_taken(int slot, const char *by, struct vpmem_error *err)
 {
-	error_set(err, -EBUSY, "PCI: slot %d function 0 not available for virtio-pmem-pci, in use by %s",
-	          slot, by);
+	error_set(err, -EBUSY, "PCI: slot %d function 0 not available for virtio-pmem-pci, in use by %s", slot, by);
 	error_hint(err, "choose another slot from 1 to 1f, or leave addr out");
 	return -EBUSY;
 }
@@ -219,7 +215,8 @@ static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
 		return 0;
 	}
 	error_set(err, -EINVAL, "Bus '%s' not found", cfg->bus);
-	error_hint(err, "buses are pcie.0 to pcie.%u: leave bus out for the first one that has room", PCI_BUSES_MAX - 1);
+	error_hint(err, "buses are pcie.0 to pcie.%u: leave bus out for the first one that has room",
+	           PCI_BUSES_MAX - 1);
 	return -EINVAL;
 }
 
@@ -234,11 +231,9 @@ static int check_device(struct pmem_config *cfg, struct vpmem_error *err)
 	if (cfg->slot == 0)
 		return slot_taken(0, "the host bridge", err);
 	if (cfg->memaddr % VPMEM_GRANULE != 0)
-		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes",
-		                 VPMEM_GRANULE);
+		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes", VPMEM_GRANULE);
 	if (cfg->shmem && cfg->memaddr != 0)
-		return error_set(err, -EINVAL,
-		                 "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
+		return error_set(err, -EINVAL, "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
 	return 0;
 }
 
@@ -271,8 +266,10 @@ int config_check_memdev(const struct options *have, const struct memdev_config *
 		if (strcmp(have->memdevs[i].id, cfg->id) != 0)
 			continue;
 		if (strict)
-			error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object "
-			                        "(type 'container')", cfg->id);
+			error_set(err, -EEXIST,
+			          "attempt to add duplicate property '%s' to object "
+			          "(type 'container')",
+			          cfg->id);
 		else
 			error_set(err, -EEXIST, "Duplicate ID '%s' for object", cfg->id);
 		return -EEXIST;
@@ -293,8 +290,7 @@ static int check_memdev_exists(const struct options *have, const char *id, struc
 	if (s.best)
 		error_hint(err, "did you mean memdev=%s?", s.best);
 	else
-		error_hint(err, "memdev names an object: memory-backend-file,id=%s,share=on,mem-path=FILE",
-		           id);
+		error_hint(err, "memdev names an object: memory-backend-file,id=%s,share=on,mem-path=FILE", id);
 	return -ENODEV;
 }
 
@@ -304,8 +300,7 @@ static int check_against(const struct pmem_config *other, const struct pmem_conf
 	char by[128];
 
 	if (cfg->id && other->id && !strcmp(cfg->id, other->id))
-		return error_set(err, -EEXIST,
-		                 strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
+		return error_set(err, -EEXIST, strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
 		                 cfg->id);
 	if (!strcmp(cfg->memdev, other->memdev)) {
 		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
@@ -337,7 +332,8 @@ static int check_room(const struct options *have, const struct pmem_config *cfg,
 
 	if (cfg->bus_nr >= (int)nbuses) {
 		error_set(err, -ENODEV, "Bus '%s' not found", cfg->bus);
-		error_hint(err, "use -machine pci-buses=%d, or leave that out: the machine has as many as its devices need",
+		error_hint(err,
+		           "use -machine pci-buses=%d, or leave that out: the machine has as many as its devices need",
 		           cfg->bus_nr + 1);
 		return -ENODEV;
 	}
@@ -358,8 +354,7 @@ unsigned config_nbuses(const struct options *opts)
 	return needed;
 }
 
-int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
-                      struct vpmem_error *err)
+int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict, struct vpmem_error *err)
 {
 	int rc = check_memdev_exists(have, cfg->memdev, err);
 

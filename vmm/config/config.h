@@ -26,7 +26,7 @@ struct prop_class;
 struct memdev_config {
 	char *id;
 	char *mem_path;
-	struct vpmem_backing_options backing;  /* its id and path point to the two above */
+	struct vpmem_backing_options backing; /* its id and path point to the two above */
 	bool size_set;
 };
 
@@ -35,23 +35,23 @@ enum werror { WERROR_REPORT, WERROR_STOP };
 
 /* -device virtio-pmem-pci. Strings are owned by the struct. */
 struct pmem_config {
-	char *id;           /* NULL: none */
+	char *id; /* NULL: none */
 	char *memdev;
-	char *bus;          /* NULL, "pcie.N", or "pci.0" */
-	int bus_nr;         /* what that says: N, or -1: any; 0 also where only addr is given */
-	int slot;           /* addr=: device number on the bus, or -1 */
-	uint64_t memaddr;   /* 0: chosen */
+	char *bus;        /* NULL, "pcie.N", or "pci.0" */
+	int bus_nr;       /* what that says: N, or -1: any; 0 also where only addr is given */
+	int slot;         /* addr=: device number on the bus, or -1 */
+	uint64_t memaddr; /* 0: chosen */
 	bool shmem;
 	bool event_idx, indirect_desc, queue_reset;
 	bool register_page, pio_notify;
-	unsigned werror;    /* enum werror */
+	unsigned werror; /* enum werror */
 };
 
 /* -monitor, -qmp, -qmp-pretty: one each. With mux, the chardev is the console's (-nographic, mon:stdio). */
 enum monitor_face { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
 struct monitor_config {
 	enum monitor_face face;
-	bool mux;                     /* shares the console's terminal; chardev is empty */
+	bool mux; /* shares the console's terminal; chardev is empty */
 	struct chardev_config chardev;
 };
 #define MONITORS_MAX 8u
@@ -59,12 +59,12 @@ struct monitor_config {
 struct options {
 	char *name, *pidfile, *uuid;
 	char *kernel, *initrd, *append;
-	uint64_t ram_size;          /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
+	uint64_t ram_size; /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
 	unsigned ncpus;
-	unsigned nbuses;            /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
+	unsigned nbuses; /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
 	bool no_reboot, no_shutdown, daemonize;
-	bool stopped;               /* -S: the guest does not start before cont */
-	bool has_serial;            /* false: no UART back end given: serial is CHARDEV_NULL */
+	bool stopped;    /* -S: the guest does not start before cont */
+	bool has_serial; /* false: no UART back end given: serial is CHARDEV_NULL */
 	struct chardev_config serial;
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
@@ -99,8 +99,7 @@ void pmem_config_free(struct pmem_config *cfg);
  */
 int config_check_memdev(const struct options *have, const struct memdev_config *cfg, bool strict,
                         struct vpmem_error *err);
-int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict,
-                      struct vpmem_error *err);
+int config_check_pmem(const struct options *have, const struct pmem_config *cfg, bool strict, struct vpmem_error *err);
 
 /* How many PCI buses the devices need. */
 unsigned config_nbuses(const struct options *opts);

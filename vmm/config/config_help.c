@@ -25,8 +25,9 @@ int config_object_help(const char *type, FILE *out, struct vpmem_error *err)
 int config_device_help(const char *driver, FILE *out, struct vpmem_error *err)
 {
 	if (!driver || keyval_is_help(driver)) {
-		fprintf(out, "Misc devices:\n"
-		             "name \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
+		fprintf(out,
+		        "Misc devices:\n"
+		        "name \"%s\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n",
 		        virtio_pmem_pci_class.name);
 		return 0;
 	}

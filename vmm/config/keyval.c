@@ -32,8 +32,7 @@ static const char *take_value(const char *text, char **value)
 	return text;
 }
 
-static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key,
-                     const char *value)
+static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key, const char *value)
 {
 	struct json_object *old, *val = json_object_new_string(value);
 	bool exists = json_object_object_get_ex(obj, key, &old);
@@ -62,14 +61,13 @@ static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax,
 		*help = true;
 		return 0;
 	}
-	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key,
-	         off ? "off" : "on");
+	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key, off ? "off" : "on");
 	return add_value(obj, syntax, key, off ? "off" : "on");
 }
 
 // Takes one item off the text and adds it. Returns what follows, or NULL when out of memory.
-static const char *take_item(const char *text, bool first, const struct keyval_syntax *syntax,
-                             struct json_object *obj, bool *help)
+static const char *take_item(const char *text, bool first, const struct keyval_syntax *syntax, struct json_object *obj,
+                             bool *help)
 {
 	size_t key_len = strcspn(text, "=,");
 	bool has_value = text[key_len] == '=', implied = first && !has_value && syntax->implied_key;

@@ -19,8 +19,8 @@
 struct json_object;
 
 struct keyval_syntax {
-	const char *implied_key;  /* key of a first word without one; NULL: such a word is a flag */
-	const char *list_key;     /* this key may repeat: its value becomes an array of strings; NULL: none */
+	const char *implied_key; /* key of a first word without one; NULL: such a word is a flag */
+	const char *list_key;    /* this key may repeat: its value becomes an array of strings; NULL: none */
 };
 
 /*

@@ -40,10 +40,10 @@ static void store(const struct prop *prop, union prop_value *val, void *obj)
 		memcpy(field, &val->u, sizeof(uint64_t));
 		break;
 	case PROP_UINT32:
-		memcpy(field, &(uint32_t){ (uint32_t)val->u }, sizeof(uint32_t));
+		memcpy(field, &(uint32_t) { (uint32_t)val->u }, sizeof(uint32_t));
 		break;
 	case PROP_WORD:
-		memcpy(field, &(unsigned){ (unsigned)val->u }, sizeof(unsigned));
+		memcpy(field, &(unsigned) { (unsigned)val->u }, sizeof(unsigned));
 		break;
 	case PROP_ADDR:
 		memcpy(field, &val->slot, sizeof(int));
@@ -102,8 +102,8 @@ static int refuse(const struct prop_class *cls, const struct prop *prop, struct 
 	return -EINVAL;
 }
 
-static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
-                     bool strict, void *obj, struct vpmem_error *err)
+static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json, bool strict,
+                     void *obj, struct vpmem_error *err)
 {
 	union prop_value val;
 	int rc;
@@ -117,8 +117,7 @@ static int apply_one(const struct prop_class *cls, const struct prop *prop, stru
 	if (rc < 0)
 		return rc;
 	if (prop->not_zero && val.u == 0)
-		return error_set(err, -EINVAL, "property '%s' of %s doesn't take value '0'", prop->name,
-		                 cls->name);
+		return error_set(err, -EINVAL, "property '%s' of %s doesn't take value '0'", prop->name, cls->name);
 	if (!accepted(cls, prop, &val)) {
 		if (prop_is_string(prop))
 			free(val.s);
@@ -155,14 +154,12 @@ static int unknown(const struct prop_class *cls, const char *name, bool strict, 
 	return -EINVAL;
 }
 
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj,
-                struct vpmem_error *err)
+int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err)
 {
 	json_object_object_foreach(in, name, json)
 	{
 		const struct prop *prop = props_find(cls, name);
-		int rc = prop ? apply_one(cls, prop, json, strict, obj, err)
-		              : unknown(cls, name, strict, err);
+		int rc = prop ? apply_one(cls, prop, json, strict, obj, err) : unknown(cls, name, strict, err);
 
 		if (rc < 0)
 			return rc;
@@ -205,9 +202,9 @@ void props_release(const struct prop_class *cls, void *obj)
 const char *props_type_name(const struct prop *prop)
 {
 	static const char *const names[] = {
-		[PROP_BOOL] = "bool", [PROP_STR] = "str", [PROP_ID] = "str", [PROP_LINK] = "link",
-		[PROP_SIZE] = "int", [PROP_COUNT] = "int", [PROP_UINT64] = "uint64", [PROP_UINT32] = "uint32",
-		[PROP_WORD] = "enum", [PROP_NODES] = "int", [PROP_ADDR] = "int32", [PROP_OPT_SIZE] = "size",
+		[PROP_BOOL] = "bool",      [PROP_STR] = "str",   [PROP_ID] = "str",        [PROP_LINK] = "link",
+		[PROP_SIZE] = "int",       [PROP_COUNT] = "int", [PROP_UINT64] = "uint64", [PROP_UINT32] = "uint32",
+		[PROP_WORD] = "enum",      [PROP_NODES] = "int", [PROP_ADDR] = "int32",    [PROP_OPT_SIZE] = "size",
 		[PROP_OPT_NUMBER] = "num",
 	};
 

@@ -25,19 +25,19 @@ struct json_object;
 
 /* How a value is written, and how it is kept in the struct. */
 enum prop_type {
-	PROP_BOOL,    /* on/off (also yes/no, true/false, y/n); JSON boolean; bool */
-	PROP_STR,     /* char *, allocated */
-	PROP_ID,      /* PROP_STR that must be an identifier: a letter, then letters, digits, '-', '.', '_' */
-	PROP_LINK,    /* PROP_STR that names an object */
-	PROP_SIZE,    /* bytes, with a suffix K M G T P E; JSON number; uint64_t */
-	PROP_COUNT,   /* number of an object; uint64_t */
-	PROP_UINT64,  /* number of a device, decimal or 0x; uint64_t */
-	PROP_UINT32,  /* the same with 32 bits; uint32_t */
-	PROP_WORD,    /* one of `words`; unsigned, its index */
-	PROP_NODES,   /* NUMA nodes: "2", "0-3", or a list of them; JSON array; uint64_t, a bit each */
-	PROP_ADDR,    /* PCI address: "5", "1f.0", hexadecimal; JSON also devfn; int, the slot or -1 */
-	PROP_OPT_SIZE,    /* PROP_SIZE of an option that QEMU parses itself (-m): other texts; uint64_t */
-	PROP_OPT_NUMBER,  /* the same for a number */
+	PROP_BOOL,       /* on/off (also yes/no, true/false, y/n); JSON boolean; bool */
+	PROP_STR,        /* char *, allocated */
+	PROP_ID,         /* PROP_STR that must be an identifier: a letter, then letters, digits, '-', '.', '_' */
+	PROP_LINK,       /* PROP_STR that names an object */
+	PROP_SIZE,       /* bytes, with a suffix K M G T P E; JSON number; uint64_t */
+	PROP_COUNT,      /* number of an object; uint64_t */
+	PROP_UINT64,     /* number of a device, decimal or 0x; uint64_t */
+	PROP_UINT32,     /* the same with 32 bits; uint32_t */
+	PROP_WORD,       /* one of `words`; unsigned, its index */
+	PROP_NODES,      /* NUMA nodes: "2", "0-3", or a list of them; JSON array; uint64_t, a bit each */
+	PROP_ADDR,       /* PCI address: "5", "1f.0", hexadecimal; JSON also devfn; int, the slot or -1 */
+	PROP_OPT_SIZE,   /* PROP_SIZE of an option that QEMU parses itself (-m): other texts; uint64_t */
+	PROP_OPT_NUMBER, /* the same for a number */
 };
 
 #define PROP_NOWHERE SIZE_MAX
@@ -45,30 +45,30 @@ enum prop_type {
 struct prop {
 	const char *name;
 	enum prop_type type;
-	const char *type_name;     /* NULL: the type's own, e.g. "bool" */
-	size_t offset;             /* of its field in the struct, or PROP_NOWHERE */
-	const char *def;           /* default, as text; NULL: none */
-	const char *help;          /* NULL: none */
-	const char *const *words;  /* PROP_WORD: NULL-terminated */
-	const char *only;          /* NULL, or the accepted values, separated by '|' ("": only empty text) */
-	const char *why;           /* the hint when another value is refused */
-	bool not_yet;              /* "is not supported yet" instead of "is not supported" */
-	bool not_zero;             /* 0 is refused */
-	bool hidden;               /* not in help: names the object itself (qom-type, driver, id) */
+	const char *type_name;    /* NULL: the type's own, e.g. "bool" */
+	size_t offset;            /* of its field in the struct, or PROP_NOWHERE */
+	const char *def;          /* default, as text; NULL: none */
+	const char *help;         /* NULL: none */
+	const char *const *words; /* PROP_WORD: NULL-terminated */
+	const char *only;         /* NULL, or the accepted values, separated by '|' ("": only empty text) */
+	const char *why;          /* the hint when another value is refused */
+	bool not_yet;             /* "is not supported yet" instead of "is not supported" */
+	bool not_zero;            /* 0 is refused */
+	bool hidden;              /* not in help: names the object itself (qom-type, driver, id) */
 };
 
 /* Which text of QEMU's an unknown name gives. */
 enum prop_unknown {
-	PROP_UNKNOWN_INVALID,     /* Invalid parameter 'x' (in JSON: Parameter 'x' is unexpected) */
-	PROP_UNKNOWN_UNEXPECTED,  /* Parameter 'smp.x' is unexpected */
-	PROP_UNKNOWN_NOT_FOUND,   /* Property 'virtio-pmem-pci.x' not found */
+	PROP_UNKNOWN_INVALID,    /* Invalid parameter 'x' (in JSON: Parameter 'x' is unexpected) */
+	PROP_UNKNOWN_UNEXPECTED, /* Parameter 'smp.x' is unexpected */
+	PROP_UNKNOWN_NOT_FOUND,  /* Property 'virtio-pmem-pci.x' not found */
 };
 
 struct prop_class {
-	const char *name;          /* "virtio-pmem-pci" */
-	const char *prefix;        /* before names in messages: "smp."; or "" */
+	const char *name;   /* "virtio-pmem-pci" */
+	const char *prefix; /* before names in messages: "smp."; or "" */
 	enum prop_unknown unknown;
-	const struct prop *props;  /* in the order that help shows: sorted by "name=" */
+	const struct prop *props; /* in the order that help shows: sorted by "name=" */
 	unsigned nprops;
 };
 
@@ -82,8 +82,7 @@ void props_release(const struct prop_class *cls, void *obj);
  * their native JSON types, as QMP wants them; otherwise all are strings. -EINVAL: err says which and why.
  * What was written before an error stays: the caller releases the struct.
  */
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj,
-                struct vpmem_error *err);
+int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err);
 
 const struct prop *props_find(const struct prop_class *cls, const char *name);
 /* The name that a person sees for its type: "bool", "int", "OnOffAuto", "link<memory-backend>". */
@@ -97,11 +96,11 @@ union prop_value {
 	bool b;
 	uint64_t u;
 	int slot;
-	char *s;  /* allocated; the caller's */
+	char *s; /* allocated; the caller's */
 };
 
-int prop_from_text(const struct prop_class *cls, const struct prop *prop, const char *text,
-                   union prop_value *val, struct vpmem_error *err);
+int prop_from_text(const struct prop_class *cls, const struct prop *prop, const char *text, union prop_value *val,
+                   struct vpmem_error *err);
 int prop_from_json(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
                    union prop_value *val, struct vpmem_error *err);
 /* Text for PROP_NODES, where a key that repeats came as an array of strings. */

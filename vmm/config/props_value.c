@@ -18,8 +18,7 @@ bool prop_is_string(const struct prop *prop)
 	return prop->type == PROP_STR || prop->type == PROP_ID || prop->type == PROP_LINK;
 }
 
-static int expects(const struct prop_class *cls, const struct prop *prop, const char *what,
-                   struct vpmem_error *err)
+static int expects(const struct prop_class *cls, const struct prop *prop, const char *what, struct vpmem_error *err)
 {
 	return error_set(err, -EINVAL, "Parameter '%s%s' expects %s", cls->prefix, prop->name, what);
 }
@@ -27,17 +26,16 @@ static int expects(const struct prop_class *cls, const struct prop *prop, const 
 static int wrong_type(const struct prop_class *cls, const struct prop *prop, const char *expected,
                       struct vpmem_error *err)
 {
-	return error_set(err, -EINVAL, "Invalid parameter type for '%s%s', expected: %s", cls->prefix,
-	                 prop->name, expected);
+	return error_set(err, -EINVAL, "Invalid parameter type for '%s%s', expected: %s", cls->prefix, prop->name,
+	                 expected);
 }
 
-static int string_value(const struct prop_class *cls, const struct prop *prop, const char *text,
-                        union prop_value *val, struct vpmem_error *err)
+static int string_value(const struct prop_class *cls, const struct prop *prop, const char *text, union prop_value *val,
+                        struct vpmem_error *err)
 {
 	if (prop->type == PROP_ID && !id_wellformed(text)) {
 		expects(cls, prop, "an identifier", err);
-		error_hint(err,
-		           "identifiers consist of letters, digits, '-', '.', '_', starting with a letter");
+		error_hint(err, "identifiers consist of letters, digits, '-', '.', '_', starting with a letter");
 		return -EINVAL;
 	}
 	val->s = strdup(text);
@@ -53,8 +51,7 @@ static int opt_size_value(const struct prop *prop, const char *text, uint64_t *b
 	if (rc == 0)
 		return 0;
 	error_set(err, rc, "Parameter '%s' expects a non-negative number below 2^64", prop->name);
-	error_hint(err,
-	           "optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes");
+	error_hint(err, "optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes");
 	return rc;
 }
 
@@ -72,8 +69,8 @@ static int bool_value(const char *text, union prop_value *val)
 	return -EINVAL;
 }
 
-static int word_value(const struct prop_class *cls, const struct prop *prop, const char *text,
-                      union prop_value *val, struct vpmem_error *err)
+static int word_value(const struct prop_class *cls, const struct prop *prop, const char *text, union prop_value *val,
+                      struct vpmem_error *err)
 {
 	char known[128] = "";
 	size_t len = 0;
@@ -84,7 +81,8 @@ static int word_value(const struct prop_class *cls, const struct prop *prop, con
 			return 0;
 		}
 		if (len < sizeof(known))
-			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "", prop->words[i]);
+			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "",
+			                        prop->words[i]);
 	}
 	error_set(err, -EINVAL, "Parameter '%s%s' does not accept value '%s'", cls->prefix, prop->name, text);
 	error_hint(err, "it takes one of: %s", known);
@@ -105,8 +103,8 @@ static int add_nodes(uint64_t first, uint64_t last, uint64_t *mask, struct vpmem
 }
 
 // "2" or "0-3".
-static int nodes_value(const struct prop_class *cls, const struct prop *prop, const char *text,
-                       uint64_t *mask, struct vpmem_error *err)
+static int nodes_value(const struct prop_class *cls, const struct prop *prop, const char *text, uint64_t *mask,
+                       struct vpmem_error *err)
 {
 	size_t first_len = strcspn(text, "-");
 	char first_text[24];
@@ -131,8 +129,7 @@ int prop_nodes_from_list(const struct prop_class *cls, const struct prop *prop, 
 
 	val->u = 0;
 	for (size_t i = 0; i < json_object_array_length(list) && rc == 0; i++)
-		rc = nodes_value(cls, prop, json_object_get_string(json_object_array_get_idx(list, i)),
-		                 &val->u, err);
+		rc = nodes_value(cls, prop, json_object_get_string(json_object_array_get_idx(list, i)), &val->u, err);
 	return rc;
 }
 
@@ -140,8 +137,8 @@ int prop_nodes_from_list(const struct prop_class *cls, const struct prop *prop, 
 static int slot_value(unsigned slot, unsigned function, union prop_value *val, struct vpmem_error *err)
 {
 	if (function != 0) {
-		error_set(err, -EINVAL, "PCI: single function device can't be populated in function %x.%x",
-		          slot, function);
+		error_set(err, -EINVAL, "PCI: single function device can't be populated in function %x.%x", slot,
+		          function);
 		error_hint(err, "use function 0: addr=%x", slot);
 		return -EINVAL;
 	}
@@ -150,8 +147,8 @@ static int slot_value(unsigned slot, unsigned function, union prop_value *val, s
 }
 
 // "SLOT" or "SLOT.FUNCTION", both hexadecimal.
-static int addr_value(const struct prop_class *cls, const struct prop *prop, const char *text,
-                      union prop_value *val, struct vpmem_error *err)
+static int addr_value(const struct prop_class *cls, const struct prop *prop, const char *text, union prop_value *val,
+                      struct vpmem_error *err)
 {
 	unsigned long slot = 0, function = 0;
 	char *end = NULL;
@@ -161,16 +158,15 @@ static int addr_value(const struct prop_class *cls, const struct prop *prop, con
 	if (end && *end == '.' && isxdigit((unsigned char)end[1]))
 		function = strtoul(end + 1, &end, 16);
 	if (!end || *end || slot > 31 || function > 7) {
-		error_set(err, -EINVAL, "Property '%s.%s' doesn't take value '%s'", cls->name, prop->name,
-		          text);
+		error_set(err, -EINVAL, "Property '%s.%s' doesn't take value '%s'", cls->name, prop->name, text);
 		error_hint(err, "a slot from 1 to 1f, hexadecimal, for example addr=5");
 		return -EINVAL;
 	}
 	return slot_value((unsigned)slot, (unsigned)function, val, err);
 }
 
-int prop_from_text(const struct prop_class *cls, const struct prop *prop, const char *text,
-                   union prop_value *val, struct vpmem_error *err)
+int prop_from_text(const struct prop_class *cls, const struct prop *prop, const char *text, union prop_value *val,
+                   struct vpmem_error *err)
 {
 	int rc;
 
@@ -243,8 +239,7 @@ static int addr_from_json(const struct prop_class *cls, const struct prop *prop,
 	if (json_object_is_type(json, json_type_string))
 		return addr_value(cls, prop, json_object_get_string(json), val, err);
 	if (!json_object_is_type(json, json_type_int))
-		return error_set(err, -EINVAL, "Invalid parameter type for '%s', expected int or str",
-		                 prop->name);
+		return error_set(err, -EINVAL, "Invalid parameter type for '%s', expected int or str", prop->name);
 	if (devfn < -1 || devfn > 255)
 		return expects(cls, prop, "a value between -1 and 255", err);
 	if (devfn >= 0)

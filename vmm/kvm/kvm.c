@@ -209,8 +209,10 @@ static int open_dev_kvm(struct kvm *kvm, struct vpmem_error *err)
 		error_hint(err, "give yourself access to /dev/kvm: usually by joining the group kvm "
 		                "(sudo adduser $USER kvm, then log in again)");
 	else
-		error_hint(err, "load the module (sudo modprobe kvm_intel, or kvm_amd), and check that virtualization "
-		                "is enabled in the firmware or, inside a virtual machine, nested virtualization in its host");
+		error_hint(
+			err,
+			"load the module (sudo modprobe kvm_intel, or kvm_amd), and check that virtualization "
+			"is enabled in the firmware or, inside a virtual machine, nested virtualization in its host");
 	return rc;
 }
 

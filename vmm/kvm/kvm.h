@@ -15,22 +15,22 @@
 #include <stddef.h>
 #include <vpmem.h>
 
-#define KVM_SLOTS_MAX 509u  /* newer kernels have more */
+#define KVM_SLOTS_MAX 509u /* newer kernels have more */
 #define KVM_MSI_ROUTES_MAX 512u
 #define KVM_ROUTES_MAX (IOAPIC_GSIS + KVM_MSI_ROUTES_MAX)
 
 struct kvm {
-	struct vm vm;           /* first: devices hold a pointer to it */
-	int fd, vm_fd;          /* /dev/kvm, the VM; -1: closed */
-	size_t vcpu_mmap_size;  /* bytes of struct kvm_run */
+	struct vm vm;          /* first: devices hold a pointer to it */
+	int fd, vm_fd;         /* /dev/kvm, the VM; -1: closed */
+	size_t vcpu_mmap_size; /* bytes of struct kvm_run */
 	struct kvm_slot {
 		gpa_t gpa;
-		uint64_t size;  /* bytes; 0: free */
+		uint64_t size; /* bytes; 0: free */
 	} slots[KVM_SLOTS_MAX];
 	bool route_used[KVM_MSI_ROUTES_MAX];
-	struct kvm_irq_routing *routes;  /* with room for KVM_ROUTES_MAX entries */
-	uint64_t clock_ns;      /* the guest's kvmclock while it is stopped */
-	unsigned posted_page;   /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
+	struct kvm_irq_routing *routes; /* with room for KVM_ROUTES_MAX entries */
+	uint64_t clock_ns;              /* the guest's kvmclock while it is stopped */
+	unsigned posted_page; /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
 };
 
 /*

@@ -55,8 +55,7 @@ static int find(struct kvm_stats *stats)
 	struct kvm_stats_header header;
 	int rc = read_at(stats->fd, &header, sizeof(header), 0);
 
-	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX ||
-	                header.num_desc > DESCRIPTORS_MAX))
+	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX || header.num_desc > DESCRIPTORS_MAX))
 		rc = -EPROTO;
 	if (rc == 0)
 		rc = find_counter(stats, &header);

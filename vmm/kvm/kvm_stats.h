@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct kvm_stats {
-	int fd;  /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off;  /* of the counter in the file; 0: not looked for yet */
+	int fd;            /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
+	int64_t taken_off; /* of the counter in the file; 0: not looked for yet */
 };
 
 /*

@@ -18,12 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STALL_LOOKS 8u        /* make a verdict */
-#define STALL_SAME_MIN 4u     /* looks with the same registers */
-#define STALL_FAULTS_MIN 3u   /* faults between the first and the last of them */
+#define STALL_LOOKS 8u      /* make a verdict */
+#define STALL_SAME_MIN 4u   /* looks with the same registers */
+#define STALL_FAULTS_MIN 3u /* faults between the first and the last of them */
 
 struct stall_look {
-	uint64_t nfaults;       /* taken so far */
+	uint64_t nfaults; /* taken so far */
 	struct kvm_regs regs;
 };
 

@@ -18,9 +18,9 @@
 
 #define KICK_SIGNAL SIGUSR1
 #define THREAD_STACK_SIZE (64 * 1024)
-#define KERNEL_SIGSET_LEN 8u    /* the beginning of a sigset_t */
+#define KERNEL_SIGSET_LEN 8u /* the beginning of a sigset_t */
 #define PAGE_SIZE 4096u
-#define EXITS_MAX 16u           /* that a vCPU which parks may have before it */
+#define EXITS_MAX 16u /* that a vCPU which parks may have before it */
 
 static _Thread_local struct vcpu *self;
 
@@ -409,7 +409,8 @@ int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err)
 	pthread_cond_init(&m->vcpus.changed, NULL);
 	sem_init(&m->vcpus.gate, 0, 0);
 	for (unsigned i = 0; i < n; i++)
-		m->vcpus.vcpu[i] = (struct vcpu) { .machine = m, .idx = i, .fd = -1, .stats = { .fd = -1 }, .parked = true };
+		m->vcpus.vcpu[i] =
+			(struct vcpu) { .machine = m, .idx = i, .fd = -1, .stats = { .fd = -1 }, .parked = true };
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		rc = create_one(m, &m->vcpus.vcpu[i], err);
 	return rc;

@@ -23,29 +23,29 @@ struct machine;
 struct vcpu {
 	struct machine *machine;
 	unsigned idx;
-	int fd;                      /* -1: not created */
-	struct kvm_run *run;         /* shared with the kernel */
+	int fd;              /* -1: not created */
+	struct kvm_run *run; /* shared with the kernel */
 	struct kvm_stats stats;
-	uint64_t nfaults;            /* taken at the last look */
+	uint64_t nfaults; /* taken at the last look */
 	struct stall stall;
-	bool look_wanted;            /* it adds to stall when it comes out of the guest */
-	struct cpu_msrs *new_msrs;   /* as they were when it was created: a reset puts them back */
+	bool look_wanted;          /* it adds to stall when it comes out of the guest */
+	struct cpu_msrs *new_msrs; /* as they were when it was created: a reset puts them back */
 	pthread_t thread;
-	_Atomic pid_t tid;           /* of the thread, for query-cpus-fast; 0 before it runs */
+	_Atomic pid_t tid; /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
-	bool entered;                /* KVM may have an exit to complete */
+	bool entered; /* KVM may have an exit to complete */
 };
 
 struct vcpus {
 	unsigned n;
-	bool running;           /* false: every vCPU parks as soon as it can */
-	bool ended;             /* threads return */
-	bool begun;             /* threads are past the gate */
-	sem_t gate;             /* where they wait for the first time, without the lock */
-	bool are_new;           /* there is nothing to restore */
+	bool running;                           /* false: every vCPU parks as soon as it can */
+	bool ended;                             /* threads return */
+	bool begun;                             /* threads are past the gate */
+	sem_t gate;                             /* where they wait for the first time, without the lock */
+	bool are_new;                           /* there is nothing to restore */
 	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
-	pthread_cond_t changed; /* running, ended or some parked changed */
+	pthread_cond_t changed;                 /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
 };
 

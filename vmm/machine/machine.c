@@ -35,11 +35,8 @@ bool machine_cause_is_guest(enum machine_cause cause)
 const char *run_state_name(enum run_state state)
 {
 	static const char *const names[] = {
-		[RUN_STATE_PRELAUNCH] = "prelaunch",
-		[RUN_STATE_RUNNING] = "running",
-		[RUN_STATE_PAUSED] = "paused",
-		[RUN_STATE_IO_ERROR] = "io-error",
-		[RUN_STATE_SHUTDOWN] = "shutdown",
+		[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",   [RUN_STATE_PAUSED] = "paused",
+		[RUN_STATE_IO_ERROR] = "io-error",   [RUN_STATE_SHUTDOWN] = "shutdown",
 	};
 
 	return names[state];

@@ -36,78 +36,78 @@ enum machine_request { REQUEST_NONE, REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_Q
 /* Who wanted a reset or the end: QEMU's ShutdownCause, in the words of its events (machine_cause_name). */
 enum machine_cause {
 	CAUSE_NONE,
-	CAUSE_GUEST_RESET,            /* guest-reset */
-	CAUSE_GUEST_SHUTDOWN,         /* guest-shutdown */
-	CAUSE_HOST_SIGNAL,            /* host-signal */
-	CAUSE_HOST_QMP_QUIT,          /* host-qmp-quit */
-	CAUSE_HOST_QMP_SYSTEM_RESET,  /* host-qmp-system-reset */
-	CAUSE_HOST_ERROR,             /* host-error */
+	CAUSE_GUEST_RESET,           /* guest-reset */
+	CAUSE_GUEST_SHUTDOWN,        /* guest-shutdown */
+	CAUSE_HOST_SIGNAL,           /* host-signal */
+	CAUSE_HOST_QMP_QUIT,         /* host-qmp-quit */
+	CAUSE_HOST_QMP_SYSTEM_RESET, /* host-qmp-system-reset */
+	CAUSE_HOST_ERROR,            /* host-error */
 };
 const char *machine_cause_name(enum machine_cause cause);
 bool machine_cause_is_guest(enum machine_cause cause);
 
 /* QEMU's RunState, as far as it applies. Only in RUNNING do the vCPUs run. */
 enum run_state {
-	RUN_STATE_PRELAUNCH,  /* -S, or reset while not running: cont starts the guest */
+	RUN_STATE_PRELAUNCH, /* -S, or reset while not running: cont starts the guest */
 	RUN_STATE_RUNNING,
-	RUN_STATE_PAUSED,     /* stop */
-	RUN_STATE_IO_ERROR,   /* the host cannot provide memory, or werror=stop: cont tries again */
-	RUN_STATE_SHUTDOWN,   /* -no-shutdown, and the guest powered off: a reset is needed */
+	RUN_STATE_PAUSED,   /* stop */
+	RUN_STATE_IO_ERROR, /* the host cannot provide memory, or werror=stop: cont tries again */
+	RUN_STATE_SHUTDOWN, /* -no-shutdown, and the guest powered off: a reset is needed */
 };
-const char *run_state_name(enum run_state state);  /* "prelaunch", "running", ... */
+const char *run_state_name(enum run_state state); /* "prelaunch", "running", ... */
 
 /* A memory backend: -object memory-backend-file. */
 struct memdev {
-	struct memdev_config cfg;       /* owned; cfg.id is its name; cfg.backing.size may be 0: ask the backing */
+	struct memdev_config cfg; /* owned; cfg.id is its name; cfg.backing.size may be 0: ask the backing */
 	struct vpmem_backing *backing;
-	bool in_use;                    /* a device has it */
-	int sync_error;                 /* of the last device, which went with it: the next one fails as well. 0 or -errno */
+	bool in_use;    /* a device has it */
+	int sync_error; /* of the last device, which went with it: the next one fails as well. 0 or -errno */
 };
 
 /* Where a device is on its way out. */
 enum unplug_state {
 	UNPLUG_NONE,
-	UNPLUG_REQUESTED,  /* device_del asked the guest, which has not answered */
-	UNPLUG_EJECTED,    /* the guest let go: the device is out of the bus, its last sync may still run; hands off vp */
+	UNPLUG_REQUESTED, /* device_del asked the guest, which has not answered */
+	UNPLUG_EJECTED, /* the guest let go: the device is out of the bus, its last sync may still run; hands off vp */
 };
 
 /* A pmem device: -device virtio-pmem-pci. */
 struct pmem {
 	struct machine *machine;
-	struct pmem_config cfg;   /* owned; cfg.id may be NULL */
-	char *path;               /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
+	struct pmem_config cfg; /* owned; cfg.id may be NULL */
+	char *path;             /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
 	struct memdev *memdev;
 	struct virtio_pci *vp;
-	unsigned slot;            /* through all buses: pci.h */
-	gpa_t slot_gpa;           /* its memory slot; 0: none, or a BAR (shmem) */
+	unsigned slot;  /* through all buses: pci.h */
+	gpa_t slot_gpa; /* its memory slot; 0: none, or a BAR (shmem) */
 	enum unplug_state unplug;
-	struct loop_timer unplug_timer;  /* UNPLUG_REQUESTED: how long the guest may take */
-	_Atomic int sync_error;          /* -errno, set by the flush worker: the main loop has to tell */
-	uint64_t nsync_errors_told;      /* the device's sync_errors at the failure that was told last */
-	bool no_room;                    /* the host had no room for a hole of its file */
-	bool cut;                        /* its file is shorter than its mapping */
-	bool is_held;                    /* werror=stop: its failed flushes wait for cont */
-	uint64_t nrefused;               /* guest stores to read-only memory */
-	uint64_t refused_event_ms;       /* when that was last told */
+	struct loop_timer unplug_timer; /* UNPLUG_REQUESTED: how long the guest may take */
+	_Atomic int sync_error;         /* -errno, set by the flush worker: the main loop has to tell */
+	uint64_t nsync_errors_told;     /* the device's sync_errors at the failure that was told last */
+	bool no_room;                   /* the host had no room for a hole of its file */
+	bool cut;                       /* its file is shorter than its mapping */
+	bool is_held;                   /* werror=stop: its failed flushes wait for cont */
+	uint64_t nrefused;              /* guest stores to read-only memory */
+	uint64_t refused_event_ms;      /* when that was last told */
 };
 
 /* What happened, for those who watch: the events of QMP. Strings are valid during the call. */
 enum machine_event_kind {
 	MACHINE_EVENT_STOP,
 	MACHINE_EVENT_RESUME,
-	MACHINE_EVENT_RESET,                      /* cause */
-	MACHINE_EVENT_SHUTDOWN,                   /* cause */
+	MACHINE_EVENT_RESET,    /* cause */
+	MACHINE_EVENT_SHUTDOWN, /* cause */
 	MACHINE_EVENT_POWERDOWN,
-	MACHINE_EVENT_DEVICE_DELETED,             /* device (may be NULL), path */
-	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,  /* device (may be NULL), path */
-	MACHINE_EVENT_PMEM_ERROR,                 /* error; device, path, file (may all be NULL) */
-	MACHINE_EVENT_PMEM_NOSPACE,               /* error, device (may be NULL), path, file */
-	MACHINE_EVENT_PMEM_STORE_REFUSED,         /* device (may be NULL), path, file */
+	MACHINE_EVENT_DEVICE_DELETED,            /* device (may be NULL), path */
+	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR, /* device (may be NULL), path */
+	MACHINE_EVENT_PMEM_ERROR,                /* error; device, path, file (may all be NULL) */
+	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
+	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* device (may be NULL), path, file */
 };
 struct machine_event {
 	enum machine_event_kind kind;
 	enum machine_cause cause;
-	int error;  /* errno */
+	int error; /* errno */
 	const char *device, *path, *file;
 };
 
@@ -121,13 +121,13 @@ struct pending_store {
 
 struct machine {
 	pthread_mutex_t lock;
-	struct options *opts;        /* borrowed; what was taken out of it is empty */
+	struct options *opts; /* borrowed; what was taken out of it is empty */
 	struct loop loop;
 	struct loop_source signals;
 	enum machine_request request;
-	enum machine_cause cause;    /* of the request */
+	enum machine_cause cause; /* of the request */
 	enum run_state run_state;
-	bool io_error;               /* the main loop shall pause the machine */
+	bool io_error; /* the main loop shall pause the machine */
 	struct loop_timer watch;
 	struct pending_store *stores;
 	unsigned nstores;
@@ -135,14 +135,14 @@ struct machine {
 	struct kvm kvm;
 	struct cpu_host *cpu_host;
 	struct ram {
-		uint8_t *area;           /* the addresses that were reserved; NULL: none */
-		uint8_t *hva;            /* in it, aligned */
+		uint8_t *area; /* the addresses that were reserved; NULL: none */
+		uint8_t *hva;  /* in it, aligned */
 		uint64_t size;
-	} ram_low, ram_high;         /* from 0, and from RAM_HIGH_BASE */
+	} ram_low, ram_high; /* from 0, and from RAM_HIGH_BASE */
 	struct vpmem_gmem *gmem;
 	struct io_space pio, mmio;
 
-	gpa_t pmem_gpa, mem64_gpa;   /* windows above RAM: pmem, then 64-bit PCI */
+	gpa_t pmem_gpa, mem64_gpa; /* windows above RAM: pmem, then 64-bit PCI */
 	uint64_t pmem_size, mem64_size;
 
 	int kernel_fd, initrd_fd, pidfile_fd;
@@ -153,14 +153,14 @@ struct machine {
 	struct serial *serial;
 	struct pci_bus *pci;
 	unsigned nmemdevs, npmems;
-	struct memdev *memdevs[MEMDEVS_MAX];  /* in the order in which they were made */
+	struct memdev *memdevs[MEMDEVS_MAX]; /* in the order in which they were made */
 	struct pmem *pmems[PMEMS_MAX];
-	unsigned nanonymous;                  /* devices without an id so far */
-	unsigned nreapers;                    /* threads that wait for the last sync of an ejected device */
+	unsigned nanonymous; /* devices without an id so far */
+	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
-	struct monitor *monitor;              /* NULL: none yet, or none any more */
+	struct monitor *monitor; /* NULL: none yet, or none any more */
 	struct vcpus vcpus;
-	int close_error;             /* data was lost: the -errno of a failed flush, or of a last sync */
+	int close_error; /* data was lost: the -errno of a failed flush, or of a last sync */
 };
 
 /*

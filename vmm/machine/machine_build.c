@@ -48,7 +48,9 @@ static int loop_up(struct machine *m, struct vpmem_error *err)
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	m->signals = (struct loop_source) { .fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
-	                                    .events = POLLIN, .ready = on_signal, .owner = m };
+		                            .events = POLLIN,
+		                            .ready = on_signal,
+		                            .owner = m };
 	if (rc == 0 && m->signals.fd < 0)
 		rc = -errno;
 	if (rc == 0)
@@ -75,7 +77,8 @@ static int open_guest_file(const char *path, const char *what, struct vpmem_erro
 	rc = -errno;
 	error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
 	error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
-	                                "/boot/initrd.img-VERSION" : "check the file's permissions");
+	                                "/boot/initrd.img-VERSION" :
+	                                "check the file's permissions");
 	return rc;
 }
 
@@ -303,7 +306,7 @@ static void pidfile_down(struct machine *m)
 
 static const struct stage {
 	int (*up)(struct machine *m, struct vpmem_error *err);
-	void (*down)(struct machine *m);  // legal after an up that failed half-way
+	void (*down)(struct machine *m); // legal after an up that failed half-way
 } stages[] = {
 	{ .up = loop_up, .down = loop_down },
 	{ .up = files_up, .down = files_down },

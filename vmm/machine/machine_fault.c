@@ -34,12 +34,12 @@ const char *pmem_name(const struct pmem *pmem)
 void machine_tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
 {
 	machine_tell(m, &(struct machine_event) {
-		.kind = kind,
-		.error = -error,
-		.device = pmem ? pmem->cfg.id : NULL,
-		.path = pmem ? pmem->path : NULL,
-		.file = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL,
-	});
+				.kind = kind,
+				.error = -error,
+				.device = pmem ? pmem->cfg.id : NULL,
+				.path = pmem ? pmem->path : NULL,
+				.file = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL,
+			});
 }
 
 // ---- pausing
@@ -54,10 +54,11 @@ static void log_io_error(const struct pmem *pmem, int error)
 	const char *path = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL;
 
 	if (!pmem)
-		log_error("the host cannot provide memory for a guest access, and no pmem device shows why: the guest is paused");
+		log_error(
+			"the host cannot provide memory for a guest access, and no pmem device shows why: the guest is paused");
 	else if (is_no_room(error))
-		log_error("%s: no room on the host for %s: %s: the guest is paused: make room, then cont", pmem_name(pmem),
-		          path, strerror(-error));
+		log_error("%s: no room on the host for %s: %s: the guest is paused: make room, then cont",
+		          pmem_name(pmem), path, strerror(-error));
 	else
 		log_error("%s: the host cannot provide a part of %s: %s: the guest is paused", pmem_name(pmem), path,
 		          strerror(-error));
@@ -167,7 +168,8 @@ int machine_recover(struct machine *m, struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int rc = pmem->no_room && pmem->unplug != UNPLUG_EJECTED ? vpmem_backing_room(pmem->memdev->backing) : 0;
+		int rc = pmem->no_room && pmem->unplug != UNPLUG_EJECTED ? vpmem_backing_room(pmem->memdev->backing) :
+		                                                           0;
 
 		if (rc < 0)
 			return machine_cannot_go_on(pmem, rc, err);
@@ -238,8 +240,7 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
 	pmem->cut = false;
-	if (watch_file(m, pmem) ||
-	    vpmem_device_clear_error(virtio_pci_device(pmem->vp), pmem->nsync_errors_told) == 0)
+	if (watch_file(m, pmem) || vpmem_device_clear_error(virtio_pci_device(pmem->vp), pmem->nsync_errors_told) == 0)
 		return 0;
 	// Whoever asked cannot have meant a failure that nobody was told of. The loop tells, and the machine may pause.
 	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);

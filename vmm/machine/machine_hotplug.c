@@ -23,8 +23,8 @@
 
 static void tell_device(struct pmem *pmem, enum machine_event_kind kind)
 {
-	machine_tell(pmem->machine, &(struct machine_event) { .kind = kind, .device = pmem->cfg.id,
-	                                                      .path = pmem->path });
+	machine_tell(pmem->machine,
+	             &(struct machine_event) { .kind = kind, .device = pmem->cfg.id, .path = pmem->path });
 }
 
 // ---- the end of a device
@@ -214,7 +214,7 @@ void machine_eject_requested(struct machine *m)
 
 int machine_hotplug_attach(struct machine *m)
 {
-	m->pci_hotplug = (struct pci_hotplug) { .notify = on_notify, .eject = on_eject, .refused = on_refused,
-	                                        .owner = m };
+	m->pci_hotplug =
+		(struct pci_hotplug) { .notify = on_notify, .eject = on_eject, .refused = on_refused, .owner = m };
 	return pci_hotplug_attach(&m->pci_hotplug, &m->pio);
 }

@@ -18,7 +18,7 @@ void machine_tell(struct machine *m, const struct machine_event *event);
 
 /* machine_memory.c */
 int machine_ram_up(struct machine *m, struct vpmem_error *err);
-void machine_ram_down(struct machine *m);  /* legal after an up that failed half-way */
+void machine_ram_down(struct machine *m); /* legal after an up that failed half-way */
 /* Where pmem and 64-bit BARs go, above RAM and below the processor's limit. After machine_ram_up. */
 int machine_place_windows(struct machine *m, struct vpmem_error *err);
 
@@ -49,7 +49,7 @@ void machine_remove_pmem(struct pmem *pmem, bool unlocked);
 void machine_free_pmem(struct pmem *pmem);
 /* By id or QOM path; NULL: none. */
 struct pmem *machine_find_pmem(struct machine *m, const char *id);
-const char *pmem_name(const struct pmem *pmem);  /* the id, or the backend's */
+const char *pmem_name(const struct pmem *pmem); /* the id, or the backend's */
 
 /* The guest stops now, without waiting for it: the caller may be a vCPU. Any thread with the lock. */
 void machine_halt(struct machine *m);

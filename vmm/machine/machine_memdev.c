@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define LEFT_WAIT_SECONDS 2
-#define MANY_MEMDEVS 4u     /* from here on the limit on open files is raised: each has some five, with its device */
+#define MANY_MEMDEVS 4u /* from here on the limit on open files is raised: each has some five, with its device */
 
 struct memdev *machine_find_memdev(struct machine *m, const char *id)
 {
@@ -95,8 +95,8 @@ static int close_memdev(struct machine *m, struct memdev *memdev, struct vpmem_e
 		rc = memdev->sync_error;
 	}
 	if (rc < 0) {
-		error_set(err, rc, "%s: %s sync failed: what was not flushed before may be lost: %s",
-		          memdev->cfg.id, which, strerror(-rc));
+		error_set(err, rc, "%s: %s sync failed: what was not flushed before may be lost: %s", memdev->cfg.id,
+		          which, strerror(-rc));
 		m->close_error = rc;
 	}
 	memdev_config_free(&memdev->cfg);
@@ -167,8 +167,8 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 	if (m->memdevs[i]->in_use) {
 		error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
 		error_hint(err, is_left_soon(m, m->memdevs[i]) ?
-		           "a sync of its device is under way on the host: wait for DEVICE_DELETED" :
-		           "device_del its device first, and wait for DEVICE_DELETED");
+		                        "a sync of its device is under way on the host: wait for DEVICE_DELETED" :
+		                        "device_del its device first, and wait for DEVICE_DELETED");
 		return -EBUSY;
 	}
 	memdev = m->memdevs[i];

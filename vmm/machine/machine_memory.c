@@ -72,8 +72,8 @@ int machine_place_windows(struct machine *m, struct vpmem_error *err)
 	uint64_t room;
 
 	if (m->ram_high.size > 0 && ram_end > limit) {
-		error_set(err, -EINVAL, "Address space limit 0x%" PRIx64 " < 0x%" PRIx64 " phys-bits too low (%u)", limit - 1,
-		          ram_end - 1, phys_bits);
+		error_set(err, -EINVAL, "Address space limit 0x%" PRIx64 " < 0x%" PRIx64 " phys-bits too low (%u)",
+		          limit - 1, ram_end - 1, phys_bits);
 		error_hint(err, "this processor cannot address so much memory: give the guest less with -m");
 		return -EINVAL;
 	}

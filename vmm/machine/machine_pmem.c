@@ -70,10 +70,13 @@ static int find_place(struct machine *m, uint64_t size, uint64_t align, gpa_t *o
 		}
 		gpa = align_up(other->slot_gpa + vpmem_backing_size(other->memdev->backing), align);
 	}
-	error_set(err, -ENOSPC, "could not find position in guest address space for memory device - "
-	                        "memory fragmented due to alignments");
-	error_hint(err, "the device needs 0x%" PRIx64 " bytes of the window's 0x%" PRIx64
-	                ", which the processor's physical address bits limit", size, m->pmem_size);
+	error_set(err, -ENOSPC,
+	          "could not find position in guest address space for memory device - "
+	          "memory fragmented due to alignments");
+	error_hint(err,
+	           "the device needs 0x%" PRIx64 " bytes of the window's 0x%" PRIx64
+	           ", which the processor's physical address bits limit",
+	           size, m->pmem_size);
 	return -ENOSPC;
 }
 
@@ -101,7 +104,8 @@ static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpme
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "hypervisor has not enough free memory slots left");
 	if (rc < 0)
-		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->cfg.id, gpa, strerror(-rc));
+		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->cfg.id, gpa,
+		                 strerror(-rc));
 	pmem->slot_gpa = gpa;
 	return 0;
 }
@@ -179,8 +183,8 @@ static int check_new(struct machine *m, const struct pmem_config *cfg, struct vp
 static char *qom_path(struct machine *m, const char *id)
 {
 	char *path;
-	int len = id ? asprintf(&path, "/machine/peripheral/%s", id)
-	             : asprintf(&path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
+	int len = id ? asprintf(&path, "/machine/peripheral/%s", id) :
+	               asprintf(&path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
 
 	return len < 0 ? NULL : path;
 }
@@ -195,8 +199,9 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 	pmem = calloc(1, sizeof(*pmem));
 	if (!pmem)
 		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	*pmem = (struct pmem) { .machine = m, .cfg = *cfg, .memdev = machine_find_memdev(m, cfg->memdev),
-	                        .path = qom_path(m, cfg->id) };
+	*pmem = (struct pmem) {
+		.machine = m, .cfg = *cfg, .memdev = machine_find_memdev(m, cfg->memdev), .path = qom_path(m, cfg->id)
+	};
 	rc = pmem->path ? plug(m, pmem, err) : error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
 	if (rc < 0) {
 		machine_hint_limit(rc, err);
@@ -226,8 +231,9 @@ int machine_add_pmems(struct machine *m, struct vpmem_error *err)
 	int rc = 0;
 
 	if (m->opts->npmems / m->opts->ncpus > PMEMS_PER_CPU)
-		log_warn("%u devices may be more than the guest has interrupt vectors for: give it more processors, -smp %u",
-		         m->opts->npmems, (m->opts->npmems + PMEMS_PER_CPU - 1) / PMEMS_PER_CPU);
+		log_warn(
+			"%u devices may be more than the guest has interrupt vectors for: give it more processors, -smp %u",
+			m->opts->npmems, (m->opts->npmems + PMEMS_PER_CPU - 1) / PMEMS_PER_CPU);
 
 	for (unsigned pass = 0; pass < 3; pass++) {
 		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {

@@ -18,8 +18,7 @@ int cmd_qmp_capabilities(const struct command_context *ctx, struct json_object *
 
 	(void)ret;
 	if (!ctx->qmp || ctx->qmp->done)
-		return error_set(err, -ENOSYS,
-		                 "Capabilities negotiation is already complete, command ignored");
+		return error_set(err, -ENOSYS, "Capabilities negotiation is already complete, command ignored");
 	// The schema knows one capability, so a list that is not empty enables it.
 	if (json_object_object_get_ex(args, "enable", &enable))
 		ctx->qmp->oob = json_object_array_length(enable) > 0;
@@ -27,8 +26,8 @@ int cmd_qmp_capabilities(const struct command_context *ctx, struct json_object *
 	return 0;
 }
 
-int cmd_human_monitor_command(const struct command_context *ctx, struct json_object *args,
-                              struct json_object **ret, struct vpmem_error *err)
+int cmd_human_monitor_command(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                              struct vpmem_error *err)
 {
 	struct json_object *cpu, *text;
 	struct hmp_out out;

@@ -39,8 +39,7 @@ static int check_scalars(struct json_object *args, struct vpmem_error *err)
 		case json_type_boolean:
 			continue;
 		default:
-			return error_set(err, -EINVAL, "Invalid parameter type for '%.100s', expected: string",
-			                 key);
+			return error_set(err, -EINVAL, "Invalid parameter type for '%.100s', expected: string", key);
 		}
 	}
 	return 0;

@@ -148,8 +148,8 @@ static struct json_object *memory_device(const struct pmem *pmem)
 	return info;
 }
 
-int cmd_query_memory_devices(const struct command_context *ctx, struct json_object *args,
-                             struct json_object **ret, struct vpmem_error *err)
+int cmd_query_memory_devices(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                             struct vpmem_error *err)
 {
 	struct json_object *list = json_object_new_array();
 	struct pmem *pmems[PMEMS_MAX];
@@ -164,8 +164,7 @@ int cmd_query_memory_devices(const struct command_context *ctx, struct json_obje
 
 static struct json_object *memdev_info(const char *id, uint64_t size, const struct memdev_config *cfg)
 {
-	static const char *const names[] = { "share", "reserve", "prealloc", "host-nodes", "merge", "dump",
-		"policy" };
+	static const char *const names[] = { "share", "reserve", "prealloc", "host-nodes", "merge", "dump", "policy" };
 	const struct prop_class *cls = &memory_backend_file_class;
 	struct json_object *info = json_object_new_object();
 
@@ -192,8 +191,8 @@ int cmd_query_memdev(const struct command_context *ctx, struct json_object *args
 	return command_give(list, ret, err);
 }
 
-int cmd_query_memory_size_summary(const struct command_context *ctx, struct json_object *args,
-                                  struct json_object **ret, struct vpmem_error *err)
+int cmd_query_memory_size_summary(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                                  struct vpmem_error *err)
 {
 	struct json_object *info = json_object_new_object();
 	struct pmem *pmems[PMEMS_MAX];

@@ -30,27 +30,33 @@ enum hmp_args {
 };
 
 /* What Tab offers for the (first) argument. */
-enum hmp_complete { COMPLETE_NONE, COMPLETE_DEVICE, COMPLETE_OBJECT, COMPLETE_DRIVER, COMPLETE_OBJECT_TYPE,
-	COMPLETE_COMMAND };
+enum hmp_complete {
+	COMPLETE_NONE,
+	COMPLETE_DEVICE,
+	COMPLETE_OBJECT,
+	COMPLETE_DRIVER,
+	COMPLETE_OBJECT_TYPE,
+	COMPLETE_COMMAND
+};
 
 /* What a client of QMP and we have agreed on. */
 struct qmp_negotiation {
-	bool done;  /* qmp_capabilities succeeded: commands and events flow */
-	bool oob;   /* "exec-oob" may be sent */
+	bool done; /* qmp_capabilities succeeded: commands and events flow */
+	bool oob;  /* "exec-oob" may be sent */
 };
 
 struct command_context {
 	struct monitor *monitor;
 	struct machine *machine;
-	bool text;  /* arguments come from HMP: all values are strings */
-	struct qmp_negotiation *qmp;  /* of the client; NULL: it is no QMP client */
+	bool text;                   /* arguments come from HMP: all values are strings */
+	struct qmp_negotiation *qmp; /* of the client; NULL: it is no QMP client */
 };
 
 struct command {
 	/* QMP */
-	const char *name;                /* "device_add"; NULL: HMP only */
-	const struct schema_type *args;  /* an object type; NULL: none */
-	const struct schema_type *ret;   /* NULL: nothing, which is {} */
+	const char *name;               /* "device_add"; NULL: HMP only */
+	const struct schema_type *args; /* an object type; NULL: none */
+	const struct schema_type *ret;  /* NULL: nothing, which is {} */
 	/*
 	 * Runs it. On success *ret is a new value, or NULL for {}. On failure returns -errno with err set;
 	 * -ENODEV is QMP's class DeviceNotFound, -ENOSYS CommandNotFound, everything else GenericError. NULL:
@@ -60,14 +66,14 @@ struct command {
 	           struct vpmem_error *err);
 
 	/* HMP */
-	const char *hmp_name;            /* "device_add", "info status"; NULL: QMP only */
-	const char *hmp_alias;           /* "c" for cont, "q" for quit; may be NULL */
-	const char *hmp_params;          /* for help, as QEMU writes them: "driver[,prop=value][,...]"; "" */
-	const char *hmp_help;            /* one line: "add device, like -device on the command line" */
+	const char *hmp_name;   /* "device_add", "info status"; NULL: QMP only */
+	const char *hmp_alias;  /* "c" for cont, "q" for quit; may be NULL */
+	const char *hmp_params; /* for help, as QEMU writes them: "driver[,prop=value][,...]"; "" */
+	const char *hmp_help;   /* one line: "add device, like -device on the command line" */
 	enum hmp_args hmp_args;
 	const char *hmp_key;
 	enum hmp_complete hmp_complete;
-	void (*hmp_print)(struct json_object *ret, struct hmp_out *out);  /* NULL: prints nothing */
+	void (*hmp_print)(struct json_object *ret, struct hmp_out *out); /* NULL: prints nothing */
 };
 
 extern const struct command command_table[];

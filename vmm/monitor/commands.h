@@ -11,16 +11,14 @@ typedef int command_fn(const struct command_context *ctx, struct json_object *ar
                        struct vpmem_error *err);
 
 /* cmd_control.c: the session itself, and what it can do */
-command_fn cmd_qmp_capabilities, cmd_human_monitor_command, cmd_query_commands, cmd_query_events,
-	cmd_query_qmp_schema;
+command_fn cmd_qmp_capabilities, cmd_human_monitor_command, cmd_query_commands, cmd_query_events, cmd_query_qmp_schema;
 /* cmd_run.c */
 command_fn cmd_stop, cmd_cont, cmd_quit, cmd_system_reset, cmd_system_powerdown;
 /* cmd_device.c */
-command_fn cmd_object_add, cmd_object_del, cmd_device_add, cmd_device_del,
-	cmd_pmem_clear_error;
+command_fn cmd_object_add, cmd_object_del, cmd_device_add, cmd_device_del, cmd_pmem_clear_error;
 /* cmd_query.c */
-command_fn cmd_query_version, cmd_query_status, cmd_query_name, cmd_query_uuid, cmd_query_kvm,
-	cmd_query_cpus_fast, cmd_query_memory_devices, cmd_query_memdev, cmd_query_memory_size_summary;
+command_fn cmd_query_version, cmd_query_status, cmd_query_name, cmd_query_uuid, cmd_query_kvm, cmd_query_cpus_fast,
+	cmd_query_memory_devices, cmd_query_memdev, cmd_query_memory_size_summary;
 /* cmd_pci.c */
 command_fn cmd_query_pci;
 /* cmd_pmem.c */

@@ -10,8 +10,8 @@ struct machine_event;
 struct schema_type;
 
 struct event_info {
-	const char *name;                /* "SHUTDOWN" */
-	const struct schema_type *data;  /* NULL: the event has none */
+	const char *name;               /* "SHUTDOWN" */
+	const struct schema_type *data; /* NULL: the event has none */
 };
 
 /* All events, by their enum machine_event_kind. */

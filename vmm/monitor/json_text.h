@@ -15,7 +15,7 @@ struct json_object;
 
 /* Text that grows. Once memory runs out it takes nothing more and `failed` is set. */
 struct json_text {
-	char *buf;   /* no final 0 */
+	char *buf; /* no final 0 */
 	size_t len, cap;
 	bool failed;
 };

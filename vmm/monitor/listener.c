@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define PAUSE_MS 1000u
-#define SETTLE_ROUNDS 2u   /* of the loop: in the first it sees who has hung up, at its end their places are free */
+#define SETTLE_ROUNDS 2u /* of the loop: in the first it sees who has hung up, at its end their places are free */
 
 static void serve(struct listener *l, int fd)
 {
@@ -89,12 +89,15 @@ int listener_open(struct monitor *mon, const struct session_face *face, const st
 	if (rc < 0)
 		return rc;
 	*l = (struct listener) {
-		.mon = mon, .face = face, .path = strdup(cfg->path), .awaited = cfg->wait,
+		.mon = mon,
+		.face = face,
+		.path = strdup(cfg->path),
+		.awaited = cfg->wait,
 		.source = { .fd = -1, .events = POLLIN, .ready = on_connect, .owner = l },
 		.pause = { .expired = on_pause_end, .owner = l },
 	};
-	rc = l->path ? listen_unix(l->path, (int)LISTENER_CLIENTS_MAX, &fd, err)
-	             : error_set(err, -ENOMEM, "out of memory");
+	rc = l->path ? listen_unix(l->path, (int)LISTENER_CLIENTS_MAX, &fd, err) :
+	               error_set(err, -ENOMEM, "out of memory");
 	if (rc < 0) {
 		free(l->path);
 		free(l);

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOODBYE_MS 1000u     /* for all clients together */
+#define GOODBYE_MS 1000u /* for all clients together */
 #define GOODBYE_STEP_MS 10u
 
 static const struct session_face *const faces[] = {
-	[MONITOR_HMP] = &hmp_face, [MONITOR_QMP] = &qmp_face, [MONITOR_QMP_PRETTY] = &qmp_pretty_face,
+	[MONITOR_HMP] = &hmp_face,
+	[MONITOR_QMP] = &qmp_face,
+	[MONITOR_QMP_PRETTY] = &qmp_pretty_face,
 };
 
 static void on_reap(void *owner)
@@ -76,7 +78,9 @@ int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *
 	if (!mon)
 		return error_set(err, -ENOMEM, "out of memory");
 	*mon = (struct monitor) {
-		.machine = m, .loop = &m->loop, .reap = { .expired = on_reap, .owner = mon },
+		.machine = m,
+		.loop = &m->loop,
+		.reap = { .expired = on_reap, .owner = mon },
 	};
 	rc = loop_add_timer(mon->loop, &mon->reap);
 	if (rc < 0)

@@ -14,18 +14,18 @@ struct listener;
 struct session {
 	struct session *next;
 	struct monitor *mon;
-	struct listener *listener;   /* NULL: stdio, or the console */
+	struct listener *listener; /* NULL: stdio, or the console */
 	const struct session_face *face;
-	void *state;                 /* the face's */
-	struct chardev *chr;         /* owned, unless mux: then it is the console's */
+	void *state;         /* the face's */
+	struct chardev *chr; /* owned, unless mux: then it is the console's */
 	bool mux, stdio;
-	bool in_callback;            /* input or focus of the face runs, in the main thread */
-	bool hanging_up;             /* no more input; over when all was sent, or linger_ms is past */
-	bool over;                   /* to be freed by the event loop */
-	bool moving;                 /* inside chardev_write */
+	bool in_callback; /* input or focus of the face runs, in the main thread */
+	bool hanging_up;  /* no more input; over when all was sent, or linger_ms is past */
+	bool over;        /* to be freed by the event loop */
+	bool moving;      /* inside chardev_write */
 	uint64_t linger_ms;
-	struct loop_timer again;     /* the main thread is to take input, or to look whether all was sent */
-	uint8_t *out;                /* bytes that the chardev has not taken yet */
+	struct loop_timer again; /* the main thread is to take input, or to look whether all was sent */
+	uint8_t *out;            /* bytes that the chardev has not taken yet */
 	size_t out_start, out_len, out_size;
 };
 
@@ -35,12 +35,12 @@ struct listener {
 	struct monitor *mon;
 	const struct session_face *face;
 	char *path;
-	bool awaited;                /* wait=on, and nobody has come yet */
+	bool awaited; /* wait=on, and nobody has come yet */
 	unsigned nclients;
-	unsigned settle_rounds;      /* of the loop, until who has left is known */
-	bool settled;                /* it is: who comes now is one too many */
+	unsigned settle_rounds; /* of the loop, until who has left is known */
+	bool settled;           /* it is: who comes now is one too many */
 	struct loop_source source;
-	struct loop_timer pause;     /* no places or no descriptors are left: try again later */
+	struct loop_timer pause; /* no places or no descriptors are left: try again later */
 };
 
 struct monitor {

@@ -44,10 +44,16 @@ struct node {
 };
 
 static const char *const node_types[] = {
-	[NODE_ROOT] = "container", [NODE_OBJECTS] = "container", [NODE_MACHINE] = "pmvm-machine",
-	[NODE_PERIPHERAL] = "container", [NODE_PERIPHERAL_ANON] = "container",
-	[NODE_UNATTACHED] = "container", [NODE_MEMDEV] = "memory-backend-file",
-	[NODE_DEVICE] = "virtio-pmem-pci", [NODE_BACKEND] = "virtio-pmem", [NODE_CPU] = "host-x86_64-cpu",
+	[NODE_ROOT] = "container",
+	[NODE_OBJECTS] = "container",
+	[NODE_MACHINE] = "pmvm-machine",
+	[NODE_PERIPHERAL] = "container",
+	[NODE_PERIPHERAL_ANON] = "container",
+	[NODE_UNATTACHED] = "container",
+	[NODE_MEMDEV] = "memory-backend-file",
+	[NODE_DEVICE] = "virtio-pmem-pci",
+	[NODE_BACKEND] = "virtio-pmem",
+	[NODE_CPU] = "host-x86_64-cpu",
 };
 
 #define PERIPHERAL "/machine/peripheral/"
@@ -60,7 +66,9 @@ static const char *const node_types[] = {
 static bool find_fixed(const char *path, struct node *out)
 {
 	static const char *const paths[] = {
-		[NODE_ROOT] = "/", [NODE_OBJECTS] = "/objects", [NODE_MACHINE] = "/machine",
+		[NODE_ROOT] = "/",
+		[NODE_OBJECTS] = "/objects",
+		[NODE_MACHINE] = "/machine",
 		[NODE_PERIPHERAL] = "/machine/peripheral",
 		[NODE_PERIPHERAL_ANON] = "/machine/peripheral-anon",
 		[NODE_UNATTACHED] = "/machine/unattached",
@@ -131,16 +139,14 @@ static bool find_cpu(const struct machine *m, const char *path, struct node *out
 
 static int resolve(const struct machine *m, const char *path, struct node *out, struct vpmem_error *err)
 {
-	if (find_fixed(path, out) || find_memdev(m, path, out) || find_device(m, path, out) ||
-	    find_cpu(m, path, out))
+	if (find_fixed(path, out) || find_memdev(m, path, out) || find_device(m, path, out) || find_cpu(m, path, out))
 		return 0;
 	return error_set(err, -ENODEV, "Device '%.200s' not found", path);
 }
 
 // ---- from a node to its properties
 
-static void add_property(struct json_object *list, const char *name, const char *type,
-                         struct json_object *val)
+static void add_property(struct json_object *list, const char *name, const char *type, struct json_object *val)
 {
 	struct json_object *property = json_object_new_object();
 
@@ -217,8 +223,7 @@ static void add_device(struct json_object *list, const struct pmem *pmem)
 // The virtio device below the PCI one: those of its properties that are virtio's.
 static void add_backend(struct json_object *list, const struct pmem *pmem)
 {
-	static const char *const names[] = { "event_idx", "indirect_desc", "memaddr", "memdev",
-		"queue_reset" };
+	static const char *const names[] = { "event_idx", "indirect_desc", "memaddr", "memdev", "queue_reset" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const struct prop *prop = props_find(&virtio_pmem_pci_class, names[i]);

@@ -100,8 +100,8 @@ static struct json_object *describe(const struct prop_class *cls, const struct p
 	return info;
 }
 
-int cmd_device_list_properties(const struct command_context *ctx, struct json_object *args,
-                               struct json_object **ret, struct vpmem_error *err)
+int cmd_device_list_properties(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                               struct vpmem_error *err)
 {
 	const struct prop_class *cls = &virtio_pmem_pci_class;
 	const char *name = arg_str(args, "typename");

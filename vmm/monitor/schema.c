@@ -40,9 +40,9 @@ static int check_builtin(const struct schema_type *type, struct json_object *val
 		return json_object_is_type(val, json_type_int) ? 0 : wrong_type(name, "integer", err);
 	if (!strcmp(type->json, "null"))
 		return json_object_is_type(val, json_type_null) ? 0 : wrong_type(name, "null", err);
-	return json_object_is_type(val, json_type_int) || json_object_is_type(val, json_type_double)
-	               ? 0
-	               : wrong_type(name, "number", err);
+	return json_object_is_type(val, json_type_int) || json_object_is_type(val, json_type_double) ?
+	               0 :
+	               wrong_type(name, "number", err);
 }
 
 static int check_enum(const struct schema_type *type, struct json_object *val, const char *name,
@@ -148,8 +148,7 @@ static int check_object(const struct schema_type *type, struct json_object *val,
 	return 0;
 }
 
-int schema_check(const struct schema_type *type, struct json_object *val, const char *name,
-                 struct vpmem_error *err)
+int schema_check(const struct schema_type *type, struct json_object *val, const char *name, struct vpmem_error *err)
 {
 	switch (type->kind) {
 	case SCHEMA_BUILTIN:

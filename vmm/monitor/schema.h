@@ -18,15 +18,15 @@ struct prop_class;
 enum schema_kind { SCHEMA_BUILTIN, SCHEMA_ENUM, SCHEMA_ARRAY, SCHEMA_OBJECT };
 
 struct schema_member {
-	const char *name;                /* NULL: end of the list */
+	const char *name; /* NULL: end of the list */
 	const struct schema_type *type;
 	bool optional;
 };
 
 /* The members that are added when the object's tag has this value. */
 struct schema_variant {
-	const char *tag_value;           /* NULL: end of the list */
-	const struct schema_type *type;  /* an object */
+	const char *tag_value;          /* NULL: end of the list */
+	const struct schema_type *type; /* an object */
 };
 
 struct schema_type {
@@ -38,17 +38,16 @@ struct schema_type {
 	const struct schema_member *members; /* object; NULL: none */
 	const char *tag;                     /* object: the member, an enum, that chooses the variant */
 	const struct schema_variant *variants;
-	const struct prop_class *props;      /* object: optional members from this table, but hidden ones */
-	const char *required;                /* object with props: the one of them that must be there */
-	bool open;                           /* object: takes members that are not listed; the command checks them */
+	const struct prop_class *props; /* object: optional members from this table, but hidden ones */
+	const char *required;           /* object with props: the one of them that must be there */
+	bool open;                      /* object: takes members that are not listed; the command checks them */
 };
 
 /*
  * Compares a value with its type. `name` is the value's own for messages, "" for a command's arguments.
  * -EINVAL with QEMU's text: a member is missing or unexpected, a type is wrong, a word is not known.
  */
-int schema_check(const struct schema_type *type, struct json_object *val, const char *name,
-                 struct vpmem_error *err);
+int schema_check(const struct schema_type *type, struct json_object *val, const char *name, struct vpmem_error *err);
 
 /* The array of SchemaInfo that query-qmp-schema gives. NULL: out of memory. (schema_info.c) */
 struct json_object *schema_info(void);
@@ -60,11 +59,10 @@ extern const struct schema_type schema_empty, schema_str, schema_any;
 extern const struct schema_type schema_capabilities_arg, schema_monitor_command_arg, schema_id_arg,
 	schema_object_add_arg, schema_device_add_arg, schema_typename_arg, schema_path_arg, schema_qom_get_arg;
 
-extern const struct schema_type schema_version, schema_status, schema_name, schema_uuid, schema_kvm,
-	schema_cpus, schema_pci, schema_memory_devices, schema_memdevs, schema_memory_size, schema_commands,
-	schema_events, schema_schema, schema_properties, schema_pmems;
+extern const struct schema_type schema_version, schema_status, schema_name, schema_uuid, schema_kvm, schema_cpus,
+	schema_pci, schema_memory_devices, schema_memdevs, schema_memory_size, schema_commands, schema_events,
+	schema_schema, schema_properties, schema_pmems;
 
-extern const struct schema_type schema_shutdown_event, schema_device_event,
-	schema_pmem_event;
+extern const struct schema_type schema_shutdown_event, schema_device_event, schema_pmem_event;
 
 #endif

@@ -10,8 +10,8 @@
 #include <string.h>
 
 struct walk {
-	struct json_object *list;  // of SchemaInfo
-	struct json_object *seen;  // an object whose keys are the names of the types in the list
+	struct json_object *list; // of SchemaInfo
+	struct json_object *seen; // an object whose keys are the names of the types in the list
 };
 
 static void add_type(struct walk *walk, const struct schema_type *type);
@@ -78,8 +78,9 @@ static void type_of_prop(const struct prop *prop, struct schema_type *out)
 		*out = schema_str;
 		return;
 	case PROP_WORD:
-		*out = (struct schema_type) { .kind = SCHEMA_ENUM, .name = props_type_name(prop),
-			.words = prop->words };
+		*out = (struct schema_type) { .kind = SCHEMA_ENUM,
+			                      .name = props_type_name(prop),
+			                      .words = prop->words };
 		return;
 	case PROP_NODES:
 		*out = (struct schema_type) { .kind = SCHEMA_ARRAY, .element = &integer };
@@ -148,7 +149,9 @@ static void put_members(struct walk *walk, struct json_object *info, const struc
 static void add_type(struct walk *walk, const struct schema_type *type)
 {
 	static const char *const meta_types[] = {
-		[SCHEMA_BUILTIN] = "builtin", [SCHEMA_ENUM] = "enum", [SCHEMA_ARRAY] = "array",
+		[SCHEMA_BUILTIN] = "builtin",
+		[SCHEMA_ENUM] = "enum",
+		[SCHEMA_ARRAY] = "array",
 		[SCHEMA_OBJECT] = "object",
 	};
 	struct json_object *info;
@@ -177,8 +180,7 @@ static void add_type(struct walk *walk, const struct schema_type *type)
 	}
 }
 
-static void put_type(struct walk *walk, struct json_object *info, const char *key,
-                     const struct schema_type *type)
+static void put_type(struct walk *walk, struct json_object *info, const char *key, const struct schema_type *type)
 {
 	char room[64];
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define INPUT_MAX 4096u
-#define LINGER_MS 3000u       /* how long a client that was hung up on may take to read the rest */
+#define LINGER_MS 3000u /* how long a client that was hung up on may take to read the rest */
 #define LINGER_STEP_MS 20u
 
 struct monitor *session_monitor(struct session *s)
@@ -175,8 +175,7 @@ bool session_drain(struct session *s, unsigned timeout_ms)
 		uint64_t now = loop_now_ms();
 
 		move_out(s);
-		if (!chardev_drain(s->chr, now < deadline ? (unsigned)(deadline - now) : 0) &&
-		    s->out_len == before)
+		if (!chardev_drain(s->chr, now < deadline ? (unsigned)(deadline - now) : 0) && s->out_len == before)
 			break;
 	}
 	return s->over || all_sent(s);
@@ -220,8 +219,12 @@ static void on_focus(void *owner, bool focused)
 static void attach(struct session *s)
 {
 	const struct chardev_front front = {
-		.room = on_room, .receive = on_receive, .writable = on_writable, .connection = on_connection,
-		.focus = on_focus, .owner = s,
+		.room = on_room,
+		.receive = on_receive,
+		.writable = on_writable,
+		.connection = on_connection,
+		.focus = on_focus,
+		.owner = s,
 	};
 
 	if (s->mux)
@@ -256,8 +259,13 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 
 	if (s) {
 		*s = (struct session) {
-			.mon = mon, .listener = listener, .face = face, .chr = chr, .mux = mux,
-			.stdio = !listener, .again = { .expired = on_again, .owner = s },
+			.mon = mon,
+			.listener = listener,
+			.face = face,
+			.chr = chr,
+			.mux = mux,
+			.stdio = !listener,
+			.again = { .expired = on_again, .owner = s },
 		};
 		rc = loop_add_timer(mon->loop, &s->again);
 	}

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SESSION_OUT_MAX (4u << 20)  /* bytes that wait for a client */
+#define SESSION_OUT_MAX (4u << 20) /* bytes that wait for a client */
 
 struct json_object;
 struct session;

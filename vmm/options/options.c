@@ -30,8 +30,7 @@ int option_not_supported(struct cmdline *cl, bool not_yet)
 	return error_set(cl->err, -ENOTSUP, "not supported%s", not_yet ? " yet" : "");
 }
 
-int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls,
-                  void *obj)
+int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls, void *obj)
 {
 	struct keyval_syntax syntax = { .implied_key = implied_key };
 	bool help = false;
@@ -105,8 +104,7 @@ static int invalid_option(struct cmdline *cl, const char *word, const char *name
 		if (opt->name)
 			suggest_offer(&s, opt->name);
 	if (name[len] && find_option(name, len))
-		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name,
-		           name + len + 1);
+		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name, name + len + 1);
 	else if (s.best)
 		error_hint(cl->err, "did you mean -%s?", s.best);
 	else
@@ -218,8 +216,7 @@ enum options_result options_parse(int argc, char **argv, struct options *opts, s
 void options_free(struct options *opts)
 {
 	char *const strings[] = {
-		opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append,
-		opts->serial.path,
+		opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append, opts->serial.path,
 	};
 
 	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)

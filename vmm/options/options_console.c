@@ -25,8 +25,11 @@ static const struct prop unix_props[] = {
 	{ .name = "wait", .type = PROP_BOOL, .offset = offsetof(struct unix_args, wait), .def = "on" },
 };
 static const struct prop_class unix_class = {
-	.name = "unix", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
-	.props = unix_props, .nprops = sizeof(unix_props) / sizeof(unix_props[0]),
+	.name = "unix",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = unix_props,
+	.nprops = sizeof(unix_props) / sizeof(unix_props[0]),
 };
 
 static int check_unix(struct cmdline *cl, const struct unix_args *args)
@@ -46,8 +49,7 @@ static int check_unix(struct cmdline *cl, const struct unix_args *args)
 	if (args->server)
 		return 0;
 	if (!args->wait)
-		error_set(cl->err, -EINVAL,
-		          "'wait' option is incompatible with socket in client connect mode");
+		error_set(cl->err, -EINVAL, "'wait' option is incompatible with socket in client connect mode");
 	else
 		error_set(cl->err, -ENOTSUP, "a socket in client connect mode is not supported yet");
 	error_hint(cl->err, "let pmvm listen, and connect to it: unix:%s,server=on,wait=off", args->path);

@@ -78,8 +78,9 @@ static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
 		return rc;
 	if (cl->ndevices == PCI_DEVICES_MAX) {
 		pmem_config_free(&cfg);
-		return error_set(cl->err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci, "
-		                                   "all in use or reserved");
+		return error_set(cl->err, -ENOSPC,
+		                 "PCI: no slot/function available for virtio-pmem-pci, "
+		                 "all in use or reserved");
 	}
 	list = reallocarray(cl->devices, cl->ndevices + 1, sizeof(*list));
 	if (!list) {
@@ -207,8 +208,7 @@ static int split_pmem(struct cmdline *cl, struct json_object *all, struct json_o
 
 // -pmem FILE,id=nv1,... is -object memory-backend-file,id=nv1-mem,share=on,mem-path=FILE,... with
 // -device virtio-pmem-pci,id=nv1,memdev=nv1-mem,...
-static int add_pair(struct cmdline *cl, struct json_object *all, struct json_object *object,
-                    struct json_object *device)
+static int add_pair(struct cmdline *cl, struct json_object *all, struct json_object *object, struct json_object *device)
 {
 	const char *id = member(all, "id");
 	char made_id[16], *memdev;

@@ -32,42 +32,42 @@ struct mem_args {
 
 struct smp_args {
 	struct place place;
-	uint64_t cpus, maxcpus, sockets, dies, cores, threads;  /* 0: not given */
+	uint64_t cpus, maxcpus, sockets, dies, cores, threads; /* 0: not given */
 };
 
 struct cmdline {
 	struct options *opts;
 	struct vpmem_error *err;
-	struct place now;            /* the option at hand */
+	struct place now; /* the option at hand */
 	struct mem_args mem;
 	struct smp_args smp;
 	bool nographic, nodefaults;
 	bool serial_given, monitor_given;
 	bool stdio_used;
-	struct place stdio_place;    /* of the option that uses it; empty: -nographic */
+	struct place stdio_place; /* of the option that uses it; empty: -nographic */
 	unsigned npmem_shorthands;
-	struct pmem_config *devices;  /* not yet checked against the objects, which may come later */
+	struct pmem_config *devices; /* not yet checked against the objects, which may come later */
 	bool devices_strict[PCI_DEVICES_MAX];
 	struct place device_places[PCI_DEVICES_MAX];
 	unsigned ndevices;
 };
 
 struct option {
-	const char *name;   /* without dash; NULL: usage is a heading of -help */
+	const char *name; /* without dash; NULL: usage is a heading of -help */
 	bool has_arg;
-	int (*handle)(struct cmdline *cl, const char *arg);  /* arg is NULL without has_arg */
-	const char *usage;  /* what follows the name in -help; "" if nothing */
-	const char *help;   /* lines separated by '\n' */
+	int (*handle)(struct cmdline *cl, const char *arg); /* arg is NULL without has_arg */
+	const char *usage;                                  /* what follows the name in -help; "" if nothing */
+	const char *help;                                   /* lines separated by '\n' */
 };
-extern const struct option option_table[];  /* ends with an entry that is all zero */
+extern const struct option option_table[]; /* ends with an entry that is all zero */
 
 /* An option that QEMU has and pmvm does not: the error that is better than "invalid option". */
 struct refused_option {
 	const char *name;
-	bool not_yet;      /* planned */
-	const char *hint;  /* next step, or NULL */
+	bool not_yet;     /* planned */
+	const char *hint; /* next step, or NULL */
 };
-extern const struct refused_option refused_table[];  /* ends with an entry that is all zero */
+extern const struct refused_option refused_table[]; /* ends with an entry that is all zero */
 
 /* Text with an implied key into the struct that the class describes. HANDLED_HELP: help was printed. */
 int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, const struct prop_class *cls,

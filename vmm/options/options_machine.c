@@ -12,8 +12,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 // A property that is accepted at the value that says what the machine does anyway.
-#define FIXED(prop_name, values, reason) \
-	{ .name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = values, .why = reason }
+#define FIXED(prop_name, values, reason)                                                                   \
+	{                                                                                                  \
+		.name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = values, .why = reason \
+	}
 #define ABSENT(what) "the machine has no " what ": leave it out"
 
 struct machine_args {
@@ -24,8 +26,7 @@ struct machine_args {
 static const struct prop machine_props[] = {
 	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct machine_args, accel) },
 	FIXED("acpi", "on|auto", "a guest finds its devices by ACPI: leave it out"),
-	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on",
-	  .not_yet = true },
+	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on", .not_yet = true },
 	FIXED("graphics", "off", ABSENT("display")),
 	FIXED("hmat", "off", ABSENT("NUMA nodes")),
 	FIXED("hpet", "off", ABSENT("HPET")),
@@ -33,7 +34,10 @@ static const struct prop machine_props[] = {
 	{ .name = "mem-merge", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
 	{ .name = "memory-backend", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true },
 	FIXED("nvdimm", "off", "persistent memory is virtio-pmem here: -pmem FILE"),
-	{ .name = "pci-buses", .type = PROP_UINT32, .offset = offsetof(struct machine_args, nbuses), .not_zero = true,
+	{ .name = "pci-buses",
+	  .type = PROP_UINT32,
+	  .offset = offsetof(struct machine_args, nbuses),
+	  .not_zero = true,
 	  .help = "PCI buses, each for 31 devices (default: as many as the devices need)" },
 	FIXED("sata", "off", ABSENT("disks")),
 	FIXED("smbus", "off", ABSENT("SMBus")),
@@ -43,8 +47,11 @@ static const struct prop machine_props[] = {
 	FIXED("vmport", "off|auto", ABSENT("vmport")),
 };
 static const struct prop_class machine_class = {
-	.name = "pmvm-machine", .prefix = "", .unknown = PROP_UNKNOWN_NOT_FOUND,
-	.props = machine_props, .nprops = COUNT(machine_props),
+	.name = "pmvm-machine",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_NOT_FOUND,
+	.props = machine_props,
+	.nprops = COUNT(machine_props),
 };
 
 // Names that people have on their command lines. The machine is the same.
@@ -136,8 +143,11 @@ static const struct prop accel_props[] = {
 	FIXED("kernel-irqchip", "on", "interrupt controllers are KVM's: leave it out"),
 };
 static const struct prop_class accel_class = {
-	.name = "kvm-accel", .prefix = "", .unknown = PROP_UNKNOWN_NOT_FOUND,
-	.props = accel_props, .nprops = COUNT(accel_props),
+	.name = "kvm-accel",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_NOT_FOUND,
+	.props = accel_props,
+	.nprops = COUNT(accel_props),
 };
 
 int handle_accel(struct cmdline *cl, const char *arg)
@@ -178,8 +188,7 @@ int handle_cpu(struct cmdline *cl, const char *arg)
 	}
 	if (!arg[len])
 		return 0;
-	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen",
-	          arg + len + 1);
+	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen", arg + len + 1);
 	error_hint(cl->err, "use -cpu host alone");
 	return -ENOTSUP;
 }
@@ -190,8 +199,11 @@ static const struct prop rtc_props[] = {
 	FIXED("driftfix", "none", "there are no timer ticks that could get lost"),
 };
 static const struct prop_class rtc_class = {
-	.name = "rtc", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
-	.props = rtc_props, .nprops = COUNT(rtc_props),
+	.name = "rtc",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = rtc_props,
+	.nprops = COUNT(rtc_props),
 };
 
 int handle_rtc(struct cmdline *cl, const char *arg)
@@ -204,8 +216,11 @@ static const struct prop overcommit_props[] = {
 	{ .name = "mem-lock", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
 };
 static const struct prop_class overcommit_class = {
-	.name = "overcommit", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
-	.props = overcommit_props, .nprops = COUNT(overcommit_props),
+	.name = "overcommit",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = overcommit_props,
+	.nprops = COUNT(overcommit_props),
 };
 
 int handle_overcommit(struct cmdline *cl, const char *arg)
@@ -216,12 +231,19 @@ int handle_overcommit(struct cmdline *cl, const char *arg)
 static const struct prop name_props[] = {
 	{ .name = "debug-threads", .type = PROP_BOOL, .offset = PROP_NOWHERE },
 	{ .name = "guest", .type = PROP_STR, .offset = offsetof(struct options, name) },
-	{ .name = "process", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true,
+	{ .name = "process",
+	  .type = PROP_STR,
+	  .offset = PROP_NOWHERE,
+	  .only = "",
+	  .not_yet = true,
 	  .why = "start pmvm by another name instead: exec -a NAME pmvm ..." },
 };
 static const struct prop_class name_class = {
-	.name = "name", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
-	.props = name_props, .nprops = COUNT(name_props),
+	.name = "name",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = name_props,
+	.nprops = COUNT(name_props),
 };
 
 int handle_name(struct cmdline *cl, const char *arg)

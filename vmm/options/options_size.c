@@ -11,36 +11,48 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RAM_GRANULE (UINT64_C(8) << 10)    /* QEMU rounds up to it */
+#define RAM_GRANULE (UINT64_C(8) << 10) /* QEMU rounds up to it */
 #define RAM_SIZE_MIN (UINT64_C(2) << 20)
 #define RAM_SIZE_MAX (UINT64_C(16) << 40)
 #define RAM_SLOTS_MAX 256u
 
-#define MEM(prop_name, prop_type, field) \
-	{ .name = prop_name, .type = prop_type, .offset = offsetof(struct mem_args, field) }
+#define MEM(prop_name, prop_type, field)                                                         \
+	{                                                                                        \
+		.name = prop_name, .type = prop_type, .offset = offsetof(struct mem_args, field) \
+	}
 static const struct prop mem_props[] = {
 	MEM("maxmem", PROP_OPT_SIZE, maxmem),
 	MEM("size", PROP_OPT_SIZE, size),
 	MEM("slots", PROP_OPT_NUMBER, slots),
 };
 static const struct prop_class mem_class = {
-	.name = "memory", .prefix = "", .unknown = PROP_UNKNOWN_INVALID,
-	.props = mem_props, .nprops = sizeof(mem_props) / sizeof(mem_props[0]),
+	.name = "memory",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = mem_props,
+	.nprops = sizeof(mem_props) / sizeof(mem_props[0]),
 };
 
-#define SMP(prop_name) \
-	{ .name = #prop_name, .type = PROP_UINT64, .type_name = "num", \
-	  .offset = offsetof(struct smp_args, prop_name) }
+#define SMP(prop_name)                                                       \
+	{                                                                    \
+		.name = #prop_name, .type = PROP_UINT64, .type_name = "num", \
+		.offset = offsetof(struct smp_args, prop_name)               \
+	}
 // Levels of other architectures' machines.
-#define ONE(prop_name) \
-	{ .name = prop_name, .type = PROP_UINT64, .type_name = "num", .offset = PROP_NOWHERE, .only = "1" }
+#define ONE(prop_name)                                                                                          \
+	{                                                                                                       \
+		.name = prop_name, .type = PROP_UINT64, .type_name = "num", .offset = PROP_NOWHERE, .only = "1" \
+	}
 static const struct prop smp_props[] = {
-	ONE("books"), ONE("clusters"), SMP(cores), SMP(cpus), SMP(dies), ONE("drawers"), SMP(maxcpus),
-	ONE("modules"), SMP(sockets), SMP(threads),
+	ONE("books"),   ONE("clusters"), SMP(cores),     SMP(cpus),    SMP(dies),
+	ONE("drawers"), SMP(maxcpus),    ONE("modules"), SMP(sockets), SMP(threads),
 };
 static const struct prop_class smp_class = {
-	.name = "smp-opts", .prefix = "smp.", .unknown = PROP_UNKNOWN_UNEXPECTED,
-	.props = smp_props, .nprops = sizeof(smp_props) / sizeof(smp_props[0]),
+	.name = "smp-opts",
+	.prefix = "smp.",
+	.unknown = PROP_UNKNOWN_UNEXPECTED,
+	.props = smp_props,
+	.nprops = sizeof(smp_props) / sizeof(smp_props[0]),
 };
 
 #define NOT_GIVEN UINT64_MAX
@@ -98,8 +110,9 @@ static int check_maxmem(struct cmdline *cl)
 	uint64_t size = cl->opts->ram_size;
 
 	if (!mem->has_maxmem)
-		return mem->has_slots && mem->slots > 0
-		               ? error_set(cl->err, -EINVAL, "slots specified but no max-size") : 0;
+		return mem->has_slots && mem->slots > 0 ?
+		               error_set(cl->err, -EINVAL, "slots specified but no max-size") :
+		               0;
 	if (mem->maxmem < size)
 		return error_set(cl->err, -EINVAL,
 		                 "invalid value of maxmem: maximum memory size (0x%" PRIx64 ") must be "
@@ -112,11 +125,9 @@ static int check_maxmem(struct cmdline *cl)
 		                 "(0x%" PRIx64 ")",
 		                 mem->maxmem, size);
 	if (mem->slots > RAM_SLOTS_MAX)
-		return error_set(cl->err, -EINVAL, "unsupported amount of memory slots: %" PRIu64,
-		                 mem->slots);
+		return error_set(cl->err, -EINVAL, "unsupported amount of memory slots: %" PRIu64, mem->slots);
 	if (mem->maxmem % 4096 != 0)
-		return error_set(cl->err, -EINVAL,
-		                 "maximum memory size must by aligned to multiple of 4096 bytes");
+		return error_set(cl->err, -EINVAL, "maximum memory size must by aligned to multiple of 4096 bytes");
 	return 0;
 }
 
@@ -250,11 +261,9 @@ int finish_smp(struct cmdline *cl)
 	if (rc < 0)
 		return rc;
 	if (smp.maxcpus > smp.cpus)
-		log_warn("-smp: maxcpus=%" PRIu64 " is ignored: processors cannot be added later",
-		         smp.maxcpus);
+		log_warn("-smp: maxcpus=%" PRIu64 " is ignored: processors cannot be added later", smp.maxcpus);
 	if (shaped)
-		log_warn("-smp: the guest sees one socket with %" PRIu64 " cores of one thread each",
-		         smp.cpus);
+		log_warn("-smp: the guest sees one socket with %" PRIu64 " cores of one thread each", smp.cpus);
 	cl->opts->ncpus = (unsigned)smp.cpus;
 	return 0;
 }

@@ -74,12 +74,14 @@ static int handle_nothing(struct cmdline *cl, const char *arg)
 	return 0;
 }
 
-#define HEADING(text) { .usage = text }
+#define HEADING(text)         \
+	{                     \
+		.usage = text \
+	}
 
 const struct option option_table[] = {
 	HEADING("The guest"),
-	{ "kernel", true, handle_kernel, "FILE",
-	  "Linux kernel: a bzImage, or a vmlinux with PVH entry" },
+	{ "kernel", true, handle_kernel, "FILE", "Linux kernel: a bzImage, or a vmlinux with PVH entry" },
 	{ "initrd", true, handle_initrd, "FILE", "initial RAM disk" },
 	{ "append", true, handle_append, "TEXT", "the kernel's command line" },
 	{ "m", true, handle_m, "[size=]N[K|M|G|T][,slots=N][,maxmem=SIZE]",
@@ -117,8 +119,7 @@ const struct option option_table[] = {
 	  "a monitor for people; type help there" },
 	{ "qmp", true, handle_qmp, "stdio|null|none|unix:PATH,server=on,wait=off",
 	  "a monitor for programs: JSON, QEMU's protocol" },
-	{ "qmp-pretty", true, handle_qmp_pretty, "stdio|null|none|unix:PATH,server=on,wait=off",
-	  "the same, indented" },
+	{ "qmp-pretty", true, handle_qmp_pretty, "stdio|null|none|unix:PATH,server=on,wait=off", "the same, indented" },
 
 	HEADING("The machine"),
 	{ "machine", true, handle_machine, "[type=]NAME[,accel=kvm][,PROP=VALUE]...",
@@ -160,7 +161,8 @@ const struct refused_option refused_table[] = {
 	{ "action", true, "-no-reboot is supported" },
 	{ "add-fd", true, NULL },
 	{ "async-teardown", true, NULL },
-	{ "chardev", true, "use -serial, -monitor or -qmp, which name the device themselves: -qmp unix:PATH,server=on" },
+	{ "chardev", true,
+	  "use -serial, -monitor or -qmp, which name the device themselves: -qmp unix:PATH,server=on" },
 	{ "chroot", true, NULL },
 	{ "d", true, NULL },
 	{ "echr", true, "the escape character is Ctrl-a" },

@@ -20,10 +20,10 @@ static_assert(MSIX_TABLE_SIZE == MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE, "as msix.h 
 static_assert(MSIX_VECTORS <= 64, "the pending bits are one qword");
 
 struct vector {
-	uint32_t entry[ENTRY_DWORDS];  /* as the guest reads it */
-	int efd;                       /* made with the first route, or -1 */
-	int gsi;                       /* the route, or -1 */
-	uint64_t route_addr;           /* what the route sends, if route_ok */
+	uint32_t entry[ENTRY_DWORDS]; /* as the guest reads it */
+	int efd;                      /* made with the first route, or -1 */
+	int gsi;                      /* the route, or -1 */
+	uint64_t route_addr;          /* what the route sends, if route_ok */
 	uint32_t route_data;
 	bool route_ok;
 };
@@ -33,12 +33,12 @@ struct msix {
 	struct vm *vm;
 	struct vector vectors[MSIX_VECTORS];
 	bool function_masked;
-	uint16_t event_vector[MSIX_EVENTS];  /* written under both locks, so either is enough to read it */
+	uint16_t event_vector[MSIX_EVENTS]; /* written under both locks, so either is enough to read it */
 
 	/* A leaf: guards what msix_raise needs. */
 	pthread_mutex_t lock;
-	bool enabled;                        /* written under both */
-	bool open[MSIX_VECTORS];             /* a message may be sent now */
+	bool enabled;            /* written under both */
+	bool open[MSIX_VECTORS]; /* a message may be sent now */
 	bool pending[MSIX_VECTORS];
 };
 
@@ -91,8 +91,7 @@ static int route_set(struct msix *msix, struct vector *vec)
 static void vector_update(struct msix *msix, unsigned idx)
 {
 	struct vector *vec = &msix->vectors[idx];
-	bool unmasked = msix->enabled && !msix->function_masked &&
-	                !(vec->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	bool unmasked = msix->enabled && !msix->function_masked && !(vec->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	bool open = unmasked && vec->gsi >= 0 && route_set(msix, vec) == 0;
 
 	pthread_mutex_lock(&msix->lock);
@@ -136,8 +135,8 @@ void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t 
 	entry[dword] = (uint32_t)val;
 	if (width == 8)
 		entry[dword + 1] = (uint32_t)(val >> 32);
-	entry[ADDR_LO] &= ~UINT32_C(3);                   /* a message is a dword write */
-	entry[CONTROL] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;    /* the others are reserved, "must return 0" */
+	entry[ADDR_LO] &= ~UINT32_C(3);                /* a message is a dword write */
+	entry[CONTROL] &= PCI_MSIX_ENTRY_CTRL_MASKBIT; /* the others are reserved, "must return 0" */
 	vector_update(msix, idx);
 }
 

@@ -21,7 +21,7 @@
 
 #define MSIX_VECTORS 2u
 #define MSIX_EVENTS 2u
-#define MSIX_NO_VECTOR 0xffffu  /* VIRTIO_MSI_NO_VECTOR */
+#define MSIX_NO_VECTOR 0xffffu /* VIRTIO_MSI_NO_VECTOR */
 #define MSIX_TABLE_SIZE (MSIX_VECTORS * 16u)
 #define MSIX_PBA_SIZE 8u
 

@@ -18,8 +18,10 @@ static const struct pci_device_ops host_bridge_ops = { .reset = NULL };
 /* QEMU's generic PCI Express host bridge: no registers beyond the header, and no driver wants any. */
 static const struct pci_device_desc host_bridge_desc = {
 	.name = "host bridge",
-	.vendor = 0x1b36, .device = 0x0008,
-	.subsystem_vendor = 0x1af4, .subsystem = 0x1100,
+	.vendor = 0x1b36,
+	.device = 0x0008,
+	.subsystem_vendor = 0x1af4,
+	.subsystem = 0x1100,
 	.class_code = 0x060000,
 	.ops = &host_bridge_ops,
 };

@@ -30,10 +30,10 @@
 #include <vpmem.h>
 
 #define PCI_BUSES_MAX 8u
-#define PCI_BUS_SLOTS 32u                               /* of one bus; the first is its host bridge */
+#define PCI_BUS_SLOTS 32u /* of one bus; the first is its host bridge */
 #define PCI_DEVICES_MAX (PCI_BUSES_MAX * PCI_BUS_SLOTS)
 #define PCI_BARS_MAX 6u
-#define PCI_CONFIG_SIZE 256u  /* conventional; the rest of the 4 KiB of ECAM reads 0 */
+#define PCI_CONFIG_SIZE 256u /* conventional; the rest of the 4 KiB of ECAM reads 0 */
 #define PCI_INTX_LINES_MAX 16u
 /* A write selects what the data port reaches, and does nothing else: it may come late, but before the next access to that. */
 #define PCI_CONFIG_ADDRESS_PORT 0xcf8u
@@ -52,10 +52,10 @@ struct pci_windows {
 struct pci_bus_config {
 	struct vm *vm;
 	struct io_space *pio, *mmio;
-	unsigned nbuses;                 /* 1 to PCI_BUSES_MAX */
-	uint64_t ecam_gpa;               /* 1 MiB for each bus */
-	struct pci_windows windows;      /* of all buses together */
-	unsigned intx_gsi, intx_lines;   /* device d, pin p (0 = A): intx_gsi + (d + p) % intx_lines */
+	unsigned nbuses;               /* 1 to PCI_BUSES_MAX */
+	uint64_t ecam_gpa;             /* 1 MiB for each bus */
+	struct pci_windows windows;    /* of all buses together */
+	unsigned intx_gsi, intx_lines; /* device d, pin p (0 = A): intx_gsi + (d + p) % intx_lines */
 };
 
 /* Registers the ports and the ECAM window, and plugs a host bridge into the first slot of each bus. */
@@ -76,10 +76,10 @@ struct pci_windows pci_bus_windows(const struct pci_bus *bus, unsigned nr);
 
 /* A BAR. A 64-bit BAR also takes the number after its own. */
 struct pci_bar_desc {
-	uint64_t size;      /* bytes: a power of two; memory 4 KiB or more, ports 16 to 256; 0: no BAR */
-	bool io;            /* ports, not memory; on bus 0 only */
+	uint64_t size; /* bytes: a power of two; memory 4 KiB or more, ports 16 to 256; 0: no BAR */
+	bool io;       /* ports, not memory; on bus 0 only */
 	bool is_64bit;
-	bool prefetchable;  /* then it is also 64-bit, and assigned from the 64-bit window */
+	bool prefetchable; /* then it is also 64-bit, and assigned from the 64-bit window */
 	/* Accesses while it is decoded, as in io_region. NULL: the device maps a memory slot in bar_mapped. */
 	uint64_t (*read)(void *owner, uint64_t off, unsigned width);
 	void (*write)(void *owner, uint64_t off, unsigned width, uint64_t val);
@@ -100,14 +100,14 @@ struct pci_device_ops {
 };
 
 struct pci_device_desc {
-	const char *name;  /* model, for messages; borrowed */
-	const char *id;    /* the user's, or NULL; borrowed */
+	const char *name; /* model, for messages; borrowed */
+	const char *id;   /* the user's, or NULL; borrowed */
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint8_t revision;
-	uint32_t class_code;  /* 24 bits: class, subclass, programming interface */
-	bool intx;            /* has an interrupt pin: A */
+	uint32_t class_code; /* 24 bits: class, subclass, programming interface */
+	bool intx;           /* has an interrupt pin: A */
 	struct pci_bar_desc bars[PCI_BARS_MAX];
-	const struct pci_device_ops *ops;  /* borrowed */
+	const struct pci_device_ops *ops; /* borrowed */
 	void *owner;
 };
 

@@ -52,12 +52,12 @@ void pci_bars_init(struct pci_device *dev)
 		if (desc->size == 0)
 			continue;
 		assert((desc->size & (desc->size - 1)) == 0);
-		assert(desc->io ? desc->size > BAR_FLAGS && desc->size <= 256 && desc->read && !desc->is_64bit
-		                : desc->size >= 4096);
+		assert(desc->io ? desc->size > BAR_FLAGS && desc->size <= 256 && desc->read && !desc->is_64bit :
+		                  desc->size >= 4096);
 		assert(desc->is_64bit ? i + 1 < PCI_BARS_MAX : desc->size <= UINT32_MAX && !desc->prefetchable);
 		dev->bars[i].desc = *desc;
 		bar_set(dev, i, 0);
-		pci_config_set_writable(dev, bar_off(i), 4, (uint32_t)~(desc->size - 1));
+		pci_config_set_writable(dev, bar_off(i), 4, (uint32_t) ~(desc->size - 1));
 		if (!desc->is_64bit)
 			continue;
 		pci_config_set_writable(dev, bar_off(i + 1), 4, (uint32_t)(~(desc->size - 1) >> 32));
@@ -209,8 +209,12 @@ static int bar_map(struct pci_device *dev, unsigned idx, gpa_t gpa)
 	struct pci_bar *bar = &dev->bars[idx];
 	const struct pci_device_ops *ops = dev->desc.ops;
 	struct io_region region = {
-		.name = dev->desc.name, .base = gpa, .size = bar->desc.size,
-		.read = bar->desc.read, .write = bar->desc.write, .owner = dev->desc.owner,
+		.name = dev->desc.name,
+		.base = gpa,
+		.size = bar->desc.size,
+		.read = bar->desc.read,
+		.write = bar->desc.write,
+		.owner = dev->desc.owner,
 	};
 	int rc = 0;
 
@@ -276,8 +280,9 @@ static void map_wanted(struct pci_device *dev)
 			continue;
 		int rc = bar_map(dev, i, gpa);
 		if (rc && bar->refused_gpa != gpa)
-			log_guest("pci: %02x:%02x.0 %s: BAR %u not mapped: 0x%" PRIx64 ": %s", dev->slot / PCI_BUS_SLOTS,
-			          dev->slot % PCI_BUS_SLOTS, dev->desc.name, i, gpa, strerror(-rc));
+			log_guest("pci: %02x:%02x.0 %s: BAR %u not mapped: 0x%" PRIx64 ": %s",
+			          dev->slot / PCI_BUS_SLOTS, dev->slot % PCI_BUS_SLOTS, dev->desc.name, i, gpa,
+			          strerror(-rc));
 		bar->refused_gpa = rc ? gpa : 0;
 	}
 }

@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMAND_WRITABLE \
-	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
+#define COMMAND_WRITABLE (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
 
 #define WIDTH_OK(width) ((width) == 1 || (width) == 2 || (width) == 4)
 

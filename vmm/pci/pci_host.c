@@ -12,7 +12,7 @@
 /* Configuration mechanism #1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2). */
 #define CONFIG_DATA_PORT 0xcfcu
 #define CONFIG_ADDRESS_ENABLE 0x80000000u
-#define CONFIG_ADDRESS_BITS 0x80fffffcu  /* enable, bus, device, function, register */
+#define CONFIG_ADDRESS_BITS 0x80fffffcu /* enable, bus, device, function, register */
 
 /* ECAM: 4 KiB for each of 8 functions of 32 devices, for each bus. */
 #define ECAM_BUS_SIZE (UINT64_C(32) << 15)
@@ -101,16 +101,28 @@ static void ecam_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 int pci_host_add(struct pci_bus *bus, struct vpmem_error *err)
 {
 	const struct io_region address = {
-		.name = "pci config address", .base = PCI_CONFIG_ADDRESS_PORT, .size = PCI_CONFIG_PORT_SIZE,
-		.read = config_address_read, .write = config_address_write, .owner = bus,
+		.name = "pci config address",
+		.base = PCI_CONFIG_ADDRESS_PORT,
+		.size = PCI_CONFIG_PORT_SIZE,
+		.read = config_address_read,
+		.write = config_address_write,
+		.owner = bus,
 	};
 	const struct io_region data = {
-		.name = "pci config data", .base = CONFIG_DATA_PORT, .size = PCI_CONFIG_PORT_SIZE,
-		.read = config_data_read, .write = config_data_write, .owner = bus,
+		.name = "pci config data",
+		.base = CONFIG_DATA_PORT,
+		.size = PCI_CONFIG_PORT_SIZE,
+		.read = config_data_read,
+		.write = config_data_write,
+		.owner = bus,
 	};
 	const struct io_region ecam = {
-		.name = "pci ecam", .base = bus->cfg.ecam_gpa, .size = bus->cfg.nbuses * ECAM_BUS_SIZE,
-		.read = ecam_read, .write = ecam_write, .owner = bus,
+		.name = "pci ecam",
+		.base = bus->cfg.ecam_gpa,
+		.size = bus->cfg.nbuses * ECAM_BUS_SIZE,
+		.read = ecam_read,
+		.write = ecam_write,
+		.owner = bus,
 	};
 	int rc = io_add(bus->cfg.pio, &address);
 

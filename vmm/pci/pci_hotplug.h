@@ -30,7 +30,7 @@ struct pci_hotplug {
 	/* The guest could not let the device go. */
 	void (*refused)(void *owner, unsigned slot);
 	void *owner;
-	uint32_t up[PCI_BUSES_MAX], down[PCI_BUSES_MAX];  /* a bit for each slot of a bus */
+	uint32_t up[PCI_BUSES_MAX], down[PCI_BUSES_MAX]; /* a bit for each slot of a bus */
 };
 
 int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio);

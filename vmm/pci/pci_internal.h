@@ -9,19 +9,19 @@
 
 struct pci_bar {
 	struct pci_bar_desc desc;
-	gpa_t assigned_gpa;  /* at the start and after every reset */
-	gpa_t mapped_gpa;    /* where it is decoded, if mapped */
-	gpa_t refused_gpa;   /* the last place that was refused, so that it is logged once; 0: none */
+	gpa_t assigned_gpa; /* at the start and after every reset */
+	gpa_t mapped_gpa;   /* where it is decoded, if mapped */
+	gpa_t refused_gpa;  /* the last place that was refused, so that it is logged once; 0: none */
 	bool mapped;
 };
 
 struct pci_device {
 	struct pci_device_desc desc;
-	struct pci_bus *bus;  /* NULL: not plugged */
-	unsigned slot;  /* through all buses */
+	struct pci_bus *bus; /* NULL: not plugged */
+	unsigned slot;       /* through all buses */
 	uint8_t config[PCI_CONFIG_SIZE];
-	uint8_t writable[PCI_CONFIG_SIZE];      /* bits that the guest may change */
-	uint8_t reset_config[PCI_CONFIG_SIZE];  /* the configuration space as plugged */
+	uint8_t writable[PCI_CONFIG_SIZE];     /* bits that the guest may change */
+	uint8_t reset_config[PCI_CONFIG_SIZE]; /* the configuration space as plugged */
 	unsigned last_cap, caps_end;
 	struct pci_bar bars[PCI_BARS_MAX];
 	/* Guarded by the bus's intx_lock. */
@@ -31,10 +31,10 @@ struct pci_device {
 
 struct pci_bus {
 	struct pci_bus_config cfg;
-	unsigned nslots;  /* of all buses */
+	unsigned nslots; /* of all buses */
 	struct pci_device *host_bridges[PCI_BUSES_MAX];
 	struct pci_device *devices[PCI_DEVICES_MAX];
-	uint32_t config_address;  /* port 0xcf8 */
+	uint32_t config_address; /* port 0xcf8 */
 	/* A leaf: guards the devices' intx fields and the counts, and keeps changes of a line in order. */
 	pthread_mutex_t intx_lock;
 	unsigned nasserted[PCI_INTX_LINES_MAX];

@@ -173,14 +173,17 @@ static int pci_function_create(struct virtio_pci *vp)
 	int rc;
 
 	if (vp->shmem)
-		desc.bars[SHMEM_BAR] = (struct pci_bar_desc){
+		desc.bars[SHMEM_BAR] = (struct pci_bar_desc) {
 			.size = power_of_two_from(vpmem_backing_size(vp->backing)),
-			.is_64bit = true, .prefetchable = true,
+			.is_64bit = true,
+			.prefetchable = true,
 		};
 	if (vp->pio_notify)
-		desc.bars[NOTIFY_IO_BAR] = (struct pci_bar_desc){
-			.size = NOTIFY_IO_BAR_SIZE, .io = true,
-			.read = virtio_pci_notify_read, .write = virtio_pci_notify_write,
+		desc.bars[NOTIFY_IO_BAR] = (struct pci_bar_desc) {
+			.size = NOTIFY_IO_BAR_SIZE,
+			.io = true,
+			.read = virtio_pci_notify_read,
+			.write = virtio_pci_notify_write,
 		};
 	rc = pci_device_create(&desc, &vp->pci);
 	if (rc == 0)

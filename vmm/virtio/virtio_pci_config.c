@@ -18,8 +18,8 @@
 #define CAP64_OFFSET_HI_OFF 16u
 #define CAP64_LENGTH_HI_OFF 20u
 
-static unsigned virtio_cap_add(struct pci_device *pci, uint8_t cfg_type, unsigned cap_len, uint8_t bar,
-                               uint32_t off, uint32_t len)
+static unsigned virtio_cap_add(struct pci_device *pci, uint8_t cfg_type, unsigned cap_len, uint8_t bar, uint32_t off,
+                               uint32_t len)
 {
 	unsigned cap = pci_capability_add(pci, PCI_CAP_ID_VNDR, cap_len);
 
@@ -58,8 +58,8 @@ static void pci_cfg_cap_add(struct virtio_pci *vp)
 static void shmem_cap_add(struct virtio_pci *vp)
 {
 	uint64_t len = vpmem_backing_size(vp->backing);
-	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, CAP64_SIZE, SHMEM_BAR, 0,
-	                              (uint32_t)len);
+	unsigned cap =
+		virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, CAP64_SIZE, SHMEM_BAR, 0, (uint32_t)len);
 
 	pci_config_set(vp->pci, cap + CAP_ID_OFF, 1, VPMEM_SHMEM_ID);
 	pci_config_set(vp->pci, cap + CAP64_OFFSET_HI_OFF, 4, 0);

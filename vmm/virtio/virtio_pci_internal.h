@@ -49,15 +49,15 @@ struct virtio_pci {
 	struct vpmem_device *device;
 	struct msix *msix;
 	char *id;
-	struct vpmem_backing *backing;      /* borrowed */
-	struct vpmem_callbacks callbacks;   /* the monitor's */
+	struct vpmem_backing *backing;    /* borrowed */
+	struct vpmem_callbacks callbacks; /* the monitor's */
 	bool plugged;
 	bool shmem, pio_notify;
-	gpa_t pmem_gpa;                     /* where the window is; 0: nowhere (shmem, BAR not decoded) */
-	uint64_t ioeventfds[2];             /* where notifications bypass us, by enum vm_space; 0: nowhere */
-	uint8_t *page;                      /* the register page; NULL: off */
-	bool page_mapped;                   /* the guest reads it */
-	pthread_mutex_t page_lock;          /* a leaf: guards device_status in the page */
+	gpa_t pmem_gpa;            /* where the window is; 0: nowhere (shmem, BAR not decoded) */
+	uint64_t ioeventfds[2];    /* where notifications bypass us, by enum vm_space; 0: nowhere */
+	uint8_t *page;             /* the register page; NULL: off */
+	bool page_mapped;          /* the guest reads it */
+	pthread_mutex_t page_lock; /* a leaf: guards device_status in the page */
 	unsigned msix_cap_off, pci_cfg_cap_off;
 	/* Registers of the transport itself; the machine lock guards them. */
 	uint32_t device_feature_select, driver_feature_select;

@@ -15,26 +15,16 @@
 #include <linux/virtio_pci.h>
 
 const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS] = {
-	{ VIRTIO_PCI_COMMON_DFSELECT, 4 },
-	{ VIRTIO_PCI_COMMON_DF, 4 },
-	{ VIRTIO_PCI_COMMON_GFSELECT, 4 },
-	{ VIRTIO_PCI_COMMON_GF, 4 },
-	{ VIRTIO_PCI_COMMON_MSIX, 2 },
-	{ VIRTIO_PCI_COMMON_NUMQ, 2 },
-	{ VIRTIO_PCI_COMMON_STATUS, 1 },
-	{ VIRTIO_PCI_COMMON_CFGGENERATION, 1 },
-	{ VIRTIO_PCI_COMMON_Q_SELECT, 2 },
-	{ VIRTIO_PCI_COMMON_Q_SIZE, 2 },
-	{ VIRTIO_PCI_COMMON_Q_MSIX, 2 },
-	{ VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
-	{ VIRTIO_PCI_COMMON_Q_NOFF, 2 },
-	{ VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
-	{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 },
-	{ VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
-	{ VIRTIO_PCI_COMMON_Q_AVAILHI, 4 },
-	{ VIRTIO_PCI_COMMON_Q_USEDLO, 4 },
-	{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },
-	{ VIRTIO_PCI_COMMON_Q_NDATA, 2 },
+	{ VIRTIO_PCI_COMMON_DFSELECT, 4 },  { VIRTIO_PCI_COMMON_DF, 4 },
+	{ VIRTIO_PCI_COMMON_GFSELECT, 4 },  { VIRTIO_PCI_COMMON_GF, 4 },
+	{ VIRTIO_PCI_COMMON_MSIX, 2 },      { VIRTIO_PCI_COMMON_NUMQ, 2 },
+	{ VIRTIO_PCI_COMMON_STATUS, 1 },    { VIRTIO_PCI_COMMON_CFGGENERATION, 1 },
+	{ VIRTIO_PCI_COMMON_Q_SELECT, 2 },  { VIRTIO_PCI_COMMON_Q_SIZE, 2 },
+	{ VIRTIO_PCI_COMMON_Q_MSIX, 2 },    { VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
+	{ VIRTIO_PCI_COMMON_Q_NOFF, 2 },    { VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 },  { VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_AVAILHI, 4 }, { VIRTIO_PCI_COMMON_Q_USEDLO, 4 },
+	{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },  { VIRTIO_PCI_COMMON_Q_NDATA, 2 },
 	{ VIRTIO_PCI_COMMON_Q_RESET, 2 },
 };
 
@@ -142,7 +132,7 @@ static void queue_write(struct virtio_pci *vp, unsigned off, uint32_t val)
 		msix_map_event(vp->msix, EVENT_QUEUE, (uint16_t)val);
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		if (val == 1)  /* "the driver MUST NOT write a 0" */
+		if (val == 1) /* "the driver MUST NOT write a 0" */
 			vpmem_queue_enable(vp->device, vp->queue_select);
 		break;
 	case VIRTIO_PCI_COMMON_Q_RESET:
@@ -221,7 +211,7 @@ static void common_field_write(struct virtio_pci *vp, unsigned off, uint32_t val
 	case VIRTIO_PCI_COMMON_DF:
 	case VIRTIO_PCI_COMMON_NUMQ:
 	case VIRTIO_PCI_COMMON_CFGGENERATION:
-		break;  /* read-only */
+		break; /* read-only */
 	default:
 		queue_write(vp, off, val);
 	}
@@ -248,8 +238,7 @@ static void common_write(struct virtio_pci *vp, uint64_t off, unsigned width, ui
 		const struct virtio_pci_field *f = &virtio_pci_common_fields[i];
 
 		if (f->off >= off && f->off + f->width <= off + width)
-			common_field_write(vp, f->off,
-			                   (uint32_t)(val >> 8 * (f->off - off) & width_mask(f->width)));
+			common_field_write(vp, f->off, (uint32_t)(val >> 8 * (f->off - off) & width_mask(f->width)));
 	}
 	virtio_pci_page_fill(vp);
 }
@@ -299,12 +288,12 @@ uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width)
 
 	if (off + width <= DEVICE_CFG_OFF)
 		return common_read(vp, off, width);
-	if (off < DEVICE_CFG_OFF)  /* across the border: there is no common register */
+	if (off < DEVICE_CFG_OFF) /* across the border: there is no common register */
 		return device_cfg_read(vp, 0, (unsigned)(off + width - DEVICE_CFG_OFF)) << 8 * (DEVICE_CFG_OFF - off);
 	if (off < ISR_OFF)
 		return device_cfg_read(vp, off - DEVICE_CFG_OFF, width);
 	if (off == ISR_OFF)
-		return pci_intx_take(vp->pci);  /* "reading clears": and the pin goes down */
+		return pci_intx_take(vp->pci); /* "reading clears": and the pin goes down */
 	if (off >= MSIX_TABLE_OFF && off < MSIX_PBA_OFF)
 		return msix_table_read(vp->msix, off - MSIX_TABLE_OFF, width);
 	if (off >= MSIX_PBA_OFF)

@@ -34,8 +34,7 @@ int io_add(struct io_space *space, const struct io_region *region)
 		return -EEXIST;
 	if (space->nregions == IO_REGIONS_MAX)
 		return -ENOSPC;
-	memmove(&space->regions[idx + 1], &space->regions[idx],
-	        (space->nregions - idx) * sizeof(space->regions[0]));
+	memmove(&space->regions[idx + 1], &space->regions[idx], (space->nregions - idx) * sizeof(space->regions[0]));
 	space->regions[idx] = *region;
 	space->nregions++;
 	return 0;
@@ -48,8 +47,7 @@ int io_remove(struct io_space *space, uint64_t base)
 	if (idx == space->nregions || space->regions[idx].base != base)
 		return -ENOENT;
 	space->nregions--;
-	memmove(&space->regions[idx], &space->regions[idx + 1],
-	        (space->nregions - idx) * sizeof(space->regions[0]));
+	memmove(&space->regions[idx], &space->regions[idx + 1], (space->nregions - idx) * sizeof(space->regions[0]));
 	return 0;
 }
 

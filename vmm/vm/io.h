@@ -22,9 +22,9 @@ typedef uint64_t gpa_t;
 #define IO_REGIONS_MAX 640
 
 struct io_region {
-	const char *name;  /* for messages; borrowed */
+	const char *name; /* for messages; borrowed */
 	uint64_t base;
-	uint64_t size;     /* bytes */
+	uint64_t size; /* bytes */
 	uint64_t (*read)(void *owner, uint64_t off, unsigned width);
 	void (*write)(void *owner, uint64_t off, unsigned width, uint64_t val);
 	void *owner;
@@ -33,7 +33,7 @@ struct io_region {
 struct io_space {
 	unsigned nregions;
 	struct io_region regions[IO_REGIONS_MAX];
-	uint64_t nunclaimed;  /* accesses that no region held */
+	uint64_t nunclaimed; /* accesses that no region held */
 };
 
 /* Copies the region in. -EINVAL: empty or wraps. -EEXIST: overlaps another. -ENOSPC: too many. */

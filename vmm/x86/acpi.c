@@ -18,7 +18,7 @@
 /* What iasl made of the .asl: `unsigned char dsdt_aml_code[]`, and pci_bus_aml_code[]. */
 static const
 #include "dsdt.hex"
-static const
+	static const
 #include "pci_bus.hex"
 
 #define OEM_ID "PMVM  "
@@ -36,22 +36,22 @@ static const
 #define RSDP_XSDT_OFF 24u
 #define RSDP_EXT_CHECKSUM_OFF 32u
 
-enum fadt_off {
-	FADT_BOOT_ARCH = 109,
-	FADT_FLAGS = 112,
-	FADT_RESET_REG = 116,
-	FADT_RESET_VALUE = 128,
-	FADT_X_DSDT = 140,
-	FADT_SLEEP_CONTROL_REG = 244,
-	FADT_SLEEP_STATUS_REG = 256,
-	FADT_SIZE = 276,
-};
+	enum fadt_off {
+		FADT_BOOT_ARCH = 109,
+		FADT_FLAGS = 112,
+		FADT_RESET_REG = 116,
+		FADT_RESET_VALUE = 128,
+		FADT_X_DSDT = 140,
+		FADT_SLEEP_CONTROL_REG = 244,
+		FADT_SLEEP_STATUS_REG = 256,
+		FADT_SIZE = 276,
+	};
 
 #define BOOT_ARCH_NO_VGA (1u << 2)
 #define BOOT_ARCH_NO_CMOS_RTC (1u << 5)
 #define FADT_WBINVD (1u << 0)
-#define FADT_SLP_BUTTON (1u << 5)         /* no fixed-hardware sleep button */
-#define FADT_PWR_BUTTON (1u << 4)         /* no fixed-hardware power button */
+#define FADT_SLP_BUTTON (1u << 5) /* no fixed-hardware sleep button */
+#define FADT_PWR_BUTTON (1u << 4) /* no fixed-hardware power button */
 #define FADT_RESET_REG_SUP (1u << 10)
 #define FADT_HW_REDUCED_ACPI (1u << 20)
 
@@ -63,7 +63,7 @@ enum fadt_off {
 struct area {
 	uint8_t *hva;
 	size_t len;
-	bool full;  /* something did not fit; nothing is written any more */
+	bool full; /* something did not fit; nothing is written any more */
 };
 
 /* A table under construction: where it begins in the area. */
@@ -125,14 +125,14 @@ static struct table table_begin(struct area *area, const char *signature, uint8_
 	align(area);
 	table.start = area->len;
 	put_bytes(area, signature, 4);
-	put(area, 4, 0);  /* length */
+	put(area, 4, 0); /* length */
 	put(area, 1, revision);
-	put(area, 1, 0);  /* checksum */
+	put(area, 1, 0); /* checksum */
 	put_bytes(area, OEM_ID, 6);
 	put_bytes(area, OEM_TABLE_ID, 8);
-	put(area, 4, 1);  /* OEM revision */
+	put(area, 4, 1); /* OEM revision */
 	put_bytes(area, CREATOR_ID, 4);
-	put(area, 4, 1);  /* creator revision */
+	put(area, 4, 1); /* creator revision */
 	return table;
 }
 
@@ -152,8 +152,9 @@ static uint64_t table_end(const struct table *table)
 /* Replaces the 64-bit number of `Name (<name>, <number>)`, which the table has exactly once. */
 static void set_name(struct area *area, size_t start, const char *name, uint64_t val)
 {
-	const uint8_t encoded[] = { 0x08, (uint8_t)name[0], (uint8_t)name[1], (uint8_t)name[2], (uint8_t)name[3],
-		                    0x0e };  /* NameOp, NameSeg, QWordPrefix */
+	const uint8_t encoded[] = {
+		0x08, (uint8_t)name[0], (uint8_t)name[1], (uint8_t)name[2], (uint8_t)name[3], 0x0e
+	}; /* NameOp, NameSeg, QWordPrefix */
 	uint8_t *at;
 
 	if (area->full)
@@ -199,7 +200,10 @@ static void set_bus_name(struct area *area, size_t start, unsigned nr)
 static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct pci_windows *windows)
 {
 	struct table ssdt = table_copy(area, pci_bus_aml_code, sizeof(pci_bus_aml_code));
-	const struct { const char *name; uint64_t val; } values[] = {
+	const struct {
+		const char *name;
+		uint64_t val;
+	} values[] = {
 		{ "_UID", nr },
 		{ "_BBN", nr },
 		{ "HPRT", PCI_HOTPLUG_PORT + nr * PCI_HOTPLUG_BUS_SIZE },
@@ -218,9 +222,9 @@ static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct pci_w
 /* A generic address structure (5.2.3.2) for one byte of system I/O. */
 static void patch_port(struct area *area, size_t off, uint64_t port)
 {
-	patch(area, off, 1, 1);      /* system I/O space */
-	patch(area, off + 1, 1, 8);  /* bits */
-	patch(area, off + 3, 1, 1);  /* byte access */
+	patch(area, off, 1, 1);     /* system I/O space */
+	patch(area, off + 1, 1, 8); /* bits */
+	patch(area, off + 3, 1, 1); /* byte access */
 	patch(area, off + 4, 8, port);
 }
 
@@ -248,19 +252,19 @@ static uint64_t build_madt(struct area *area, unsigned ncpus)
 	struct table madt = table_begin(area, "APIC", 5);
 
 	put(area, 4, LAPIC_GPA);
-	put(area, 4, 0);  /* flags */
+	put(area, 4, 0); /* flags */
 	for (unsigned i = 0; i < ncpus; i++) {
 		put(area, 1, MADT_LOCAL_APIC);
 		put(area, 1, 8);
-		put(area, 1, i);  /* processor UID */
-		put(area, 1, i);  /* APIC id */
+		put(area, 1, i); /* processor UID */
+		put(area, 1, i); /* APIC id */
 		put(area, 4, MADT_ENABLED);
 	}
 	put(area, 1, MADT_IO_APIC);
 	put(area, 1, 12);
-	put(area, 2, 0);  /* id, reserved */
+	put(area, 2, 0); /* id, reserved */
 	put(area, 4, IOAPIC_GPA);
-	put(area, 4, 0);  /* first GSI */
+	put(area, 4, 0); /* first GSI */
 	return table_end(&madt);
 }
 
@@ -271,10 +275,10 @@ static uint64_t build_mcfg(struct area *area, unsigned nbuses)
 
 	put(area, 8, 0);
 	put(area, 8, PCI_ECAM_BASE);
-	put(area, 2, 0);  /* segment */
-	put(area, 1, 0);  /* first and last bus */
+	put(area, 2, 0); /* segment */
+	put(area, 1, 0); /* first and last bus */
 	put(area, 1, nbuses - 1);
-	put(area, 4, 0);  /* reserved */
+	put(area, 4, 0); /* reserved */
 	return table_end(&mcfg);
 }
 
@@ -293,13 +297,13 @@ static void build_rsdp(struct area *area, uint64_t xsdt_gpa)
 	struct area rsdp = { .hva = area->hva };
 
 	put_bytes(&rsdp, "RSD PTR ", 8);
-	put(&rsdp, 1, 0);  /* checksum of the first 20 bytes */
+	put(&rsdp, 1, 0); /* checksum of the first 20 bytes */
 	put_bytes(&rsdp, OEM_ID, 6);
-	put(&rsdp, 1, 2);  /* revision */
-	put(&rsdp, 4, 0);  /* no RSDT */
+	put(&rsdp, 1, 2); /* revision */
+	put(&rsdp, 4, 0); /* no RSDT */
 	put(&rsdp, 4, RSDP_SIZE);
 	put(&rsdp, 8, xsdt_gpa);
-	put(&rsdp, 4, 0);  /* checksum, reserved */
+	put(&rsdp, 4, 0); /* checksum, reserved */
 	patch(&rsdp, RSDP_CHECKSUM_OFF, 1, checksum(rsdp.hva, RSDP_V1_SIZE));
 	patch(&rsdp, RSDP_EXT_CHECKSUM_OFF, 1, checksum(rsdp.hva, RSDP_SIZE));
 }

@@ -16,9 +16,9 @@
 
 struct acpi_config {
 	const struct vpmem_gmem *gmem;
-	unsigned ncpus;         /* 1 to 255; local APIC ids 0 to ncpus - 1 */
-	unsigned nbuses;        /* PCI: 1 to PCI_BUSES_MAX */
-	struct pci_windows windows[PCI_BUSES_MAX];  /* of each bus */
+	unsigned ncpus;                            /* 1 to 255; local APIC ids 0 to ncpus - 1 */
+	unsigned nbuses;                           /* PCI: 1 to PCI_BUSES_MAX */
+	struct pci_windows windows[PCI_BUSES_MAX]; /* of each bus */
 };
 
 /* Writes the tables into [ACPI_GPA, ACPI_GPA + ACPI_SIZE). Returns 0 and the RSDP's address, or -errno. */

@@ -21,7 +21,7 @@ enum acpi_ged_event {
 struct acpi_ged {
 	void (*set_irq)(void *owner, bool level);
 	void *owner;
-	uint8_t pending;  /* of enum acpi_ged_event; 0 at the start */
+	uint8_t pending; /* of enum acpi_ged_event; 0 at the start */
 };
 
 int acpi_ged_attach(struct acpi_ged *ged, struct io_space *pio);

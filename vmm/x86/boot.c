@@ -69,7 +69,8 @@ int boot_refuse(struct boot *boot, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
 	error_set(boot->err, -ENOEXEC, "could not load kernel '%s': %s", boot->kernel.path, why);
-	error_hint(boot->err, "it takes a whole x86-64 kernel: a bzImage (a distribution's /boot/vmlinuz-VERSION) or a vmlinux");
+	error_hint(boot->err,
+	           "it takes a whole x86-64 kernel: a bzImage (a distribution's /boot/vmlinuz-VERSION) or a vmlinux");
 	return -ENOEXEC;
 }
 
@@ -100,8 +101,8 @@ int boot_put(struct boot *boot, uint64_t gpa, const void *buf, size_t len)
 	void *hva = vpmem_gmem_hva(boot->src->gmem, gpa, len);
 
 	if (!hva)
-		return error_set(boot->err, -EFAULT, "could not load kernel '%s': no RAM at 0x%llx",
-		                 boot->kernel.path, (unsigned long long)gpa);
+		return error_set(boot->err, -EFAULT, "could not load kernel '%s': no RAM at 0x%llx", boot->kernel.path,
+		                 (unsigned long long)gpa);
 	memcpy(hva, buf, len);
 	return 0;
 }
@@ -118,7 +119,10 @@ struct file_kind {
 
 static const struct file_kind file_kinds[] = {
 	{ 0, 2, "\x1f\x8b", "a gzip file", UNPACK "gunzip" },
-	{ 0, 6, "\xfd" "7zXZ\0", "an xz file", UNPACK "unxz" },
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ\0",
+	  "an xz file", UNPACK "unxz" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "a zstd file", UNPACK "unzstd" },
 	{ 0, 4, "\x04\x22\x4d\x18", "an lz4 file", UNPACK "unlz4" },
 	{ 0, 3, "BZh", "a bzip2 file", UNPACK "bunzip2" },
@@ -154,7 +158,7 @@ static int open_kernel(struct boot *boot)
 	uint64_t head_len;
 	int rc;
 
-	boot->kernel = (struct boot_file){ .path = boot->src->kernel_path, .fd = boot->src->kernel_fd };
+	boot->kernel = (struct boot_file) { .path = boot->src->kernel_path, .fd = boot->src->kernel_fd };
 	rc = file_size(&boot->kernel);
 	if (rc == -EINVAL)
 		return boot_refuse(boot, "not a regular file");
@@ -191,9 +195,10 @@ static int load_initrd(struct boot *boot)
 		return initrd_error(boot, -EINVAL, "the file is empty");
 	gpa = file.size <= room ? (end - file.size) & ~(PAGE_SIZE - 1) : 0;
 	if (gpa < boot->kernel_end) {
-		error_set(boot->err, -ENOSPC, "could not load initrd '%s': initrd is too large, cannot support"
-		          " (max: %llu, need %llu)", file.path, (unsigned long long)(room & ~(PAGE_SIZE - 1)),
-		          (unsigned long long)file.size);
+		error_set(boot->err, -ENOSPC,
+		          "could not load initrd '%s': initrd is too large, cannot support"
+		          " (max: %llu, need %llu)",
+		          file.path, (unsigned long long)(room & ~(PAGE_SIZE - 1)), (unsigned long long)file.size);
 		error_hint(boot->err, "use a smaller initrd%s",
 		           boot->low_end < RAM_LOW_MAX ? ", or give the machine more memory (-m)" : "");
 		return -ENOSPC;
@@ -229,11 +234,12 @@ static int put_reset_vector(struct boot *boot)
 {
 	const uint16_t port = ACPI_PORT + ACPI_RESET_OFF;
 	const uint8_t code[] = {
-		0xba, port & 0xff, port >> 8,  /* mov dx, port */
-		0xb0, ACPI_RESET_VALUE,        /* mov al, value */
-		0xee,                          /* out dx, al */
-		0xf4,                          /* hlt */
-		0xeb, 0xfd,                    /* jmp to the hlt */
+		0xba,      port & 0xff,
+		port >> 8,                   /* mov dx, port */
+		0xb0,      ACPI_RESET_VALUE, /* mov al, value */
+		0xee,                        /* out dx, al */
+		0xf4,                        /* hlt */
+		0xeb,      0xfd,             /* jmp to the hlt */
 	};
 
 	static_assert(sizeof(code) <= HIMEM_GPA - RESET_VECTOR_GPA, "fits below 1 MiB");

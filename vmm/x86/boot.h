@@ -13,11 +13,11 @@
 #include <vpmem.h>
 
 struct boot_source {
-	const char *kernel_path, *initrd_path;  /* for messages; initrd_path NULL: none */
-	int kernel_fd, initrd_fd;               /* borrowed; read with pread, so that a reset can read again */
-	const char *cmdline;                    /* "" if none */
+	const char *kernel_path, *initrd_path; /* for messages; initrd_path NULL: none */
+	int kernel_fd, initrd_fd;              /* borrowed; read with pread, so that a reset can read again */
+	const char *cmdline;                   /* "" if none */
 	const struct vpmem_gmem *gmem;
-	uint64_t ram_size;                      /* bytes; split at RAM_LOW_MAX */
+	uint64_t ram_size; /* bytes; split at RAM_LOW_MAX */
 	uint64_t rsdp_gpa;
 };
 
@@ -26,8 +26,8 @@ enum boot_mode { BOOT_LONG64, BOOT_PROT32 };
 struct boot_entry {
 	enum boot_mode mode;
 	uint64_t rip;
-	uint64_t rsi;  /* LONG64: the zero page */
-	uint64_t rbx;  /* PROT32: hvm_start_info */
+	uint64_t rsi; /* LONG64: the zero page */
+	uint64_t rbx; /* PROT32: hvm_start_info */
 };
 
 /*

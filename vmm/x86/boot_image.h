@@ -13,7 +13,7 @@
 
 #include "boot.h"
 
-#define BOOT_HEAD_SIZE 4096  /* bytes from the start of the kernel that tell what it is */
+#define BOOT_HEAD_SIZE 4096 /* bytes from the start of the kernel that tell what it is */
 
 struct boot_file {
 	const char *path;
@@ -25,17 +25,17 @@ struct boot {
 	const struct boot_source *src;
 	struct vpmem_error *err;
 	struct boot_file kernel;
-	uint8_t head[BOOT_HEAD_SIZE];  /* zero beyond the file's end */
-	uint64_t low_end;              /* end of the RAM below 4 GiB */
+	uint8_t head[BOOT_HEAD_SIZE]; /* zero beyond the file's end */
+	uint64_t low_end;             /* end of the RAM below 4 GiB */
 
 	/* Set by load: what the kernel occupies until it knows its memory map, and its limits. */
 	uint64_t kernel_gpa, kernel_end;
 	uint64_t entry_gpa;
 	uint64_t initrd_end_max;
-	uint64_t cmdline_len_max;      /* without the final 0 */
+	uint64_t cmdline_len_max; /* without the final 0 */
 
 	/* Set by boot.c between load and handover. */
-	uint64_t initrd_gpa, initrd_size;  /* 0, 0: none */
+	uint64_t initrd_gpa, initrd_size; /* 0, 0: none */
 };
 
 struct boot_protocol {

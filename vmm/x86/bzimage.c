@@ -15,12 +15,12 @@
 #include "memory_map.h"
 
 #define BOOT_FLAG 0xaa55u
-#define HEADER_MAGIC 0x53726448u              /* "HdrS" */
+#define HEADER_MAGIC 0x53726448u /* "HdrS" */
 #define HEADER_OFF offsetof(struct boot_params, hdr)
-#define HEADER_JUMP_OFF 0x201u                /* the header ends this byte's value behind the next one */
+#define HEADER_JUMP_OFF 0x201u /* the header ends this byte's value behind the next one */
 #define HEADER_END_MIN (HEADER_OFF + offsetof(struct setup_header, handover_offset))
 #define HEADER_END_MAX offsetof(struct boot_params, edd_mbr_sig_buffer)
-#define VERSION_MIN 0x020cu                   /* xloadflags */
+#define VERSION_MIN 0x020cu /* xloadflags */
 #define SECTOR_SIZE 512u
 #define SYSSIZE_UNIT 16u
 #define ENTRY64_OFF 0x200u
@@ -70,7 +70,7 @@ static int check_features(struct boot *boot, const struct setup_header *hdr)
 static int place(struct boot *boot, const struct setup_header *hdr, uint64_t *off, uint64_t *len)
 {
 	uint64_t align = hdr->kernel_alignment, pref = hdr->pref_address;
-	uint64_t nsectors = hdr->setup_sects ? hdr->setup_sects : 4;  /* 0 means 4 */
+	uint64_t nsectors = hdr->setup_sects ? hdr->setup_sects : 4; /* 0 means 4 */
 
 	*off = (nsectors + 1) * SECTOR_SIZE;
 	*len = (uint64_t)hdr->syssize * SYSSIZE_UNIT;
@@ -119,8 +119,10 @@ static void put_e820(struct boot_params *params, uint64_t ram_size)
 	unsigned n = e820_build(ram_size, map);
 
 	for (unsigned i = 0; i < n; i++)
-		params->e820_table[i] = (struct boot_e820_entry){
-			.addr = map[i].gpa, .size = map[i].size, .type = (uint32_t)map[i].type,
+		params->e820_table[i] = (struct boot_e820_entry) {
+			.addr = map[i].gpa,
+			.size = map[i].size,
+			.type = (uint32_t)map[i].type,
 		};
 	params->e820_entries = (uint8_t)n;
 }
@@ -138,7 +140,7 @@ static int handover(struct boot *boot, struct boot_entry *entry)
 	params.hdr.setup_data = 0;
 	params.acpi_rsdp_addr = boot->src->rsdp_gpa;
 	put_e820(&params, boot->src->ram_size);
-	*entry = (struct boot_entry){ .mode = BOOT_LONG64, .rip = boot->entry_gpa, .rsi = BOOT_PARAMS_GPA };
+	*entry = (struct boot_entry) { .mode = BOOT_LONG64, .rip = boot->entry_gpa, .rsi = BOOT_PARAMS_GPA };
 	return boot_put(boot, BOOT_PARAMS_GPA, &params, sizeof(params));
 }
 

@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define PHYS_BITS_DEFAULT 36u  /* of a processor without leaf 0x80000008 */
+#define PHYS_BITS_DEFAULT 36u /* of a processor without leaf 0x80000008 */
 #define PHYS_BITS_MAX 52u
 
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
-#define EXT1_ECX_CMP_LEGACY (1u << 1)  /* HTT means cores, not threads */
+#define EXT1_ECX_CMP_LEGACY (1u << 1) /* HTT means cores, not threads */
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
 #define LEVEL_SMT 1u
@@ -95,7 +95,7 @@ static void set_leaf1(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 {
 	set_bits(&entry->ebx, 31, 24, t->id);
 	set_bits(&entry->ebx, 23, 16, 1u << id_bits(t));
-	set_bits(&entry->edx, 28, 28, t->ncpus > 1);  /* HTT: the field before is valid */
+	set_bits(&entry->edx, 28, 28, t->ncpus > 1); /* HTT: the field before is valid */
 	/* KVM's local APIC has the timer, whatever the processor's has. */
 	entry->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_TSC_DEADLINE;
 }
@@ -126,9 +126,9 @@ static void set_entry(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 		break;
 	case 0x8000001e:
 		entry->eax = t->id;
-		set_bits(&entry->ebx, 7, 0, t->id);  /* core id */
-		set_bits(&entry->ebx, 15, 8, 0);     /* threads per core - 1 */
-		set_bits(&entry->ecx, 10, 0, 0);     /* one node, number 0 */
+		set_bits(&entry->ebx, 7, 0, t->id); /* core id */
+		set_bits(&entry->ebx, 15, 8, 0);    /* threads per core - 1 */
+		set_bits(&entry->ecx, 10, 0, 0);    /* one node, number 0 */
 		break;
 	default:
 		break;

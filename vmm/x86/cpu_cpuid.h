@@ -8,7 +8,7 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 
-#define CPUID_ENTRIES_MAX 256u  /* what KVM accepts */
+#define CPUID_ENTRIES_MAX 256u /* what KVM accepts */
 
 /* struct kvm_cpuid2 with room for all its entries. */
 union cpuid {
@@ -17,8 +17,8 @@ union cpuid {
 };
 
 struct cpuid_topology {
-	unsigned id;     /* APIC id, below ncpus */
-	unsigned ncpus;  /* cores of one socket, 1 to 255 */
+	unsigned id;    /* APIC id, below ncpus */
+	unsigned ncpus; /* cores of one socket, 1 to 255 */
 };
 
 /* Changes what depends on the processor's place among the others, and the bits that KVM leaves to us. */

@@ -24,8 +24,8 @@
 #define TSS_SELECTOR 0x20u
 #define TSS_LIMIT 0x67u
 
-#define TYPE_CODE 0xbu      /* execute, read, accessed */
-#define TYPE_DATA 0x3u      /* read, write, accessed */
+#define TYPE_CODE 0xbu /* execute, read, accessed */
+#define TYPE_DATA 0x3u /* read, write, accessed */
 #define TYPE_TSS_BUSY 0xbu
 
 #define PTE_PRESENT_WRITABLE 0x3u
@@ -37,8 +37,14 @@
 
 static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 {
-	return (struct kvm_segment){
-		.limit = UINT32_MAX, .selector = selector, .type = type, .present = 1, .db = 1, .s = 1, .g = 1,
+	return (struct kvm_segment) {
+		.limit = UINT32_MAX,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1,
 	};
 }
 
@@ -59,7 +65,7 @@ static int write_gdt(const struct vpmem_gmem *gmem, const struct kvm_sregs *sreg
 		[CODE_SELECTOR / 8] = descriptor(&sregs->cs),
 		[DATA_SELECTOR / 8] = descriptor(&sregs->ds),
 		[TSS_SELECTOR / 8] = descriptor(&sregs->tr),
-		[TSS_SELECTOR / 8 + 1] = 0,  /* in 64-bit mode a TSS descriptor has 16 bytes */
+		[TSS_SELECTOR / 8 + 1] = 0, /* in 64-bit mode a TSS descriptor has 16 bytes */
 	};
 	void *hva = vpmem_gmem_hva(gmem, sregs->gdt.base, sizeof(gdt));
 
@@ -76,12 +82,15 @@ static void set_segments(struct kvm_sregs *sregs, bool long_mode)
 	sregs->cs.db = !long_mode;
 	sregs->ds = flat_segment(DATA_SELECTOR, TYPE_DATA);
 	sregs->es = sregs->fs = sregs->gs = sregs->ss = sregs->ds;
-	sregs->tr = (struct kvm_segment){
-		.limit = TSS_LIMIT, .selector = TSS_SELECTOR, .type = TYPE_TSS_BUSY, .present = 1,
+	sregs->tr = (struct kvm_segment) {
+		.limit = TSS_LIMIT,
+		.selector = TSS_SELECTOR,
+		.type = TYPE_TSS_BUSY,
+		.present = 1,
 	};
-	sregs->ldt = (struct kvm_segment){ .unusable = 1 };
-	sregs->gdt = (struct kvm_dtable){ .base = BOOT_GDT_GPA, .limit = TSS_SELECTOR + 16 - 1 };
-	sregs->idt = (struct kvm_dtable){ .base = 0 };
+	sregs->ldt = (struct kvm_segment) { .unusable = 1 };
+	sregs->gdt = (struct kvm_dtable) { .base = BOOT_GDT_GPA, .limit = TSS_SELECTOR + 16 - 1 };
+	sregs->idt = (struct kvm_dtable) { .base = 0 };
 }
 
 /* The first 4 GiB at their own addresses, in 2 MiB pages: PML4, PDPT, one directory for each GiB. */
@@ -109,8 +118,11 @@ int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_
 {
 	bool long_mode = entry->mode == BOOT_LONG64;
 	struct kvm_regs regs = {
-		.rip = entry->rip, .rsi = entry->rsi, .rbx = entry->rbx,
-		.rsp = BOOT_STACK_GPA, .rflags = RFLAGS_RESERVED,
+		.rip = entry->rip,
+		.rsi = entry->rsi,
+		.rbx = entry->rbx,
+		.rsp = BOOT_STACK_GPA,
+		.rflags = RFLAGS_RESERVED,
 	};
 	struct kvm_sregs sregs = { .apic_base = cpu_new_apic_base(0) };
 	int rc;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define MSRS_MAX 1024u  /* KVM has some 300 */
+#define MSRS_MAX 1024u /* KVM has some 300 */
 
 static int read_host(int kvm_fd, struct cpu_host *host)
 {

@@ -12,8 +12,8 @@
 #include <linux/kvm.h>
 
 struct cpu_host {
-	union cpuid *cpuid;         /* what KVM supports of it */
-	struct kvm_msr_list *msrs;  /* those that are worth saving */
+	union cpuid *cpuid;        /* what KVM supports of it */
+	struct kvm_msr_list *msrs; /* those that are worth saving */
 };
 
 /* All MSRs as they were saved; the time-stamp counter goes on. */

@@ -12,7 +12,7 @@
 
 #include "cpu_host.h"
 
-#define MSRS_AT_ONCE 255u   /* what KVM accepts */
+#define MSRS_AT_ONCE 255u /* what KVM accepts */
 
 #define MSR_TSC 0x10u
 #define MSR_TSC_ADJUST 0x3bu
@@ -23,10 +23,8 @@
 
 /* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
 static const uint32_t mtrrs[] = {
-	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207,
-	0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d, 0x20e, 0x20f,
-	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
-	MSR_MTRR_DEF_TYPE,
+	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d,
+	0x20e, 0x20f, 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, MSR_MTRR_DEF_TYPE,
 };
 #define NMTRRS (sizeof(mtrrs) / sizeof(mtrrs[0]))
 
@@ -156,7 +154,7 @@ void cpu_msrs_set_firmware(int vcpu_fd, struct cpu_msrs *msrs)
  */
 static void synchronize_tsc(int vcpu_fd)
 {
-	set_msr(vcpu_fd, &(struct kvm_msr_entry){ .index = MSR_TSC, .data = 0 });
+	set_msr(vcpu_fd, &(struct kvm_msr_entry) { .index = MSR_TSC, .data = 0 });
 }
 
 /* Only what differs, because some are read-only; what KVM does not accept stays. */

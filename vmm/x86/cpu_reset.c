@@ -15,8 +15,8 @@
 #include "cpu_host.h"
 #include "memory_map.h"
 
-#define TYPE_CODE 0xbu      /* execute, read, accessed */
-#define TYPE_DATA 0x3u      /* read, write, accessed */
+#define TYPE_CODE 0xbu /* execute, read, accessed */
+#define TYPE_DATA 0x3u /* read, write, accessed */
 #define TYPE_LDT 0x2u
 #define TYPE_TSS_BUSY 0xbu
 
@@ -63,8 +63,13 @@ uint64_t cpu_new_apic_base(unsigned idx)
 
 static struct kvm_segment real_mode_segment(uint16_t selector, uint64_t base, uint8_t type, bool is_system)
 {
-	return (struct kvm_segment){
-		.base = base, .limit = 0xffff, .selector = selector, .type = type, .present = 1, .s = !is_system,
+	return (struct kvm_segment) {
+		.base = base,
+		.limit = 0xffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.s = !is_system,
 	};
 }
 
@@ -73,10 +78,15 @@ static int reset_segments(int vcpu_fd, unsigned idx)
 	const struct kvm_segment data = real_mode_segment(0, 0, TYPE_DATA, false);
 	const struct kvm_sregs sregs = {
 		.cs = real_mode_segment(0xf000, 0xffff0000, TYPE_CODE, false),
-		.ds = data, .es = data, .fs = data, .gs = data, .ss = data,
+		.ds = data,
+		.es = data,
+		.fs = data,
+		.gs = data,
+		.ss = data,
 		.ldt = real_mode_segment(0, 0, TYPE_LDT, true),
 		.tr = real_mode_segment(0, 0, TYPE_TSS_BUSY, true),
-		.gdt.limit = 0xffff, .idt.limit = 0xffff,
+		.gdt.limit = 0xffff,
+		.idt.limit = 0xffff,
 		.cr0 = 0x60000010,
 		.apic_base = cpu_new_apic_base(idx),
 	};
@@ -92,7 +102,8 @@ static int reset_registers(int vcpu_fd)
 	const struct kvm_regs regs = { .rip = 0xfff0, .rflags = 2 };
 	const struct kvm_debugregs debugregs = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
 
-	return ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0 || ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &debugregs) < 0 ? -errno : 0;
+	return ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0 || ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &debugregs) < 0 ? -errno :
+	                                                                                                      0;
 }
 
 /*
@@ -149,7 +160,8 @@ static int reset_run_state(int vcpu_fd, unsigned idx)
 	const struct kvm_vcpu_events events = {
 		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM,
 	};
-	const struct kvm_mp_state mp_state = { .mp_state = idx == 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED };
+	const struct kvm_mp_state mp_state = { .mp_state = idx == 0 ? KVM_MP_STATE_RUNNABLE :
+		                                                      KVM_MP_STATE_UNINITIALIZED };
 
 	if (ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &events) < 0 || ioctl(vcpu_fd, KVM_SET_MP_STATE, &mp_state) < 0)
 		return -errno;

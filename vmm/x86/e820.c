@@ -12,7 +12,7 @@ static unsigned add(struct e820_entry *map, unsigned n, uint64_t gpa, uint64_t e
 {
 	if (end <= gpa)
 		return n;
-	map[n] = (struct e820_entry){ .gpa = gpa, .size = end - gpa, .type = type };
+	map[n] = (struct e820_entry) { .gpa = gpa, .size = end - gpa, .type = type };
 	return n + 1;
 }
 

@@ -15,10 +15,10 @@
 #include "log.h"
 #include "memory_map.h"
 
-#define NOTE_PHYS32_ENTRY 18u  /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define NOTE_PHYS32_ENTRY 18u /* XEN_ELFNOTE_PHYS32_ENTRY */
 #define NOTE_NAME "Xen"
-#define SEGMENTS_MAX 64u       /* Linux has 5 */
-#define NOTES_MAX 1024u        /* Linux has some 20 */
+#define SEGMENTS_MAX 64u /* Linux has 5 */
+#define NOTES_MAX 1024u  /* Linux has some 20 */
 
 #define START_MAGIC 0x336ec578u
 #define MEMMAP_RAM 1u
@@ -26,7 +26,7 @@
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;
 	uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr;
-	uint64_t memmap_paddr;  /* from here on: version 1 */
+	uint64_t memmap_paddr; /* from here on: version 1 */
 	uint32_t memmap_entries, reserved;
 };
 
@@ -234,10 +234,12 @@ static int handover(struct boot *boot, struct boot_entry *entry)
 	};
 
 	for (unsigned i = 0; i < n; i++)
-		page.memmap[i] = (struct memmap_entry){
-			.addr = map[i].gpa, .size = map[i].size, .type = (uint32_t)map[i].type,
+		page.memmap[i] = (struct memmap_entry) {
+			.addr = map[i].gpa,
+			.size = map[i].size,
+			.type = (uint32_t)map[i].type,
 		};
-	*entry = (struct boot_entry){ .mode = BOOT_PROT32, .rip = boot->entry_gpa, .rbx = BOOT_PARAMS_GPA };
+	*entry = (struct boot_entry) { .mode = BOOT_PROT32, .rip = boot->entry_gpa, .rbx = BOOT_PARAMS_GPA };
 	return boot_put(boot, BOOT_PARAMS_GPA, &page, sizeof(page));
 }
 

@@ -40,10 +40,10 @@ struct serial {
 	uint8_t divisor_low, divisor_high;
 	uint8_t msr_delta;
 	bool overrun;
-	bool thre_pending;  /* the transmitter became empty, and nobody was told yet */
-	bool transmitting;  /* inside chardev_write */
+	bool thre_pending; /* the transmitter became empty, and nobody was told yet */
+	bool transmitting; /* inside chardev_write */
 	bool irq_level;
-	bool starved;       /* the back end was told that there is no room, and waits */
+	bool starved; /* the back end was told that there is no room, and waits */
 };
 
 static void fifo_push(struct fifo *fifo, uint8_t byte)
@@ -325,7 +325,7 @@ static void write_mcr(struct serial *s, uint8_t val)
 	s->mcr = val & MCR_MASK;
 	changed = before ^ modem_lines(s);
 	if (changed & UART_MSR_RI && modem_lines(s) & UART_MSR_RI)
-		changed &= (uint8_t)~UART_MSR_RI;  /* TERI is the trailing edge only */
+		changed &= (uint8_t)~UART_MSR_RI; /* TERI is the trailing edge only */
 	s->msr_delta = (uint8_t)(s->msr_delta | (changed & MSR_LINES) >> MSR_DELTA_SHIFT);
 }
 
@@ -392,7 +392,7 @@ void serial_reset(struct serial *s)
 	s->fifos_enabled = false;
 	s->rx_trigger = 1;
 	s->ier = s->lcr = s->mcr = s->scr = 0;
-	s->divisor_low = 12;  /* 9600 baud */
+	s->divisor_low = 12; /* 9600 baud */
 	s->divisor_high = 0;
 	s->msr_delta = 0;
 	s->overrun = false;
@@ -437,7 +437,7 @@ void serial_destroy(struct serial *s)
 {
 	if (!s)
 		return;
-	chardev_set_front(s->cfg.chr, &(struct chardev_front){ .owner = NULL });
+	chardev_set_front(s->cfg.chr, &(struct chardev_front) { .owner = NULL });
 	free(s->held);
 	free(s);
 }

@@ -21,7 +21,7 @@
 struct serial;
 
 struct serial_config {
-	struct chardev *chr;  /* borrowed */
+	struct chardev *chr; /* borrowed */
 	void (*set_irq)(void *owner, bool level);
 	/*
 	 * Blocks a vCPU's thread, with the machine lock released, until `writable` may have been called.

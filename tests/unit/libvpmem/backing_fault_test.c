@@ -212,7 +212,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(accesses_go_where_the_guests_go, dir_setup, dir_teardown),
-		cmocka_unit_test_setup_teardown(a_private_copy_takes_stores_and_the_file_does_not, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_private_copy_takes_stores_and_the_file_does_not, dir_setup,
+		                                dir_teardown),
 		cmocka_unit_test_setup_teardown(read_only_memory_takes_no_store, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(the_end_is_checked, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_cut_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
@@ -220,7 +221,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_reserved_before_is_no_room, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(room_is_two_mebibytes, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(without_a_hole_only_the_file_system_can_fail, dir_setup, dir_teardown),
-		cmocka_unit_test_setup_teardown(a_file_without_a_byte_left_is_no_matter_of_room, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_file_without_a_byte_left_is_no_matter_of_room, dir_setup,
+		                                dir_teardown),
 		cmocka_unit_test_setup_teardown(a_private_copy_needs_no_room, dir_setup, dir_teardown),
 	};
 

@@ -40,8 +40,8 @@ static void refuses_contradictions(void **state)
 	must_refuse(&opts, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'", NULL);
 	opts.rom = VPMEM_ROM_OFF;
 	opts.readonly = true;
-	must_refuse(&opts, -EINVAL,
-	            "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'", NULL);
+	must_refuse(&opts, -EINVAL, "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and 'share' = 'on'",
+	            NULL);
 	opts = options(d, MIB);
 	opts.prealloc = true;
 	opts.reserve = false;
@@ -50,7 +50,8 @@ static void refuses_contradictions(void **state)
 	opts.host_nodes = 1;
 	must_refuse(&opts, -EINVAL,
 	            "host-nodes must be empty for policy default, or you should explicitly specify a policy other than "
-	            "default", NULL);
+	            "default",
+	            NULL);
 	opts.host_nodes = 0;
 	opts.policy = VPMEM_POLICY_BIND;
 	must_refuse(&opts, -EINVAL, "host-nodes must be set for policy bind", NULL);
@@ -79,8 +80,8 @@ static void refuses_bad_units_and_takes_the_file_away_again(void **state)
 	            "'size' option 0x100000 plus 'offset' option 0xfffffffffffff000 is too large for a file", NULL);
 	opts.offset = 0;
 	opts.size = UINT64_MAX;
-	must_refuse(&opts, -EFBIG,
-	            "'size' option 0xffffffffffffffff plus 'offset' option 0x0 is too large for a file", NULL);
+	must_refuse(&opts, -EFBIG, "'size' option 0xffffffffffffffff plus 'offset' option 0x0 is too large for a file",
+	            NULL);
 	assert_int_equal(files_in(d->path), 0);
 }
 
@@ -370,9 +371,10 @@ static void a_file_with_content_is_never_extended(void **state)
 	            "truncate -s 8388608");
 	opts.size = MIB;
 	opts.offset = 4 * MIB;
-	must_refuse(&opts, -EINVAL,
-	            "m1 backing store size 0x400000 is too small for 'size' option 0x100000 plus 'offset' option 0x400000",
-	            "truncate -s 5242880");
+	must_refuse(
+		&opts, -EINVAL,
+		"m1 backing store size 0x400000 is too small for 'size' option 0x100000 plus 'offset' option 0x400000",
+		"truncate -s 5242880");
 	/* read-only, not even an empty one */
 	opts.offset = 0;
 	opts.readonly = true;

@@ -74,7 +74,8 @@ int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 	faults.nfallocates++;
 	if (fails())
 		return fail_with(EIO);
-	return faults.fallocate_error && off + len > faults.fallocate_good ? fail_with(faults.fallocate_error) : __real_fallocate(fd, mode, off, len);
+	return faults.fallocate_error && off + len > faults.fallocate_good ? fail_with(faults.fallocate_error) :
+	                                                                     __real_fallocate(fd, mode, off, len);
 }
 
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)

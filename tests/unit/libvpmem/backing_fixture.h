@@ -12,7 +12,7 @@
 
 struct dir {
 	char path[200];
-	char file[256];              /* a name in it: nothing is there at first */
+	char file[256]; /* a name in it: nothing is there at first */
 };
 
 /* cmocka set-up and tear-down; *state is a struct dir. All faults are off. */
@@ -40,20 +40,20 @@ bool has_vm_flag(const void *hva, const char *flag);
 
 /* Faults and counters of the wrapped calls. */
 struct faults {
-	int fdatasync_error;         /* errno, or 0 */
-	unsigned fdatasync_eintr;    /* fail so often with EINTR first */
+	int fdatasync_error;      /* errno, or 0 */
+	unsigned fdatasync_eintr; /* fail so often with EINTR first */
 	int fallocate_error;
-	int64_t fallocate_good;      /* no error for what ends here or before */
-	bool free_known;             /* the file system has this much room, or says nothing about it */
+	int64_t fallocate_good; /* no error for what ends here or before */
+	bool free_known;        /* the file system has this much room, or says nothing about it */
 	uint64_t free_bytes;
 	bool no_blocks_counted;
-	bool no_tmpfile;             /* open(O_TMPFILE) is not supported */
+	bool no_tmpfile;               /* open(O_TMPFILE) is not supported */
 	const char *unlink_after_open; /* somebody removes this file just after it was opened */
-	bool (*fails)(void);         /* asked before each wrapped call: shall it fail with EIO? */
-	bool map_sync;               /* the files are on a DAX file system (backing_fake_dax.c) */
-	bool is_char;                /* regular files are character devices 250:3 */
-	const char *sysfs_dev;       /* stands for all of /sys/dev */
-	char sysfs_asked[64];        /* what was opened there last */
+	bool (*fails)(void);           /* asked before each wrapped call: shall it fail with EIO? */
+	bool map_sync;                 /* the files are on a DAX file system (backing_fake_dax.c) */
+	bool is_char;                  /* regular files are character devices 250:3 */
+	const char *sysfs_dev;         /* stands for all of /sys/dev */
+	char sysfs_asked[64];          /* what was opened there last */
 	unsigned nmap_syncs;
 	unsigned nfdatasyncs, nfsyncs, nfallocates;
 	int synced_fd;

@@ -83,7 +83,8 @@ static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state
 	close(down[0]);
 	assert_int_equal(read(up[0], &byte, 1), 1);
 	assert_int_equal(byte, 1);
-	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (backing_lock_te)", d->file, pid);
+	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (backing_lock_te)", d->file,
+	         pid);
 	/* the name is what the kernel keeps of it: 15 characters */
 	must_refuse(&opts, -EBUSY, expected, "readonly=on");
 	opts.readonly = true;

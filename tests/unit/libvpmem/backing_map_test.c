@@ -83,14 +83,10 @@ static void readonly_and_rom(void **state)
 		bool share, readonly, rom;
 		enum vpmem_rom option;
 	} cases[] = {
-		{ true, false, false, VPMEM_ROM_AUTO },
-		{ true, false, false, VPMEM_ROM_OFF },
-		{ true, true, true, VPMEM_ROM_AUTO },
-		{ true, true, true, VPMEM_ROM_ON },
-		{ false, false, false, VPMEM_ROM_AUTO },
-		{ false, true, true, VPMEM_ROM_AUTO },
-		{ false, true, true, VPMEM_ROM_ON },
-		{ false, true, false, VPMEM_ROM_OFF },
+		{ true, false, false, VPMEM_ROM_AUTO },  { true, false, false, VPMEM_ROM_OFF },
+		{ true, true, true, VPMEM_ROM_AUTO },    { true, true, true, VPMEM_ROM_ON },
+		{ false, false, false, VPMEM_ROM_AUTO }, { false, true, true, VPMEM_ROM_AUTO },
+		{ false, true, true, VPMEM_ROM_ON },     { false, true, false, VPMEM_ROM_OFF },
 	};
 
 	file_make(d->file, MIB, 1);
@@ -115,12 +111,8 @@ static void addresses_are_aligned_for_large_pages(void **state)
 	static const struct {
 		uint64_t size, align, expected;
 	} cases[] = {
-		{ MIB, 0, 2 * MIB },
-		{ GIB - 2 * MIB, 0, 2 * MIB },
-		{ GIB, 0, GIB },
-		{ 3 * GIB, 0, GIB },
-		{ MIB, 64 * MIB, 64 * MIB },
-		{ 3 * GIB, 4 * MIB, 4 * MIB },
+		{ MIB, 0, 2 * MIB }, { GIB - 2 * MIB, 0, 2 * MIB }, { GIB, 0, GIB },
+		{ 3 * GIB, 0, GIB }, { MIB, 64 * MIB, 64 * MIB },   { 3 * GIB, 4 * MIB, 4 * MIB },
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -181,7 +173,7 @@ static void an_alignment_that_cannot_be_had_is_refused(void **state)
 	assert_false(file_exists(d->file));
 	opts.align = UINT64_C(1) << 63;
 	opts.size = INT64_MAX / 2;
-	assert_int_not_equal(vpmem_backing_open(&opts, &(struct vpmem_backing *){ NULL }, NULL), 0);
+	assert_int_not_equal(vpmem_backing_open(&opts, &(struct vpmem_backing *) { NULL }, NULL), 0);
 	assert_false(file_exists(d->file));
 }
 

@@ -30,7 +30,7 @@
 static unsigned countdown;
 static bool failed;
 static int lock_error;
-static unsigned lock_errors_left;  /* 0: no end */
+static unsigned lock_errors_left; /* 0: no end */
 
 static bool fails(void)
 {
@@ -111,7 +111,9 @@ static unsigned count_maps(const char *dir)
 static struct left look(const struct dir *d)
 {
 	struct left left = {
-		.nfds = files_in("/proc/self/fd"), .nmaps = count_maps(d->path), .nfiles = files_in(d->path),
+		.nfds = files_in("/proc/self/fd"),
+		.nmaps = count_maps(d->path),
+		.nfiles = files_in(d->path),
 		.exists = file_exists(d->file),
 	};
 
@@ -122,7 +124,7 @@ static struct left look(const struct dir *d)
 /* What opening is tried on, and how. */
 struct shape {
 	const char *name;
-	bool exists;         /* the file is there before, with file_size bytes */
+	bool exists; /* the file is there before, with file_size bytes */
 	uint64_t file_size;
 	bool share, readonly, prealloc, scratch;
 };
@@ -263,12 +265,9 @@ static void a_user_who_cannot_be_found_is_another_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(every_call_that_fails_leaves_nothing_behind),
-		CASE(usage_that_cannot_be_told_is_an_error),
-		CASE(a_file_system_without_locks_is_no_error),
-		CASE(a_lock_that_fails_otherwise_is_one),
-		CASE(a_new_file_that_cannot_be_locked_goes_again),
-		CASE(a_user_who_cannot_be_found_is_another_process),
+		CASE(every_call_that_fails_leaves_nothing_behind), CASE(usage_that_cannot_be_told_is_an_error),
+		CASE(a_file_system_without_locks_is_no_error),     CASE(a_lock_that_fails_otherwise_is_one),
+		CASE(a_new_file_that_cannot_be_locked_goes_again), CASE(a_user_who_cannot_be_found_is_another_process),
 	};
 
 	return cmocka_run_group_tests_name("backing_open_fault", tests, NULL, NULL);

@@ -108,8 +108,7 @@ static void only_stores_can_be_persistent(void **state)
 	opts.share = false;
 	must_refuse(&opts, -EINVAL, "property 'pmem' = 'on' is not supported with 'share' = 'off'", "add share=on");
 	opts.share = opts.readonly = true;
-	must_refuse(&opts, -EINVAL, "property 'pmem' = 'on' is not supported with 'readonly' = 'on'",
-	            "leave pmem out");
+	must_refuse(&opts, -EINVAL, "property 'pmem' = 'on' is not supported with 'readonly' = 'on'", "leave pmem out");
 	opts.readonly = opts.pmem = false;
 	opts.writeback = VPMEM_WRITEBACK_GUEST;
 	must_refuse(&opts, -EINVAL, "property 'pmem-writeback' is not supported with 'pmem' = 'off'", NULL);
@@ -126,8 +125,10 @@ static void an_ordinary_file_is_refused(void **state)
 	char text[400];
 
 	opts.path = d->file;
-	snprintf(text, sizeof(text), "pmem=on: backing store %s is not on persistent memory: its file system does not "
-	         "map it by DAX with MAP_SYNC", d->file);
+	snprintf(text, sizeof(text),
+	         "pmem=on: backing store %s is not on persistent memory: its file system does not "
+	         "map it by DAX with MAP_SYNC",
+	         d->file);
 	must_refuse(&opts, -EOPNOTSUPP, text, "leave pmem out");
 	/* one that was created for it is gone again */
 	unlink(d->file);
@@ -306,7 +307,8 @@ static void a_dax_device_without_safe_caches_needs_a_guest_that_writes_back(void
 		opts.writeback = refused[i];
 		must_refuse(&opts, -EOPNOTSUPP,
 		            "pmem=on: backing store %s cannot be synced: it is a character device, and the CPU "
-		            "caches of this host are not known to survive a power failure", "pmem-writeback=guest");
+		            "caches of this host are not known to survive a power failure",
+		            "pmem-writeback=guest");
 	}
 	opts.writeback = VPMEM_WRITEBACK_GUEST;
 	b = must_open(&opts);
@@ -334,11 +336,15 @@ static void a_dax_device_needs_pmem_and_share(void **state)
 	struct vpmem_backing *b;
 
 	opts.pmem = false;
-	must_refuse(&opts, -EINVAL, "can't open backing store %s for guest RAM: it is persistent memory as a "
-	            "character device, which needs 'pmem' = 'on'", "add share=on,pmem=on");
+	must_refuse(&opts, -EINVAL,
+	            "can't open backing store %s for guest RAM: it is persistent memory as a "
+	            "character device, which needs 'pmem' = 'on'",
+	            "add share=on,pmem=on");
 	opts.share = false;
-	must_refuse(&opts, -EINVAL, "can't open backing store %s for guest RAM: it is persistent memory as a "
-	            "character device, which needs 'share' = 'on'", "add share=on,pmem=on");
+	must_refuse(&opts, -EINVAL,
+	            "can't open backing store %s for guest RAM: it is persistent memory as a "
+	            "character device, which needs 'share' = 'on'",
+	            "add share=on,pmem=on");
 	/* To read it, nothing needs to be said about stores. */
 	opts.share = opts.readonly = true;
 	b = must_open(&opts);

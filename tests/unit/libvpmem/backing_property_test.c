@@ -154,7 +154,8 @@ static void prealloc_that_does_not_fit_says_how_much_is_missing(void **state)
 	faults.free_bytes = 3 * MIB;
 	must_refuse(&opts, -ENOSPC,
 	            "prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 3145728 bytes (3 MiB) "
-	            "free: No space left on device", "prealloc=off");
+	            "free: No space left on device",
+	            "prealloc=off");
 	/* without an attempt, which would have filled the disk */
 	assert_int_equal(faults.nfallocates, 0);
 	assert_false(file_exists(d->file));
@@ -165,9 +166,11 @@ static void prealloc_that_does_not_fit_says_how_much_is_missing(void **state)
 	/* and may refuse: a quota, or another was quicker */
 	faults.free_bytes = 64 * MIB;
 	faults.fallocate_error = ENOSPC;
-	must_refuse(&opts, -ENOSPC,
-	            "prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 67108864 bytes (64 MiB) "
-	            "free: No space left on device", "prealloc=off");
+	must_refuse(
+		&opts, -ENOSPC,
+		"prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 67108864 bytes (64 MiB) "
+		"free: No space left on device",
+		"prealloc=off");
 	faults.fallocate_error = EIO;
 	must_refuse(&opts, -EIO, "prealloc: backing store %s: Input/output error", NULL);
 	assert_false(file_exists(d->file));

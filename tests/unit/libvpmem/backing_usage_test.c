@@ -140,12 +140,9 @@ static void an_error_is_returned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(stores_become_resident_and_allocated),
-		CASE(a_part_of_a_file),
-		CASE(the_last_page_counts_in_part),
-		CASE(what_is_reserved_is_allocated),
-		CASE(copies_are_resident_and_not_allocated),
-		CASE(an_error_is_returned),
+		CASE(stores_become_resident_and_allocated),  CASE(a_part_of_a_file),
+		CASE(the_last_page_counts_in_part),          CASE(what_is_reserved_is_allocated),
+		CASE(copies_are_resident_and_not_allocated), CASE(an_error_is_returned),
 	};
 
 	return cmocka_run_group_tests_name("backing_usage", tests, NULL, NULL);

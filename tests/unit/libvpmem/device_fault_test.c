@@ -77,8 +77,12 @@ static struct driver d;
 
 static struct vpmem_device_options good_options(struct vpmem_backing *backing)
 {
-	return (struct vpmem_device_options){
-		.name = "nv1", .gmem = d.gmem, .backing = backing, .gpa = PMEM_GPA, .callbacks = driver_callbacks(&d),
+	return (struct vpmem_device_options) {
+		.name = "nv1",
+		.gmem = d.gmem,
+		.backing = backing,
+		.gpa = PMEM_GPA,
+		.callbacks = driver_callbacks(&d),
 	};
 }
 

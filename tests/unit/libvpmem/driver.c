@@ -29,7 +29,7 @@ static void check(bool ok, const char *what)
 
 static void ms_sleep(void)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+	nanosleep(&(struct timespec) { .tv_nsec = 200000 }, NULL);
 }
 
 static int64_t now_ms(void)
@@ -128,12 +128,12 @@ static void on_event(void *opaque, enum vpmem_event event, int error, const char
 
 struct vpmem_callbacks driver_callbacks(struct driver *d)
 {
-	return (struct vpmem_callbacks){ .interrupt = on_interrupt, .event = on_event, .opaque = &d->seen };
+	return (struct vpmem_callbacks) { .interrupt = on_interrupt, .event = on_event, .opaque = &d->seen };
 }
 
 void driver_init(struct driver *d, struct vpmem_backing *backing, const struct vpmem_device_options *opts)
 {
-	struct vpmem_device_options all = opts ? *opts : (struct vpmem_device_options){ 0 };
+	struct vpmem_device_options all = opts ? *opts : (struct vpmem_device_options) { 0 };
 
 	driver_ram_init(d);
 	all.name = "nv1";
@@ -165,7 +165,10 @@ void driver_features(struct driver *d, uint64_t features)
 void driver_queue(struct driver *d, uint16_t size)
 {
 	struct vpmem_queue regs = {
-		.size = size, .desc_gpa = DESC_GPA, .driver_gpa = AVAIL_GPA, .device_gpa = USED_GPA,
+		.size = size,
+		.desc_gpa = DESC_GPA,
+		.driver_gpa = AVAIL_GPA,
+		.device_gpa = USED_GPA,
 	};
 
 	d->size = size;
@@ -192,8 +195,8 @@ void driver_start(struct driver *d, uint64_t features, uint16_t size)
 
 /* ---- rings --------------------------------------------------------------------------------------- */
 
-void driver_table_desc(struct driver *d, uint64_t table_gpa, unsigned idx, uint64_t gpa, uint32_t len,
-                       unsigned flags, unsigned next)
+void driver_table_desc(struct driver *d, uint64_t table_gpa, unsigned idx, uint64_t gpa, uint32_t len, unsigned flags,
+                       unsigned next)
 {
 	driver_store(d, table_gpa + 16 * idx, gpa, 8);
 	driver_store(d, table_gpa + 16 * idx + 8, len, 4);
@@ -267,7 +270,7 @@ struct used_entry driver_used(const struct driver *d, unsigned idx)
 {
 	uint64_t gpa = USED_GPA + 4 + 8 * (idx % d->size);
 
-	return (struct used_entry){
+	return (struct used_entry) {
 		.id = (uint32_t)driver_load(d, gpa, 4),
 		.len = (uint32_t)driver_load(d, gpa + 4, 4),
 	};

@@ -53,7 +53,7 @@
 
 /* What the device told the monitor. */
 struct seen {
-	int irq_efd;                       /* counts queue interrupts */
+	int irq_efd; /* counts queue interrupts */
 	atomic_uint nqueue_irqs, nconfig_irqs, nguest_faults, nsync_failures;
 	int error;
 	char text[512];
@@ -62,12 +62,12 @@ struct seen {
 struct driver {
 	struct vpmem_device *dev;
 	struct vpmem_gmem *gmem;
-	uint8_t *ram;                      /* GUEST_RAM_SIZE bytes, a page that faults on either side */
-	uint16_t size;                     /* of the queue */
+	uint8_t *ram;  /* GUEST_RAM_SIZE bytes, a page that faults on either side */
+	uint16_t size; /* of the queue */
 	bool event_idx;
-	uint16_t avail_idx;                /* as published */
-	uint16_t kicked_idx;               /* avail_idx when a kick was last considered */
-	uint16_t seen_idx;                 /* used entries consumed */
+	uint16_t avail_idx;  /* as published */
+	uint16_t kicked_idx; /* avail_idx when a kick was last considered */
+	uint16_t seen_idx;   /* used entries consumed */
 	struct seen seen;
 };
 
@@ -98,8 +98,8 @@ uint64_t driver_load(const struct driver *d, uint64_t gpa, unsigned width);
 
 void driver_desc(struct driver *d, unsigned idx, uint64_t gpa, uint32_t len, unsigned flags, unsigned next);
 /* The same in an indirect table. */
-void driver_table_desc(struct driver *d, uint64_t table_gpa, unsigned idx, uint64_t gpa, uint32_t len,
-                       unsigned flags, unsigned next);
+void driver_table_desc(struct driver *d, uint64_t table_gpa, unsigned idx, uint64_t gpa, uint32_t len, unsigned flags,
+                       unsigned next);
 /* A correct flush in a slot: descriptors 2n and 2n + 1. Returns its head. Not yet available. */
 uint16_t driver_flush(struct driver *d, unsigned slot);
 /* The same in an indirect table; head n. */

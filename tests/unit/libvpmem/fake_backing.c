@@ -15,7 +15,7 @@ struct vpmem_backing {
 	uint64_t size;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned nsyncs;             /* begun */
+	unsigned nsyncs; /* begun */
 	unsigned fail_from, hold_from, released;
 	int error;
 	bool timed_out;

@@ -50,10 +50,10 @@ static inline void start(struct driver *d, uint64_t features, uint16_t size)
 }
 
 /* The n-th used entry names this head and says that this many bytes were written. */
-#define assert_used(d, n, head, written_len)                            \
-	do {                                                            \
-		assert_int_equal(driver_used(d, n).id, head);           \
-		assert_int_equal(driver_used(d, n).len, written_len);   \
+#define assert_used(d, n, head, written_len)                          \
+	do {                                                          \
+		assert_int_equal(driver_used(d, n).id, head);         \
+		assert_int_equal(driver_used(d, n).len, written_len); \
 	} while (0)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -60,7 +60,7 @@ static void q2_q3_q4_q5_chain_faults(void **state)
 		start(d, FEATURE_INDIRECT, 16);
 		driver_flush(d, 0);
 		switch (i) {
-		case NEXT:       /* after a place for the status was found */
+		case NEXT: /* after a place for the status was found */
 			driver_desc(d, 1, STATUS_GPA(0), 4, F_WRITE | F_NEXT, 16);
 			written_len = 4;
 			break;
@@ -68,7 +68,7 @@ static void q2_q3_q4_q5_chain_faults(void **state)
 			driver_desc(d, 1, STATUS_GPA(0), 4, F_WRITE | F_NEXT, 0);
 			written_len = 4;
 			break;
-		case LONG:       /* an indirect table with one buffer more than the queue has entries */
+		case LONG: /* an indirect table with one buffer more than the queue has entries */
 			for (unsigned j = 0; j < 17; j++)
 				driver_table_desc(d, TABLE_GPA, j, TYPE_GPA(0), 1, j < 16 ? F_NEXT : 0, j + 1);
 			driver_desc(d, 0, TABLE_GPA, 17 * 16, F_INDIRECT, 0);
@@ -97,7 +97,7 @@ static void q2_q3_q4_q5_chain_faults(void **state)
 		case WRAPS:
 			driver_desc(d, 1, UINT64_MAX - 1, 4, F_WRITE, 0);
 			break;
-		case PMEM:       /* Q9: the persistent memory is no place for requests */
+		case PMEM: /* Q9: the persistent memory is no place for requests */
 			driver_desc(d, 1, PMEM_GPA, 4, F_WRITE, 0);
 			break;
 		default:
@@ -184,7 +184,10 @@ static void q9_rings_on_top_of_each_other(void **state)
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
 	struct vpmem_queue regs = {
-		.size = 4, .desc_gpa = DESC_GPA, .driver_gpa = DESC_GPA, .device_gpa = DESC_GPA,
+		.size = 4,
+		.desc_gpa = DESC_GPA,
+		.driver_gpa = DESC_GPA,
+		.device_gpa = DESC_GPA,
 	};
 
 	for (unsigned i = 1; i < 8; i++) {
@@ -277,7 +280,10 @@ static void *mutate(void *opaque)
 static void recover(struct driver *d)
 {
 	struct vpmem_queue regs = {
-		.size = 8, .desc_gpa = DESC_GPA, .driver_gpa = AVAIL_GPA, .device_gpa = USED_GPA,
+		.size = 8,
+		.desc_gpa = DESC_GPA,
+		.driver_gpa = AVAIL_GPA,
+		.device_gpa = USED_GPA,
 	};
 
 	driver_features(d, FEATURE_INDIRECT);

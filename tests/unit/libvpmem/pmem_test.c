@@ -158,8 +158,8 @@ static void s1_q6_a_request_in_any_framing(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const shapes[] = {
-		"r4w4", "r1r1r1r1w4", "r4w1w1w1w1", "r1r3w3w1", "r2r2w2w2", "r3r1w1w3", "r4w8", "r4w1w7", "r4w4w4",
-		"r1r1r1r1w1w1w1w1",
+		"r4w4",     "r1r1r1r1w4", "r4w1w1w1w1", "r1r3w3w1", "r2r2w2w2",
+		"r3r1w1w3", "r4w8",       "r4w1w7",     "r4w4w4",   "r1r1r1r1w1w1w1w1",
 	};
 	unsigned i;
 
@@ -192,21 +192,21 @@ static void q7_q11_wrong_requests_fail_alone(void **state)
 		uint32_t type;
 		unsigned written_len;
 	} cases[] = {
-		{ "r4w4", 1, 4 },           /* unknown type */
+		{ "r4w4", 1, 4 }, /* unknown type */
 		{ "r4w4", UINT32_MAX, 4 },
 		{ "r4w4", 0x100, 4 },
-		{ "r3w4", 0, 4 },           /* too short */
+		{ "r3w4", 0, 4 }, /* too short */
 		{ "r1r2w4", 0, 4 },
-		{ "r5w4", 0, 4 },           /* too long */
+		{ "r5w4", 0, 4 }, /* too long */
 		{ "r4r1w4", 0, 4 },
-		{ "w4", 0, 4 },             /* no type */
-		{ "w4r4", 0, 4 },           /* status before type */
+		{ "w4", 0, 4 },   /* no type */
+		{ "w4r4", 0, 4 }, /* status before type */
 		{ "r2w4r2", 0, 4 },
-		{ "r4r4", 0, 0 },           /* status not writable */
-		{ "r4", 0, 0 },             /* no status */
-		{ "r4w3", 0, 0 },           /* no room for a whole status */
+		{ "r4r4", 0, 0 }, /* status not writable */
+		{ "r4", 0, 0 },   /* no status */
+		{ "r4w3", 0, 0 }, /* no room for a whole status */
 		{ "r4w1w2", 0, 0 },
-		{ "r4r0w4", 0, 0 },         /* a buffer of length 0: what is behind it is not looked at */
+		{ "r4r0w4", 0, 0 }, /* a buffer of length 0: what is behind it is not looked at */
 		{ "r4w4r0", 0, 4 },
 		{ "r4w4w0", 0, 4 },
 	};

@@ -22,7 +22,7 @@
 #define QUEUE_LEN 8u
 #define FLUSHES_MAX 4u
 #define SPINS_MAX 3000u
-#define USED_LEN (DATA_GPA + 0x400 - GUEST_GPA)  /* all that a driver of these rounds uses */
+#define USED_LEN (DATA_GPA + 0x400 - GUEST_GPA) /* all that a driver of these rounds uses */
 
 static uint32_t random_state = 1;
 

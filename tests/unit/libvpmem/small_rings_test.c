@@ -35,39 +35,40 @@
 #include "fake_backing.h"
 
 #define CLASSES_MAX 128
-#define TABLE_MAX 2            /* entries of an indirect table */
+#define TABLE_MAX 2 /* entries of an indirect table */
 #define OUTSIDE_GPA GUEST_END
 #define NO_HEAD 0xffffu
 
 /* A descriptor as the model sees it. */
 enum kind {
 	BUFFER,
-	OUTSIDE,               /* a buffer outside guest memory */
-	TABLE,                 /* indirect: the table under test, or the good one */
-	TABLE_BAD,             /* indirect, and wrong in itself */
+	OUTSIDE,   /* a buffer outside guest memory */
+	TABLE,     /* indirect: the table under test, or the good one */
+	TABLE_BAD, /* indirect, and wrong in itself */
 };
 
-struct class {
+struct class
+{
 	enum kind kind;
 	bool writable;
 	bool next;
 	uint32_t len;
 	uint16_t next_idx;
-	unsigned flags;        /* TABLE, TABLE_BAD: besides INDIRECT */
+	unsigned flags; /* TABLE, TABLE_BAD: besides INDIRECT */
 };
 
 struct ring {
-	unsigned size;                 /* of the queue */
+	unsigned size; /* of the queue */
 	struct class desc[4];
-	unsigned table_size;           /* of the indirect table */
+	unsigned table_size; /* of the indirect table */
 	struct class table[TABLE_MAX];
-	bool indirect;                 /* negotiated */
+	bool indirect; /* negotiated */
 };
 
 struct answer {
 	bool returned, needs_reset;
-	unsigned nstatus;              /* bytes of a status that was found: 4 or 0 */
-	unsigned nplaces;              /* different bytes that they are: a loop can find one twice */
+	unsigned nstatus; /* bytes of a status that was found: 4 or 0 */
+	unsigned nplaces; /* different bytes that they are: a loop can find one twice */
 	bool flush;
 };
 
@@ -147,8 +148,8 @@ static struct classes all_classes(unsigned nentries, const uint32_t *lens, unsig
 	struct classes classes = { 0 };
 
 	for (unsigned writable = 0; writable < 2; writable++) {
-		add(&classes, (struct class){ .kind = BUFFER, .writable = writable, .len = 0 });
-		add(&classes, (struct class){ .kind = OUTSIDE, .writable = writable, .len = 4 });
+		add(&classes, (struct class) { .kind = BUFFER, .writable = writable, .len = 0 });
+		add(&classes, (struct class) { .kind = OUTSIDE, .writable = writable, .len = 4 });
 		for (unsigned i = 0; i < nlens; i++) {
 			struct class c = { .kind = BUFFER, .writable = writable, .len = lens[i] };
 
@@ -159,11 +160,11 @@ static struct classes all_classes(unsigned nentries, const uint32_t *lens, unsig
 				add(&classes, c);
 		}
 	}
-	add(&classes, (struct class){ .kind = TABLE });
-	add(&classes, (struct class){ .kind = TABLE, .flags = F_WRITE });
-	add(&classes, (struct class){ .kind = TABLE_BAD, .flags = F_NEXT });
-	add(&classes, (struct class){ .kind = TABLE_BAD, .len = 8 });
-	add(&classes, (struct class){ .kind = TABLE_BAD, .len = 40 });
+	add(&classes, (struct class) { .kind = TABLE });
+	add(&classes, (struct class) { .kind = TABLE, .flags = F_WRITE });
+	add(&classes, (struct class) { .kind = TABLE_BAD, .flags = F_NEXT });
+	add(&classes, (struct class) { .kind = TABLE_BAD, .len = 8 });
+	add(&classes, (struct class) { .kind = TABLE_BAD, .len = 40 });
 	return classes;
 }
 
@@ -215,7 +216,10 @@ static void restart(struct fixture *f, const struct ring *ring)
 	struct vpmem_device *dev = &f->dev;
 	uint64_t features = FEATURE_VERSION_1 | (ring->indirect ? FEATURE_INDIRECT : 0);
 	struct vpmem_queue regs = {
-		.size = (uint16_t)ring->size, .desc_gpa = DESC_GPA, .driver_gpa = AVAIL_GPA, .device_gpa = USED_GPA,
+		.size = (uint16_t)ring->size,
+		.desc_gpa = DESC_GPA,
+		.driver_gpa = AVAIL_GPA,
+		.device_gpa = USED_GPA,
 	};
 
 	vpmem_device_set_status(dev, 0);
@@ -268,21 +272,21 @@ static void serve(struct fixture *f, const struct ring *ring, unsigned head)
 	memcpy(before + 128, driver_hva(d, read_gpa(0)), 64);
 
 	driver_avail(d, (uint16_t)head);
-	pmem_serve_queue(&f->dev);                                        /* 1 */
+	pmem_serve_queue(&f->dev); /* 1 */
 
-	assert_int_equal((uint16_t)(driver_used_idx(d) - used_idx), answer.returned);     /* 2 */
+	assert_int_equal((uint16_t)(driver_used_idx(d) - used_idx), answer.returned); /* 2 */
 	if (answer.returned) {
 		assert_int_equal(driver_used(d, used_idx).id, head);
-		assert_int_equal(driver_used(d, used_idx).len, answer.nstatus);           /* 4 */
+		assert_int_equal(driver_used(d, used_idx).len, answer.nstatus); /* 4 */
 	}
 	assert_int_equal(written(d, answer.flush ? 0 : 0xff, &all_val), answer.nplaces); /* 3, 4 */
 	assert_true(all_val);
-	assert_memory_equal(before, driver_hva(d, DESC_GPA), 64);                         /* 3 */
+	assert_memory_equal(before, driver_hva(d, DESC_GPA), 64); /* 3 */
 	assert_memory_equal(before + 64, driver_hva(d, TABLE_GPA), 64);
 	assert_memory_equal(before + 128, driver_hva(d, read_gpa(0)), 64);
-	assert_int_equal(fake_backing_nsyncs(f->backing) - nsyncs, answer.flush);         /* 5 */
+	assert_int_equal(fake_backing_nsyncs(f->backing) - nsyncs, answer.flush); /* 5 */
 	needs_reset = vpmem_device_status(&f->dev) & STATUS_NEEDS_RESET;
-	assert_int_equal(needs_reset, answer.needs_reset);                                /* 6 */
+	assert_int_equal(needs_reset, answer.needs_reset); /* 6 */
 	if (needs_reset)
 		restart(f, ring);
 	f->nrings++;
@@ -335,15 +339,15 @@ static bool advance(unsigned *digits, unsigned n, unsigned nclasses)
 static void good_table(struct ring *ring)
 {
 	ring->table_size = 2;
-	ring->table[0] = (struct class){ .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
-	ring->table[1] = (struct class){ .kind = BUFFER, .len = 4, .writable = true };
+	ring->table[0] = (struct class) { .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
+	ring->table[1] = (struct class) { .kind = BUFFER, .len = 4, .writable = true };
 }
 
 /* Only a status: to be complete with a type that comes before the table (S3). */
 static void status_table(struct ring *ring)
 {
 	ring->table_size = 1;
-	ring->table[0] = (struct class){ .kind = BUFFER, .len = 4, .writable = true };
+	ring->table[0] = (struct class) { .kind = BUFFER, .len = 4, .writable = true };
 }
 
 static void check_direct(struct fixture *f, struct ring *ring, const struct classes *classes, unsigned nheads)
@@ -398,8 +402,8 @@ static void indirect_tables(void **state)
 			struct ring ring = { .size = size, .table_size = table_size, .indirect = true };
 			unsigned digits[TABLE_MAX] = { 0 };
 
-			ring.desc[0] = (struct class){ .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
-			ring.desc[size > 1] = (struct class){ .kind = TABLE };
+			ring.desc[0] = (struct class) { .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
+			ring.desc[size > 1] = (struct class) { .kind = TABLE };
 			restart(f, &ring);
 			do {
 				for (unsigned i = 0; i < table_size; i++)
@@ -419,17 +423,17 @@ static void the_model_knows_good_from_bad(void **state)
 
 	(void)state;
 	status_table(&ring);
-	ring.desc[0] = (struct class){ .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
-	ring.desc[1] = (struct class){ .kind = BUFFER, .len = 4, .writable = true };
+	ring.desc[0] = (struct class) { .kind = BUFFER, .len = 4, .next = true, .next_idx = 1 };
+	ring.desc[1] = (struct class) { .kind = BUFFER, .len = 4, .writable = true };
 	answer = model(&ring, 0);
 	assert_true(answer.flush && !answer.needs_reset && answer.nstatus == 4);
-	ring.desc[1] = (struct class){ .kind = TABLE };
+	ring.desc[1] = (struct class) { .kind = TABLE };
 	answer = model(&ring, 0);
 	assert_true(answer.flush && !answer.needs_reset);
 	ring.indirect = false;
 	answer = model(&ring, 0);
 	assert_true(!answer.flush && answer.needs_reset);
-	ring.desc[1] = (struct class){ .kind = BUFFER, .len = 4, .next = true, .next_idx = 0 };
+	ring.desc[1] = (struct class) { .kind = BUFFER, .len = 4, .next = true, .next_idx = 0 };
 	answer = model(&ring, 0);
 	assert_true(!answer.flush && answer.needs_reset && answer.nstatus == 0);
 }

@@ -35,7 +35,7 @@ static inline int setup(void **state)
 
 static inline int setup_shmem(void **state)
 {
-	return setup_with(state, &(struct vpmem_device_options){ .shmem = true });
+	return setup_with(state, &(struct vpmem_device_options) { .shmem = true });
 }
 
 static inline int teardown(void **state)

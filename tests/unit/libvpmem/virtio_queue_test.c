@@ -21,7 +21,10 @@ static void p1_queue_registers_are_latched_by_enable(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue q, other = {
-		.size = 64, .desc_gpa = DATA_GPA, .driver_gpa = DATA_GPA, .device_gpa = DATA_GPA,
+		.size = 64,
+		.desc_gpa = DATA_GPA,
+		.driver_gpa = DATA_GPA,
+		.device_gpa = DATA_GPA,
 	};
 
 	driver_start(&f->d, 0, 8);
@@ -62,7 +65,7 @@ static void p2_a_queue_that_does_not_exist(void **state)
 		const struct vpmem_queue none = { 0 };
 		struct vpmem_queue q;
 
-		vpmem_queue_set(f->d.dev, indices[i], &(struct vpmem_queue){ .size = 4, .desc_gpa = 16 });
+		vpmem_queue_set(f->d.dev, indices[i], &(struct vpmem_queue) { .size = 4, .desc_gpa = 16 });
 		vpmem_queue_enable(f->d.dev, indices[i]);
 		vpmem_queue_reset(f->d.dev, indices[i]);
 		vpmem_queue_kick(f->d.dev, indices[i]);
@@ -109,7 +112,10 @@ static void q9_rings_outside_ram_need_a_reset(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue regs = {
-		.size = 8, .desc_gpa = PMEM_GPA, .driver_gpa = AVAIL_GPA, .device_gpa = USED_GPA,
+		.size = 8,
+		.desc_gpa = PMEM_GPA,
+		.driver_gpa = AVAIL_GPA,
+		.device_gpa = USED_GPA,
 	};
 
 	driver_features(&f->d, 0);
@@ -130,7 +136,7 @@ static void q9_bad_rings_in_a_running_device_raise_an_interrupt(void **state)
 
 	driver_features(&f->d, 0);
 	driver_ok(&f->d);
-	vpmem_queue_set(f->d.dev, 0, &(struct vpmem_queue){ .size = 8 });
+	vpmem_queue_set(f->d.dev, 0, &(struct vpmem_queue) { .size = 8 });
 	vpmem_queue_enable(f->d.dev, 0);
 	assert_true(vpmem_device_status(f->d.dev) & STATUS_NEEDS_RESET);
 	assert_int_equal(f->d.seen.nconfig_irqs, 1);
@@ -173,7 +179,11 @@ static int create(struct driver *d, uint64_t size, uint64_t gpa, struct vpmem_er
 {
 	struct vpmem_backing *backing = fake_backing_create(size);
 	struct vpmem_device_options opts = {
-		.name = "nv1", .gmem = d->gmem, .backing = backing, .gpa = gpa, .callbacks = driver_callbacks(d),
+		.name = "nv1",
+		.gmem = d->gmem,
+		.backing = backing,
+		.gpa = gpa,
+		.callbacks = driver_callbacks(d),
 	};
 	struct vpmem_device *dev = NULL;
 	int rc = vpmem_device_create(&opts, &dev, err);
@@ -222,7 +232,10 @@ static void incomplete_options_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	const struct vpmem_device_options good = {
-		.name = "nv1", .gmem = f->d.gmem, .backing = f->backing, .callbacks = driver_callbacks(&f->d),
+		.name = "nv1",
+		.gmem = f->d.gmem,
+		.backing = f->backing,
+		.callbacks = driver_callbacks(&f->d),
 	};
 	struct vpmem_device_options opts[4] = { good, good, good, good };
 	struct vpmem_device *dev;
@@ -249,8 +262,11 @@ static void *stress_registers(void *opaque)
 	for (unsigned i = 0; i < STRESS_ROUNDS; i++) {
 		vpmem_device_set_driver_features(dev, i & 1, (uint32_t)(FEATURE_EVENT_IDX | FEATURE_VERSION_1 >> 32));
 		vpmem_device_set_status(dev, (uint8_t)(i % 7 ? STATUS_RUNNING : 0));
-		vpmem_queue_set(dev, 0, &(struct vpmem_queue){ .size = (uint16_t)(1 << i % 8),
-			.desc_gpa = DESC_GPA, .driver_gpa = AVAIL_GPA, .device_gpa = i % 11 ? USED_GPA : 0 });
+		vpmem_queue_set(dev, 0,
+		                &(struct vpmem_queue) { .size = (uint16_t)(1 << i % 8),
+		                                        .desc_gpa = DESC_GPA,
+		                                        .driver_gpa = AVAIL_GPA,
+		                                        .device_gpa = i % 11 ? USED_GPA : 0 });
 		vpmem_queue_enable(dev, 0);
 		vpmem_device_config_read(dev, i % 16, buf, 4);
 		vpmem_queue_get(dev, 0);

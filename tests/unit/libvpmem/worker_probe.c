@@ -87,7 +87,7 @@ static bool wait_reads(unsigned n)
 	for (unsigned i = 0; i < WAIT_MS * 5; i++) {
 		if (worker_nreads() - n < 1u << 31)
 			return true;
-		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+		nanosleep(&(struct timespec) { .tv_nsec = 200000 }, NULL);
 	}
 	return false;
 }

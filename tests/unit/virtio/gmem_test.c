@@ -42,11 +42,21 @@ static void q5_refuses_what_is_not_wholly_inside(void **state)
 	static const struct {
 		uint64_t gpa, len;
 	} outside[] = {
-		{ GPA - 1, 1 },          { GPA - 1, 2 },           { GPA + SIZE, 1 },
-		{ GPA + SIZE - 1, 2 },   { GPA, SIZE + 1 },        { GPA + 1, SIZE },
-		{ GPA, UINT64_MAX },     { GPA + 1, UINT64_MAX },  { GPA + 1, 0 - GPA },
-		{ UINT64_MAX, 1 },       { UINT64_MAX, 2 },        { UINT64_MAX, UINT64_MAX },
-		{ 0, 1 },                { 0, UINT64_MAX },        { 0, GPA + 1 },
+		{ GPA - 1, 1 },
+		{ GPA - 1, 2 },
+		{ GPA + SIZE, 1 },
+		{ GPA + SIZE - 1, 2 },
+		{ GPA, SIZE + 1 },
+		{ GPA + 1, SIZE },
+		{ GPA, UINT64_MAX },
+		{ GPA + 1, UINT64_MAX },
+		{ GPA + 1, 0 - GPA },
+		{ UINT64_MAX, 1 },
+		{ UINT64_MAX, 2 },
+		{ UINT64_MAX, UINT64_MAX },
+		{ 0, 1 },
+		{ 0, UINT64_MAX },
+		{ 0, GPA + 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)

@@ -286,7 +286,7 @@ static void q14_an_interrupt_is_wanted_or_its_cause_is_seen(void **state)
 		driver_store16(&f->d, AVAIL_GPA + 4 + 16, (uint16_t)(old_idx - 1)); /* not for the next one */
 		atomic_store(&litmus.begun, i);
 		stagger(i);
-		driver_store16(&f->d, AVAIL_GPA + 4 + 16, old_idx);                 /* for the next one */
+		driver_store16(&f->d, AVAIL_GPA + 4 + 16, old_idx); /* for the next one */
 		__sync_synchronize();
 		seen_idx = driver_used_idx(&f->d);
 		wait_for(&litmus.ended, i);

@@ -121,12 +121,12 @@ static void q4_indirect_tables(void **state)
 		int rc;
 	} cases[] = {
 		{ TABLE_GPA, 32, F_INDIRECT, 0 },
-		{ TABLE_GPA, 32, F_INDIRECT | F_WRITE, 0 },  /* S3: WRITE means nothing here */
+		{ TABLE_GPA, 32, F_INDIRECT | F_WRITE, 0 }, /* S3: WRITE means nothing here */
 		{ TABLE_GPA, 32, F_INDIRECT | F_NEXT, -EPROTO },
 		{ TABLE_GPA, 0, F_INDIRECT, -EPROTO },
 		{ TABLE_GPA, 8, F_INDIRECT, -EPROTO },
 		{ TABLE_GPA, 33, F_INDIRECT, -EPROTO },
-		{ TABLE_GPA, 16, F_INDIRECT, -EPROTO },      /* its first entry goes on at 1 */
+		{ TABLE_GPA, 16, F_INDIRECT, -EPROTO }, /* its first entry goes on at 1 */
 		{ 0, 32, F_INDIRECT, -EPROTO },
 		{ GUEST_END - 16, 32, F_INDIRECT, -EPROTO },
 		{ UINT64_MAX - 15, 32, F_INDIRECT, -EPROTO },
@@ -209,16 +209,11 @@ static void q5_buffers_outside_guest_memory(void **state)
 		uint32_t len;
 		int rc;
 	} cases[] = {
-		{ GUEST_END - 4, 4, 0 },
-		{ GUEST_GPA, GUEST_RAM_SIZE, 0 },
-		{ GUEST_END - 3, 4, -EPROTO },
-		{ GUEST_END, 4, -EPROTO },
-		{ GUEST_GPA - 1, 4, -EPROTO },
-		{ GUEST_GPA, GUEST_RAM_SIZE + 1, -EPROTO },
-		{ UINT64_MAX - 1, 4, -EPROTO },
-		{ UINT64_MAX, UINT32_MAX, -EPROTO },
-		{ PMEM_GPA, 4, -EPROTO },
-		{ 0, 4, -EPROTO },
+		{ GUEST_END - 4, 4, 0 },        { GUEST_GPA, GUEST_RAM_SIZE, 0 },
+		{ GUEST_END - 3, 4, -EPROTO },  { GUEST_END, 4, -EPROTO },
+		{ GUEST_GPA - 1, 4, -EPROTO },  { GUEST_GPA, GUEST_RAM_SIZE + 1, -EPROTO },
+		{ UINT64_MAX - 1, 4, -EPROTO }, { UINT64_MAX, UINT32_MAX, -EPROTO },
+		{ PMEM_GPA, 4, -EPROTO },       { 0, 4, -EPROTO },
 	};
 
 	enable(f, 4, false, false);

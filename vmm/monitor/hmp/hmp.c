@@ -89,7 +89,7 @@ void hmp_run_line(struct monitor *mon, const char *line, struct hmp_out *out)
 
 struct hmp {
 	struct session *session;
-	struct hmp_edit *edit;  /* NULL until the person is there */
+	struct hmp_edit *edit; /* NULL until the person is there */
 };
 
 static void on_edit_write(void *owner, const char *buf, size_t len)
@@ -126,7 +126,10 @@ static void on_edit_complete(void *owner, const char *text, struct hmp_edit *edi
 static bool greet(struct hmp *hmp)
 {
 	const struct hmp_edit_client client = {
-		.write = on_edit_write, .line = on_edit_line, .complete = on_edit_complete, .owner = hmp,
+		.write = on_edit_write,
+		.line = on_edit_line,
+		.complete = on_edit_complete,
+		.owner = hmp,
 	};
 	struct hmp_out out;
 

@@ -33,10 +33,16 @@ size_t hmp_next_word(const char **text, const char **word)
 static char unescape(char c)
 {
 	switch (c) {
-	case 'n': return '\n';
-	case 'r': return '\r';
-	case '\\': case '\'': case '"': return c;
-	default: return '\0';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case '\\':
+	case '\'':
+	case '"':
+		return c;
+	default:
+		return '\0';
 	}
 }
 
@@ -153,7 +159,8 @@ static void print_help(const struct command *cmd, struct json_object *args, stru
 static struct json_object *parse_options(const struct command *cmd, const char *text, struct hmp_out *out)
 {
 	struct keyval_syntax syntax = {
-		.implied_key = cmd->hmp_key, .list_key = is_object_add(cmd) ? "host-nodes" : NULL,
+		.implied_key = cmd->hmp_key,
+		.list_key = is_object_add(cmd) ? "host-nodes" : NULL,
 	};
 	struct vpmem_error err = { "", "" };
 	struct json_object *args = NULL;

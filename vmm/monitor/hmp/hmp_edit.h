@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HMP_LINE_MAX 4096u  /* bytes without the line end */
+#define HMP_LINE_MAX 4096u /* bytes without the line end */
 
 struct hmp_edit;
 

@@ -26,13 +26,13 @@ struct hmp_editor {
 struct hmp_edit {
 	struct hmp_edit_client client;
 	const struct hmp_editor *editor;
-	struct libedit *libedit;   /* hmp_edit_libedit.c's */
+	struct libedit *libedit; /* hmp_edit_libedit.c's */
 	const char *prompt;
 	struct keys keys;
-	bool too_long;             /* the rest of this line is dropped */
+	bool too_long; /* the rest of this line is dropped */
 	bool is_stdio;
 
-	char line[HMP_LINE_MAX + 1];  /* what was typed, or what of it libedit was asked for */
+	char line[HMP_LINE_MAX + 1]; /* what was typed, or what of it libedit was asked for */
 	size_t len;
 
 	unsigned noffers;

@@ -22,10 +22,10 @@ struct libedit {
 	FILE *out;
 	int pty_fd, tty_fd;
 	locale_t utf8;
-	wchar_t key;               /* what libedit reads next; KEY_NONE: nothing */
-	unsigned short columns;    /* of the pseudo-terminal */
-	bool muted;                /* what libedit prints is not for the client */
-	bool begun;                /* a line */
+	wchar_t key;            /* what libedit reads next; KEY_NONE: nothing */
+	unsigned short columns; /* of the pseudo-terminal */
+	bool muted;             /* what libedit prints is not for the client */
+	bool begun;             /* a line */
 };
 
 // libedit asks the locale how to write a character; only this thread's, and only for this long.
@@ -83,14 +83,29 @@ static char *on_prompt(EditLine *el)
 
 static void bind_keys(EditLine *el)
 {
-	static const struct { const char *key, *command; } bindings[] = {
-		{ "^A", "ed-move-to-beg" }, { "^B", "ed-prev-char" }, { "^D", "ed-delete-next-char" },
-		{ "^E", "ed-move-to-end" }, { "^F", "ed-next-char" }, { "^H", "em-delete-prev-char" },
-		{ "^I", "pmvm-complete" }, { "^K", "ed-kill-line" }, { "^L", "ed-clear-screen" },
-		{ "^M", "ed-newline" }, { "^N", "ed-next-history" }, { "^P", "ed-prev-history" },
-		{ "^R", "ed-redisplay" }, { "^T", "ed-transpose-chars" }, { "^U", "em-kill-line" },
-		{ "^W", "ed-delete-prev-word" }, { "^Y", "em-yank" }, { "\\034", "ed-prev-word" },
-		{ "\\035", "em-next-word" }, { "\\036", "em-delete-next-word" },
+	static const struct {
+		const char *key, *command;
+	} bindings[] = {
+		{ "^A", "ed-move-to-beg" },
+		{ "^B", "ed-prev-char" },
+		{ "^D", "ed-delete-next-char" },
+		{ "^E", "ed-move-to-end" },
+		{ "^F", "ed-next-char" },
+		{ "^H", "em-delete-prev-char" },
+		{ "^I", "pmvm-complete" },
+		{ "^K", "ed-kill-line" },
+		{ "^L", "ed-clear-screen" },
+		{ "^M", "ed-newline" },
+		{ "^N", "ed-next-history" },
+		{ "^P", "ed-prev-history" },
+		{ "^R", "ed-redisplay" },
+		{ "^T", "ed-transpose-chars" },
+		{ "^U", "em-kill-line" },
+		{ "^W", "ed-delete-prev-word" },
+		{ "^Y", "em-yank" },
+		{ "\\034", "ed-prev-word" },
+		{ "\\035", "em-next-word" },
+		{ "\\036", "em-delete-next-word" },
 		{ "\\037", "ed-delete-prev-word" },
 	};
 

@@ -7,22 +7,29 @@
 
 // The control keys that mean something; the rest is dropped.
 static const bool known_control[0x20] = {
-	[KEY_HOME] = true, [KEY_LEFT] = true, [KEY_DELETE] = true, [KEY_END] = true, [KEY_RIGHT] = true,
-	[KEY_BACKSPACE] = true, [KEY_TAB] = true, [KEY_KILL_TO_END] = true, [KEY_CLEAR_SCREEN] = true,
-	[KEY_DOWN] = true, [KEY_UP] = true, [KEY_REDRAW] = true, [KEY_TRANSPOSE] = true,
-	[KEY_KILL_LINE] = true, [KEY_KILL_WORD] = true, [KEY_YANK] = true,
+	[KEY_HOME] = true,         [KEY_LEFT] = true,      [KEY_DELETE] = true,    [KEY_END] = true,
+	[KEY_RIGHT] = true,        [KEY_BACKSPACE] = true, [KEY_TAB] = true,       [KEY_KILL_TO_END] = true,
+	[KEY_CLEAR_SCREEN] = true, [KEY_DOWN] = true,      [KEY_UP] = true,        [KEY_REDRAW] = true,
+	[KEY_TRANSPOSE] = true,    [KEY_KILL_LINE] = true, [KEY_KILL_WORD] = true, [KEY_YANK] = true,
 };
 
 static wchar_t arrow(uint8_t final)
 {
 	switch (final) {
-	case 'A': return KEY_UP;
-	case 'B': return KEY_DOWN;
-	case 'C': return KEY_RIGHT;
-	case 'D': return KEY_LEFT;
-	case 'H': return KEY_HOME;
-	case 'F': return KEY_END;
-	default: return KEY_NONE;
+	case 'A':
+		return KEY_UP;
+	case 'B':
+		return KEY_DOWN;
+	case 'C':
+		return KEY_RIGHT;
+	case 'D':
+		return KEY_LEFT;
+	case 'H':
+		return KEY_HOME;
+	case 'F':
+		return KEY_END;
+	default:
+		return KEY_NONE;
 	}
 }
 
@@ -30,10 +37,16 @@ static wchar_t arrow(uint8_t final)
 static wchar_t editing_key(unsigned number)
 {
 	switch (number) {
-	case 1: case 7: return KEY_HOME;
-	case 4: case 8: return KEY_END;
-	case 3: return KEY_DELETE;
-	default: return KEY_NONE;
+	case 1:
+	case 7:
+		return KEY_HOME;
+	case 4:
+	case 8:
+		return KEY_END;
+	case 3:
+		return KEY_DELETE;
+	default:
+		return KEY_NONE;
 	}
 }
 
@@ -76,10 +89,15 @@ static wchar_t feed_escape(struct keys *keys, uint8_t byte)
 	case 'O':
 		keys->state = KEYS_SS3;
 		return KEY_NONE;
-	case 'b': return KEY_WORD_LEFT;
-	case 'f': return KEY_WORD_RIGHT;
-	case 'd': return KEY_DELETE_WORD;
-	case KEY_BACKSPACE: case DEL: return KEY_BACKSPACE_WORD;
+	case 'b':
+		return KEY_WORD_LEFT;
+	case 'f':
+		return KEY_WORD_RIGHT;
+	case 'd':
+		return KEY_DELETE_WORD;
+	case KEY_BACKSPACE:
+	case DEL:
+		return KEY_BACKSPACE_WORD;
 	default:
 		// Escape was pressed by itself.
 		return feed_ground(keys, byte);

@@ -15,7 +15,7 @@
 
 enum {
 	KEY_NONE = 0,
-	KEY_HOME = 0x01,       /* Ctrl-a, and so on: what a terminal sends, or would */
+	KEY_HOME = 0x01, /* Ctrl-a, and so on: what a terminal sends, or would */
 	KEY_LEFT = 0x02,
 	KEY_DELETE = 0x04,
 	KEY_END = 0x05,
@@ -32,7 +32,7 @@ enum {
 	KEY_KILL_LINE = 0x15,
 	KEY_KILL_WORD = 0x17,
 	KEY_YANK = 0x19,
-	KEY_WORD_LEFT = 0x1c,  /* no byte of a terminal gives these four: only a sequence does */
+	KEY_WORD_LEFT = 0x1c, /* no byte of a terminal gives these four: only a sequence does */
 	KEY_WORD_RIGHT = 0x1d,
 	KEY_DELETE_WORD = 0x1e,
 	KEY_BACKSPACE_WORD = 0x1f,
@@ -41,10 +41,10 @@ enum {
 /* Zero is the initial state. */
 struct keys {
 	enum { KEYS_GROUND, KEYS_ESCAPE, KEYS_CSI, KEYS_SS3 } state;
-	unsigned number;       /* CSI: the first parameter */
+	unsigned number; /* CSI: the first parameter */
 	bool more_params;
-	bool after_cr;         /* a line feed that follows is the same Enter */
-	unsigned utf8_left;    /* bytes of the character that are missing */
+	bool after_cr;      /* a line feed that follows is the same Enter */
+	unsigned utf8_left; /* bytes of the character that are missing */
 	uint32_t utf8, utf8_min;
 };
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct hmp_out {
-	char *text;  /* len bytes and a NUL; NULL while empty. Lines end "\r\n" */
+	char *text; /* len bytes and a NUL; NULL while empty. Lines end "\r\n" */
 	size_t len, cap;
 	bool failed; /* out of memory: what was appended since is missing */
 };

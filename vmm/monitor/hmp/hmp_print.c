@@ -48,9 +48,8 @@ void hmp_print_version(struct json_object *ret, struct hmp_out *out)
 	struct json_object *qemu = member(ret, "qemu");
 	const char *package = text_of(ret, "package");
 
-	hmp_printf(out, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 "%s%s\n", number_of(qemu, "major"),
-	           number_of(qemu, "minor"), number_of(qemu, "micro"), *package && *package != ' ' ? " " : "",
-	           package);
+	hmp_printf(out, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 "%s%s\n", number_of(qemu, "major"), number_of(qemu, "minor"),
+	           number_of(qemu, "micro"), *package && *package != ' ' ? " " : "", package);
 }
 
 void hmp_print_name(struct json_object *ret, struct hmp_out *out)
@@ -104,17 +103,16 @@ static void print_pci_device(struct json_object *dev, struct hmp_out *out)
 	struct json_object *regions = member(dev, "regions");
 	uint64_t pin = number_of(dev, "irq_pin");
 
-	hmp_printf(out, "  Bus %2" PRIu64 ", device %3" PRIu64 ", function %" PRIu64 ":\n    ",
-	           number_of(dev, "bus"), number_of(dev, "slot"), number_of(dev, "function"));
+	hmp_printf(out, "  Bus %2" PRIu64 ", device %3" PRIu64 ", function %" PRIu64 ":\n    ", number_of(dev, "bus"),
+	           number_of(dev, "slot"), number_of(dev, "function"));
 	if (member(class_info, "desc"))
 		hmp_printf(out, "%s", text_of(class_info, "desc"));
 	else
 		hmp_printf(out, "Class %04" PRIu64, number_of(class_info, "class"));
-	hmp_printf(out, ": PCI device %04" PRIx64 ":%04" PRIx64 "\n", number_of(id, "vendor"),
-	           number_of(id, "device"));
+	hmp_printf(out, ": PCI device %04" PRIx64 ":%04" PRIx64 "\n", number_of(id, "vendor"), number_of(id, "device"));
 	if (member(id, "subsystem-vendor") && member(id, "subsystem"))
-		hmp_printf(out, "      PCI subsystem %04" PRIx64 ":%04" PRIx64 "\n",
-		           number_of(id, "subsystem-vendor"), number_of(id, "subsystem"));
+		hmp_printf(out, "      PCI subsystem %04" PRIx64 ":%04" PRIx64 "\n", number_of(id, "subsystem-vendor"),
+		           number_of(id, "subsystem"));
 	if (member(dev, "irq"))
 		hmp_printf(out, "      IRQ %" PRIu64 ", pin %c\n", number_of(dev, "irq"),
 		           pin >= 1 && pin <= 4 ? (char)('A' + pin - 1) : '-');
@@ -251,16 +249,16 @@ static void print_utc(uint64_t seconds, struct hmp_out *out)
 {
 	const uint64_t days_of_400_years = 146097;
 	uint64_t days = seconds / 86400 + 719468, clock = seconds % 86400;
-	uint64_t day = days % days_of_400_years;  /* of its 400 years */
+	uint64_t day = days % days_of_400_years; /* of its 400 years */
 	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-	uint64_t month;                           /* from March, 0 to 11: each 5 of them have 153 days */
+	uint64_t month; /* from March, 0 to 11: each 5 of them have 153 days */
 
 	day -= 365 * year + year / 4 - year / 100;
 	month = (5 * day + 2) / 153;
 	day -= (153 * month + 2) / 5;
 	year += days / days_of_400_years * 400 + (month >= 10);
-	hmp_printf(out, " at %04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 "Z", year,
-	           month < 10 ? month + 3 : month - 9, day + 1, clock / 3600, clock / 60 % 60, clock % 60);
+	hmp_printf(out, " at %04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 "Z",
+	           year, month < 10 ? month + 3 : month - 9, day + 1, clock / 3600, clock / 60 % 60, clock % 60);
 }
 
 static void print_failure(struct json_object *error, struct hmp_out *out)
@@ -305,8 +303,7 @@ static void print_pmem(struct json_object *dev, struct hmp_out *out)
 	if (number_of(dev, "refused-stores") > 0)
 		hmp_printf(out, "\n  guest stores refused: %" PRIu64, number_of(dev, "refused-stores"));
 	hmp_printf(out, "\n  flushes: %" PRIu64 " requested, %" PRIu64 " completed, %" PRIu64 " failed\n",
-	           number_of(flushes, "requested"), number_of(flushes, "completed"),
-	           number_of(flushes, "failed"));
+	           number_of(flushes, "requested"), number_of(flushes, "completed"), number_of(flushes, "failed"));
 	hmp_printf(out, "  syncs: %" PRIu64 ", errors: %" PRIu64 ", interrupts: %" PRIu64 "\n",
 	           number_of(syncs, "count"), number_of(syncs, "errors"), number_of(dev, "interrupts"));
 	if (member(syncs, "in-flight-ns"))

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum state {
-	OUTSIDE,   // not in a string
+	OUTSIDE, // not in a string
 	STRING,
 	ESCAPE,    // after a backslash
 	RECOVERY,  // after an impossible byte
@@ -24,14 +24,14 @@ struct json_stream {
 	json_stream_fn *fn;
 	void *owner;
 	struct json_tokener *parser;
-	struct json_text text;    // of the value so far, strings in double quotes
+	struct json_text text; // of the value so far, strings in double quotes
 	enum state state;
-	char quote;               // of the string
-	unsigned nhex, hex;       // digits of \uXXXX still to come; its value so far
-	size_t word_len;          // of the keyword or number that the text ends with; 0: it does not
-	int nbraces, nbrackets;   // open ones
-	size_t nkeys;             // colons so far
-	size_t ntokens;           // brackets, colons and commas so far
+	char quote;             // of the string
+	unsigned nhex, hex;     // digits of \uXXXX still to come; its value so far
+	size_t word_len;        // of the keyword or number that the text ends with; 0: it does not
+	int nbraces, nbrackets; // open ones
+	size_t nkeys;           // colons so far
+	size_t ntokens;         // brackets, colons and commas so far
 };
 
 static void start_over(struct json_stream *s, enum state state)

@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JSON_STREAM_SIZE_MAX (1u << 20)  /* bytes of one value */
-#define JSON_STREAM_DEPTH_MAX 1024u      /* brackets in one another */
-#define JSON_STREAM_TOKENS_MAX 16384u    /* brackets, ':' and ',': an empty object is 3 bytes of text, 800 of memory */
+#define JSON_STREAM_SIZE_MAX (1u << 20) /* bytes of one value */
+#define JSON_STREAM_DEPTH_MAX 1024u     /* brackets in one another */
+#define JSON_STREAM_TOKENS_MAX 16384u   /* brackets, ':' and ',': an empty object is 3 bytes of text, 800 of memory */
 
 struct json_object;
 struct json_stream;

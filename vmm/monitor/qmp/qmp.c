@@ -87,7 +87,7 @@ char *qmp_text(struct json_object *json)
 struct request {
 	const char *command;
 	struct json_object *args;
-	const char *exec_key;  // "execute" or "exec-oob"
+	const char *exec_key; // "execute" or "exec-oob"
 };
 
 static int take_exec(struct request *req, const char *key, struct json_object *val, struct vpmem_error *err)
@@ -116,8 +116,7 @@ static int take_member(struct qmp *qmp, struct request *req, const char *key, st
 	return 0;
 }
 
-static int take_request(struct qmp *qmp, struct json_object *json, struct request *req,
-                        struct vpmem_error *err)
+static int take_request(struct qmp *qmp, struct json_object *json, struct request *req, struct vpmem_error *err)
 {
 	json_object_object_foreach(json, key, val)
 	{
@@ -185,8 +184,7 @@ static void greet(struct qmp *qmp)
 	struct json_object *greeting = json_object_new_object(), *body = json_object_new_object();
 	struct json_object *capabilities = json_object_new_array(), *version = NULL;
 
-	(void)command_run(command_find("query-version"), &(struct command_context) { 0 }, NULL, &version,
-	                  NULL);
+	(void)command_run(command_find("query-version"), &(struct command_context) { 0 }, NULL, &version, NULL);
 	add_to(capabilities, json_object_new_string("oob"));
 	put(body, "version", version);
 	put(body, "capabilities", capabilities);
@@ -253,9 +251,15 @@ static void qmp_event(void *face, const char *event)
 }
 
 const struct session_face qmp_face = {
-	.open = qmp_open, .input = qmp_input, .close = qmp_close, .event = qmp_event,
+	.open = qmp_open,
+	.input = qmp_input,
+	.close = qmp_close,
+	.event = qmp_event,
 };
 
 const struct session_face qmp_pretty_face = {
-	.open = qmp_open_pretty, .input = qmp_input, .close = qmp_close, .event = qmp_event,
+	.open = qmp_open_pretty,
+	.input = qmp_input,
+	.close = qmp_close,
+	.event = qmp_event,
 };

@@ -38,7 +38,9 @@ static void live(int out_fd, int hold_fd, const char *dir)
 	if (daemon_start(NULL) < 0 || daemon_ready(NULL) < 0)
 		_exit(3);
 	tale = (struct tale) {
-		.pid = getpid(), .sid = getsid(0), .parent = getppid(),
+		.pid = getpid(),
+		.sid = getsid(0),
+		.parent = getppid(),
 		.null_fds = is_null(0) && is_null(1) && is_null(2),
 		.same_dir = getcwd(now, sizeof(now)) && !strcmp(now, dir),
 	};

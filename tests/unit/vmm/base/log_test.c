@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define BLOCKED_MAX 30u  // seconds until a write that blocks ends the test
+#define BLOCKED_MAX 30u // seconds until a write that blocks ends the test
 
 struct fixture {
 	int saved, reader;

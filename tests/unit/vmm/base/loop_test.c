@@ -16,7 +16,7 @@ static struct loop loop;
 struct event {
 	struct loop_source source;
 	unsigned nready;
-	struct event *remove;  // another one that the callback takes out of the loop
+	struct event *remove; // another one that the callback takes out of the loop
 };
 
 static void on_ready(void *owner, short revents)
@@ -33,8 +33,9 @@ static void on_ready(void *owner, short revents)
 
 static void event_init(struct event *event)
 {
-	*event = (struct event) { .source = { .fd = eventfd(0, EFD_NONBLOCK), .events = POLLIN,
-	                                      .ready = on_ready, .owner = event } };
+	*event = (struct event) {
+		.source = { .fd = eventfd(0, EFD_NONBLOCK), .events = POLLIN, .ready = on_ready, .owner = event }
+	};
 	assert_int_equal(loop_add(&loop, &event->source), 0);
 }
 

@@ -33,11 +33,11 @@ static void finds_the_name_meant(void **state)
 	} cases[] = {
 		{ "smpp", "smp" },
 		{ "sm", "smp" },
-		{ "spm", "smp" },                       // neighbours swapped: one error
+		{ "spm", "smp" }, // neighbours swapped: one error
 		{ "kernle", "kernel" },
 		{ "kernek", "kernel" },
-		{ "Kernel", "kernel" },                 // case does not count
-		{ "no_reboot", "no-reboot" },           // nor which dash
+		{ "Kernel", "kernel" },       // case does not count
+		{ "no_reboot", "no-reboot" }, // nor which dash
 		{ "mem_path", "mem-path" },
 		{ "eventidx", "event_idx" },
 		{ "noreboot", "no-reboot" },
@@ -56,7 +56,13 @@ static void finds_the_name_meant(void **state)
 static void leaves_strangers_alone(void **state)
 {
 	static const char *const words[] = {
-		"", "x", "xy", "drive", "virtio-blk-pci", "virtio-rng-pci", "memory-backend-ram-and-more",
+		"",
+		"x",
+		"xy",
+		"drive",
+		"virtio-blk-pci",
+		"virtio-rng-pci",
+		"memory-backend-ram-and-more",
 		"a-word-that-is-longer-than-any-name-that-anybody-would-ever-type",
 	};
 

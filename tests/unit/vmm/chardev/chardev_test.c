@@ -92,7 +92,10 @@ static int open_kind(enum chardev_kind kind, bool mux, struct vpmem_error *err)
 {
 	struct chardev_config cfg = { .kind = kind, .path = kind == CHARDEV_STDIO ? NULL : f.path, .mux = mux };
 	const struct chardev_front front = {
-		.room = on_room, .receive = on_receive, .writable = on_writable, .connection = on_connection,
+		.room = on_room,
+		.receive = on_receive,
+		.writable = on_writable,
+		.connection = on_connection,
 	};
 	int rc = chardev_open(&cfg, &f.loop, on_quit, NULL, &f.chr, err);
 
@@ -445,7 +448,10 @@ static void the_front_learns_of_a_peer(void **state)
 static void an_adopted_socket_is_a_chardev(void **state)
 {
 	const struct chardev_front front = {
-		.room = on_room, .receive = on_receive, .writable = on_writable, .connection = on_connection,
+		.room = on_room,
+		.receive = on_receive,
+		.writable = on_writable,
+		.connection = on_connection,
 	};
 	char buf[16];
 	int fds[2];

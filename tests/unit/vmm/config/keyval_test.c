@@ -11,8 +11,8 @@
 
 struct keyval_case {
 	const char *text;
-	const char *json;     /* what it becomes */
-	const char *warning;  /* words that are warned about, or NULL */
+	const char *json;    /* what it becomes */
+	const char *warning; /* words that are warned about, or NULL */
 	bool help;
 };
 
@@ -25,8 +25,7 @@ static void check(const struct keyval_case *c, const struct keyval_syntax *synta
 	obj = keyval_parse(c->text, syntax, &help);
 	assert_non_null(obj);
 	assert_string_equal(
-		json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
-		c->json);
+		json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), c->json);
 	assert_string_equal(fake_log_text, c->warning ? c->warning : "");
 	assert_int_equal(help, c->help);
 	json_object_put(obj);
@@ -59,11 +58,9 @@ static void reads_what_qemu_reads(void **state)
 		{ "k=a,k=b", "{\"k\":\"b\"}", NULL, false },    // the last one counts
 		{ "id=a,id=b", "{\"id\":\"a\"}", NULL, false }, // but the first id
 		{ "x,host-nodes=1", "{\"type\":\"x\",\"host-nodes\":[\"1\"]}", NULL, false },
-		{ "x,host-nodes=1,host-nodes=2-3", "{\"type\":\"x\",\"host-nodes\":[\"1\",\"2-3\"]}", NULL,
-		  false },
+		{ "x,host-nodes=1,host-nodes=2-3", "{\"type\":\"x\",\"host-nodes\":[\"1\",\"2-3\"]}", NULL, false },
 		{ "x,share", "{\"type\":\"x\",\"share\":\"on\"}", SHORT_FORM("share", "share=on"), false },
-		{ "x,noshare", "{\"type\":\"x\",\"share\":\"off\"}", SHORT_FORM("noshare", "share=off"),
-		  false },
+		{ "x,noshare", "{\"type\":\"x\",\"share\":\"off\"}", SHORT_FORM("noshare", "share=off"), false },
 		{ "x,share,merge", "{\"type\":\"x\",\"share\":\"on\",\"merge\":\"on\"}",
 		  SHORT_FORM("share", "share=on") SHORT_FORM("merge", "merge=on"), false },
 		{ "help", "{\"type\":\"help\"}", NULL, true },
@@ -99,9 +96,8 @@ static void takes_one_json_object(void **state)
 	struct json_object *obj, *val;
 
 	(void)state;
-	assert_int_equal(keyval_parse_json("{\"driver\":\"virtio-pmem-pci\",\"n\":18446744073709551615} \n",
-	                                   &obj, &err),
-	                 0);
+	assert_int_equal(
+		keyval_parse_json("{\"driver\":\"virtio-pmem-pci\",\"n\":18446744073709551615} \n", &obj, &err), 0);
 	assert_true(json_object_object_get_ex(obj, "driver", &val));
 	assert_string_equal(json_object_get_string(val), "virtio-pmem-pci");
 	assert_true(json_object_object_get_ex(obj, "n", &val));
@@ -135,10 +131,9 @@ static void refuses_other_json(void **state)
 	assert_memory_equal(err.text, "JSON parse error, ", strlen("JSON parse error, "));
 	// Deeper than the parser allows: an error, not a full stack.
 	assert_int_equal(
-		keyval_parse_json(
-			"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
-			"]]]]}",
-			&obj, NULL),
+		keyval_parse_json("{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+	                          "]]]]}",
+	                          &obj, NULL),
 		-EINVAL);
 }
 

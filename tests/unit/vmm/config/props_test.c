@@ -54,8 +54,7 @@ static const struct prop_class thing_class = {
 	.nprops = COUNT(thing_props),
 };
 
-static int apply(const char *key, struct json_object *val, bool strict, struct thing *thing,
-                 struct vpmem_error *err)
+static int apply(const char *key, struct json_object *val, bool strict, struct thing *thing, struct vpmem_error *err)
 {
 	struct json_object *obj = json_object_new_object();
 	int rc;
@@ -91,7 +90,7 @@ static uint64_t number(const struct thing *thing, const char *key)
 	case PROP_UINT32:
 		return *(const uint32_t *)field;
 	case PROP_ADDR:
-		return (uint64_t)(int64_t)*(const int *)field;
+		return (uint64_t)(int64_t) * (const int *)field;
 	default:
 		return *(const uint64_t *)field;
 	}
@@ -177,8 +176,8 @@ static void takes_values(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
 		struct thing thing = { 0 };
-		int rc = cases[i].json ? apply_json(cases[i].key, cases[i].value, &thing, &err)
-		                       : apply_text(cases[i].key, cases[i].value, &thing, &err);
+		int rc = cases[i].json ? apply_json(cases[i].key, cases[i].value, &thing, &err) :
+		                         apply_text(cases[i].key, cases[i].value, &thing, &err);
 
 		if (rc < 0)
 			print_error("%s=%s: %s\n", cases[i].key, cases[i].value, err.text);
@@ -255,8 +254,7 @@ static void refuses_values(void **state)
 		{ "nodes", "-1", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "0-1-2", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "0,1", false, "Parameter 'nodes' expects a uint64 value or range" },
-		{ "nodes", "1111111111111111111111111", false,
-		  "Parameter 'nodes' expects a uint64 value or range" },
+		{ "nodes", "1111111111111111111111111", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "128", false, "Invalid host-nodes value: 128" },
 		{ "nodes", "0-300", false, "Invalid host-nodes value: 64" },
 		{ "nodes", "[64]", true, "Invalid host-nodes value: 64" },
@@ -291,8 +289,8 @@ static void refuses_values(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
 		struct thing thing = { 0 };
-		int rc = cases[i].json ? apply_json(cases[i].key, cases[i].value, &thing, &err)
-		                       : apply_text(cases[i].key, cases[i].value, &thing, &err);
+		int rc = cases[i].json ? apply_json(cases[i].key, cases[i].value, &thing, &err) :
+		                         apply_text(cases[i].key, cases[i].value, &thing, &err);
 
 		if (rc == 0)
 			print_error("%s=%s was taken\n", cases[i].key, cases[i].value);
@@ -309,7 +307,7 @@ static void fixed_values_are_taken_and_stored_nowhere(void **state)
 
 	(void)state;
 	assert_int_equal(apply_text("fixed", "off", &thing, &err), 0);
-	assert_int_equal(apply_text("fixed", "no", &thing, &err), 0);  // another word for the same value
+	assert_int_equal(apply_text("fixed", "no", &thing, &err), 0); // another word for the same value
 	assert_int_equal(apply_text("later", "", &thing, &err), 0);
 	assert_int_equal(apply_text("one-of", "1", &thing, &err), 0);
 	assert_int_equal(apply_text("one-of", "0x3", &thing, &err), 0);
@@ -344,9 +342,8 @@ static void unknown_names_get_the_nearest(void **state)
 
 static void ids_are_qemus(void **state)
 {
-	static const char *const good[] = { "a", "nv1", "A.b-c_9" }, *const bad[] = {
-		"", "1", "_a", "a b", "a/b", "\xc3\xa4"
-	};
+	static const char *const good[] = { "a", "nv1", "A.b-c_9" }, *const bad[] = { "",    "1",   "_a",
+		                                                                      "a b", "a/b", "\xc3\xa4" };
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(good); i++)

@@ -59,7 +59,7 @@ static void use_irqchips(const struct kvm *kvm, const struct kvm_irqchip new_chi
 	chips[2].chip.ioapic.id = 1;
 	chips[2].chip.ioapic.ioregsel = 0x12;
 	for (unsigned pin = 0; pin < IOAPIC_GSIS; pin++)
-		chips[2].chip.ioapic.redirtbl[pin].bits = 0x0100000000008020 + pin;  /* level-triggered, unmasked */
+		chips[2].chip.ioapic.redirtbl[pin].bits = 0x0100000000008020 + pin; /* level-triggered, unmasked */
 	for (unsigned i = 0; i < NCHIPS; i++)
 		assert_int_equal(ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &chips[i]), 0);
 }

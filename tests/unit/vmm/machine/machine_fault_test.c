@@ -22,7 +22,7 @@ struct vpmem_backing {
 	uint8_t bytes[SIZE];
 	unsigned nstores;
 	bool full, cut, rom;
-	unsigned stores_good;    // so many succeed, then the host is full
+	unsigned stores_good; // so many succeed, then the host is full
 };
 
 struct host {
@@ -197,8 +197,9 @@ static int setup(void **state)
 	host->m.run_state = RUN_STATE_RUNNING;
 	for (unsigned i = 0; i < 2; i++) {
 		host->memdevs[i].backing = &host->backings[i];
-		host->pmems[i] = (struct pmem) { .machine = &host->m, .memdev = &host->memdevs[i],
-		                                 .vp = (struct virtio_pci *)&host->backings[i] };
+		host->pmems[i] = (struct pmem) { .machine = &host->m,
+			                         .memdev = &host->memdevs[i],
+			                         .vp = (struct virtio_pci *)&host->backings[i] };
 		host->pmems[i].cfg.id = i ? (char *)"nv2" : (char *)"nv1";
 		host->m.pmems[host->m.npmems++] = &host->pmems[i];
 	}

@@ -90,14 +90,15 @@ static void objects_fail_as_in_qemu(void **state)
 {
 	static const struct failure failures[] = {
 		{ "object-add", NULL, "GenericError", "Parameter 'qom-type' is missing" },
-		{ "object-add", "{\"qom-type\": \"memory-backend-file\"}", "GenericError", "Parameter 'id' is missing" },
+		{ "object-add", "{\"qom-type\": \"memory-backend-file\"}", "GenericError",
+		  "Parameter 'id' is missing" },
 		{ "object-add", "{\"qom-type\": \"memory-backend-xx\", \"id\": \"m1\"}", "GenericError",
 		  "Parameter 'qom-type' does not accept value 'memory-backend-xx'" },
 		{ "object-add", "{\"qom-type\": 1, \"id\": \"m1\"}", "GenericError",
 		  "Invalid parameter type for 'qom-type', expected: string" },
 		{ "object-add", "{" FILE_M1 "}", "GenericError", "Parameter 'mem-path' is missing" },
-		{ "object-add", "{\"qom-type\": \"memory-backend-file\", \"id\": \"1x\", \"mem-path\": \"p\"}", "GenericError",
-		  "Parameter 'id' expects an identifier" },
+		{ "object-add", "{\"qom-type\": \"memory-backend-file\", \"id\": \"1x\", \"mem-path\": \"p\"}",
+		  "GenericError", "Parameter 'id' expects an identifier" },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"bogus\": 1}", "GenericError",
 		  "Parameter 'bogus' is unexpected" },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"size\": \"64M\"}", "GenericError",
@@ -112,8 +113,8 @@ static void objects_fail_as_in_qemu(void **state)
 		  "Invalid parameter type for 'mem-path', expected: string" },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"policy\": \"bind\"}", "GenericError",
 		  "host-nodes must be set for policy bind" },
-		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"prealloc\": true, \"reserve\": false}", "GenericError",
-		  "'prealloc=on' and 'reserve=off' are incompatible" },
+		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"prealloc\": true, \"reserve\": false}",
+		  "GenericError", "'prealloc=on' and 'reserve=off' are incompatible" },
 		{ "object-del", "{\"id\": \"m9\"}", "GenericError", "object 'm9' not found" },
 	};
 	struct qmp_rig *rig = *state;
@@ -134,25 +135,29 @@ static void devices_fail_as_in_qemu(void **state)
 {
 	static const struct failure failures[] = {
 		{ "device_add", NULL, "GenericError", "Parameter 'driver' is missing" },
-		{ "device_add", "{\"driver\": 5}", "GenericError", "Invalid parameter type for 'driver', expected: string" },
+		{ "device_add", "{\"driver\": 5}", "GenericError",
+		  "Invalid parameter type for 'driver', expected: string" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
 		  "'virtio-pmem-xxx' is not a valid device model name" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },
-		{ "device_add", "{" DEVICE ", \"foo\": 1}", "GenericError", "Property 'virtio-pmem-pci.foo' not found" },
+		{ "device_add", "{" DEVICE ", \"foo\": 1}", "GenericError",
+		  "Property 'virtio-pmem-pci.foo' not found" },
 		{ "device_add", "{" DEVICE ", \"bus\": \"nobus\"}", "GenericError", "Bus 'nobus' not found" },
 		{ "device_add", "{" DEVICE ", \"id\": 1}", "GenericError",
 		  "Invalid parameter type for 'id', expected: string" },
 		{ "device_add", "{" DEVICE ", \"id\": \"1\"}", "GenericError", "Parameter 'id' expects an identifier" },
-		{ "device_add", "{" DEVICE ", \"memaddr\": 4096}", "GenericError", "address must be aligned to 0x200000 bytes" },
+		{ "device_add", "{" DEVICE ", \"memaddr\": 4096}", "GenericError",
+		  "address must be aligned to 0x200000 bytes" },
 		{ "device_add", "{" DEVICE ", \"memaddr\": null}", "GenericError",
 		  "Invalid parameter type for 'memaddr', expected: string" },
 		{ "device_add", "{" DEVICE ", \"memaddr\": {\"a\": 1}}", "GenericError",
 		  "Invalid parameter type for 'memaddr', expected: string" },
 		{ "device_add", "{" DEVICE ", \"memaddr\": 1.5}", "GenericError",
 		  "Invalid parameter type for 'memaddr', expected: string" },
-		{ "device_add", "{" DEVICE ", \"memaddr\": -1}", "GenericError", "Parameter 'memaddr' expects integer" },
+		{ "device_add", "{" DEVICE ", \"memaddr\": -1}", "GenericError",
+		  "Parameter 'memaddr' expects integer" },
 		{ "device_add", "{" DEVICE ", \"event_idx\": \"maybe\"}", "GenericError",
 		  "Parameter 'event_idx' expects 'on' or 'off'" },
 		{ "device_add", "{" DEVICE ", \"event_idx\": 1}", "GenericError",
@@ -169,8 +174,9 @@ static void devices_fail_as_in_qemu(void **state)
 	json_object_put(qmp_rig_run(rig, "device_add", "{" DEVICE ", \"id\": \"nv1\"}"));
 	qmp_rig_expect_error(rig, "device_add", "{" DEVICE ", \"id\": \"nv2\"}", "GenericError",
 	                     "can't use already busy memdev: m1");
-	qmp_rig_expect_error(rig, "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m2\", \"id\": \"nv1\"}",
-	                     "GenericError", "Duplicate device ID 'nv1'");
+	qmp_rig_expect_error(rig, "device_add",
+	                     "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m2\", \"id\": \"nv1\"}", "GenericError",
+	                     "Duplicate device ID 'nv1'");
 	json_object_put(qmp_rig_run(rig, "device_del", "{\"id\": \"nv1\"}"));
 	qmp_rig_expect_error(rig, "device_del", "{\"id\": \"nv1\"}", "GenericError",
 	                     "Device nv1 is already in the process of unplug");
@@ -189,7 +195,8 @@ static void text_arguments_are_checked_as_text(void **state)
 {
 	struct qmp_rig *rig = *state;
 	const struct command_context ctx = { .machine = &rig->fake->m, .text = true };
-	struct json_object *args = json_tokener_parse("{" FILE_M1 ", \"mem-path\": \"p\", \"size\": \"64M\", \"share\": \"on\"}");
+	struct json_object *args =
+		json_tokener_parse("{" FILE_M1 ", \"mem-path\": \"p\", \"size\": \"64M\", \"share\": \"on\"}");
 	struct json_object *ret = NULL;
 	struct vpmem_error err;
 

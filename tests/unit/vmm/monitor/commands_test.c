@@ -8,7 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#define M1 "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"share\": true, \"mem-path\": \"p.img\", \"size\": 67108864}"
+#define M1 \
+	"{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"share\": true, \"mem-path\": \"p.img\", \"size\": 67108864}"
 #define M2 "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"q.img\"}"
 #define NV1 "{\"driver\": \"virtio-pmem-pci\", \"id\": \"nv1\", \"memdev\": \"m1\"}"
 #define NV2 "{\"driver\": \"virtio-pmem-pci\", \"id\": \"nv2\", \"memdev\": \"m2\"}"
@@ -64,7 +65,8 @@ static void the_machine_says_what_it_is(void **state)
 	char name[] = "test vm", uuid[] = "550e8400-e29b-41d4-a716-446655440000";
 
 	expect_return(rig, "query-version", NULL,
-	              "{\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, \"package\": \"pmvm " VPMEM_VERSION "\"}");
+	              "{\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, \"package\": \"pmvm " VPMEM_VERSION
+	              "\"}");
 	expect_return(rig, "query-kvm", NULL, "{\"enabled\": true, \"present\": true}");
 	expect_return(rig, "query-name", NULL, "{}");
 	expect_return(rig, "query-uuid", NULL, "{\"UUID\": \"00000000-0000-0000-0000-000000000000\"}");
@@ -132,12 +134,13 @@ static void devices_are_listed_by_address(void **state)
 
 	expect_return(rig, "object-add", M1, "{}");
 	expect_return(rig, "object-add", M2, "{}");
-	expect_return(rig, "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\", \"memaddr\": 17179869184}",
-	              "{}");
-	expect_return(rig, "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m2\", \"memaddr\": \"0x100000000\"}",
-	              "{}");
+	expect_return(rig, "device_add",
+	              "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\", \"memaddr\": 17179869184}", "{}");
+	expect_return(rig, "device_add",
+	              "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m2\", \"memaddr\": \"0x100000000\"}", "{}");
 	list = qmp_rig_run(rig, "query-memory-devices", NULL);
-	assert_string_equal(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+	assert_string_equal(json_object_to_json_string_ext(list,
+	                                                   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
 	                    "[{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m2\",\"memaddr\":4294967296,"
 	                    "\"size\":33554432}},"
 	                    "{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m1\",\"memaddr\":17179869184,"
@@ -182,13 +185,14 @@ static void backends_and_ram_are_listed(void **state)
 	              "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"q\", \"merge\": false, "
 	              "\"dump\": false, \"prealloc\": true, \"host-nodes\": [0, 3], \"policy\": \"bind\"}",
 	              "{}");
-	expect_return(rig, "query-memdev", NULL,
-	              "[{\"share\": true, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], \"merge\": true, "
-	              "\"dump\": true, \"policy\": \"default\", \"size\": 67108864, \"id\": \"m1\"}, "
-	              "{\"share\": false, \"reserve\": true, \"prealloc\": true, \"host-nodes\": [0, 3], "
-	              "\"merge\": false, \"dump\": false, \"policy\": \"bind\", \"size\": 33554432, \"id\": \"m2\"}, "
-	              "{\"share\": false, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], \"merge\": false, "
-	              "\"dump\": true, \"policy\": \"default\", \"size\": 134217728, \"id\": \"pc.ram\"}]");
+	expect_return(
+		rig, "query-memdev", NULL,
+		"[{\"share\": true, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], \"merge\": true, "
+		"\"dump\": true, \"policy\": \"default\", \"size\": 67108864, \"id\": \"m1\"}, "
+		"{\"share\": false, \"reserve\": true, \"prealloc\": true, \"host-nodes\": [0, 3], "
+		"\"merge\": false, \"dump\": false, \"policy\": \"bind\", \"size\": 33554432, \"id\": \"m2\"}, "
+		"{\"share\": false, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], \"merge\": false, "
+		"\"dump\": true, \"policy\": \"default\", \"size\": 134217728, \"id\": \"pc.ram\"}]");
 }
 
 static void the_bus_is_shown(void **state)
@@ -258,8 +262,14 @@ static void pmem_statistics_are_shown(void **state)
 
 	expect_return(rig, "object-add", M1, "{}");
 	expect_return(rig, "device_add", NV1, "{}");
-	rig->fake->stats = (struct vpmem_stats) { .requests = 10, .completed = 9, .failed = 1, .syncs = 7,
-		.interrupts = 8, .sync_errors = 2, .sync_ns = 5000, .sync_ns_max = 3000 };
+	rig->fake->stats = (struct vpmem_stats) { .requests = 10,
+		                                  .completed = 9,
+		                                  .failed = 1,
+		                                  .syncs = 7,
+		                                  .interrupts = 8,
+		                                  .sync_errors = 2,
+		                                  .sync_ns = 5000,
+		                                  .sync_ns_max = 3000 };
 	rig->fake->stats.sync_histogram[0] = 4;
 	rig->fake->stats.sync_histogram[VPMEM_SYNC_BUCKETS - 1] = 3;
 	list = qmp_rig_run(rig, "query-pmem", NULL);
@@ -302,8 +312,10 @@ static void a_failed_device_says_why(void **state)
 	struct qmp_rig *rig = *state;
 	struct json_object *list, *info, *error;
 
-	expect_return(rig, "object-add", "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p\", "
-	                                 "\"readonly\": true}", "{}");
+	expect_return(rig, "object-add",
+	              "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p\", "
+	              "\"readonly\": true}",
+	              "{}");
 	expect_return(rig, "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\"}", "{}");
 	rig->fake->stats = (struct vpmem_stats) { .error = -EIO, .error_time = 1700000000, .sync_started_ns = 1 };
 	rig->fake->usage_error = -ENOSYS;
@@ -328,7 +340,8 @@ static void a_line_of_hmp_is_run(void **state)
 {
 	struct qmp_rig *rig = *state;
 
-	expect_return(rig, "human-monitor-command", "{\"command-line\": \"info \\u00e9\"}", "\"line: info \\u00E9\\r\\n\"");
+	expect_return(rig, "human-monitor-command", "{\"command-line\": \"info \\u00e9\"}",
+	              "\"line: info \\u00E9\\r\\n\"");
 	expect_return(rig, "human-monitor-command", "{\"command-line\": \"\", \"cpu-index\": 1}", "\"\"");
 }
 

@@ -29,8 +29,12 @@ struct pci_device {
 static struct fake_machine *the_fake;
 static struct pci_device *slots[PCI_DEVICES_MAX];
 static struct pci_device host_bridge = {
-	.desc = { .name = "host bridge", .vendor = 0x1b36, .device = 8, .subsystem_vendor = 0x1af4,
-		.subsystem = 0x1100, .class_code = 0x060000 },
+	.desc = { .name = "host bridge",
+	          .vendor = 0x1b36,
+	          .device = 8,
+	          .subsystem_vendor = 0x1af4,
+	          .subsystem = 0x1100,
+	          .class_code = 0x060000 },
 };
 
 struct fake_machine *fake_machine_create(void)
@@ -146,8 +150,8 @@ int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpme
 	struct memdev *memdev;
 
 	if (machine_find_memdev(m, cfg->id))
-		return error_set(err, -EEXIST,
-		                 "attempt to add duplicate property '%s' to object (type 'container')", cfg->id);
+		return error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object (type 'container')",
+		                 cfg->id);
 	if (m->nmemdevs == MEMDEVS_MAX)
 		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
 	memdev = calloc(1, sizeof(*memdev));
@@ -189,10 +193,18 @@ static void plug(struct pmem *pmem, unsigned slot)
 
 	*dev = (struct pci_device) {
 		.slot = slot,
-		.desc = { .name = "virtio-pmem-pci", .id = pmem->cfg.id, .vendor = 0x1af4, .device = 0x105b,
-			.subsystem_vendor = 0x1af4, .subsystem = 0x1100, .class_code = 0x00ff00, .intx = true,
-			.bars = { { .size = 0x8000, .is_64bit = !the_fake->bar_io, .prefetchable = !the_fake->bar_io,
-			            .io = the_fake->bar_io } } },
+		.desc = { .name = "virtio-pmem-pci",
+		          .id = pmem->cfg.id,
+		          .vendor = 0x1af4,
+		          .device = 0x105b,
+		          .subsystem_vendor = 0x1af4,
+		          .subsystem = 0x1100,
+		          .class_code = 0x00ff00,
+		          .intx = true,
+		          .bars = { { .size = 0x8000,
+		                      .is_64bit = !the_fake->bar_io,
+		                      .prefetchable = !the_fake->bar_io,
+		                      .io = the_fake->bar_io } } },
 	};
 	pmem->slot = slot;
 	pmem->vp->dev = dev;
@@ -264,8 +276,8 @@ const char *run_state_name(enum run_state state)
 
 const char *machine_cause_name(enum machine_cause cause)
 {
-	static const char *const names[] = { "none", "guest-reset", "guest-shutdown", "host-signal",
-		"host-qmp-quit", "host-qmp-system-reset", "host-error" };
+	static const char *const names[] = { "none",          "guest-reset",           "guest-shutdown", "host-signal",
+		                             "host-qmp-quit", "host-qmp-system-reset", "host-error" };
 
 	return names[cause];
 }

@@ -11,14 +11,14 @@
 struct fake_machine {
 	struct machine m;
 	struct options opts;
-	char calls[512];         /* "stop;request 1 5;...": what was asked for since it was last cleared */
-	unsigned nopen;          /* backings that are open */
-	int cont_error;          /* what machine_cont fails with; 0: nothing */
+	char calls[512]; /* "stop;request 1 5;...": what was asked for since it was last cleared */
+	unsigned nopen;  /* backings that are open */
+	int cont_error;  /* what machine_cont fails with; 0: nothing */
 	struct vpmem_stats stats;
 	struct vpmem_usage usage;
-	int usage_error;         /* -errno of vpmem_backing_usage; 0: it works */
+	int usage_error; /* -errno of vpmem_backing_usage; 0: it works */
 	bool bar_mapped;
-	bool bar_io;             /* of devices added from now on */
+	bool bar_io; /* of devices added from now on */
 	unsigned nbuses;
 };
 

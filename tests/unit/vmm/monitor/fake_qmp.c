@@ -45,10 +45,16 @@ static void fake_event(void *face, const char *text)
 }
 
 const struct session_face qmp_face = {
-	.open = fake_open, .input = fake_input, .close = fake_close, .event = fake_event,
+	.open = fake_open,
+	.input = fake_input,
+	.close = fake_close,
+	.event = fake_event,
 };
 const struct session_face qmp_pretty_face = {
-	.open = fake_open, .input = fake_input, .close = fake_close, .event = fake_event,
+	.open = fake_open,
+	.input = fake_input,
+	.close = fake_close,
+	.event = fake_event,
 };
 
 struct json_object *monitor_event_json(const struct machine_event *event)

@@ -7,7 +7,7 @@
 
 extern struct hmp_edit_rig {
 	struct hmp_edit *edit;
-	char lines[65536];   /* each with a newline */
+	char lines[65536]; /* each with a newline */
 	char shown[1 << 20];
 	size_t nlines, nshown;
 } f;

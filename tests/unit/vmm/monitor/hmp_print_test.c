@@ -102,15 +102,13 @@ static void values_are_shown_as_qemu_does(void **state)
 
 static void times_of_errors_are_dates(void **state)
 {
-	static const struct { const char *time, *text; } times[] = {
-		{ "1", "1970-01-01T00:00:01Z" },
-		{ "951782399", "2000-02-28T23:59:59Z" },
-		{ "951782400", "2000-02-29T00:00:00Z" },
-		{ "978307199", "2000-12-31T23:59:59Z" },
-		{ "1709251199", "2024-02-29T23:59:59Z" },
-		{ "1735689600", "2025-01-01T00:00:00Z" },
-		{ "4107542400", "2100-03-01T00:00:00Z" },
-		{ "13601088000", "2401-01-01T00:00:00Z" },
+	static const struct {
+		const char *time, *text;
+	} times[] = {
+		{ "1", "1970-01-01T00:00:01Z" },          { "951782399", "2000-02-28T23:59:59Z" },
+		{ "951782400", "2000-02-29T00:00:00Z" },  { "978307199", "2000-12-31T23:59:59Z" },
+		{ "1709251199", "2024-02-29T23:59:59Z" }, { "1735689600", "2025-01-01T00:00:00Z" },
+		{ "4107542400", "2100-03-01T00:00:00Z" }, { "13601088000", "2401-01-01T00:00:00Z" },
 	};
 
 	(void)state;
@@ -119,7 +117,8 @@ static void times_of_errors_are_dates(void **state)
 		struct hmp_out out;
 		char text[256];
 
-		snprintf(text, sizeof(text), "[{\"state\":\"failed\",\"error\":{\"errno\":5,\"message\":\"\",\"time\":%s}}]",
+		snprintf(text, sizeof(text),
+		         "[{\"state\":\"failed\",\"error\":{\"errno\":5,\"message\":\"\",\"time\":%s}}]",
 		         times[i].time);
 		json = json_tokener_parse(text);
 		assert_non_null(json);

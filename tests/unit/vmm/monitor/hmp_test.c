@@ -18,7 +18,7 @@
 #define BANNER "pmvm 0.1.0 monitor - type 'help' for more information\r\n(pmvm) "
 
 struct line {
-	const char *line, *output, *args;  /* args NULL: nothing ran */
+	const char *line, *output, *args; /* args NULL: nothing ran */
 };
 
 #define TRY(name) "Try \"help " name "\" for more information\r\n"
@@ -58,8 +58,10 @@ static const struct line lines[] = {
 	{ "object_add", "object_add: string expected\r\n" TRY("object_add"), NULL },
 	{ "object_add help", "List of user creatable objects:\r\n  memory-backend-file\r\n", NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
-	{ "device_add help", "Misc devices:\r\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
-	                     "/dev/pmemN\"\r\n", NULL },
+	{ "device_add help",
+	  "Misc devices:\r\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
+	  "/dev/pmemN\"\r\n",
+	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
 	{ "help cont", "cont|c  -- resume emulation\r\n", NULL },
 	{ "? c", "cont|c  -- resume emulation\r\n", NULL },
@@ -75,7 +77,8 @@ static const struct line lines[] = {
 	  "help|? [cmd] -- show the help\r\n"
 	  "info [subcommand] -- show various information about the system state\r\n"
 	  "object_add [qom-type=]type,id=str[,prop=value][,...] -- create QOM object\r\n"
-	  "object_del id -- destroy QOM object\r\n", NULL },
+	  "object_del id -- destroy QOM object\r\n",
+	  NULL },
 };
 
 static void a_line_does_what_it_says(void **state)
@@ -314,7 +317,8 @@ static void a_console_alone_has_no_monitor(void **state)
 static void garbage_does_no_harm(void **state)
 {
 	static const char *const likely[] = {
-		"device_add ", "object_add ", "help ", "info ", "{\"a\":", "\"", "\\", ",", "=", "\t", "\033[A", "\r", "\177",
+		"device_add ", "object_add ", "help ", "info ",  "{\"a\":", "\"",   "\\",
+		",",           "=",           "\t",    "\033[A", "\r",      "\177",
 	};
 	unsigned seed = 7;
 	int fd = rig_connect(rig.hmp_path);

@@ -73,64 +73,75 @@ static void memory_is_shown(void **state)
 {
 	struct qmp_rig *rig = *state;
 
-	expect_shown(rig, "info memory-devices", "Memory device [virtio-pmem]: \"nv1\"\r\n"
-	                                         "  memaddr: 0x140000000\r\n"
-	                                         "  size: 33554432\r\n"
-	                                         "  memdev: /objects/m1\r\n");
+	expect_shown(rig, "info memory-devices",
+	             "Memory device [virtio-pmem]: \"nv1\"\r\n"
+	             "  memaddr: 0x140000000\r\n"
+	             "  size: 33554432\r\n"
+	             "  memdev: /objects/m1\r\n");
 	expect_shown(rig, "info memory_size_summary", "base memory: 134217728\r\nplugged memory: 33554432\r\n");
-	expect_shown(rig, "info memdev", "memory backend: m1\r\n"
-	                                 "  size:  33554432\r\n"
-	                                 "  merge: true\r\n"
-	                                 "  dump: true\r\n"
-	                                 "  prealloc: false\r\n"
-	                                 "  share: true\r\n"
-	                                 "  reserve: true\r\n"
-	                                 "  policy: bind\r\n"
-	                                 "  host nodes: 0,2-3\r\n"
-	                                 "memory backend: pc.ram\r\n"
-	                                 "  size:  134217728\r\n"
-	                                 "  merge: false\r\n"
-	                                 "  dump: true\r\n"
-	                                 "  prealloc: false\r\n"
-	                                 "  share: false\r\n"
-	                                 "  reserve: true\r\n"
-	                                 "  policy: default\r\n"
-	                                 "  host nodes: \r\n"
-	                                 "\r\n");
+	expect_shown(rig, "info memdev",
+	             "memory backend: m1\r\n"
+	             "  size:  33554432\r\n"
+	             "  merge: true\r\n"
+	             "  dump: true\r\n"
+	             "  prealloc: false\r\n"
+	             "  share: true\r\n"
+	             "  reserve: true\r\n"
+	             "  policy: bind\r\n"
+	             "  host nodes: 0,2-3\r\n"
+	             "memory backend: pc.ram\r\n"
+	             "  size:  134217728\r\n"
+	             "  merge: false\r\n"
+	             "  dump: true\r\n"
+	             "  prealloc: false\r\n"
+	             "  share: false\r\n"
+	             "  reserve: true\r\n"
+	             "  policy: default\r\n"
+	             "  host nodes: \r\n"
+	             "\r\n");
 }
 
 static void the_bus_is_shown(void **state)
 {
-	expect_shown(*state, "info pci", "  Bus  0, device   0, function 0:\r\n"
-	                                 "    Host bridge: PCI device 1b36:0008\r\n"
-	                                 "      PCI subsystem 1af4:1100\r\n"
-	                                 "      id \"\"\r\n"
-	                                 "  Bus  0, device   1, function 0:\r\n"
-	                                 "    Class 0255: PCI device 1af4:105b\r\n"
-	                                 "      PCI subsystem 1af4:1100\r\n"
-	                                 "      IRQ 17, pin A\r\n"
-	                                 "      BAR0: 64 bit prefetchable memory at 0x800008000 [0x80000ffff].\r\n"
-	                                 "      id \"nv1\"\r\n");
+	expect_shown(*state, "info pci",
+	             "  Bus  0, device   0, function 0:\r\n"
+	             "    Host bridge: PCI device 1b36:0008\r\n"
+	             "      PCI subsystem 1af4:1100\r\n"
+	             "      id \"\"\r\n"
+	             "  Bus  0, device   1, function 0:\r\n"
+	             "    Class 0255: PCI device 1af4:105b\r\n"
+	             "      PCI subsystem 1af4:1100\r\n"
+	             "      IRQ 17, pin A\r\n"
+	             "      BAR0: 64 bit prefetchable memory at 0x800008000 [0x80000ffff].\r\n"
+	             "      id \"nv1\"\r\n");
 }
 
 static void statistics_are_shown(void **state)
 {
 	struct qmp_rig *rig = *state;
 
-	rig->fake->stats = (struct vpmem_stats) { .requests = 10, .completed = 9, .failed = 1, .syncs = 2,
-		.interrupts = 8, .sync_errors = 1, .sync_ns = 5000, .sync_ns_max = 3000, .error = -EIO,
-		.error_time = 1700000000 };
+	rig->fake->stats = (struct vpmem_stats) { .requests = 10,
+		                                  .completed = 9,
+		                                  .failed = 1,
+		                                  .syncs = 2,
+		                                  .interrupts = 8,
+		                                  .sync_errors = 1,
+		                                  .sync_ns = 5000,
+		                                  .sync_ns_max = 3000,
+		                                  .error = -EIO,
+		                                  .error_time = 1700000000 };
 	rig->fake->stats.sync_histogram[1] = 2;
-	expect_shown(rig, "info pmem", "pmem device: \"nv1\"\r\n"
-	                               "  file: p.img\r\n"
-	                               "  memdev: /objects/m1\r\n"
-	                               "  memaddr: 0x140000000\r\n"
-	                               "  size: 33554432 (resident: 4096, allocated: 8192)\r\n"
-	                               "  state: failed: Input/output error (errno 5) at 2023-11-14T22:13:20Z\r\n"
-	                               "  flushes: 10 requested, 9 completed, 1 failed\r\n"
-	                               "  syncs: 2, errors: 1, interrupts: 8\r\n"
-	                               "  sync latency: mean 2.50 us, max 3.00 us\r\n"
-	                               "    < 2.05 us   2\r\n");
+	expect_shown(rig, "info pmem",
+	             "pmem device: \"nv1\"\r\n"
+	             "  file: p.img\r\n"
+	             "  memdev: /objects/m1\r\n"
+	             "  memaddr: 0x140000000\r\n"
+	             "  size: 33554432 (resident: 4096, allocated: 8192)\r\n"
+	             "  state: failed: Input/output error (errno 5) at 2023-11-14T22:13:20Z\r\n"
+	             "  flushes: 10 requested, 9 completed, 1 failed\r\n"
+	             "  syncs: 2, errors: 1, interrupts: 8\r\n"
+	             "  sync latency: mean 2.50 us, max 3.00 us\r\n"
+	             "    < 2.05 us   2\r\n");
 }
 
 int main(void)

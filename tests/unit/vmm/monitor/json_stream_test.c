@@ -65,7 +65,8 @@ static void values_need_no_separator(void **state)
 	expect("\"x\"\"y\"", "\"x\"\n\"y\"\n");
 	expect("1 true null\n", "1\ntrue\nnull\n");
 	expect("1{}2[", "1\n{}\n2\n");
-	expect("18446744073709551615 -9223372036854775808 1.5e3\n", "18446744073709551615\n-9223372036854775808\n1.5e3\n");
+	expect("18446744073709551615 -9223372036854775808 1.5e3\n",
+	       "18446744073709551615\n-9223372036854775808\n1.5e3\n");
 }
 
 static void what_is_not_complete_is_dropped(void **state)
@@ -143,8 +144,8 @@ static void mistakes_are_named(void **state)
 static void reading_goes_on_after_a_mistake(void **state)
 {
 	static const char *const mistakes[] = {
-		"{]\n", "{\xff", "{\x01", "{'bad \xff", "{'execute': 'nonexistent', 'id':'\n", "%p", "nul\n",
-		"{\"a\" 1}", "[1,]", "\"\\u0000", "'abc\n",
+		"{]\n",      "{\xff", "{\x01",     "{'bad \xff", "{'execute': 'nonexistent', 'id':'\n", "%p", "nul\n",
+		"{\"a\" 1}", "[1,]",  "\"\\u0000", "'abc\n",
 	};
 
 	(void)state;

@@ -47,8 +47,8 @@ extern char fake_args[4096];
 extern struct fake_qmp {
 	unsigned nopen, nclose, nevents;
 	size_t ninput;
-	size_t answer_len;  /* each input is answered with so many bytes */
-	bool hang_up;       /* after the answer */
+	size_t answer_len; /* each input is answered with so many bytes */
+	bool hang_up;      /* after the answer */
 } fake_qmp;
 
 #endif

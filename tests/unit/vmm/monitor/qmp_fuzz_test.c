@@ -45,9 +45,38 @@ static const char *const valid[] = {
 
 // Bytes and pieces that mean something to one layer or the other.
 static const char *const spice[] = {
-	"{", "}", "[", "]", ":", ",", "\"", "'", "\\", "\\u", "\\u0000", "\n", "\r\n", "\x01", "\xff", "\xfe", "\xc3",
-	"\xed\xa0\x80", "-", "1e999", "99999999999999999999", "null", "tru", "\"id\"", "\"execute\":", "nv1", "m1",
-	"/machine/peripheral/", "\"\":", "[0]", "{}", "\"arguments\": {}",
+	"{",
+	"}",
+	"[",
+	"]",
+	":",
+	",",
+	"\"",
+	"'",
+	"\\",
+	"\\u",
+	"\\u0000",
+	"\n",
+	"\r\n",
+	"\x01",
+	"\xff",
+	"\xfe",
+	"\xc3",
+	"\xed\xa0\x80",
+	"-",
+	"1e999",
+	"99999999999999999999",
+	"null",
+	"tru",
+	"\"id\"",
+	"\"execute\":",
+	"nv1",
+	"m1",
+	"/machine/peripheral/",
+	"\"\":",
+	"[0]",
+	"{}",
+	"\"arguments\": {}",
 };
 
 static size_t splice(char *buf, size_t len, const char *piece, size_t piece_len)
@@ -67,17 +96,17 @@ static size_t mutate(char *buf, size_t len)
 	char byte;
 
 	switch (rng(5)) {
-	case 0:  // another byte
+	case 0: // another byte
 		if (len > 0)
 			buf[rng((uint32_t)len)] = (char)rng(256);
 		return len;
-	case 1:  // one less
+	case 1: // one less
 		if (len == 0)
 			return 0;
 		len--;
 		memmove(buf + rng((uint32_t)len + 1), buf + len, 1);
 		return len;
-	case 2:  // cut short
+	case 2: // cut short
 		return len ? rng((uint32_t)len) : 0;
 	case 3:
 		byte = (char)rng(256);

@@ -15,7 +15,7 @@ struct qmp_rig {
 	struct fake_machine *fake;
 	struct session *session;
 	const struct session_face *face;
-	void *state;  /* of the face */
+	void *state; /* of the face */
 };
 
 /* What the session sent and has not been looked at. */

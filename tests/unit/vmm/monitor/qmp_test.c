@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#define GREETING                                                                                      \
-	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, "             \
+#define GREETING                                                                          \
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, " \
 	"\"package\": \"pmvm " VPMEM_VERSION "\"}, \"capabilities\": [\"oob\"]}}\r\n"
 #define ERROR(class, desc) "{\"error\": {\"class\": \"" class "\", \"desc\": \"" desc "\"}}"
 #define EXPECTING ERROR("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
@@ -86,12 +86,10 @@ static void oob_is_offered_but_no_command_takes_it(void **state)
 	qmp_rig_expect(rig, "{\"exec-oob\": \"query-status\", \"id\": 7}",
 	               "{\"id\": 7, \"error\": {\"class\": \"GenericError\", "
 	               "\"desc\": \"The command query-status does not support OOB\"}}");
-	qmp_rig_expect(rig, "{\"exec-oob\": \"foo\"}",
-	               ERROR("CommandNotFound", "The command foo has not been found"));
+	qmp_rig_expect(rig, "{\"exec-oob\": \"foo\"}", ERROR("CommandNotFound", "The command foo has not been found"));
 	qmp_rig_expect(rig, "{\"exec-oob\": \"stop\", \"execute\": \"stop\"}",
 	               ERROR("GenericError", "QMP input member 'execute' clashes with 'exec-oob'"));
-	qmp_rig_expect(rig, "{\"exec-oob\": 1}",
-	               ERROR("GenericError", "QMP input member 'exec-oob' must be a string"));
+	qmp_rig_expect(rig, "{\"exec-oob\": 1}", ERROR("GenericError", "QMP input member 'exec-oob' must be a string"));
 	assert_string_equal(rig->fake->calls, "");
 }
 
@@ -134,8 +132,8 @@ static void wrong_requests_are_named(void **state)
 static void ids_come_back(void **state)
 {
 	static const char *const ids[] = {
-		"1", "\"libvirt-1\"", "null", "true", "{\"a\": [1, {\"b\": null}]}", "[]", "1.5", "-7", "\"\"",
-		"18446744073709551615", "1e999",
+		"1",    "\"libvirt-1\"",        "null",  "true", "{\"a\": [1, {\"b\": null}]}", "[]", "1.5", "-7",
+		"\"\"", "18446744073709551615", "1e999",
 	};
 	struct qmp_rig *rig = *state;
 	char request[256], reply[256];
@@ -145,12 +143,16 @@ static void ids_come_back(void **state)
 		snprintf(reply, sizeof(reply), "{\"return\": {}, \"id\": %s}", ids[i]);
 		qmp_rig_expect(rig, request, reply);
 		snprintf(request, sizeof(request), "{\"id\": %s, \"execute\": \"foo\"}", ids[i]);
-		snprintf(reply, sizeof(reply), "{\"id\": %s, \"error\": {\"class\": \"CommandNotFound\", "
-		         "\"desc\": \"The command foo has not been found\"}}", ids[i]);
+		snprintf(reply, sizeof(reply),
+		         "{\"id\": %s, \"error\": {\"class\": \"CommandNotFound\", "
+		         "\"desc\": \"The command foo has not been found\"}}",
+		         ids[i]);
 		qmp_rig_expect(rig, request, reply);
 		snprintf(request, sizeof(request), "{\"id\": %s}", ids[i]);
-		snprintf(reply, sizeof(reply), "{\"id\": %s, \"error\": {\"class\": \"GenericError\", "
-		         "\"desc\": \"QMP input lacks member 'execute'\"}}", ids[i]);
+		snprintf(reply, sizeof(reply),
+		         "{\"id\": %s, \"error\": {\"class\": \"GenericError\", "
+		         "\"desc\": \"QMP input lacks member 'execute'\"}}",
+		         ids[i]);
 		qmp_rig_expect(rig, request, reply);
 	}
 }
@@ -198,7 +200,8 @@ static const char *after_timestamp(const char *text)
 	int len = 0;
 
 	assert_int_equal(sscanf(text, "{\"timestamp\": {\"seconds\": %lld, \"microseconds\": %lld}, %n", &seconds,
-	                        &microseconds, &len), 2);
+	                        &microseconds, &len),
+	                 2);
 	assert_true(llabs(seconds - (long long)time(NULL)) < 3600);
 	assert_in_range(microseconds, 0, 999999);
 	return text + len;
@@ -223,7 +226,9 @@ static void events_are_told(void **state)
 		{ { .kind = MACHINE_EVENT_DEVICE_DELETED, .device = "nv1", .path = "/machine/peripheral/nv1" },
 		  "\"event\": \"DEVICE_DELETED\", \"data\": "
 		  "{\"device\": \"nv1\", \"path\": \"/machine/peripheral/nv1\"}}\r\n" },
-		{ { .kind = MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR, .device = "nv1", .path = "/machine/peripheral/nv1" },
+		{ { .kind = MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,
+		    .device = "nv1",
+		    .path = "/machine/peripheral/nv1" },
 		  "\"event\": \"DEVICE_UNPLUG_GUEST_ERROR\", \"data\": "
 		  "{\"device\": \"nv1\", \"path\": \"/machine/peripheral/nv1\"}}\r\n" },
 	};

@@ -16,8 +16,9 @@ static int start(void **state)
 	json_object_put(qmp_rig_run(&rig, "object-add",
 	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p.img\", "
 	                            "\"share\": true, \"host-nodes\": [1, 63], \"policy\": \"bind\"}"));
-	json_object_put(qmp_rig_run(&rig, "object-add",
-	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"q.img\"}"));
+	json_object_put(
+		qmp_rig_run(&rig, "object-add",
+	                    "{\"qom-type\": \"memory-backend-file\", \"id\": \"m2\", \"mem-path\": \"q.img\"}"));
 	json_object_put(qmp_rig_run(&rig, "device_add",
 	                            "{\"driver\": \"virtio-pmem-pci\", \"id\": \"nv1\", \"memdev\": \"m1\"}"));
 	json_object_put(qmp_rig_run(&rig, "device_add",
@@ -66,8 +67,8 @@ static void expect_property(struct qmp_rig *rig, const char *path, const char *p
 
 	snprintf(args, sizeof(args), "{\"path\": \"%s\", \"property\": \"%s\"}", path, property);
 	val = qmp_rig_run(rig, "qom-get", args);
-	assert_string_equal(json_object_to_json_string_ext(val, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
-	                    expected);
+	assert_string_equal(
+		json_object_to_json_string_ext(val, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), expected);
 	json_object_put(val);
 }
 
@@ -75,8 +76,9 @@ static void the_tree_has_these_branches(void **state)
 {
 	expect_list(*state, "/", "type:string objects:child<container> machine:child<pmvm-machine> ");
 	expect_list(*state, "/objects", "type:string m1:child<memory-backend-file> m2:child<memory-backend-file> ");
-	expect_list(*state, "/machine", "type:string peripheral:child<container> peripheral-anon:child<container> "
-	                                "unattached:child<container> ");
+	expect_list(*state, "/machine",
+	            "type:string peripheral:child<container> peripheral-anon:child<container> "
+	            "unattached:child<container> ");
 	expect_list(*state, "/machine/peripheral", "type:string nv1:child<virtio-pmem-pci> ");
 	expect_list(*state, "/machine/peripheral-anon", "type:string device[0]:child<virtio-pmem-pci> ");
 	expect_list(*state, "/machine/unattached",
@@ -162,9 +164,19 @@ static void a_device_has_its_properties(void **state)
 static void what_is_not_there_is_not_found(void **state)
 {
 	static const char *const paths[] = {
-		"", "/obj", "/objects/", "/objects/m3", "/objects/m11", "/machine/peripheral/nv", "/machine/peripheral/nv11",
-		"/machine/peripheral/nv1/virtio", "/machine/peripheral/nv1/virtio-backend/x", "/machine/peripheral-anon/device[1]",
-		"/machine/unattached/device[2]", "objects", "//",
+		"",
+		"/obj",
+		"/objects/",
+		"/objects/m3",
+		"/objects/m11",
+		"/machine/peripheral/nv",
+		"/machine/peripheral/nv11",
+		"/machine/peripheral/nv1/virtio",
+		"/machine/peripheral/nv1/virtio-backend/x",
+		"/machine/peripheral-anon/device[1]",
+		"/machine/unattached/device[2]",
+		"objects",
+		"//",
 	};
 	char args[256], desc[256];
 
@@ -199,8 +211,10 @@ static void the_properties_of_a_driver_are_listed(void **state)
 	struct json_object *properties =
 		qmp_rig_run(*state, "device-list-properties", "{\"typename\": \"virtio-pmem-pci\"}");
 
-	assert_string_equal(json_object_to_json_string_ext(find(properties, "event_idx"), JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
-	                    "{\"name\":\"event_idx\",\"type\":\"bool\",\"description\":\"on/off\",\"default-value\":true}");
+	assert_string_equal(
+		json_object_to_json_string_ext(find(properties, "event_idx"),
+	                                       JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		"{\"name\":\"event_idx\",\"type\":\"bool\",\"description\":\"on/off\",\"default-value\":true}");
 	assert_string_equal(json_object_to_json_string_ext(find(properties, "memdev"), JSON_C_TO_STRING_PLAIN),
 	                    "{\"name\":\"memdev\",\"type\":\"link<memory-backend>\"}");
 	assert_int_equal(json_object_get_int(json_object_object_get(find(properties, "addr"), "default-value")), -1);
@@ -216,12 +230,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 	const struct CMUnitTest tests[] = {
-		TEST(the_tree_has_these_branches),
-		TEST(every_path_that_is_given_leads_somewhere),
-		TEST(a_backend_has_its_properties),
-		TEST(a_device_has_its_properties),
-		TEST(what_is_not_there_is_not_found),
-		TEST(the_properties_of_a_driver_are_listed),
+		TEST(the_tree_has_these_branches),    TEST(every_path_that_is_given_leads_somewhere),
+		TEST(a_backend_has_its_properties),   TEST(a_device_has_its_properties),
+		TEST(what_is_not_there_is_not_found), TEST(the_properties_of_a_driver_are_listed),
 	};
 
 	return cmocka_run_group_tests_name("qom", tests, NULL, NULL);

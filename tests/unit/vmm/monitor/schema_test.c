@@ -145,11 +145,35 @@ static void commands_and_events_are_those_of_the_schema(void **state)
 static void the_commands_that_tools_ask_for_are_there(void **state)
 {
 	static const char *const names[] = {
-		"object-add", "object-del", "device_add", "device_del", "stop", "cont", "quit", "system_reset",
-		"system_powerdown", "query-version", "query-status", "query-name", "query-uuid", "query-kvm",
-		"query-cpus-fast", "query-pci", "query-memory-devices", "query-memdev", "query-memory-size-summary",
-		"query-commands", "query-qmp-schema", "query-events", "device-list-properties", "qom-list", "qom-get",
-		"qmp_capabilities", "human-monitor-command", "query-pmem", "pmem_clear_error",
+		"object-add",
+		"object-del",
+		"device_add",
+		"device_del",
+		"stop",
+		"cont",
+		"quit",
+		"system_reset",
+		"system_powerdown",
+		"query-version",
+		"query-status",
+		"query-name",
+		"query-uuid",
+		"query-kvm",
+		"query-cpus-fast",
+		"query-pci",
+		"query-memory-devices",
+		"query-memdev",
+		"query-memory-size-summary",
+		"query-commands",
+		"query-qmp-schema",
+		"query-events",
+		"device-list-properties",
+		"qom-list",
+		"qom-get",
+		"qmp_capabilities",
+		"human-monitor-command",
+		"query-pmem",
+		"pmem_clear_error",
 	};
 	struct json_object *list = qmp_rig_run(*state, "query-commands", NULL);
 
@@ -227,11 +251,12 @@ static void every_answer_has_the_declared_shape(void **state)
 			rig->fake->stats = (struct vpmem_stats) { .error = -EIO, .sync_started_ns = 1 };
 		for (unsigned i = 0; i < command_count; i++) {
 			const struct command *cmd = &command_table[i];
-			const char *args = !cmd->args ? NULL
-			                   : cmd->args == &schema_path_arg ? "{\"path\": \"/\"}"
-			                   : cmd->args == &schema_qom_get_arg ? "{\"path\": \"/\", \"property\": \"type\"}"
-			                   : cmd->args == &schema_typename_arg ? "{\"typename\": \"virtio-pmem-pci\"}"
-			                                                       : "{\"command-line\": \"x\"}";
+			const char *args = !cmd->args                    ? NULL :
+			                   cmd->args == &schema_path_arg ? "{\"path\": \"/\"}" :
+			                   cmd->args == &schema_qom_get_arg ?
+			                                                   "{\"path\": \"/\", \"property\": \"type\"}" :
+			                   cmd->args == &schema_typename_arg ? "{\"typename\": \"virtio-pmem-pci\"}" :
+			                                                       "{\"command-line\": \"x\"}";
 			struct json_object *ret;
 
 			if (!cmd->name || !cmd->ret)
@@ -250,8 +275,10 @@ static void every_event_has_the_declared_shape(void **state)
 	(void)state;
 	for (unsigned i = 0; i < event_count; i++) {
 		for (enum machine_cause cause = CAUSE_GUEST_RESET; cause <= CAUSE_HOST_ERROR; cause++) {
-			struct machine_event event = { .kind = (enum machine_event_kind)i, .cause = cause, .path = "/p",
-				.device = cause % 2 ? "d" : NULL };
+			struct machine_event event = { .kind = (enum machine_event_kind)i,
+				                       .cause = cause,
+				                       .path = "/p",
+				                       .device = cause % 2 ? "d" : NULL };
 			struct json_object *json = monitor_event_json(&event), *data;
 
 			assert_string_equal(str(json, "event"), event_table[i].name);
@@ -299,7 +326,8 @@ static void values_are_compared_with_their_types(void **state)
 		  "Parameter 'v.status' does not accept value 'lost'" },
 		{ &schema_status, "{\"running\": true, \"status\": 7}",
 		  "Invalid parameter type for 'v.status', expected: string" },
-		{ &schema_status, "{\"running\": true, \"status\": \"paused\", \"x\": 1}", "Parameter 'v.x' is unexpected" },
+		{ &schema_status, "{\"running\": true, \"status\": \"paused\", \"x\": 1}",
+		  "Parameter 'v.x' is unexpected" },
 		{ &schema_status, "[]", "Invalid parameter type for 'v', expected: object" },
 		{ &schema_commands, "[{\"name\": \"x\"}, {}]", "Parameter 'v[1].name' is missing" },
 		{ &schema_commands, "{}", "Invalid parameter type for 'v', expected: array" },
@@ -308,7 +336,8 @@ static void values_are_compared_with_their_types(void **state)
 		{ &schema_memory_devices,
 		  "[{\"type\": \"virtio-pmem\", \"data\": {\"memaddr\": 1, \"size\": 2, \"memdev\": \"m\"}, \"z\": 1}]",
 		  "Parameter 'v[0].z' is unexpected" },
-		{ &schema_memory_size, "{\"base-memory\": 1.5}", "Invalid parameter type for 'v.base-memory', expected: integer" },
+		{ &schema_memory_size, "{\"base-memory\": 1.5}",
+		  "Invalid parameter type for 'v.base-memory', expected: integer" },
 		{ &schema_device_add_arg, "{\"driver\": \"x\", \"anything\": []}", NULL },
 		{ &schema_device_add_arg, "{\"anything\": []}", "Parameter 'v.driver' is missing" },
 		{ &schema_empty, "{\"a\": null}", "Parameter 'v.a' is unexpected" },

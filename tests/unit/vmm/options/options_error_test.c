@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NINE_MONITORS \
+#define NINE_MONITORS                                                                              \
 	"-qmp unix:a,server=on -qmp unix:b,server=on -qmp unix:c,server=on -qmp unix:d,server=on " \
 	"-qmp unix:e,server=on -qmp unix:f,server=on -qmp unix:g,server=on -qmp unix:h,server=on -qmp unix:i,server=on"
 
@@ -43,10 +43,12 @@ static const struct refused words[] = {
 	{ "-qmp tcp:localhost:4444,server=on", "@'tcp:localhost:4444,server=on' is not a valid char driver",
 	  "unix:PATH,server=on" },
 	{ "-qmp unix:x", "@a socket in client connect mode is not supported yet", "unix:x,server=on" },
-	{ "-serial stdio -monitor stdio", "-monitor stdio: cannot use stdio by multiple character devices", "unix:PATH" },
+	{ "-serial stdio -monitor stdio", "-monitor stdio: cannot use stdio by multiple character devices",
+	  "unix:PATH" },
 	{ "-qmp stdio -serial mon:stdio", "-serial mon:stdio: cannot use stdio by multiple character devices",
 	  "unix:PATH" },
-	{ "-nographic -kernel k -serial stdio", "cannot use stdio by multiple character devices", "-nographic uses stdio" },
+	{ "-nographic -kernel k -serial stdio", "cannot use stdio by multiple character devices",
+	  "-nographic uses stdio" },
 	{ "-nographic -kernel k -daemonize", "-nographic cannot be used with -daemonize", "no display" },
 	{ "-kernel k -serial stdio -daemonize", "-serial stdio: cannot use stdio with -daemonize", "unix:PATH" },
 	{ "-kernel k -daemonize -qmp stdio", "-qmp stdio: cannot use stdio with -daemonize", "unix:PATH" },
@@ -64,8 +66,7 @@ static const struct refused machines[] = {
 	{ "-m 0.5", "@Parameter 'size' expects a non-negative number below 2^64", "kilo-, mega-" },
 	{ "-m 256MB", "@Parameter 'size' expects a non-negative number below 2^64", "kilo-, mega-" },
 	{ "-m 1G,maxmem=", "@Parameter 'maxmem' expects a non-negative number below 2^64", "kilo-, mega-" },
-	{ "-m 99999999999999999999", "@Value '99999999999999999999' is out of range for parameter 'size'",
-	  NULL },
+	{ "-m 99999999999999999999", "@Value '99999999999999999999' is out of range for parameter 'size'", NULL },
 	{ "-m 17592186044416", "@Value '17592186044416' is out of range for parameter 'size'", NULL },
 	{ "-m 17592186044415", "@memory size (0xfffffffffff00000) must be at most 0x100000000000", "MiB" },
 	{ "-m 16385G", "@memory size (0x100040000000) must be at most 0x100000000000", "MiB" },
@@ -83,13 +84,11 @@ static const struct refused machines[] = {
 	  "@invalid value of maxmem: memory slots were specified but maximum memory size "
 	  "(0x10000000) is equal to the initial memory size (0x10000000)",
 	  NULL },
-	{ "-m 256M,maxmem=1073741825", "@maximum memory size must by aligned to multiple of 4096 bytes",
-	  NULL },
+	{ "-m 256M,maxmem=1073741825", "@maximum memory size must by aligned to multiple of 4096 bytes", NULL },
 	{ "-m 256M,slots=300,maxmem=1G", "@unsupported amount of memory slots: 300", NULL },
 
 	{ "-smp 0", "@Invalid CPU topology: CPU topology parameters must be greater than zero", NULL },
-	{ "-smp 2,cores=0", "@Invalid CPU topology: CPU topology parameters must be greater than zero",
-	  NULL },
+	{ "-smp 2,cores=0", "@Invalid CPU topology: CPU topology parameters must be greater than zero", NULL },
 	{ "-smp 2x", "@Parameter 'smp.cpus' expects integer", NULL },
 	{ "-smp foo", "@Parameter 'smp.cpus' expects integer", NULL },
 	{ "-smp 2,maxcpus=x", "@Parameter 'smp.maxcpus' expects integer", NULL },
@@ -97,8 +96,7 @@ static const struct refused machines[] = {
 	{ "-smp 2,core=1", "@Parameter 'smp.core' is unexpected", "did you mean cores?" },
 	{ "-smp 2,clusters=2", "@'smp.clusters=2' is not supported", NULL },
 	{ "-smp 65", "@Invalid SMP CPUs 65. The max CPUs supported by machine 'pmvm' is 64", NULL },
-	{ "-smp 2,maxcpus=300", "@Invalid SMP CPUs 300. The max CPUs supported by machine 'pmvm' is 64",
-	  NULL },
+	{ "-smp 2,maxcpus=300", "@Invalid SMP CPUs 300. The max CPUs supported by machine 'pmvm' is 64", NULL },
 	{ "-smp cores=65", "@Invalid SMP CPUs 65. The max CPUs supported by machine 'pmvm' is 64", NULL },
 	{ "-smp 2,cores=65536", "@Invalid CPU topology: 65536 is too large", NULL },
 	{ "-smp cores=65535,sockets=65535,threads=65535,dies=65535",
@@ -143,8 +141,7 @@ static const struct refused machines[] = {
 	{ "-accel ''", "-accel : invalid accelerator ", "KVM only" },
 	{ "-cpu qemu64", "@unable to find CPU model 'qemu64'", "-cpu host" },
 	{ "-cpu hos", "@unable to find CPU model 'hos'", "-cpu host" },
-	{ "-cpu host,+avx", "@'+avx' is not supported yet: CPU features cannot be chosen",
-	  "-cpu host alone" },
+	{ "-cpu host,+avx", "@'+avx' is not supported yet: CPU features cannot be chosen", "-cpu host alone" },
 	{ "-cpu EPYC,-svm", "@unable to find CPU model 'EPYC'", "-cpu host" },
 	{ "-rtc base=localtime", "@'base=localtime' is not supported", "UTC" },
 	{ "-rtc foo=1", "@Invalid parameter 'foo'", NULL },
@@ -152,10 +149,8 @@ static const struct refused machines[] = {
 	{ "-name g,bar=1", "@Invalid parameter 'bar'", NULL },
 	{ "-name g,process=p", "@'process=p' is not supported yet", "exec -a" },
 	{ "-uuid foo", "@failed to parse UUID string: wrong format", "550e8400" },
-	{ "-uuid 550e8400e29b41d4a716446655440000", "@failed to parse UUID string: wrong format",
-	  "550e8400" },
-	{ "-uuid 550e8400-e29b-41d4-a716-44665544000g", "@failed to parse UUID string: wrong format",
-	  "550e8400" },
+	{ "-uuid 550e8400e29b41d4a716446655440000", "@failed to parse UUID string: wrong format", "550e8400" },
+	{ "-uuid 550e8400-e29b-41d4-a716-44665544000g", "@failed to parse UUID string: wrong format", "550e8400" },
 
 	{ "-display gtk", "@Parameter 'type' does not accept value 'gtk'", "-display none" },
 	{ "-vga std", "@unknown vga type: std", "-vga none" },
@@ -166,8 +161,7 @@ static const struct refused machines[] = {
 	{ "-serial file:", "@Could not open '': No such file or directory", NULL },
 	{ "-serial unix:", "@Parameter 'path' is missing", "unix:console.sock,server=on,wait=off" },
 	{ "-serial unix:s", "@a socket in client connect mode is not supported yet", "server=on" },
-	{ "-serial unix:s,wait=off", "@'wait' option is incompatible with socket in client connect mode",
-	  "server=on" },
+	{ "-serial unix:s,wait=off", "@'wait' option is incompatible with socket in client connect mode", "server=on" },
 	{ "-serial unix:s,server=maybe", "@Parameter 'server' expects 'on' or 'off'", NULL },
 	{ "-serial unix:s,server=on,foo=1", "@Invalid parameter 'foo'", NULL },
 	{ "-serial null -serial stdio", "-serial stdio: there is one serial port, and it was given before",
@@ -212,8 +206,7 @@ static void qemus_other_options_are_refused_by_name(void **state)
 		for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
 			assert_true(!opt->name || strcmp(opt->name, refused->name) != 0);
 		snprintf(line, sizeof(line), "-kernel k -%s", refused->name);
-		snprintf(want, sizeof(want), "-%s: not supported%s", refused->name,
-		         refused->not_yet ? " yet" : "");
+		snprintf(want, sizeof(want), "-%s: not supported%s", refused->name, refused->not_yet ? " yet" : "");
 		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_ERROR);
 		assert_string_equal(err.text, want);
 	}

@@ -81,13 +81,14 @@ static void describe_serial(const struct options *opts, FILE *out)
 	fprintf(out, " serial=%s%s", opts->has_serial ? "" : "no-", kinds[cfg->kind]);
 	if (cfg->path)
 		fprintf(out, ":%s", cfg->path);
-	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "",
-	        cfg->signals ? "+signals" : "");
+	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");
 }
 
 static void describe_monitors(const struct options *opts, FILE *out)
 {
-	static const char *const faces[] = { [MONITOR_HMP] = "hmp", [MONITOR_QMP] = "qmp", [MONITOR_QMP_PRETTY] = "pretty" };
+	static const char *const faces[] = {
+		[MONITOR_HMP] = "hmp", [MONITOR_QMP] = "qmp", [MONITOR_QMP_PRETTY] = "pretty"
+	};
 
 	for (unsigned i = 0; i < opts->nmonitors; i++) {
 		const struct monitor_config *cfg = &opts->monitors[i];
@@ -96,9 +97,11 @@ static void describe_monitors(const struct options *opts, FILE *out)
 		if (cfg->mux)
 			fprintf(out, " mux");
 		else if (cfg->chardev.kind == CHARDEV_STDIO)
-			fprintf(out, " stdio%s%s", cfg->chardev.mux ? "+mux" : "", cfg->chardev.signals ? "+signals" : "");
+			fprintf(out, " stdio%s%s", cfg->chardev.mux ? "+mux" : "",
+			        cfg->chardev.signals ? "+signals" : "");
 		else
-			fprintf(out, " %s%s", cfg->chardev.kind == CHARDEV_UNIX ? "unix:" : "?", text(cfg->chardev.path));
+			fprintf(out, " %s%s", cfg->chardev.kind == CHARDEV_UNIX ? "unix:" : "?",
+			        text(cfg->chardev.path));
 		fprintf(out, "%s)", cfg->chardev.wait ? "+wait" : "");
 	}
 }
@@ -119,8 +122,7 @@ const char *describe(const struct options *opts)
 	if (opts->append)
 		fprintf(out, " append=%s", opts->append);
 	if (opts->name || opts->uuid || opts->pidfile)
-		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid),
-		        text(opts->pidfile));
+		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid), text(opts->pidfile));
 	fprintf(out, "%s%s%s%s", opts->no_reboot ? " no-reboot" : "", opts->no_shutdown ? " no-shutdown" : "",
 	        opts->daemonize ? " daemonize" : "", opts->stopped ? " stopped" : "");
 	if (opts->nbuses != 1)

@@ -21,8 +21,8 @@ const char *describe(const struct options *opts);
 /* A line that is refused. */
 struct refused {
 	const char *line;
-	const char *text;  /* "@": the line, then ": " */
-	const char *hint;  /* part of it; NULL: there is none */
+	const char *text; /* "@": the line, then ": " */
+	const char *hint; /* part of it; NULL: there is none */
 };
 /* Fails the test unless the line is refused with this text, this hint, and nothing left behind. */
 void check_refused(const struct refused *c);

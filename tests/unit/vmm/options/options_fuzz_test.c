@@ -78,17 +78,17 @@ static void mutate(char *line)
 	case 1:
 		insert(line, at, tokens[random_below(COUNT(tokens))]);
 		break;
-	case 2:  // cut something out
+	case 2: // cut something out
 		n = n > len - at ? len - at : n;
 		memmove(line + at, line + at + n, len - at - n + 1);
 		break;
-	case 3:  // cut the end off
+	case 3: // cut the end off
 		line[at] = '\0';
 		break;
-	case 4:  // add the end of another seed
+	case 4: // add the end of another seed
 		insert(line, len, other + random_below((uint32_t)strlen(other)));
 		break;
-	case 5:  // to the next word
+	case 5: // to the next word
 		while (at < len && line[at] != ' ' && line[at] != ',')
 			at++;
 		insert(line, at, tokens[random_below(COUNT(tokens))]);
@@ -119,8 +119,7 @@ static void check(const char *line, unsigned *nresults)
 		assert_true(opts.ram_size > 0 && opts.ram_size % 8192 == 0);
 		assert_true(strlen(describe(&opts)) > 0);
 		for (unsigned i = 0; i < opts.npmems; i++) {
-			assert_true(opts.pmems[i].slot == -1 ||
-			            (opts.pmems[i].slot >= 1 && opts.pmems[i].slot <= 31));
+			assert_true(opts.pmems[i].slot == -1 || (opts.pmems[i].slot >= 1 && opts.pmems[i].slot <= 31));
 			assert_true(opts.pmems[i].memaddr % VPMEM_GRANULE == 0);
 		}
 	} else {
@@ -138,7 +137,7 @@ static void every_line_has_an_answer(void **state)
 	(void)state;
 	assert_true(saved >= 0 && null >= 0);
 	fflush(stdout);
-	dup2(null, STDOUT_FILENO);  // help is printed often
+	dup2(null, STDOUT_FILENO); // help is printed often
 	for (unsigned i = 0; i < COUNT(seeds); i++)
 		check(seeds[i], nresults);
 	assert_int_equal(nresults[OPTIONS_RUN], COUNT(seeds));

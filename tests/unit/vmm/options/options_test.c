@@ -48,9 +48,8 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.pmems[0].memdev, "mem1");
 	assert_int_equal(opts.pmems[0].slot, -1);
 	assert_true(opts.pmems[0].event_idx && opts.pmems[0].indirect_desc && opts.pmems[0].queue_reset);
-	assert_string_equal(
-		fake_log_text,
-		"warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
+	assert_string_equal(fake_log_text,
+	                    "warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
 	options_free(&opts);
 }
 
@@ -102,8 +101,7 @@ static const struct accepted accepted[] = {
 	{ "-M pc,accel=kvm:tcg", DEFAULTS },
 	{ "-machine pc-q35-9.0,usb=off,vmport=off,smm=off,dump-guest-core=on,mem-merge=off,hpet=off,acpi=on",
 	  DEFAULTS },
-	{ "-machine microvm,graphics=off,nvdimm=off,sata=off,smbus=off,hmat=off,kernel-irqchip=on",
-	  DEFAULTS },
+	{ "-machine microvm,graphics=off,nvdimm=off,sata=off,smbus=off,hmat=off,kernel-irqchip=on", DEFAULTS },
 	{ "-machine type=pmvm", DEFAULTS },
 	{ "-machine pci-buses=1", DEFAULTS },
 	{ "-machine q35,pci-buses=5", DEFAULTS " buses=5" },
@@ -128,8 +126,7 @@ static const struct accepted accepted[] = {
 	{ "-nographic -serial null", "ram=128M cpus=1 serial=null monitor(hmp stdio+signals)" },
 	{ "-nographic -serial none", DEFAULTS " monitor(hmp stdio+signals)" },
 	{ "-nographic -serial null -monitor none", "ram=128M cpus=1 serial=null" },
-	{ "-nographic -monitor unix:m,server=on,wait=off",
-	  "ram=128M cpus=1 serial=stdio+signals monitor(hmp unix:m)" },
+	{ "-nographic -monitor unix:m,server=on,wait=off", "ram=128M cpus=1 serial=stdio+signals monitor(hmp unix:m)" },
 	{ "-nographic -qmp unix:q,server=on", "ram=128M cpus=1 serial=stdio+signals monitor(qmp unix:q+wait)" },
 	{ "-nographic -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" MUX },
 	{ "-nographic -nodefaults -monitor stdio", DEFAULTS " monitor(hmp stdio+signals)" },
@@ -153,8 +150,8 @@ static const struct accepted accepted[] = {
 	{ "-serial unix:s,,t,server,nowait", "ram=128M cpus=1 serial=unix:s,t" },
 
 	{ M1, DEFAULTS " memdev(m1 f)" },
-	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M", DEFAULTS
-	  " memdev(m1 f size=67108864 share readonly offset=1048576 align=2097152 rom=1 policy=0 nodes=0)" },
+	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M",
+	  DEFAULTS " memdev(m1 f size=67108864 share readonly offset=1048576 align=2097152 rom=1 policy=0 nodes=0)" },
 	{ M1 ",prealloc=on,prealloc-threads=4,merge=off,dump=off,discard-data=on",
 	  DEFAULTS " memdev(m1 f prealloc nomerge nodump discard)" },
 	{ M1 ",reserve=off,pmem=off,prealloc-context=,x-use-canonical-path-for-ramblock-id=on",
@@ -180,8 +177,7 @@ static const struct accepted accepted[] = {
 	  DEFAULTS " memdev(m1 f) pmem(- m1 bus=pci.0 shmem noevent_idx noindirect_desc noqueue_reset)" },
 	{ M1 " -device virtio-pmem-pci,memdev=m1,x-register-page=off", DEFAULTS " memdev(m1 f) pmem(- m1 nopage)" },
 	{ M1 " -device virtio-pmem-pci,memdev=m1,modern-pio-notify=on", DEFAULTS " memdev(m1 f) pmem(- m1 pio)" },
-	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx",
-	  DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
+	{ M1 " -device virtio-pmem-pci,memdev=m1,noevent_idx", DEFAULTS " memdev(m1 f) pmem(- m1 noevent_idx)" },
 	{ M1 " -device "
 	     "virtio-pmem-pci,memdev=m1,disable-legacy=on,disable-modern=off,packed=off,iommu_platform=off,"
 	     "ats=off,aer=off,multifunction=off,romfile=,rombar=0,romsize=4294967295,any_layout=on,page-per-"
@@ -190,10 +186,9 @@ static const struct accepted accepted[] = {
 	     "notify=off,"
 	     "use-started=on,use-disabled-flag=on",
 	  DEFAULTS " memdev(m1 f) pmem(- m1)" },
-	{ M1
-	  " -device "
-	  "{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\",\"addr\":40,\"event_idx\":false,"
-	  "\"memaddr\":5368709120,\"disable-legacy\":\"on\",\"rombar\":0}",
+	{ M1 " -device "
+	     "{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\",\"addr\":40,\"event_idx\":false,"
+	     "\"memaddr\":5368709120,\"disable-legacy\":\"on\",\"rombar\":0}",
 	  DEFAULTS " memdev(m1 f) pmem(nv1 m1 slot=5 memaddr=140000000 noevent_idx)" },
 	{ M1 " -device {\"driver\":\"virtio-pmem-pci\",\"memdev\":\"m1\",\"addr\":\"5\"}",
 	  DEFAULTS " memdev(m1 f) pmem(- m1 slot=5)" },
@@ -238,14 +233,12 @@ static void pmem_is_exactly_its_pair(void **state)
 	static const struct {
 		const char *pmem, *pair;
 	} cases[] = {
-		{ "-pmem f,size=4G,id=nv1",
-		  "-object memory-backend-file,id=nv1-mem,share=on,mem-path=f,size=4G "
-		  "-device virtio-pmem-pci,memdev=nv1-mem,id=nv1" },
+		{ "-pmem f,size=4G,id=nv1", "-object memory-backend-file,id=nv1-mem,share=on,mem-path=f,size=4G "
+		                            "-device virtio-pmem-pci,memdev=nv1-mem,id=nv1" },
 		{ "-pmem f", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f "
 		             "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
-		{ "-pmem f,readonly=on",
-		  "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f,readonly=on "
-		  "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
+		{ "-pmem f,readonly=on", "-object memory-backend-file,id=pmem0-mem,share=on,mem-path=f,readonly=on "
+		                         "-device virtio-pmem-pci,memdev=pmem0-mem,id=pmem0" },
 		{ "-pmem "
 		  "f,share=off,offset=2M,prealloc=on,addr=7,memaddr=0x140000000,event_idx=off,host-nodes=0,"
 		  "host-nodes=2,policy=bind",
@@ -290,9 +283,8 @@ static void takes_as_many_devices_as_the_bus_has_slots(void **state)
 	assert_string_equal(opts.pmems[30].id, "pmem30");
 	options_free(&opts);
 	assert_int_equal(options_parse(5 + 64, argv, &opts, &err), OPTIONS_ERROR);
-	assert_string_equal(
-		err.text,
-		"-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
+	assert_string_equal(err.text,
+	                    "-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
 }
 
 static void warns(void **state)
@@ -306,10 +298,8 @@ static void warns(void **state)
 		  "Please use wait=off instead\n" },
 		{ "-pmem f,noshare",
 		  "warning: short-form boolean option 'noshare' deprecated\nPlease use share=off instead\n" },
-		{ "-smp 2,maxcpus=4",
-		  "warning: -smp: maxcpus=4 is ignored: processors cannot be added later\n" },
-		{ "-smp 4,sockets=2",
-		  "warning: -smp: the guest sees one socket with 4 cores of one thread each\n" },
+		{ "-smp 2,maxcpus=4", "warning: -smp: maxcpus=4 is ignored: processors cannot be added later\n" },
+		{ "-smp 4,sockets=2", "warning: -smp: the guest sees one socket with 4 cores of one thread each\n" },
 		{ "-smp 4,sockets=1,cores=4", "" },
 	};
 	struct vpmem_error err;
@@ -456,8 +446,7 @@ static void documents_know_every_property(void **state)
 
 			snprintf(word, sizeof(word), "`%s`", classes[c]->props[i].name);
 			if (!strstr(compatibility, word))
-				fail_msg("qemu-compatibility.md lacks the property %s",
-				         classes[c]->props[i].name);
+				fail_msg("qemu-compatibility.md lacks the property %s", classes[c]->props[i].name);
 		}
 	}
 	free(compatibility);

@@ -37,7 +37,8 @@ static int ioeventfd_add(struct vm *vm, enum vm_space space, uint64_t addr, int 
 	for (unsigned i = 0; i < FAKE_MAX; i++) {
 		if (fake->ioeventfds[i].used)
 			continue;
-		fake->ioeventfds[i] = (struct fake_ioeventfd){ .used = true, .space = space, .addr = addr, .efd = efd };
+		fake->ioeventfds[i] =
+			(struct fake_ioeventfd) { .used = true, .space = space, .addr = addr, .efd = efd };
 		return 0;
 	}
 	return -ENOSPC;
@@ -68,7 +69,7 @@ static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
 	for (int i = 0; i < FAKE_MAX; i++) {
 		if (fake->routes[i].used)
 			continue;
-		fake->routes[i] = (struct fake_route){ .used = true, .efd = efd, .addr = addr, .data = data };
+		fake->routes[i] = (struct fake_route) { .used = true, .efd = efd, .addr = addr, .data = data };
 		return i;
 	}
 	return -ENOSPC;
@@ -124,7 +125,7 @@ static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool rea
 	}
 	if (!unused)
 		return -ENOSPC;
-	*unused = (struct fake_slot){ .used = true, .gpa = gpa, .size = size, .hva = hva, .readonly = readonly };
+	*unused = (struct fake_slot) { .used = true, .gpa = gpa, .size = size, .hva = hva, .readonly = readonly };
 	return 0;
 }
 

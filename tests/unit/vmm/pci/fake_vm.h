@@ -34,12 +34,12 @@ struct fake_slot {
 struct fake_vm {
 	struct vm vm;
 	struct fake_ioeventfd ioeventfds[FAKE_MAX];
-	struct fake_route routes[FAKE_MAX];  /* by number */
+	struct fake_route routes[FAKE_MAX]; /* by number */
 	struct fake_slot slots[FAKE_MAX];
-	unsigned nroute_calls;               /* msi_add and msi_set */
-	unsigned nslot_calls;                /* slot_add and slot_del */
-	int ioeventfd_error, msi_error, slot_error;  /* what the next calls return; 0: they work */
-	pthread_mutex_t line_lock;           /* irq_line comes from any thread */
+	unsigned nroute_calls;                      /* msi_add and msi_set */
+	unsigned nslot_calls;                       /* slot_add and slot_del */
+	int ioeventfd_error, msi_error, slot_error; /* what the next calls return; 0: they work */
+	pthread_mutex_t line_lock;                  /* irq_line comes from any thread */
 	bool lines[FAKE_MAX];
 	unsigned nline_changes;
 };

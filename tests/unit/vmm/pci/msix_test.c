@@ -394,7 +394,7 @@ static void without_an_eventfd_there_is_no_vector(void **state)
 	struct rlimit before, none;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	none = (struct rlimit) { .rlim_cur = 0, .rlim_max = before.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	assert_int_equal(msix_map_event(f->msix, 0, 0), MSIX_NO_VECTOR);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

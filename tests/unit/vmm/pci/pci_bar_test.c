@@ -137,8 +137,18 @@ static void a_bar_moves_while_decoded(void **state)
 static void a_bar_outside_the_windows_is_not_decoded(void **state)
 {
 	static const uint64_t places[] = {
-		0, 0x10000, 0xb0000000, RIG_MEM32 - 0x10000, RIG_ECAM, 0xfec00000, 0xfee00000, 0xffff0000,
-		0x100000000, RIG_MEM64 - 0x10000, RIG_MEM64 + RIG_MEM64_SIZE, UINT64_C(0xffffffffffff0000),
+		0,
+		0x10000,
+		0xb0000000,
+		RIG_MEM32 - 0x10000,
+		RIG_ECAM,
+		0xfec00000,
+		0xfee00000,
+		0xffff0000,
+		0x100000000,
+		RIG_MEM64 - 0x10000,
+		RIG_MEM64 + RIG_MEM64_SIZE,
+		UINT64_C(0xffffffffffff0000),
 		UINT64_C(0x8000000000000000),
 	};
 	struct rig *rig = *state;
@@ -232,7 +242,11 @@ static void another_region_in_the_way(void **state)
 {
 	struct rig *rig = *state;
 	const struct io_region other = {
-		.name = "other", .base = RIG_MEM32 + 0x2000000, .size = 0x100, .read = toy_read, .write = toy_write,
+		.name = "other",
+		.base = RIG_MEM32 + 0x2000000,
+		.size = 0x100,
+		.read = toy_read,
+		.write = toy_write,
 	};
 	struct toy toy;
 
@@ -304,7 +318,7 @@ static void plug_ports(struct rig *rig, struct toy *toy, int slot)
 
 	memset(toy, 0, sizeof(*toy));
 	desc = toy_desc(toy);
-	desc.bars[1] = (struct pci_bar_desc){ .size = 16, .io = true, .read = toy_read, .write = toy_write };
+	desc.bars[1] = (struct pci_bar_desc) { .size = 16, .io = true, .read = toy_read, .write = toy_write };
 	assert_int_equal(pci_device_create(&desc, &toy->pci), 0);
 	assert_int_equal(pci_bus_plug(rig->bus, toy->pci, -1, slot, NULL), 0);
 }

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define NBUSES 3u
-#define SLOT(nr, number) ((nr) * PCI_BUS_SLOTS + (number))
+#define SLOT(nr, number) ((nr)*PCI_BUS_SLOTS + (number))
 
 static int setup(void **state)
 {
@@ -148,7 +148,7 @@ static void ports_are_those_of_bus_0(void **state)
 	struct toy toy = { 0 };
 	struct pci_device_desc desc = toy_desc(&toy);
 
-	desc.bars[1] = (struct pci_bar_desc){ .size = 16, .io = true, .read = toy_read, .write = toy_write };
+	desc.bars[1] = (struct pci_bar_desc) { .size = 16, .io = true, .read = toy_read, .write = toy_write };
 	assert_int_equal(pci_device_create(&desc, &toy.pci), 0);
 	assert_int_equal(pci_bus_plug(rig->bus, toy.pci, 1, -1, &err), -ENOSPC);
 	assert_string_equal(err.text, "PCI: no room for BAR 1 of toy: it needs 16 ports");

@@ -15,7 +15,7 @@
 #define DOWN (PCI_HOTPLUG_PORT + 4)
 #define EJECT (PCI_HOTPLUG_PORT + 8)
 #define OST (PCI_HOTPLUG_PORT + 12)
-#define BUS(nr) ((nr) * PCI_HOTPLUG_BUS_SIZE)
+#define BUS(nr) ((nr)*PCI_HOTPLUG_BUS_SIZE)
 
 static struct io_space pio;
 static struct pci_hotplug hp;
@@ -48,7 +48,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&pio, 0, sizeof(pio));
-	hp = (struct pci_hotplug){ .notify = notify, .eject = eject, .refused = refused, .owner = &pio };
+	hp = (struct pci_hotplug) { .notify = notify, .eject = eject, .refused = refused, .owner = &pio };
 	nnotified = nrefused = 0;
 	memset(ejected, 0, sizeof(ejected));
 	return pci_hotplug_attach(&hp, &pio);

@@ -22,12 +22,19 @@ void rig_init_buses(struct rig *rig, unsigned nbuses)
 	memset(rig, 0, sizeof(*rig));
 	fake_vm_init(&rig->fake);
 	const struct pci_bus_config cfg = {
-		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio,
-		.nbuses = nbuses, .ecam_gpa = RIG_ECAM,
-		.windows = { .mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
-		             .mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE,
-		             .port = RIG_PORT, .nports = RIG_NPORTS },
-		.intx_gsi = RIG_INTX_GSI, .intx_lines = RIG_INTX_LINES,
+		.vm = &rig->fake.vm,
+		.pio = &rig->pio,
+		.mmio = &rig->mmio,
+		.nbuses = nbuses,
+		.ecam_gpa = RIG_ECAM,
+		.windows = { .mem32_gpa = RIG_MEM32,
+		             .mem32_size = RIG_MEM32_SIZE,
+		             .mem64_gpa = RIG_MEM64,
+		             .mem64_size = RIG_MEM64_SIZE,
+		             .port = RIG_PORT,
+		             .nports = RIG_NPORTS },
+		.intx_gsi = RIG_INTX_GSI,
+		.intx_lines = RIG_INTX_LINES,
 	};
 	assert_int_equal(pci_bus_create(&cfg, &rig->bus, &err), 0);
 }

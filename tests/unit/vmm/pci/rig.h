@@ -23,7 +23,7 @@ struct rig {
 	struct pci_bus *bus;
 };
 
-void rig_init(struct rig *rig);  /* one bus */
+void rig_init(struct rig *rig); /* one bus */
 void rig_init_buses(struct rig *rig, unsigned nbuses);
 void rig_fini(struct rig *rig);
 

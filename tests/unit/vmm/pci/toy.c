@@ -83,14 +83,21 @@ static const struct pci_device_ops toy_ops = {
 
 struct pci_device_desc toy_desc(struct toy *toy)
 {
-	return (struct pci_device_desc){
-		.name = "toy", .id = "t0",
-		.vendor = 0x1234, .device = 0x5678, .subsystem_vendor = 0x9abc, .subsystem = 0xdef0,
-		.revision = 3, .class_code = 0x058000, .intx = true,
+	return (struct pci_device_desc) {
+		.name = "toy",
+		.id = "t0",
+		.vendor = 0x1234,
+		.device = 0x5678,
+		.subsystem_vendor = 0x9abc,
+		.subsystem = 0xdef0,
+		.revision = 3,
+		.class_code = 0x058000,
+		.intx = true,
 		.bars[0] = { .size = 0x1000, .read = toy_read, .write = toy_write },
 		.bars[2] = { .size = 0x10000, .is_64bit = true, .read = toy_read, .write = toy_write },
 		.bars[4] = { .size = 0x200000, .is_64bit = true, .prefetchable = true },
-		.ops = &toy_ops, .owner = toy,
+		.ops = &toy_ops,
+		.owner = toy,
 	};
 }
 

@@ -9,7 +9,7 @@
 struct toy {
 	struct pci_device *pci;
 	unsigned nmapped, nunmapped, nresets, nconfig_reads, nconfig_writes;
-	gpa_t mapped_gpa[PCI_BARS_MAX];  /* 0: not */
+	gpa_t mapped_gpa[PCI_BARS_MAX]; /* 0: not */
 	int map_error;
 	uint64_t last_write;
 	unsigned cap;

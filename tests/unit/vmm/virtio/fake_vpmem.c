@@ -14,11 +14,10 @@ unsigned fake_vpmem_ndevices;
 
 static void queue_reset(struct vpmem_device *dev)
 {
-	dev->queue = (struct vpmem_queue){ .size = VPMEM_QUEUE_SIZE_MAX };
+	dev->queue = (struct vpmem_queue) { .size = VPMEM_QUEUE_SIZE_MAX };
 }
 
-int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out,
-                        struct vpmem_error *err)
+int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out, struct vpmem_error *err)
 {
 	if (fake_vpmem_create_error) {
 		if (err)
@@ -29,7 +28,7 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	dev->opts = *opts;
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->features[0] = 0x11223344;
-	dev->features[1] = 0x101;  /* VERSION_1, RING_RESET */
+	dev->features[1] = 0x101; /* VERSION_1, RING_RESET */
 	dev->kick_efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (unsigned i = 0; i < VPMEM_CONFIG_SIZE; i++)
 		dev->config[i] = (uint8_t)(0xa0 + i);

@@ -14,7 +14,7 @@ struct vpmem_backing {
 
 struct vpmem_device {
 	struct vpmem_device_options opts;
-	pthread_mutex_t lock;  /* as the real one: held over the callbacks */
+	pthread_mutex_t lock; /* as the real one: held over the callbacks */
 	uint32_t features[2], driver_features[2];
 	_Atomic uint8_t status;
 	uint8_t generation;

@@ -96,10 +96,17 @@ static unsigned count_entries(const char *path)
 static int bus_create(struct rig *rig, struct vpmem_error *err)
 {
 	const struct pci_bus_config cfg = {
-		.vm = &rig->fake.vm, .pio = &rig->pio, .mmio = &rig->mmio, .nbuses = 2, .ecam_gpa = RIG_ECAM,
-		.windows = { .mem32_gpa = RIG_MEM32, .mem32_size = RIG_MEM32_SIZE,
-		             .mem64_gpa = RIG_MEM64, .mem64_size = RIG_MEM64_SIZE },
-		.intx_gsi = RIG_INTX_GSI, .intx_lines = RIG_INTX_LINES,
+		.vm = &rig->fake.vm,
+		.pio = &rig->pio,
+		.mmio = &rig->mmio,
+		.nbuses = 2,
+		.ecam_gpa = RIG_ECAM,
+		.windows = { .mem32_gpa = RIG_MEM32,
+		             .mem32_size = RIG_MEM32_SIZE,
+		             .mem64_gpa = RIG_MEM64,
+		             .mem64_size = RIG_MEM64_SIZE },
+		.intx_gsi = RIG_INTX_GSI,
+		.intx_lines = RIG_INTX_LINES,
 	};
 
 	return pci_bus_create(&cfg, &rig->bus, err);
@@ -130,7 +137,7 @@ static void a_bus_without_memory_leaves_nothing_behind(void **state)
 		assert_int_equal(rig.pio.nregions + rig.mmio.nregions, 0);
 		fake_vm_check_empty(&rig.fake);
 	} while (failed);
-	assert_int_equal(n, 4);  /* the buses, two host bridges */
+	assert_int_equal(n, 4); /* the buses, two host bridges */
 }
 
 static uint64_t read_nothing(void *owner, uint64_t off, unsigned width)
@@ -153,7 +160,10 @@ static void a_door_that_is_taken_is_said_and_the_others_are_given_back(void **st
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct io_region other = {
-			.name = "other", .base = cases[i].base, .size = 4, .read = read_nothing,
+			.name = "other",
+			.base = cases[i].base,
+			.size = 4,
+			.read = read_nothing,
 		};
 		struct vpmem_error err = { .text = "" };
 
@@ -162,7 +172,7 @@ static void a_door_that_is_taken_is_said_and_the_others_are_given_back(void **st
 		assert_int_equal(io_add(cases[i].space, &other), 0);
 		assert_int_equal(bus_create(&rig, &err), -EEXIST);
 		assert_string_equal(err.text, "PCI: ports 0xcf8 and 0xcfc or ECAM at 0xe0000000 not available: "
-		                    "File exists");
+		                              "File exists");
 		assert_int_equal(rig.pio.nregions + rig.mmio.nregions, 1);
 		assert_int_equal(io_remove(cases[i].space, cases[i].base), 0);
 		fake_vm_check_empty(&rig.fake);
@@ -212,7 +222,10 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 {
 	struct host *h = *state;
 	const struct virtio_pci_config cfg = {
-		.bus = h->rig.bus, .slot = SLOT, .id = "nv1", .register_page = true,
+		.bus = h->rig.bus,
+		.slot = SLOT,
+		.id = "nv1",
+		.register_page = true,
 		.device = { .name = "nv1", .gmem = h->gmem, .backing = h->backing, .gpa = 0x100000000 },
 	};
 	unsigned nfds = count_entries("/proc/self/fd"), n = 0;

@@ -39,7 +39,8 @@ static unsigned below(struct fixture *f, unsigned limit)
 static void plug(struct fixture *f, unsigned i)
 {
 	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = -1,
+		.bus = f->rig.bus,
+		.slot = -1,
 		.device = { .backing = &f->backing, .shmem = i % 2, .gpa = i % 2 ? 0 : 0x240000000 },
 	};
 

@@ -57,7 +57,11 @@ static void assert_page(struct fixture *f, const char *after)
 
 static void after_each_write_of_a_driver(void **state)
 {
-	static const struct { const char *name; unsigned off, width; uint64_t val; } writes[] = {
+	static const struct {
+		const char *name;
+		unsigned off, width;
+		uint64_t val;
+	} writes[] = {
 		{ "reset", VIRTIO_PCI_COMMON_STATUS, 1, 0 },
 		{ "ACKNOWLEDGE", VIRTIO_PCI_COMMON_STATUS, 1, 1 },
 		{ "DRIVER", VIRTIO_PCI_COMMON_STATUS, 1, 3 },
@@ -142,7 +146,7 @@ static struct {
 	const struct vm_ops *real;
 	const uint8_t *page;
 	unsigned nraised;
-	uint8_t status;  /* in the page when the line went up */
+	uint8_t status; /* in the page when the line went up */
 } spy;
 
 static void spy_irq_line(struct vm *vm, unsigned gsi, bool level)
@@ -240,8 +244,10 @@ static void *read_often(void *arg)
 	struct reader *r = arg;
 
 	while (!r->stop) {
-		uint32_t low = __atomic_load_n((const uint32_t *)(r->page + VIRTIO_PCI_COMMON_Q_DESCLO), __ATOMIC_ACQUIRE);
-		uint16_t size = __atomic_load_n((const uint16_t *)(r->page + VIRTIO_PCI_COMMON_Q_SIZE), __ATOMIC_ACQUIRE);
+		uint32_t low =
+			__atomic_load_n((const uint32_t *)(r->page + VIRTIO_PCI_COMMON_Q_DESCLO), __ATOMIC_ACQUIRE);
+		uint16_t size =
+			__atomic_load_n((const uint16_t *)(r->page + VIRTIO_PCI_COMMON_Q_SIZE), __ATOMIC_ACQUIRE);
 
 		r->torn |= (low != 0 && low != 0xfffff000) || (size != 128 && size != 64);
 	}

@@ -47,7 +47,7 @@ struct fixture {
 	struct vpmem_backing *backing;
 	struct virtio_pci *vp;
 	unsigned slot;
-	uint64_t regs;  /* BAR 0 */
+	uint64_t regs; /* BAR 0 */
 	unsigned notify_off, isr_off, device_off, table_off;
 	uint16_t size, avail_idx, used_idx;
 	bool by_ioeventfd, msix;
@@ -175,8 +175,8 @@ static void flush_submit(struct fixture *f)
 
 	req->type = VIRTIO_PMEM_REQ_TYPE_FLUSH;
 	resp->ret = 0x55;
-	desc[0] = (struct vring_desc){ .addr = REQ_GPA, .len = 4, .flags = VRING_DESC_F_NEXT, .next = 1 };
-	desc[1] = (struct vring_desc){ .addr = RESP_GPA, .len = 4, .flags = VRING_DESC_F_WRITE };
+	desc[0] = (struct vring_desc) { .addr = REQ_GPA, .len = 4, .flags = VRING_DESC_F_NEXT, .next = 1 };
+	desc[1] = (struct vring_desc) { .addr = RESP_GPA, .len = 4, .flags = VRING_DESC_F_WRITE };
 	avail->ring[f->avail_idx % f->size] = 0;
 	__atomic_store_n(&avail->idx, ++f->avail_idx, __ATOMIC_RELEASE);
 	notify(f);
@@ -195,8 +195,9 @@ static void wait_message(struct fixture *f, uint32_t data)
 
 static void wait_line(struct fixture *f, bool level)
 {
-	for (unsigned ms = 0; ms < WAIT_MS && fake_vm_line(&f->rig.fake, pci_device_gsi(
-	     pci_bus_device(f->rig.bus, f->slot))) != level; ms++)
+	for (unsigned ms = 0;
+	     ms < WAIT_MS && fake_vm_line(&f->rig.fake, pci_device_gsi(pci_bus_device(f->rig.bus, f->slot))) != level;
+	     ms++)
 		usleep(1000);
 	assert_int_equal(fake_vm_line(&f->rig.fake, pci_device_gsi(pci_bus_device(f->rig.bus, f->slot))), level);
 }

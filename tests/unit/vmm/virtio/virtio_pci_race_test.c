@@ -44,7 +44,10 @@ static int setup(void **state)
 	f->backing.size = VPMEM_GRANULE;
 	for (unsigned i = 0; i < NDEVICES; i++) {
 		const struct virtio_pci_config cfg = {
-			.bus = f->rig.bus, .slot = (int)slot_of(i), .register_page = true, .device = { .backing = &f->backing },
+			.bus = f->rig.bus,
+			.slot = (int)slot_of(i),
+			.register_page = true,
+			.device = { .backing = &f->backing },
 		};
 
 		assert_int_equal(virtio_pci_create(&cfg, &f->vps[i], NULL), 0);
@@ -109,15 +112,14 @@ static void *worker_run(void *arg)
 	struct worker *w = arg;
 
 	for (unsigned i = 0; i < NROUNDS; i++)
-		fake_vpmem_interrupt(w->f->devs[w->device],
-		                     i % 4 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
+		fake_vpmem_interrupt(w->f->devs[w->device], i % 4 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
 	return NULL;
 }
 
 static void workers_start(struct fixture *f, pthread_t threads[NDEVICES], struct worker workers[NDEVICES])
 {
 	for (unsigned i = 0; i < NDEVICES; i++) {
-		workers[i] = (struct worker){ .f = f, .device = i };
+		workers[i] = (struct worker) { .f = f, .device = i };
 		assert_int_equal(pthread_create(&threads[i], NULL, worker_run, &workers[i]), 0);
 	}
 }

@@ -25,7 +25,7 @@ static struct cap cap_get(struct fixture *f, uint8_t type, unsigned cap_len)
 	assert_int_not_equal(at, 0);
 	assert_int_equal(at % 4, 0);
 	assert_int_equal(ecam_read(&f->rig, SLOT, at + VIRTIO_PCI_CAP_LEN, 1), cap_len);
-	return (struct cap){
+	return (struct cap) {
 		.at = at,
 		.bar = ecam_read(&f->rig, SLOT, at + VIRTIO_PCI_CAP_BAR, 1),
 		.off = ecam_read(&f->rig, SLOT, at + VIRTIO_PCI_CAP_OFFSET, 4),
@@ -191,10 +191,14 @@ static void p2_halves_of_64_bit_fields(void **state)
 {
 	struct fixture *f = *state;
 	static const unsigned low[] = {
-		VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO, VIRTIO_PCI_COMMON_Q_USEDLO,
+		VIRTIO_PCI_COMMON_Q_DESCLO,
+		VIRTIO_PCI_COMMON_Q_AVAILLO,
+		VIRTIO_PCI_COMMON_Q_USEDLO,
 	};
 	const uint64_t *addrs[] = {
-		&f->dev->queue.desc_gpa, &f->dev->queue.driver_gpa, &f->dev->queue.device_gpa,
+		&f->dev->queue.desc_gpa,
+		&f->dev->queue.driver_gpa,
+		&f->dev->queue.device_gpa,
 	};
 
 	for (unsigned i = 0; i < 3; i++) {

@@ -280,11 +280,15 @@ static void p4_window_reaches_bar0_without_decoding(void **state)
 static void checklist_p7_window_with_bad_registers(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { uint8_t bar; uint32_t off, len; } bad[] = {
-		{ 1, 0, 4 }, { 2, 0, 4 }, { 4, 0, 4 }, { 5, 0, 4 }, { 6, 0, 4 }, { 255, 0, 4 },
-		{ 0, 0, 0 }, { 0, 0, 3 }, { 0, 0, 5 }, { 0, 0, 8 }, { 0, 0, 0x80000000 }, { 0, 0, 0xffffffff },
-		{ 0, 1, 2 }, { 0, 2, 4 }, { 0, 0x8000, 1 }, { 0, 0x8000, 4 }, { 0, 0xfffffffc, 4 },
-		{ 0, 0xffffffff, 1 }, { 0, 0x7ffe, 4 }, { 0, 0x80000000, 4 },
+	static const struct {
+		uint8_t bar;
+		uint32_t off, len;
+	} bad[] = {
+		{ 1, 0, 4 },          { 2, 0, 4 },          { 4, 0, 4 },          { 5, 0, 4 },
+		{ 6, 0, 4 },          { 255, 0, 4 },        { 0, 0, 0 },          { 0, 0, 3 },
+		{ 0, 0, 5 },          { 0, 0, 8 },          { 0, 0, 0x80000000 }, { 0, 0, 0xffffffff },
+		{ 0, 1, 2 },          { 0, 2, 4 },          { 0, 0x8000, 1 },     { 0, 0x8000, 4 },
+		{ 0, 0xfffffffc, 4 }, { 0, 0xffffffff, 1 }, { 0, 0x7ffe, 4 },     { 0, 0x80000000, 4 },
 	};
 	unsigned data = window_data(f);
 
@@ -434,12 +438,15 @@ static void create_fails_without_traces(void **state)
 	struct virtio_pci *vp = NULL;
 	struct vpmem_error err;
 	struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = SLOT, .id = "nv2", .device = { .backing = &f->backing },
+		.bus = f->rig.bus,
+		.slot = SLOT,
+		.id = "nv2",
+		.device = { .backing = &f->backing },
 	};
 
 	assert_int_equal(virtio_pci_create(&cfg, &vp, &err), -EBUSY);
 	assert_string_equal(err.text, "PCI: slot 4 function 0 not available for virtio-pmem-pci, in use by "
-	                    "virtio-pmem-pci,id=nv1");
+	                              "virtio-pmem-pci,id=nv1");
 	assert_int_equal(fake_vpmem_ndevices, 1);
 	cfg.slot = -1;
 	fake_vpmem_create_error = -EINVAL;

@@ -44,7 +44,7 @@ static struct fixture *fixture_new(bool shmem, bool page, bool pio)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	rig_init(&f->rig);
-	f->backing = (struct vpmem_backing){ .size = 6 << 20, .hva = f };
+	f->backing = (struct vpmem_backing) { .size = 6 << 20, .hva = f };
 	f->register_page = page;
 	f->pio_notify = pio;
 	plug(f, shmem);

@@ -30,7 +30,7 @@ int setup(void **state);
 int setup_shmem(void **state);
 int setup_page(void **state);
 int setup_page_shmem(void **state);
-int setup_pio_notify(void **state);  /* with a pmem window */
+int setup_pio_notify(void **state); /* with a pmem window */
 int teardown(void **state);
 void plug(struct fixture *f, bool shmem);
 

@@ -35,8 +35,9 @@ static uint64_t low_value = 0x1111222233334444, high_value = 0x5555666677778888;
 
 static struct io_region region(uint64_t base, uint64_t size, uint64_t *value)
 {
-	return (struct io_region) { .name = "r", .base = base, .size = size,
-	                            .read = on_read, .write = on_write, .owner = value };
+	return (struct io_region) {
+		.name = "r", .base = base, .size = size, .read = on_read, .write = on_write, .owner = value
+	};
 }
 
 static int setup(void **state)
@@ -92,9 +93,9 @@ static void refuses_what_no_region_holds_wholly(void **state)
 {
 	struct io_space *space = *state;
 
-	assert_int_equal(io_read(space, 0x10e, 4), 0xffffffff);  // low into high
-	assert_int_equal(io_read(space, 0x114, 8), UINT64_MAX);  // beyond high
-	assert_int_equal(io_read(space, 0xfe, 4), 0xffffffff);   // hole into low
+	assert_int_equal(io_read(space, 0x10e, 4), 0xffffffff); // low into high
+	assert_int_equal(io_read(space, 0x114, 8), UINT64_MAX); // beyond high
+	assert_int_equal(io_read(space, 0xfe, 4), 0xffffffff);  // hole into low
 	assert_int_equal(seen.nreads, 0);
 }
 
@@ -117,9 +118,9 @@ static void refuses_overlap_and_wrap(void **state)
 		uint64_t base, size;
 		int rc;
 	} cases[] = {
-		{ 0xf8, 9, -EEXIST }, { 0x108, 1, -EEXIST }, { 0x117, 4, -EEXIST }, { 0, UINT64_MAX, -EEXIST },
-		{ 0x200, 0, -EINVAL }, { UINT64_MAX, 2, -EINVAL },
-		{ 0xf8, 8, 0 }, { 0x118, 8, 0 }, { UINT64_MAX, 1, 0 },
+		{ 0xf8, 9, -EEXIST },  { 0x108, 1, -EEXIST },      { 0x117, 4, -EEXIST }, { 0, UINT64_MAX, -EEXIST },
+		{ 0x200, 0, -EINVAL }, { UINT64_MAX, 2, -EINVAL }, { 0xf8, 8, 0 },        { 0x118, 8, 0 },
+		{ UINT64_MAX, 1, 0 },
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -26,7 +26,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&pio, 0, sizeof(pio));
-	ged = (struct acpi_ged){ .set_irq = set_irq, .owner = &pio };
+	ged = (struct acpi_ged) { .set_irq = set_irq, .owner = &pio };
 	irq = false;
 	return acpi_ged_attach(&ged, &pio);
 }

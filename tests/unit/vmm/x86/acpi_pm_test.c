@@ -38,7 +38,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&pio, 0, sizeof(pio));
-	pm = (struct acpi_pm){ .power_off = power_off, .reset = reset, .owner = &pio };
+	pm = (struct acpi_pm) { .power_off = power_off, .reset = reset, .owner = &pio };
 	noffs = nresets = 0;
 	return acpi_pm_attach(&pm, &pio);
 }

@@ -24,9 +24,12 @@
 
 static struct guest_ram ram;
 static const struct acpi_config usual = {
-	.ncpus = 4, .nbuses = 1,
-	.windows[0] = { .mem32_gpa = PCI_MEM32_BASE, .mem32_size = PCI_MEM32_SIZE,
-	                .mem64_gpa = WINDOW_GPA, .mem64_size = WINDOW_SIZE },
+	.ncpus = 4,
+	.nbuses = 1,
+	.windows[0] = { .mem32_gpa = PCI_MEM32_BASE,
+	                .mem32_size = PCI_MEM32_SIZE,
+	                .mem64_gpa = WINDOW_GPA,
+	                .mem64_size = WINDOW_SIZE },
 };
 
 /* A machine with all the buses that there can be. */
@@ -37,8 +40,10 @@ static struct acpi_config with_buses(void)
 	cfg.nbuses = PCI_BUSES_MAX;
 	for (unsigned nr = 0; nr < PCI_BUSES_MAX; nr++)
 		cfg.windows[nr] = (struct pci_windows) {
-			.mem32_gpa = PCI_MEM32_BASE + nr * (64 * MIB), .mem32_size = 64 * MIB,
-			.mem64_gpa = WINDOW_GPA + nr * (512 * GIB), .mem64_size = 512 * GIB,
+			.mem32_gpa = PCI_MEM32_BASE + nr * (64 * MIB),
+			.mem32_size = 64 * MIB,
+			.mem64_gpa = WINDOW_GPA + nr * (512 * GIB),
+			.mem64_size = 512 * GIB,
 		};
 	return cfg;
 }
@@ -140,7 +145,7 @@ static void rsdp_is_where_old_kernels_search(void **state)
 
 static void assert_port(const uint8_t *gas, uint64_t port)
 {
-	assert_int_equal(gas[0], 1);  /* system I/O */
+	assert_int_equal(gas[0], 1); /* system I/O */
 	assert_int_equal(gas[1], 8);
 	assert_int_equal(gas[2], 0);
 	assert_int_equal(get_le(gas + 4, 8), port);
@@ -157,14 +162,14 @@ static void fadt_is_hardware_reduced(void **state)
 	flags = get_le(fadt + 112, 4);
 	assert_int_equal(get_le(fadt + 4, 4), 276);
 	assert_int_equal(fadt[8], 6);
-	assert_true(flags & 1u << 20);                    /* HW_REDUCED_ACPI */
-	assert_true(flags & 1u << 10);                    /* RESET_REG_SUP */
-	assert_int_equal(get_le(fadt + 109, 2), 0x24);    /* no VGA, no RTC; and no 8042 */
+	assert_true(flags & 1u << 20);                 /* HW_REDUCED_ACPI */
+	assert_true(flags & 1u << 10);                 /* RESET_REG_SUP */
+	assert_int_equal(get_le(fadt + 109, 2), 0x24); /* no VGA, no RTC; and no 8042 */
 	assert_port(fadt + 116, ACPI_PORT + ACPI_RESET_OFF);
 	assert_int_equal(fadt[128], ACPI_RESET_VALUE);
 	assert_port(fadt + 244, ACPI_PORT + ACPI_SLEEP_CONTROL_OFF);
 	assert_port(fadt + 256, ACPI_PORT + ACPI_SLEEP_STATUS_OFF);
-	for (unsigned off = 46; off < 109; off++)         /* no SCI, no fixed registers */
+	for (unsigned off = 46; off < 109; off++) /* no SCI, no fixed registers */
 		assert_int_equal(fadt[off], 0);
 }
 
@@ -182,7 +187,7 @@ static void madt_lists_every_cpu_and_the_io_apic(void **state)
 		madt = find_table("APIC");
 		assert_int_equal(get_le(madt + 4, 4), 44 + 8 * counts[c] + 12);
 		assert_int_equal(get_le(madt + 36, 4), LAPIC_GPA);
-		assert_int_equal(get_le(madt + 40, 4), 0);  /* no 8259s */
+		assert_int_equal(get_le(madt + 40, 4), 0); /* no 8259s */
 		for (unsigned i = 0; i < counts[c]; i++) {
 			const uint8_t expected[] = { 0, 8, (uint8_t)i, (uint8_t)i, 1, 0, 0, 0 };
 
@@ -207,7 +212,7 @@ static void mcfg_has_the_buses(void **state)
 		mcfg = find_table("MCFG");
 		assert_int_equal(get_le(mcfg + 4, 4), 60);
 		assert_int_equal(get_le(mcfg + 44, 8), PCI_ECAM_BASE);
-		assert_int_equal(get_le(mcfg + 52, 2), 0);  /* segment */
+		assert_int_equal(get_le(mcfg + 52, 2), 0); /* segment */
 		assert_int_equal(mcfg[54], 0);
 		assert_int_equal(mcfg[55], cfg.nbuses - 1);
 		assert_int_equal(get_le(mcfg + 56, 4), 0);
@@ -469,12 +474,12 @@ static void root_bridge_has_the_windows(void **state)
 	len = answer_bytes(bytes, sizeof(bytes));
 	at = descriptor(bytes, len, WORD_SPACE, 0);
 	assert_non_null(at);
-	assert_int_equal(at[3], 2);  /* bus numbers */
+	assert_int_equal(at[3], 2); /* bus numbers */
 	assert_int_equal(get_le(at + 8, 4), 0);
 	assert_int_equal(get_le(at + 14, 2), 1);
 	at = descriptor(bytes, len, WORD_SPACE, 1);
 	assert_non_null(at);
-	assert_int_equal(at[3], 1);  /* I/O */
+	assert_int_equal(at[3], 1); /* I/O */
 	assert_int_equal(get_le(at + 8, 2), PCI_PORT_BASE);
 	assert_int_equal(get_le(at + 10, 2), PCI_PORT_BASE + PCI_PORT_SIZE - 1);
 	assert_int_equal(get_le(at + 14, 2), PCI_PORT_SIZE);
@@ -532,7 +537,7 @@ static void every_bus_has_its_number_and_its_windows(void **state)
 		assert_int_equal(get_le(at + 8, 2), nr);
 		assert_int_equal(get_le(at + 10, 2), nr);
 		assert_int_equal(get_le(at + 14, 2), 1);
-		assert_null(descriptor(bytes, len, WORD_SPACE, 1));  /* no ports */
+		assert_null(descriptor(bytes, len, WORD_SPACE, 1)); /* no ports */
 		assert_null(descriptor(bytes, len, IO_PORT, 0));
 		at = descriptor(bytes, len, DWORD_SPACE, 0);
 		assert_non_null(at);
@@ -550,7 +555,9 @@ static void every_bus_has_its_number_and_its_windows(void **state)
 static void reserves_what_the_machine_decodes(void **state)
 {
 	static const uint64_t ports[][2] = {
-		{ ACPI_PORT, ACPI_PORT_SIZE }, { GED_PORT, GED_PORT_SIZE }, { PCI_HOTPLUG_PORT, PCI_HOTPLUG_PORT_SIZE },
+		{ ACPI_PORT, ACPI_PORT_SIZE },
+		{ GED_PORT, GED_PORT_SIZE },
+		{ PCI_HOTPLUG_PORT, PCI_HOTPLUG_PORT_SIZE },
 	};
 	uint8_t bytes[512];
 	const uint8_t *at;
@@ -586,7 +593,7 @@ static void serial_port_is_com1(void **state)
 	assert_int_equal(at[7], 8);
 	at = descriptor(bytes, len, INTERRUPT, 0);
 	assert_non_null(at);
-	assert_int_equal(at[3], 0x03);  /* consumer, edge, active high, exclusive */
+	assert_int_equal(at[3], 0x03); /* consumer, edge, active high, exclusive */
 	assert_int_equal(get_le(at + 5, 4), COM1_GSI);
 }
 
@@ -601,7 +608,7 @@ static void event_device_listens_on_its_line(void **state)
 	len = answer_bytes(bytes, sizeof(bytes));
 	at = descriptor(bytes, len, INTERRUPT, 0);
 	assert_non_null(at);
-	assert_int_equal(at[3], 0x01);  /* consumer, level, active high, exclusive */
+	assert_int_equal(at[3], 0x01); /* consumer, level, active high, exclusive */
 	assert_int_equal(get_le(at + 5, 4), GED_GSI);
 	assert_int_equal(run("iasl -d DSDT && grep -A1 OperationRegion DSDT.dsl"), 0);
 	assert_output("SystemIO, 0x0610, 0x04");

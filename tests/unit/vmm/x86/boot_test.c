@@ -44,7 +44,10 @@ static const struct {
 } kinds[] = {
 	{ 0, "hello", 5, "not a kernel: neither a bzImage nor an ELF vmlinux", "/boot/vmlinuz" },
 	{ 0, "\x1f\x8b\x08", 3, "not a kernel: neither a bzImage nor an ELF vmlinux, but a gzip file", "gunzip" },
-	{ 0, "\xfd" "7zXZ", 6, "an xz file", "unxz" },
+	{ 0,
+	  "\xfd"
+	  "7zXZ",
+	  6, "an xz file", "unxz" },
 	{ 0, "\x28\xb5\x2f\xfd", 4, "a zstd file", "unzstd" },
 	{ 0, "MZ", 2, "an EFI program", "objcopy" },
 	{ 56, "ARM\x64", 4, "a kernel for arm64", "x86-64" },
@@ -121,7 +124,7 @@ static void check_initrd(const struct guest_ram *guest, uint64_t initrd_size)
 	assert_int_equal(gpa % 4096, 0);
 	assert_true(gpa >= BZIMAGE_LOAD_GPA + BZIMAGE_INIT_SIZE);
 	assert_true(gpa + len <= guest->low_size);
-	assert_true(gpa + len <= UINT64_C(0x80000000));  /* initrd_addr_max + 1 */
+	assert_true(gpa + len <= UINT64_C(0x80000000)); /* initrd_addr_max + 1 */
 	/* As high as it can be. */
 	assert_true(gpa + len + 4096 > (guest->low_size < 0x80000000 ? guest->low_size : 0x80000000));
 }
@@ -161,7 +164,7 @@ static void takes_an_initrd_that_just_fits(void **state)
 	assert_int_equal(load_image(&ram, &image, room, "", &loaded), 0);
 	assert_int_equal(load_image(&ram, &image, room + 1, "", &loaded), -ENOSPC);
 	/* Aligning it must not take it into the kernel's last page. */
-	image_spoil(&image, (struct spoil){ 0x260, 4, BZIMAGE_INIT_SIZE + 1 });
+	image_spoil(&image, (struct spoil) { 0x260, 4, BZIMAGE_INIT_SIZE + 1 });
 	assert_int_equal(load_image(&ram, &image, room - 1, "", &loaded), -ENOSPC);
 	assert_int_equal(load_image(&ram, &image, room - 4096, "", &loaded), 0);
 }
@@ -170,8 +173,12 @@ static void copies_the_initrd_whole(void **state)
 {
 	static uint8_t bytes[70000];
 	struct boot_source source = {
-		.kernel_path = "k", .kernel_fd = file_of(image.bytes, image.len), .initrd_path = "i",
-		.cmdline = "", .gmem = ram.gmem, .ram_size = ram.size,
+		.kernel_path = "k",
+		.kernel_fd = file_of(image.bytes, image.len),
+		.initrd_path = "i",
+		.cmdline = "",
+		.gmem = ram.gmem,
+		.ram_size = ram.size,
 	};
 	const uint8_t *params = guest_ram_at(&ram, BOOT_PARAMS_GPA, 4096);
 
@@ -195,8 +202,13 @@ static void copies_the_initrd_whole(void **state)
 static void refuses_an_initrd_that_cannot_be_one(void **state)
 {
 	struct boot_source source = {
-		.kernel_path = "k", .kernel_fd = file_of(image.bytes, image.len), .initrd_path = "i",
-		.initrd_fd = file_of_zeros(0), .cmdline = "", .gmem = ram.gmem, .ram_size = ram.size,
+		.kernel_path = "k",
+		.kernel_fd = file_of(image.bytes, image.len),
+		.initrd_path = "i",
+		.initrd_fd = file_of_zeros(0),
+		.cmdline = "",
+		.gmem = ram.gmem,
+		.ram_size = ram.size,
 	};
 
 	(void)state;
@@ -225,10 +237,10 @@ static void limits_the_command_line(void **state)
 	assert_int_equal(load_image(&ram, &image, 0, cmdline, &loaded), -E2BIG);
 	assert_non_null(strstr(loaded.err.text, "2048 bytes, and this kernel takes 2047"));
 
-	image_spoil(&image, (struct spoil){ 0x238, 4, 255 });
+	image_spoil(&image, (struct spoil) { 0x238, 4, 255 });
 	assert_int_equal(load_image(&ram, &image, 0, cmdline + 2048 - 255, &loaded), 0);
 	assert_int_equal(load_image(&ram, &image, 0, cmdline + 2048 - 256, &loaded), -E2BIG);
-	image_spoil(&image, (struct spoil){ 0x238, 4, 0xffffffff });
+	image_spoil(&image, (struct spoil) { 0x238, 4, 0xffffffff });
 	assert_int_equal(load_image(&ram, &image, 0, cmdline, &loaded), -E2BIG);
 }
 

@@ -55,8 +55,8 @@ static const struct {
 } places[] = {
 	{ 0x1000000, 0x200000, 0x1000000 },
 	{ 0x1000000, 0x1000, 0x1000000 },
-	{ 0x1000001, 0x200000, 0x1200000 },  /* aligned upwards */
-	{ 0, 0x1000, 0x100000 },             /* never below 1 MiB */
+	{ 0x1000001, 0x200000, 0x1200000 }, /* aligned upwards */
+	{ 0, 0x1000, 0x100000 },            /* never below 1 MiB */
 	{ 0x9000, 0x200000, 0x200000 },
 	{ 0x7500000, 0x1000, 0x7500000 },
 };
@@ -65,8 +65,8 @@ static void aligns_where_it_loads(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		image_spoil(&image, (struct spoil){ 0x258, 8, places[i].pref });
-		image_spoil(&image, (struct spoil){ 0x230, 4, places[i].align });
+		image_spoil(&image, (struct spoil) { 0x258, 8, places[i].pref });
+		image_spoil(&image, (struct spoil) { 0x230, 4, places[i].align });
 		assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 		assert_int_equal(loaded.entry.rip, places[i].load_gpa + 0x200);
 		assert_payload_at(places[i].load_gpa);
@@ -76,7 +76,7 @@ static void aligns_where_it_loads(void **state)
 static void takes_setup_sects_0_as_4(void **state)
 {
 	(void)state;
-	image_spoil(&image, (struct spoil){ 0x1f1, 1, 0 });
+	image_spoil(&image, (struct spoil) { 0x1f1, 1, 0 });
 	memmove(&image.bytes[5 * 512], &image.bytes[BZIMAGE_SETUP_LEN], BZIMAGE_PAYLOAD_LEN);
 	image.len = 5 * 512 + BZIMAGE_PAYLOAD_LEN;
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
@@ -86,7 +86,7 @@ static void takes_setup_sects_0_as_4(void **state)
 static void ignores_what_follows_the_kernel(void **state)
 {
 	(void)state;
-	image.len += 5000;  /* as a signature does */
+	image.len += 5000; /* as a signature does */
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 	assert_payload_at(BZIMAGE_LOAD_GPA);
 	assert_int_equal(*(uint8_t *)guest_ram_at(&ram, BZIMAGE_LOAD_GPA + BZIMAGE_PAYLOAD_LEN, 1), 0);
@@ -99,18 +99,18 @@ static void fills_the_zero_page(void **state)
 	(void)state;
 	memset(guest_ram_at(&ram, BOOT_PARAMS_GPA, 4096), 0xee, 4096);
 	assert_int_equal(load_image(&ram, &image, 0, "a b", &loaded), 0);
-	assert_int_equal(get_le(params + 0x070, 8), ACPI_GPA);          /* acpi_rsdp_addr */
-	assert_int_equal(get_le(params + 0x1ef, 1), 0);                 /* sentinel */
+	assert_int_equal(get_le(params + 0x070, 8), ACPI_GPA); /* acpi_rsdp_addr */
+	assert_int_equal(get_le(params + 0x1ef, 1), 0);        /* sentinel */
 	assert_int_equal(get_le(params + 0x1fe, 2), 0xaa55);
 	assert_memory_equal(params + 0x202, "HdrS", 4);
-	assert_int_equal(get_le(params + 0x210, 1), 0xff);              /* type_of_loader */
-	assert_int_equal(get_le(params + 0x218, 4), 0);                 /* ramdisk_image */
+	assert_int_equal(get_le(params + 0x210, 1), 0xff); /* type_of_loader */
+	assert_int_equal(get_le(params + 0x218, 4), 0);    /* ramdisk_image */
 	assert_int_equal(get_le(params + 0x21c, 4), 0);
 	assert_int_equal(get_le(params + 0x228, 4), BOOT_CMDLINE_GPA);
-	assert_int_equal(get_le(params + 0x250, 8), 0);                 /* setup_data */
-	assert_int_equal(get_le(params + 0x258, 8), BZIMAGE_LOAD_GPA);  /* as in the file */
-	assert_int_equal(get_le(params + 0x26c, 4), 0);                 /* code behind the header */
-	assert_int_equal(get_le(params + 0x0c0, 8), 0);                 /* ext_ramdisk_image and _size */
+	assert_int_equal(get_le(params + 0x250, 8), 0);                /* setup_data */
+	assert_int_equal(get_le(params + 0x258, 8), BZIMAGE_LOAD_GPA); /* as in the file */
+	assert_int_equal(get_le(params + 0x26c, 4), 0);                /* code behind the header */
+	assert_int_equal(get_le(params + 0x0c0, 8), 0);                /* ext_ramdisk_image and _size */
 	assert_string_equal(guest_ram_at(&ram, BOOT_CMDLINE_GPA, 16), "a b");
 }
 
@@ -119,11 +119,11 @@ static void copies_the_header_as_far_as_it_says(void **state)
 	const uint8_t *params = guest_ram_at(&ram, BOOT_PARAMS_GPA, 4096);
 
 	(void)state;
-	image_spoil(&image, (struct spoil){ 0x201, 1, 0x6a + 4 });  /* a later version has 4 bytes more */
+	image_spoil(&image, (struct spoil) { 0x201, 1, 0x6a + 4 }); /* a later version has 4 bytes more */
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 	assert_int_equal(get_le(params + 0x26c, 4), 0x11111111);
-	image_spoil(&image, (struct spoil){ 0x201, 1, 0xff });      /* not into what comes behind it */
-	image_spoil(&image, (struct spoil){ 0x290, 8, 0x2222222222222222 });
+	image_spoil(&image, (struct spoil) { 0x201, 1, 0xff }); /* not into what comes behind it */
+	image_spoil(&image, (struct spoil) { 0x290, 8, 0x2222222222222222 });
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 	assert_int_equal(get_le(params + 0x290, 8), 0);
 }
@@ -161,7 +161,7 @@ static void needs_ram_for_all_of_init_size(void **state)
 	(void)state;
 	guest_ram_create(&small, BZIMAGE_LOAD_GPA + BZIMAGE_INIT_SIZE);
 	assert_int_equal(load_image(&small, &image, 0, "", &loaded), 0);
-	image_spoil(&image, (struct spoil){ 0x260, 4, BZIMAGE_INIT_SIZE + 1 });
+	image_spoil(&image, (struct spoil) { 0x260, 4, BZIMAGE_INIT_SIZE + 1 });
 	assert_refused(&small, &image, "it needs 26 MiB of RAM, and there are 25 MiB");
 	assert_int_equal(load_image(&small, &image, 0, "", &loaded), -ENOEXEC);
 	assert_non_null(strstr(loaded.err.hint, "-m 26M"));

@@ -13,8 +13,13 @@ static union cpuid cpuid;
 
 static void give(uint32_t leaf, uint32_t index, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
 {
-	cpuid.head.entries[cpuid.head.nent++] = (struct kvm_cpuid_entry2){
-		.function = leaf, .index = index, .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx,
+	cpuid.head.entries[cpuid.head.nent++] = (struct kvm_cpuid_entry2) {
+		.function = leaf,
+		.index = index,
+		.eax = eax,
+		.ebx = ebx,
+		.ecx = ecx,
+		.edx = edx,
 	};
 }
 
@@ -32,10 +37,10 @@ static void intel_host(void)
 	memset(&cpuid, 0, sizeof(cpuid));
 	give_vendor(0x1f, "GenuineIntel");
 	give(1, 0, 0x000906ea, 0x050c0800, 0x77faf3bf, 0xbfebfbff);
-	give(4, 0, 0x1c004121, 0x01c0003f, 0x3f, 0);        /* L1 data, 2 threads */
-	give(4, 1, 0x1c004122, 0x01c0003f, 0x3f, 0);        /* L1 instructions */
-	give(4, 2, 0x1c004143, 0x00c0003f, 0x3ff, 0);       /* L2 */
-	give(4, 3, 0x1c03c163, 0x02c0003f, 0x2fff, 6);      /* L3, 16 ids */
+	give(4, 0, 0x1c004121, 0x01c0003f, 0x3f, 0);   /* L1 data, 2 threads */
+	give(4, 1, 0x1c004122, 0x01c0003f, 0x3f, 0);   /* L1 instructions */
+	give(4, 2, 0x1c004143, 0x00c0003f, 0x3ff, 0);  /* L2 */
+	give(4, 3, 0x1c03c163, 0x02c0003f, 0x2fff, 6); /* L3, 16 ids */
 	give(4, 4, 0, 0, 0, 0);
 	give(0xb, 0, 1, 2, 0x100, 5);
 	give(0xb, 1, 4, 12, 0x201, 5);
@@ -101,10 +106,10 @@ static void leaf_1_tells_id_and_count(void **state)
 	leaf = get(1, 0);
 	assert_int_equal(bits(leaf->ebx, 31, 24), 2);
 	assert_int_equal(bits(leaf->ebx, 23, 16), 4);
-	assert_int_equal(bits(leaf->ebx, 15, 0), 0x0800);    /* as the host's */
-	assert_int_equal(bits(leaf->edx, 28, 28), 1);        /* HTT */
-	assert_int_equal(bits(leaf->ecx, 24, 24), 1);        /* TSC deadline */
-	assert_int_equal(bits(leaf->ecx, 31, 31), 1);        /* hypervisor */
+	assert_int_equal(bits(leaf->ebx, 15, 0), 0x0800); /* as the host's */
+	assert_int_equal(bits(leaf->edx, 28, 28), 1);     /* HTT */
+	assert_int_equal(bits(leaf->ecx, 24, 24), 1);     /* TSC deadline */
+	assert_int_equal(bits(leaf->ecx, 31, 31), 1);     /* hypervisor */
 	intel_host();
 	set(254, 255);
 	leaf = get(1, 0);
@@ -116,7 +121,7 @@ static void one_cpu_has_no_siblings(void **state)
 {
 	(void)state;
 	intel_host();
-	cpuid_set_topology(&cpuid, &(struct cpuid_topology){ .id = 0, .ncpus = 1 });
+	cpuid_set_topology(&cpuid, &(struct cpuid_topology) { .id = 0, .ncpus = 1 });
 	assert_int_equal(bits(get(1, 0)->ebx, 23, 16), 1);
 	assert_int_equal(bits(get(1, 0)->edx, 28, 28), 0);
 	assert_int_equal(get(0xb, 1)->eax, 0);
@@ -134,7 +139,7 @@ static void caches_are_each_cores_own_but_the_last(void **state)
 	assert_int_equal(bits(get(4, 3)->eax, 25, 14), 7);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(bits(get(4, i)->eax, 31, 26), 7);
-	assert_int_equal(bits(get(4, 3)->eax, 13, 0), 0x163);  /* as the host's */
+	assert_int_equal(bits(get(4, 3)->eax, 13, 0), 0x163); /* as the host's */
 	assert_int_equal(get(4, 4)->eax, 0);
 	amd_host();
 	set(5, 6);
@@ -142,7 +147,7 @@ static void caches_are_each_cores_own_but_the_last(void **state)
 	assert_int_equal(bits(get(0x8000001d, 3)->eax, 25, 14), 7);
 	intel_host();
 	set(0, 128);
-	assert_int_equal(bits(get(4, 3)->eax, 31, 26), 63);  /* the field has no more */
+	assert_int_equal(bits(get(4, 3)->eax, 31, 26), 63); /* the field has no more */
 	assert_int_equal(bits(get(4, 3)->eax, 25, 14), 127);
 }
 
@@ -221,7 +226,7 @@ static void amd_leaves_agree(void **state)
 	assert_int_equal(get(0x80000001, 0)->ecx, 0x75c237ff | 2);
 	intel_host();
 	set(3, 6);
-	assert_int_equal(get(0x80000001, 0)->ecx, 0x121);  /* no CmpLegacy there */
+	assert_int_equal(get(0x80000001, 0)->ecx, 0x121); /* no CmpLegacy there */
 	assert_int_equal(get(0x80000008, 0)->ecx, 0);
 }
 
@@ -262,8 +267,8 @@ static void takes_a_full_or_an_empty_list(void **state)
 static void physical_bits_are_what_the_guest_can_use(void **state)
 {
 	static const uint32_t eax_and_bits[][2] = {
-		{ 0x3027, 39 }, { 0x00303030, 48 }, { 0x00300034, 48 }, { 0x00340030, 48 }, { 0x3934, 52 }, { 0x30ff, 52 },
-		{ 0, 36 },
+		{ 0x3027, 39 }, { 0x00303030, 48 }, { 0x00300034, 48 }, { 0x00340030, 48 },
+		{ 0x3934, 52 }, { 0x30ff, 52 },     { 0, 36 },
 	};
 
 	(void)state;

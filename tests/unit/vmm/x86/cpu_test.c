@@ -137,26 +137,26 @@ static void enter(enum boot_mode mode, const uint8_t *code, size_t len)
 static void enters_64_bit_code(void **state)
 {
 	static const uint8_t code[] = {
-		0x48, 0x89, 0xf0,                    /* mov rax, rsi */
-		0xe7, PORT,                          /* out PORT, eax */
-		0x66, 0xb8, 0x18, 0x00,              /* mov ax, 0x18: the data selector, from the table in memory */
-		0x8e, 0xd8,                          /* mov ds, ax */
-		0x8e, 0xd0,                          /* mov ss, ax */
-		0x50, 0x58,                          /* push rax; pop rax */
-		0x48, 0xc7, 0x04, 0x25, 0, 0, 0x7f, 0, 0x78, 0x56, 0x34, 0x12,  /* mov qword [0x7f0000], 0x12345678 */
-		0x6a, 0x10,                          /* push 0x10: the code selector */
-		0x48, 0x8d, 0x05, 0x03, 0, 0, 0,     /* lea rax, [rip + 3] */
-		0x50,                                /* push rax */
-		0x48, 0xcb,                          /* far return */
-		0x0f, 0x20, 0xc0,                    /* mov rax, cr0 */
-		0xe7, PORT,                          /* out PORT, eax */
+		0x48, 0x89, 0xf0,       /* mov rax, rsi */
+		0xe7, PORT,             /* out PORT, eax */
+		0x66, 0xb8, 0x18, 0x00, /* mov ax, 0x18: the data selector, from the table in memory */
+		0x8e, 0xd8,             /* mov ds, ax */
+		0x8e, 0xd0,             /* mov ss, ax */
+		0x50, 0x58,             /* push rax; pop rax */
+		0x48, 0xc7, 0x04, 0x25, 0, 0, 0x7f, 0, 0x78, 0x56, 0x34, 0x12, /* mov qword [0x7f0000], 0x12345678 */
+		0x6a, 0x10,                                                    /* push 0x10: the code selector */
+		0x48, 0x8d, 0x05, 0x03, 0, 0, 0,                               /* lea rax, [rip + 3] */
+		0x50,                                                          /* push rax */
+		0x48, 0xcb,                                                    /* far return */
+		0x0f, 0x20, 0xc0,                                              /* mov rax, cr0 */
+		0xe7, PORT,                                                    /* out PORT, eax */
 	};
 
 	(void)state;
 	need_kvm();
 	enter(BOOT_LONG64, code, sizeof(code));
 	assert_int_equal(run_to_port(), 0x5151);
-	assert_int_equal(run_to_port() & 0xe0000001, 0x80000001);  /* paging, protection, caches on */
+	assert_int_equal(run_to_port() & 0xe0000001, 0x80000001); /* paging, protection, caches on */
 	assert_int_equal(get_le(guest_ram_at(&ram, 0x7f0000, 8), 8), 0x12345678);
 }
 
@@ -166,7 +166,7 @@ static void maps_4_gib_to_themselves(void **state)
 
 	(void)state;
 	need_kvm();
-	enter(BOOT_LONG64, (const uint8_t[]){ 0xf4 }, 1);
+	enter(BOOT_LONG64, (const uint8_t[]) { 0xf4 }, 1);
 	for (uint64_t gpa = 0; gpa < 4 * GIB; gpa += 2 * MIB) {
 		uint64_t table = BOOT_PAGE_TABLE_GPA, entry;
 
@@ -181,12 +181,12 @@ static void maps_4_gib_to_themselves(void **state)
 static void enters_32_bit_code(void **state)
 {
 	static const uint8_t code[] = {
-		0x89, 0xd8,        /* mov eax, ebx */
-		0xe7, PORT,        /* out PORT, eax */
-		0x0f, 0x20, 0xc0,  /* mov eax, cr0 */
-		0xe7, PORT,        /* out PORT, eax */
-		0x9c, 0x58,        /* pushfd; pop eax */
-		0xe7, PORT,        /* out PORT, eax */
+		0x89, 0xd8,       /* mov eax, ebx */
+		0xe7, PORT,       /* out PORT, eax */
+		0x0f, 0x20, 0xc0, /* mov eax, cr0 */
+		0xe7, PORT,       /* out PORT, eax */
+		0x9c, 0x58,       /* pushfd; pop eax */
+		0xe7, PORT,       /* out PORT, eax */
 	};
 
 	(void)state;
@@ -194,7 +194,7 @@ static void enters_32_bit_code(void **state)
 	enter(BOOT_PROT32, code, sizeof(code));
 	assert_int_equal(run_to_port(), 0xb0b0);
 	assert_int_equal(run_to_port() & 0xe0000001, 0x00000001);
-	assert_int_equal(run_to_port() & 0x20200, 0);  /* no interrupts, no virtual 8086 mode */
+	assert_int_equal(run_to_port() & 0x20200, 0); /* no interrupts, no virtual 8086 mode */
 }
 
 static void needs_ram_for_its_tables(void **state)
@@ -219,7 +219,7 @@ static union {
 static uint64_t read_msr(int vcpu_fd, uint32_t index)
 {
 	msr.head.nmsrs = 1;
-	msr.head.entries[0] = (struct kvm_msr_entry){ .index = index };
+	msr.head.entries[0] = (struct kvm_msr_entry) { .index = index };
 	assert_int_equal(ioctl(vcpu_fd, KVM_GET_MSRS, &msr.head), 1);
 	return msr.head.entries[0].data;
 }
@@ -227,7 +227,7 @@ static uint64_t read_msr(int vcpu_fd, uint32_t index)
 static void write_msr(int vcpu_fd, uint32_t index, uint64_t val)
 {
 	msr.head.nmsrs = 1;
-	msr.head.entries[0] = (struct kvm_msr_entry){ .index = index, .data = val };
+	msr.head.entries[0] = (struct kvm_msr_entry) { .index = index, .data = val };
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_MSRS, &msr.head), 1);
 }
 
@@ -241,15 +241,15 @@ struct snapshot {
 	struct kvm_xcrs xcrs;
 	struct kvm_nested_state nested;
 	uint64_t lstar, pat, mtrr, system_time;
-	struct kvm_xsave xsave;  /* last: it has a flexible array */
+	struct kvm_xsave xsave; /* last: it has a flexible array */
 };
 
 /* What no guest sees. */
 static void forget_unseen(struct snapshot *s)
 {
 	struct kvm_sregs *sregs = &s->sregs;
-	struct kvm_segment *segments[] = { &sregs->cs, &sregs->ds, &sregs->es, &sregs->fs, &sregs->gs, &sregs->ss,
-	                                   &sregs->tr, &sregs->ldt };
+	struct kvm_segment *segments[] = { &sregs->cs, &sregs->ds, &sregs->es, &sregs->fs,
+		                           &sregs->gs, &sregs->ss, &sregs->tr, &sregs->ldt };
 
 	/* RDX (cpu_reset.c); MXCSR_MASK, which the processor stores; XSTATE_BV where values are initial. */
 	s->regs.rdx = 0;
@@ -297,16 +297,16 @@ static void disturb(int vcpu_fd, const struct snapshot *before)
 	s.debugregs.dr7 = 0x401;
 	s.events.nmi.pending = 1;
 	s.events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
-	memset(s.xsave.region + 40, 0x3c, 64);  /* XMM registers */
-	s.xsave.region[0] = 0x27f;              /* FCW */
-	s.xsave.region[6] = 0x9f80;             /* MXCSR */
-	s.xsave.region[128] = 3;                /* XSTATE_BV: x87 and SSE are in use */
+	memset(s.xsave.region + 40, 0x3c, 64); /* XMM registers */
+	s.xsave.region[0] = 0x27f;             /* FCW */
+	s.xsave.region[6] = 0x9f80;            /* MXCSR */
+	s.xsave.region[128] = 3;               /* XSTATE_BV: x87 and SSE are in use */
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_SREGS, &s.sregs), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_REGS, &s.regs), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &s.debugregs), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_GET_LAPIC, &s.lapic), 0);
-	s.lapic.regs[0xf1] |= 1;     /* software enable */
-	s.lapic.regs[0x350] = 0x31;  /* LINT0 */
+	s.lapic.regs[0xf1] |= 1;    /* software enable */
+	s.lapic.regs[0x350] = 0x31; /* LINT0 */
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_LAPIC, &s.lapic), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_XSAVE, &s.xsave), 0);
 	assert_int_equal(ioctl(vcpu_fd, KVM_SET_VCPU_EVENTS, &s.events), 0);
@@ -380,7 +380,7 @@ static void only_the_first_cpu_runs_at_the_start(void **state)
 
 static void runs_again_after_a_reset(void **state)
 {
-	static const uint8_t code[] = { 0x48, 0x89, 0xf0, 0xe7, PORT };  /* mov rax, rsi; out PORT, eax */
+	static const uint8_t code[] = { 0x48, 0x89, 0xf0, 0xe7, PORT }; /* mov rax, rsi; out PORT, eax */
 	struct cpu_msrs *saved;
 
 	(void)state;
@@ -390,7 +390,7 @@ static void runs_again_after_a_reset(void **state)
 		assert_int_equal(cpu_reset(vcpu_fds[0], 0, saved), 0);
 		enter(BOOT_LONG64, code, sizeof(code));
 		assert_int_equal(run_to_port(), 0x5151);
-		run->immediate_exit = 1;  /* completes the instruction */
+		run->immediate_exit = 1; /* completes the instruction */
 		assert_int_equal(ioctl(vcpu_fds[0], KVM_RUN, 0), -1);
 		run->immediate_exit = 0;
 	}

@@ -11,11 +11,11 @@
 
 struct chardev {
 	struct chardev_front front;
-	uint8_t *out;           /* what the front end wrote; out_size bytes of room for it */
+	uint8_t *out; /* what the front end wrote; out_size bytes of room for it */
 	size_t out_len, out_size;
-	size_t out_room;        /* bytes taken before the device is full */
-	size_t room_in_write;   /* once full: this much is added at once, inside chardev_write */
-	const uint8_t *in;      /* what is to arrive */
+	size_t out_room;      /* bytes taken before the device is full */
+	size_t room_in_write; /* once full: this much is added at once, inside chardev_write */
+	const uint8_t *in;    /* what is to arrive */
 	size_t in_len;
 	unsigned naccepts;
 };

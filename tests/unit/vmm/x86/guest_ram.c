@@ -23,7 +23,7 @@ static void *map(struct guest_ram *ram, uint64_t gpa, uint64_t size)
 
 void guest_ram_create(struct guest_ram *ram, uint64_t size)
 {
-	*ram = (struct guest_ram){ .gmem = vpmem_gmem_create(), .size = size };
+	*ram = (struct guest_ram) { .gmem = vpmem_gmem_create(), .size = size };
 	assert_non_null(ram->gmem);
 	ram->low_size = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
 	ram->high_size = size - ram->low_size;

@@ -53,23 +53,23 @@ uint8_t bzimage_byte(size_t off)
 void bzimage_make(struct image *image)
 {
 	memset(image, 0, sizeof(*image));
-	image->bytes[0x1ef] = 0xff;                      /* sentinel: must not arrive in the zero page */
-	put(image, 0x1f1, 1, 2);                         /* setup_sects */
-	put(image, 0x1f4, 4, BZIMAGE_PAYLOAD_LEN / 16);  /* syssize */
+	image->bytes[0x1ef] = 0xff;                     /* sentinel: must not arrive in the zero page */
+	put(image, 0x1f1, 1, 2);                        /* setup_sects */
+	put(image, 0x1f4, 4, BZIMAGE_PAYLOAD_LEN / 16); /* syssize */
 	put(image, 0x1fe, 2, 0xaa55);
-	put(image, 0x200, 2, 0x6aeb);                    /* jump: header ends at 0x26c */
+	put(image, 0x200, 2, 0x6aeb); /* jump: header ends at 0x26c */
 	memcpy(&image->bytes[0x202], "HdrS", 4);
-	put(image, 0x206, 2, 0x020f);                    /* version */
-	put(image, 0x211, 1, 0x01);                      /* loadflags: LOADED_HIGH */
-	put(image, 0x22c, 4, 0x7fffffff);                /* initrd_addr_max */
-	put(image, 0x230, 4, 0x200000);                  /* kernel_alignment */
-	put(image, 0x234, 1, 1);                         /* relocatable */
-	put(image, 0x236, 2, 0x0001);                    /* xloadflags: KERNEL_64 */
-	put(image, 0x238, 4, 2047);                      /* cmdline_size */
-	put(image, 0x250, 8, 0xdddd0000);                /* setup_data: ours to clear */
-	put(image, 0x258, 8, BZIMAGE_LOAD_GPA);          /* pref_address */
+	put(image, 0x206, 2, 0x020f);           /* version */
+	put(image, 0x211, 1, 0x01);             /* loadflags: LOADED_HIGH */
+	put(image, 0x22c, 4, 0x7fffffff);       /* initrd_addr_max */
+	put(image, 0x230, 4, 0x200000);         /* kernel_alignment */
+	put(image, 0x234, 1, 1);                /* relocatable */
+	put(image, 0x236, 2, 0x0001);           /* xloadflags: KERNEL_64 */
+	put(image, 0x238, 4, 2047);             /* cmdline_size */
+	put(image, 0x250, 8, 0xdddd0000);       /* setup_data: ours to clear */
+	put(image, 0x258, 8, BZIMAGE_LOAD_GPA); /* pref_address */
 	put(image, 0x260, 4, BZIMAGE_INIT_SIZE);
-	put(image, 0x26c, 4, 0x11111111);                /* code behind the header: must not arrive */
+	put(image, 0x26c, 4, 0x11111111); /* code behind the header: must not arrive */
 	for (size_t i = 0; i < BZIMAGE_PAYLOAD_LEN; i++)
 		image->bytes[BZIMAGE_SETUP_LEN + i] = bzimage_byte(i);
 	image->len = BZIMAGE_SETUP_LEN + BZIMAGE_PAYLOAD_LEN;
@@ -81,12 +81,11 @@ static void put_segment(struct image *image, unsigned i, uint32_t type, const ui
 
 	put(image, off, 4, type);
 	put(image, off + 4, 4, 7);
-	for (unsigned f = 0; f < 6; f++)  /* offset, vaddr, paddr, filesz, memsz, align */
+	for (unsigned f = 0; f < 6; f++) /* offset, vaddr, paddr, filesz, memsz, align */
 		put(image, off + 8 + f * 8, 8, fields[f]);
 }
 
-static void put_note(struct image *image, size_t off, uint32_t type, const char *name, uint32_t desc_len,
-                     uint64_t desc)
+static void put_note(struct image *image, size_t off, uint32_t type, const char *name, uint32_t desc_len, uint64_t desc)
 {
 	put(image, off, 4, strlen(name) + 1);
 	put(image, off + 4, 4, desc_len);
@@ -101,19 +100,21 @@ void elf_make(struct image *image)
 
 	memset(image, 0, sizeof(*image));
 	memcpy(image->bytes, ident, sizeof(ident));
-	put(image, 16, 2, 2);     /* ET_EXEC */
-	put(image, 18, 2, 62);    /* EM_X86_64 */
+	put(image, 16, 2, 2);  /* ET_EXEC */
+	put(image, 18, 2, 62); /* EM_X86_64 */
 	put(image, 20, 4, 1);
 	put(image, 24, 8, ELF_TEXT_GPA);
 	put(image, 32, 8, ELF_PHOFF);
 	put(image, 52, 2, 64);
-	put(image, 54, 2, 56);    /* e_phentsize */
-	put(image, 56, 2, 3);     /* e_phnum */
-	put_segment(image, 0, 1, (uint64_t[]){ ELF_TEXT_OFF, 0xffffffff81000000, ELF_TEXT_GPA, ELF_TEXT_LEN,
-	                                       ELF_TEXT_LEN, 0x200000 });
-	put_segment(image, 1, 1, (uint64_t[]){ ELF_DATA_OFF, 0xffffffff81400000, ELF_DATA_GPA, ELF_DATA_LEN,
-	                                       ELF_DATA_MEM_LEN, 0x200000 });
-	put_segment(image, 2, 4, (uint64_t[]){ ELF_NOTES_OFF, 0, 0, ELF_NOTES_LEN, ELF_NOTES_LEN, 4 });
+	put(image, 54, 2, 56); /* e_phentsize */
+	put(image, 56, 2, 3);  /* e_phnum */
+	put_segment(image, 0, 1,
+	            (uint64_t[]) { ELF_TEXT_OFF, 0xffffffff81000000, ELF_TEXT_GPA, ELF_TEXT_LEN, ELF_TEXT_LEN,
+	                           0x200000 });
+	put_segment(image, 1, 1,
+	            (uint64_t[]) { ELF_DATA_OFF, 0xffffffff81400000, ELF_DATA_GPA, ELF_DATA_LEN, ELF_DATA_MEM_LEN,
+	                           0x200000 });
+	put_segment(image, 2, 4, (uint64_t[]) { ELF_NOTES_OFF, 0, 0, ELF_NOTES_LEN, ELF_NOTES_LEN, 4 });
 	put_note(image, ELF_NOTES_OFF, 6, "Xen", 4, 0x11223344);
 	put_note(image, ELF_ENTRY_NOTE_OFF, 18, "Xen", 8, ELF_ENTRY);
 	memset(&image->bytes[ELF_TEXT_OFF], 0xc3, ELF_TEXT_LEN);
@@ -121,8 +122,8 @@ void elf_make(struct image *image)
 	image->len = ELF_DATA_OFF + ELF_DATA_LEN;
 }
 
-int load_image(const struct guest_ram *ram, const struct image *image, uint64_t initrd_size,
-               const char *cmdline, struct loaded *out)
+int load_image(const struct guest_ram *ram, const struct image *image, uint64_t initrd_size, const char *cmdline,
+               struct loaded *out)
 {
 	struct boot_source source = {
 		.kernel_path = "test-kernel",

@@ -20,7 +20,7 @@ struct image {
 /* One change to an image. */
 struct spoil {
 	size_t off;
-	unsigned width;  /* bytes, little endian; 0: cut the file off here */
+	unsigned width; /* bytes, little endian; 0: cut the file off here */
 	uint64_t val;
 };
 
@@ -33,7 +33,7 @@ int file_of_zeros(uint64_t size);
 
 #define BZIMAGE_LOAD_GPA UINT64_C(0x1000000)
 #define BZIMAGE_INIT_SIZE UINT64_C(0x900000)
-#define BZIMAGE_SETUP_LEN 1536u   /* boot sector and two more */
+#define BZIMAGE_SETUP_LEN 1536u /* boot sector and two more */
 #define BZIMAGE_PAYLOAD_LEN 8192u
 /* A bzImage whose payload bytes are bzimage_byte(i). */
 void bzimage_make(struct image *image);
@@ -45,8 +45,8 @@ uint8_t bzimage_byte(size_t off);
 #define ELF_DATA_LEN 0x1000u
 #define ELF_DATA_MEM_LEN UINT64_C(0x300000)
 #define ELF_ENTRY (ELF_TEXT_GPA + 0x850)
-#define ELF_PHOFF 64u             /* three program headers of 56 bytes: text, data, notes */
-#define ELF_NOTES_OFF 0x400u      /* another note, then the one with the entry */
+#define ELF_PHOFF 64u        /* three program headers of 56 bytes: text, data, notes */
+#define ELF_NOTES_OFF 0x400u /* another note, then the one with the entry */
 #define ELF_ENTRY_NOTE_OFF (ELF_NOTES_OFF + 20)
 #define ELF_NOTES_LEN 44u
 #define ELF_TEXT_OFF 0x1000u
@@ -60,8 +60,8 @@ struct loaded {
 };
 
 /* boot_load of an image with an initrd of initrd_size (0: none) zeros, and a command line. */
-int load_image(const struct guest_ram *ram, const struct image *image, uint64_t initrd_size,
-               const char *cmdline, struct loaded *out);
+int load_image(const struct guest_ram *ram, const struct image *image, uint64_t initrd_size, const char *cmdline,
+               struct loaded *out);
 
 /* Loads what is spoiled, which must be refused with `text` in the message. */
 void assert_refused(const struct guest_ram *ram, const struct image *image, const char *text);

@@ -14,7 +14,7 @@
 #include "memory_map.h"
 
 #define PH_SIZE 56u
-#define PH(i, field) (ELF_PHOFF + (i) * PH_SIZE + (field))
+#define PH(i, field) (ELF_PHOFF + (i)*PH_SIZE + (field))
 #define P_OFFSET 8u
 #define P_PADDR 24u
 #define P_FILESZ 32u
@@ -70,8 +70,8 @@ static void enters_where_the_note_says(void **state)
 	assert_int_equal(loaded.entry.rip, ELF_ENTRY);
 	assert_int_equal(loaded.entry.rbx, BOOT_PARAMS_GPA);
 	/* The 32-bit form of the note. */
-	image_spoil(&image, (struct spoil){ ELF_ENTRY_NOTE_OFF + 4, 4, 4 });
-	image_spoil(&image, (struct spoil){ ELF_ENTRY_NOTE_OFF + 20, 4, 0xffffffff });
+	image_spoil(&image, (struct spoil) { ELF_ENTRY_NOTE_OFF + 4, 4, 4 });
+	image_spoil(&image, (struct spoil) { ELF_ENTRY_NOTE_OFF + 20, 4, 0xffffffff });
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 	assert_int_equal(loaded.entry.rip, ELF_ENTRY);
 }
@@ -79,7 +79,7 @@ static void enters_where_the_note_says(void **state)
 static void takes_position_independent_kernels(void **state)
 {
 	(void)state;
-	image_spoil(&image, (struct spoil){ 16, 2, 3 });
+	image_spoil(&image, (struct spoil) { 16, 2, 3 });
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 }
 
@@ -93,11 +93,11 @@ static void fills_start_info(void **state)
 	(void)state;
 	assert_int_equal(load_image(&ram, &image, 0, "root=/dev/pmem0", &loaded), 0);
 	assert_int_equal(get_le(info, 4), 0x336ec578);
-	assert_int_equal(get_le(info + 4, 4), 1);          /* version */
-	assert_int_equal(get_le(info + 8, 8), 0);          /* flags, nr_modules */
-	assert_int_equal(get_le(info + 16, 8), 0);         /* modlist_paddr */
+	assert_int_equal(get_le(info + 4, 4), 1);  /* version */
+	assert_int_equal(get_le(info + 8, 8), 0);  /* flags, nr_modules */
+	assert_int_equal(get_le(info + 16, 8), 0); /* modlist_paddr */
 	assert_string_equal(guest_ram_at(&ram, get_le(info + 24, 8), 16), "root=/dev/pmem0");
-	assert_int_equal(get_le(info + 32, 8), ACPI_GPA);  /* rsdp_paddr */
+	assert_int_equal(get_le(info + 32, 8), ACPI_GPA); /* rsdp_paddr */
 	assert_int_equal(get_le(info + 48, 4), n);
 	memmap = guest_ram_at(&ram, get_le(info + 40, 8), n * 24);
 	for (unsigned i = 0; i < n; i++) {
@@ -122,7 +122,7 @@ static void puts_the_initrd_above_the_kernels_memory(void **state)
 		module = guest_ram_at(&ram, get_le(info + 16, 8), 32);
 		gpa = get_le(module, 8);
 		assert_int_equal(get_le(module + 8, 8), sizes[i]);
-		assert_int_equal(get_le(module + 16, 8), 0);  /* no command line of its own */
+		assert_int_equal(get_le(module + 16, 8), 0); /* no command line of its own */
 		assert_int_equal(gpa % 4096, 0);
 		assert_true(gpa >= kernel_end && gpa + sizes[i] <= ram.low_size);
 		assert_true(gpa + sizes[i] + 4096 > ram.low_size);
@@ -191,7 +191,7 @@ static void refuses_bad_files(void **state)
 static void says_what_to_do_without_the_note(void **state)
 {
 	(void)state;
-	image_spoil(&image, (struct spoil){ ELF_ENTRY_NOTE_OFF + 8, 4, 17 });
+	image_spoil(&image, (struct spoil) { ELF_ENTRY_NOTE_OFF + 8, 4, 17 });
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), -ENOEXEC);
 	assert_string_equal(loaded.err.text,
 	                    "could not load kernel 'test-kernel': an ELF file without the PVH ELF note");
@@ -204,8 +204,8 @@ static void gives_up_on_endless_notes(void **state)
 	(void)state;
 	image.len = sizeof(image.bytes);
 	memset(&image.bytes[0x4000], 0, 0xc000);
-	image_spoil(&image, (struct spoil){ PH(2, P_OFFSET), 8, 0x4000 });
-	image_spoil(&image, (struct spoil){ PH(2, P_FILESZ), 8, 0xc000 });
+	image_spoil(&image, (struct spoil) { PH(2, P_OFFSET), 8, 0x4000 });
+	image_spoil(&image, (struct spoil) { PH(2, P_FILESZ), 8, 0xc000 });
 	memcpy(&image.bytes[0x4000 + 12 * 1024], &image.bytes[ELF_ENTRY_NOTE_OFF], 24);
 	assert_refused(&ram, &image, "without the PVH ELF note");
 	memset(&image.bytes[0x4000 + 12 * 1024], 0, 24);
@@ -217,16 +217,16 @@ static void takes_notes_aligned_to_8(void **state)
 {
 	(void)state;
 	/* As binutils pads GNU property notes: name and descriptor begin on multiples of 8. */
-	image_spoil(&image, (struct spoil){ PH(2, 48), 8, 8 });
-	image_spoil(&image, (struct spoil){ PH(2, P_FILESZ), 8, 64 });
+	image_spoil(&image, (struct spoil) { PH(2, 48), 8, 8 });
+	image_spoil(&image, (struct spoil) { PH(2, P_FILESZ), 8, 64 });
 	memset(&image.bytes[ELF_NOTES_OFF], 0, 64);
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF, 4, 4 });
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF + 4, 4, 12 });
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF + 32, 4, 4 });
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF + 36, 4, 8 });
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF + 40, 4, 18 });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF, 4, 4 });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF + 4, 4, 12 });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF + 32, 4, 4 });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF + 36, 4, 8 });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF + 40, 4, 18 });
 	memcpy(&image.bytes[ELF_NOTES_OFF + 44], "Xen", 4);
-	image_spoil(&image, (struct spoil){ ELF_NOTES_OFF + 48, 8, ELF_ENTRY });
+	image_spoil(&image, (struct spoil) { ELF_NOTES_OFF + 48, 8, ELF_ENTRY });
 	assert_int_equal(load_image(&ram, &image, 0, "", &loaded), 0);
 	assert_int_equal(loaded.entry.rip, ELF_ENTRY);
 }

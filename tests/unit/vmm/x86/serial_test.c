@@ -21,7 +21,7 @@ static struct chardev chr;
 static struct serial *serial;
 static bool irq;
 static unsigned nrising, nwaits;
-static size_t drained_by_wait;  /* 0: the machine stops */
+static size_t drained_by_wait; /* 0: the machine stops */
 
 static void set_irq(void *owner, bool level)
 {
@@ -54,12 +54,15 @@ static void out(unsigned reg, unsigned val)
 static int setup(void **state)
 {
 	struct serial_config cfg = {
-		.chr = &chr, .set_irq = set_irq, .wait_writable = wait_writable, .owner = &pio,
+		.chr = &chr,
+		.set_irq = set_irq,
+		.wait_writable = wait_writable,
+		.owner = &pio,
 	};
 
 	(void)state;
 	memset(&pio, 0, sizeof(pio));
-	chr = (struct chardev){ .out = malloc(MUCH), .out_size = MUCH, .out_room = MUCH };
+	chr = (struct chardev) { .out = malloc(MUCH), .out_size = MUCH, .out_room = MUCH };
 	irq = false;
 	nrising = nwaits = 0;
 	drained_by_wait = 0;
@@ -72,7 +75,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	serial_destroy(serial);
-	assert_null(chr.front.room);  /* the back end, which lives on, does not call it any more */
+	assert_null(chr.front.room); /* the back end, which lives on, does not call it any more */
 	free(chr.out);
 	return 0;
 }
@@ -129,7 +132,7 @@ static void keeps_what_is_written(void **state)
 	assert_int_equal(in(UART_LCR), 0x1b);
 	out(UART_LSR, 0);
 	out(UART_MSR, 0);
-	assert_int_equal(in(UART_LSR) & UART_LSR_THRE, UART_LSR_THRE);
+	assert_int_equal(in(UART_LSR)&UART_LSR_THRE, UART_LSR_THRE);
 }
 
 static void dlab_shows_the_divisor(void **state)
@@ -161,7 +164,7 @@ static void is_a_16550a(void **state)
 static void wide_accesses_are_several(void **state)
 {
 	(void)state;
-	io_write(&pio, COM1_PORT + UART_LCR, 4, 0x00000b1b);  /* LCR, MCR */
+	io_write(&pio, COM1_PORT + UART_LCR, 4, 0x00000b1b); /* LCR, MCR */
 	assert_int_equal(in(UART_LCR), 0x1b);
 	assert_int_equal(in(UART_MCR), 0x0b);
 	assert_int_equal(io_read(&pio, COM1_PORT + UART_LCR, 2), 0x0b1b);
@@ -172,20 +175,20 @@ static void loopback_joins_output_and_input(void **state)
 {
 	(void)state;
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	assert_int_equal(in(UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_CTS);  /* Linux's test */
+	assert_int_equal(in(UART_MSR)&0xf0, UART_MSR_DCD | UART_MSR_CTS); /* Linux's test */
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT1 | UART_MCR_DTR);
-	assert_int_equal(in(UART_MSR) & 0xf0, UART_MSR_RI | UART_MSR_DSR);
+	assert_int_equal(in(UART_MSR)&0xf0, UART_MSR_RI | UART_MSR_DSR);
 	out(UART_TX, 'a');
 	assert_int_equal(in(UART_LSR), UART_LSR_DR | UART_LSR_THRE | UART_LSR_TEMT);
-	out(UART_TX, 'b');                                                   /* overruns without FIFOs */
-	assert_int_equal(in(UART_LSR) & UART_LSR_OE, UART_LSR_OE);
-	assert_int_equal(in(UART_LSR) & UART_LSR_OE, 0);
+	out(UART_TX, 'b'); /* overruns without FIFOs */
+	assert_int_equal(in(UART_LSR)&UART_LSR_OE, UART_LSR_OE);
+	assert_int_equal(in(UART_LSR)&UART_LSR_OE, 0);
 	assert_int_equal(in(UART_RX), 'a');
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	assert_int_equal(chr.out_len, 0);
 	out(UART_IER, UART_IER_RDI);
-	arrives("x");                                                        /* the line is cut */
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	arrives("x"); /* the line is cut */
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	out(UART_MCR, 0);
 	assert_int_equal(in(UART_RX), 'x');
 }
@@ -198,12 +201,12 @@ static void loopback_overrun_is_a_line_status_interrupt(void **state)
 	for (unsigned i = 0; i < 17; i++)
 		out(UART_TX, 'a' + i);
 	out(UART_IER, UART_IER_RLSI | UART_IER_RDI);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_RLSI);
-	assert_int_equal(in(UART_LSR) & UART_LSR_OE, UART_LSR_OE);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_RDI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_RLSI);
+	assert_int_equal(in(UART_LSR)&UART_LSR_OE, UART_LSR_OE);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_RDI);
 	for (unsigned i = 0; i < 16; i++)
 		assert_int_equal(in(UART_RX), 'a' + i);
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 }
 
 static void modem_lines_that_change_interrupt(void **state)
@@ -212,11 +215,11 @@ static void modem_lines_that_change_interrupt(void **state)
 	out(UART_IER, UART_IER_MSI);
 	out(UART_MCR, UART_MCR_LOOP);
 	assert_true(irq);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_MSI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_MSI);
 	assert_int_equal(in(UART_MSR), UART_MSR_DCTS | UART_MSR_DDSR | UART_MSR_DDCD);
 	assert_false(irq);
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT1);
-	assert_false(irq);  /* RI counts only when it ends */
+	assert_false(irq); /* RI counts only when it ends */
 	out(UART_MCR, UART_MCR_LOOP);
 	assert_int_equal(in(UART_MSR), UART_MSR_TERI);
 }
@@ -236,12 +239,12 @@ static void empty_transmitter_interrupts_once(void **state)
 {
 	(void)state;
 	enable_fifos(0);
-	out(UART_IER, UART_IER_THRI);  /* enabling it while empty raises it */
+	out(UART_IER, UART_IER_THRI); /* enabling it while empty raises it */
 	assert_true(irq);
 	assert_int_equal(in(UART_IIR), 0xc0 | UART_IIR_THRI);
-	assert_false(irq);             /* reading clears it */
+	assert_false(irq); /* reading clears it */
 	assert_int_equal(in(UART_IIR), NO_INTERRUPT);
-	out(UART_IER, UART_IER_THRI);  /* it was enabled already */
+	out(UART_IER, UART_IER_THRI); /* it was enabled already */
 	assert_false(irq);
 	out(UART_TX, 'x');
 	assert_true(irq);
@@ -259,9 +262,9 @@ static void reading_another_source_leaves_the_transmitters(void **state)
 	enable_fifos(0);
 	out(UART_IER, UART_IER_THRI | UART_IER_RDI);
 	arrives("a");
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_RDI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_RDI);
 	assert_int_equal(in(UART_RX), 'a');
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_THRI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_THRI);
 	assert_false(irq);
 }
 
@@ -279,7 +282,7 @@ static void full_back_end_shows_in_the_line_status(void **state)
 	assert_false(irq);
 	out(UART_IER, 0);
 	out(UART_IER, UART_IER_THRI);
-	assert_false(irq);             /* it is not empty */
+	assert_false(irq); /* it is not empty */
 	fake_chardev_drain(&chr, 1);
 	assert_true(irq);
 	assert_int_equal(in(UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
@@ -420,15 +423,15 @@ static void received_data_interrupts(void **state)
 	arrives("abcd");
 	assert_true(irq);
 	assert_int_equal(in(UART_IIR), 0xc0 | UART_IIR_RDI);
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, UART_LSR_DR);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, UART_LSR_DR);
 	assert_int_equal(in(UART_RX), 'a');
-	assert_int_equal(in(UART_IIR), 0xc0 | UART_IIR_RX_TIMEOUT);  /* below the trigger level */
+	assert_int_equal(in(UART_IIR), 0xc0 | UART_IIR_RX_TIMEOUT); /* below the trigger level */
 	assert_int_equal(in(UART_RX), 'b');
 	assert_int_equal(in(UART_RX), 'c');
 	assert_true(irq);
 	assert_int_equal(in(UART_RX), 'd');
 	assert_false(irq);
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	assert_int_equal(in(UART_IIR), NO_INTERRUPT);
 }
 
@@ -440,7 +443,7 @@ static void takes_input_only_as_far_as_it_has_room(void **state)
 	assert_int_equal(chr.in_len, 25);
 	assert_int_equal(in(UART_RX), 'a');
 	assert_int_equal(in(UART_RX), 'b');
-	enable_fifos(0);  /* throws away the c */
+	enable_fifos(0); /* throws away the c */
 	assert_int_equal(chr.in_len, 26 - 3 - 16);
 	assert_int_equal(in(UART_RX), 'd');
 }
@@ -461,7 +464,7 @@ static void asks_for_more_when_the_fifo_is_empty(void **state)
 	for (unsigned i = 0; i < 20; i++)
 		assert_int_equal(in(UART_RX), 'g' + i);
 	assert_int_equal(chr.naccepts, 2);
-	in(UART_LSR);  /* there was room for more all the time */
+	in(UART_LSR); /* there was room for more all the time */
 	assert_int_equal(chr.naccepts, 2);
 }
 
@@ -470,7 +473,7 @@ static void early_input_waits_for_the_driver(void **state)
 {
 	(void)state;
 	arrives("early");
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	enable_fifos(0);
 	in(UART_RX);
 	out(UART_IER, UART_IER_THRI);
@@ -485,7 +488,7 @@ static void rts_is_enough_for_a_guest_that_polls(void **state)
 	(void)state;
 	arrives("x");
 	out(UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, UART_LSR_DR);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, UART_LSR_DR);
 	assert_int_equal(in(UART_RX), 'x');
 	assert_false(irq);
 }
@@ -496,11 +499,11 @@ static void clearing_the_receive_fifo_clears_it(void **state)
 	enable_fifos(0);
 	out(UART_IER, UART_IER_RDI);
 	arrives("abc");
-	out(UART_FCR, UART_FCR_ENABLE_FIFO);  /* alone this clears nothing */
+	out(UART_FCR, UART_FCR_ENABLE_FIFO); /* alone this clears nothing */
 	assert_true(irq);
 	enable_fifos(0);
 	assert_false(irq);
-	assert_int_equal(in(UART_LSR) & UART_LSR_DR, 0);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 }
 
 /* ---- much of it */
@@ -520,7 +523,7 @@ static void prints_a_mib_on_a_slow_back_end(void **state)
 	chr.out_room = 0;
 	drained_by_wait = 1;
 	for (size_t i = 0; i < MUCH;) {
-		bool empty = in(UART_LSR) & UART_LSR_THRE;
+		bool empty = in(UART_LSR)&UART_LSR_THRE;
 
 		if (npolls++ % 3 == 0)
 			fake_chardev_drain(&chr, i % 7);
@@ -551,10 +554,10 @@ static void takes_a_mib_pasted_at_once(void **state)
 	out(UART_IER, UART_IER_RDI | UART_IER_RLSI);
 	fake_chardev_deliver(&chr);
 	while (irq) {
-		uint8_t iir = in(UART_IIR) & 0x0f;
+		uint8_t iir = in(UART_IIR)&0x0f;
 
 		assert_true(iir == UART_IIR_RDI || iir == UART_IIR_RX_TIMEOUT);
-		for (size_t some = 1 + n % 40; some > 0 && (in(UART_LSR) & UART_LSR_DR); some--)
+		for (size_t some = 1 + n % 40; some > 0 && (in(UART_LSR)&UART_LSR_DR); some--)
 			assert_int_equal(in(UART_RX), pattern(n++));
 		fake_chardev_deliver(&chr);
 	}
@@ -573,8 +576,8 @@ static void every_new_event_is_a_new_edge(void **state)
 		nrising = 0;
 		out(UART_TX, 'x');
 		arrives("y");
-		while ((in(UART_IIR) & 0x0f) != UART_IIR_NO_INT)
-			if (in(UART_LSR) & UART_LSR_DR)
+		while ((in(UART_IIR)&0x0f) != UART_IIR_NO_INT)
+			if (in(UART_LSR)&UART_LSR_DR)
 				in(UART_RX);
 		assert_false(irq);
 		assert_true(nrising >= 1 || i == 0);

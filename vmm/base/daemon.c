@@ -2,6 +2,7 @@
 // -daemonize: two forks, and a pipe that tells the command when the machine is ready.
 #include "daemon.h"
 
+#include "error.h"
 #include "log.h"
 
 #include <errno.h>

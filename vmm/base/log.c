@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages for people on standard error, and errors with their next step.
+// Messages for people on standard error.
 #include "log.h"
 
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -111,29 +112,5 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 	}
 	va_start(args, fmt);
 	print_line("", fmt, args);
-	va_end(args);
-}
-
-int error_set(struct vpmem_error *err, int rc, const char *fmt, ...)
-{
-	va_list args;
-
-	if (!err)
-		return rc;
-	va_start(args, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, args);
-	va_end(args);
-	err->hint[0] = '\0';
-	return rc;
-}
-
-void error_hint(struct vpmem_error *err, const char *fmt, ...)
-{
-	va_list args;
-
-	if (!err)
-		return;
-	va_start(args, fmt);
-	vsnprintf(err->hint, sizeof(err->hint), fmt, args);
 	va_end(args);
 }

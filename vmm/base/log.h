@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * log.h - messages for people, on standard error; and how an error with its next step is made.
+ * log.h - messages for people, on standard error.
  *
  * A message reads `<module>: <object>: <what failed>: <values>: <strerror>`, lower case, no full stop.
  * Messages that a guest, or a client of the monitor, can cause are limited in rate: at most 10 per call site in
@@ -10,9 +10,9 @@
 #ifndef PMVM_LOG_H
 #define PMVM_LOG_H
 
-#include <vpmem.h>
+#include "printf_like.h"
 
-#define PRINTF_LIKE(fmt_idx, arg_idx) __attribute__((format(printf, fmt_idx, arg_idx)))
+#include <stdint.h>
 
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "warning: ..." as QEMU prints it */
@@ -29,10 +29,5 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...) PRINTF_LIKE(2, 
 		static struct log_limit log_limit_;     \
 		log_guest_at(&log_limit_, __VA_ARGS__); \
 	} while (0)
-
-/* Fills err (may be NULL) and returns rc, so that a failing function ends in `return error_set(...)`. */
-int error_set(struct vpmem_error *err, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the next step to an error that was set. */
-void error_hint(struct vpmem_error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -2,7 +2,7 @@
 // The file that holds the process id while the program runs.
 #include "pidfile.h"
 
-#include "log.h"
+#include "error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 // Listening sockets in the file system: a left-over is replaced, one that is served is not.
 #include "listen.h"
 
-#include "log.h"
+#include "error.h"
 
 #include <errno.h>
 #include <string.h>

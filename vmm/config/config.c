@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One -object or -device, checked: alone, and against those that are there already.
 #include "config.h"
-#include "log.h"
+
+#include "error.h"
 #include "pci.h"
 #include "props.h"
 #include "suggest.h"

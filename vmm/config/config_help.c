@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be made by -object and -device: help on the command line and in the monitor.
 #include "config.h"
+#include "error.h"
 #include "keyval.h"
-#include "log.h"
 #include "props.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // QEMU's key=value text and JSON arguments, turned into a json_object.
 #include "keyval.h"
+
+#include "error.h"
 #include "log.h"
 
 #include <ctype.h>

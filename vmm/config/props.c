@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Property tables: applying what the user gave, defaults, help.
 #include "props.h"
-#include "log.h"
+
+#include "error.h"
 #include "suggest.h"
 
 #include <assert.h>

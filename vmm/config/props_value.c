@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values of properties: from text and from JSON, with QEMU's words for what is wrong.
-#include "log.h"
+#include "error.h"
 #include "parse.h"
 #include "props.h"
 

@@ -2,6 +2,7 @@
 // One virtual machine of Linux KVM: memory slots, interrupt routes, ioeventfds.
 #include "kvm.h"
 
+#include "error.h"
 #include "kvm_probe.h"
 #include "log.h"
 

@@ -2,6 +2,7 @@
 // vCPU threads: run the guest, serve its exits, park.
 #include "vcpu.h"
 
+#include "error.h"
 #include "log.h"
 #include "machine.h"
 #include "posted.h"

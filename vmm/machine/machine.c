@@ -3,6 +3,7 @@
 #include "machine_internal.h"
 
 #include "acpi.h"
+#include "error.h"
 #include "log.h"
 #include "monitor.h"
 

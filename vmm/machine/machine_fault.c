@@ -12,9 +12,9 @@
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
  * store is lost. Nothing here touches the mapping but through the guarded accesses of libvpmem.
  */
-#include "machine_internal.h"
-
+#include "error.h"
 #include "log.h"
+#include "machine_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>

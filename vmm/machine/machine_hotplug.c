@@ -8,9 +8,9 @@
  * and reports DEVICE_DELETED, so neither the guest nor the monitor stands still. A guest may also eject
  * without being asked.
  */
-#include "machine_internal.h"
-
+#include "error.h"
 #include "log.h"
+#include "machine_internal.h"
 
 #include <errno.h>
 #include <stdio.h>

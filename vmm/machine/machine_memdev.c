@@ -5,9 +5,9 @@
  * Only the main thread adds and removes backends, so it may keep a pointer to one while the machine lock is
  * released; and it is released wherever the host's disk may take its time, so that the guest runs on.
  */
-#include "machine_internal.h"
-
+#include "error.h"
 #include "log.h"
+#include "machine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest's physical address space: RAM, and where the windows above it lie.
+#include "error.h"
 #include "machine_internal.h"
-
-#include "log.h"
 #include "memory_map.h"
 
 #include <errno.h>

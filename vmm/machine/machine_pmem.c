@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pmem devices of the machine: placing in the window above RAM, plugging, faults of the guest.
-#include "machine_internal.h"
-
+#include "error.h"
 #include "log.h"
+#include "machine_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>

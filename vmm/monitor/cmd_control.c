@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands about the monitor: negotiation, a line of HMP, what commands and events there are.
 #include "commands.h"
-
+#include "error.h"
 #include "event.h"
 #include "hmp_out.h"
 #include "json_make.h"
-#include "log.h"
 #include "machine.h"
 #include "schema.h"
 

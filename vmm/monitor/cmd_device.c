@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // object_add, object_del, device_add, device_del.
 #include "commands.h"
-
-#include "log.h"
+#include "error.h"
 #include "machine.h"
 
 #include <errno.h>

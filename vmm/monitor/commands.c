@@ -2,8 +2,8 @@
 // The table of commands, and how one is run.
 #include "commands.h"
 
+#include "error.h"
 #include "hmp_print.h"
-#include "log.h"
 #include "schema.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A monitor's socket: every client that connects gets a session of its own.
-#include "monitor_internal.h"
-
+#include "error.h"
 #include "listen.h"
 #include "log.h"
+#include "monitor_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

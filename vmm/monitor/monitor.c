@@ -3,6 +3,7 @@
 #include "monitor_internal.h"
 
 #include "command.h"
+#include "error.h"
 #include "event.h"
 #include "log.h"
 #include "qmp.h"

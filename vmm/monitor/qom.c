@@ -14,8 +14,8 @@
 #include "qom.h"
 
 #include "commands.h"
+#include "error.h"
 #include "json_make.h"
-#include "log.h"
 #include "machine_query.h"
 #include "props.h"
 

@@ -4,8 +4,8 @@
 
 #include "commands.h"
 #include "config.h"
+#include "error.h"
 #include "json_make.h"
-#include "log.h"
 #include "props.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 // Values compared with their types, in the words of QEMU's input visitor.
 #include "schema.h"
 
-#include "log.h"
+#include "error.h"
 
 #include <errno.h>
 #include <json-c/json.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: walks the arguments, checks the whole, and says where an error is.
+#include "error.h"
 #include "keyval.h"
-#include "log.h"
 #include "options_internal.h"
 #include "suggest.h"
 

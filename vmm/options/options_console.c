@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // -serial, -monitor, -qmp, -nographic, -display, -vga and what else a console is made of.
+#include "error.h"
 #include "keyval.h"
-#include "log.h"
 #include "options_internal.h"
 
 #include <errno.h>

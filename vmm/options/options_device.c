@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // -object, -device, -pmem: the persistent memory. Objects and devices may come in any order.
+#include "error.h"
 #include "keyval.h"
-#include "log.h"
 #include "options_internal.h"
 #include "suggest.h"
 

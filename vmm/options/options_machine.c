@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // -machine, -accel, -cpu, -rtc, -overcommit, -name, -uuid: what the machine is. Most of it is fixed.
+#include "error.h"
 #include "keyval.h"
-#include "log.h"
 #include "options_internal.h"
 #include "parse.h"
 #include "suggest.h"

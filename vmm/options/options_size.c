@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // -m and -smp: how much memory and how many processors. Both merge when they are repeated, as in QEMU.
+#include "error.h"
 #include "keyval.h"
 #include "log.h"
 #include "options_internal.h"

@@ -2,7 +2,7 @@
 /*
  * pci.c - the buses: their slots, the host bridges, reset.
  */
-#include "log.h"
+#include "error.h"
 #include "pci_internal.h"
 
 #include <assert.h>

@@ -6,6 +6,7 @@
  * of all ones the register reads back as the size. Decoding follows the registers: after each change
  * pci_bars_update compares what is mapped with what the registers say.
  */
+#include "error.h"
 #include "log.h"
 #include "pci_internal.h"
 

@@ -2,7 +2,7 @@
 /*
  * pci_host.c - the two doors to configuration space: ports 0xcf8/0xcfc, and ECAM.
  */
-#include "log.h"
+#include "error.h"
 #include "pci_internal.h"
 
 #include <errno.h>

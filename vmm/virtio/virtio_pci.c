@@ -2,6 +2,7 @@
 /*
  * virtio_pci.c - the pmem device as a PCI function: identity, interrupts, BARs, and its life.
  */
+#include "error.h"
 #include "log.h"
 #include "virtio_pci_internal.h"
 

@@ -14,7 +14,7 @@
 
 #include "acpi_pm.h"
 #include "boot_image.h"
-#include "log.h"
+#include "error.h"
 #include "memory_map.h"
 
 /* The BIOS data area: Linux takes the address of the EBDA from it, and a guest before a reboot may have left anything. */

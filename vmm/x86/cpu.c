@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 
 #include "cpu_host.h"
-#include "log.h"
+#include "error.h"
 
 int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsigned ncpus, struct vpmem_error *err)
 {

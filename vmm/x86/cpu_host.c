@@ -2,7 +2,7 @@
 // Reads once what this host's KVM tells about vCPUs in general.
 #include "cpu_host.h"
 
-#include "log.h"
+#include "error.h"
 
 #include <errno.h>
 #include <stdlib.h>

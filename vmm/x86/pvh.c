@@ -12,7 +12,7 @@
 
 #include "boot_image.h"
 #include "e820.h"
-#include "log.h"
+#include "error.h"
 #include "memory_map.h"
 
 #define NOTE_PHYS32_ENTRY 18u /* XEN_ELFNOTE_PHYS32_ENTRY */

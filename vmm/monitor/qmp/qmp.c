@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The QMP face: greeting, negotiation, requests, replies, events.
 #include "command.h"
+#include "error.h"
 #include "json_make.h"
 #include "json_stream.h"
 #include "json_text.h"
-#include "log.h"
 #include "qmp.h"
 #include "session.h"
 

@@ -2,7 +2,7 @@
 // A machine without a VM, and the parts of the library and of the bus that the commands ask.
 #include "fake_machine.h"
 
-#include "log.h"
+#include "error.h"
 #include "unit_test.h"
 
 #include <errno.h>

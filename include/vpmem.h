@@ -193,10 +193,10 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
  * Is there room for the holes that are left in the file? 0: there is, or there are no holes; -ENOSPC, -EDQUOT or
  * what else fallocate(2) said when it was asked for the first 2 MiB that the file does not have, which it gets if
  * there is room. A file system that takes no writes any more says so (-EIO, -EROFS) without a hole, too.
- * vpmem_backing_is_cut: the file has become shorter than the mapping. Not while another thread is in either.
+ * vpmem_backing_is_truncated: the file has become shorter than the mapping. Not while another thread is in either.
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
-VPMEM_API bool vpmem_backing_is_cut(const struct vpmem_backing *backing);
+VPMEM_API bool vpmem_backing_is_truncated(const struct vpmem_backing *backing);
 
 VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);     /* aligned as `align` says */
 VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing); /* bytes mapped */

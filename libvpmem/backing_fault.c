@@ -50,7 +50,7 @@ int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void 
 	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EFAULT;
 }
 
-bool vpmem_backing_is_cut(const struct vpmem_backing *backing)
+bool vpmem_backing_is_truncated(const struct vpmem_backing *backing)
 {
 	struct statx st;
 

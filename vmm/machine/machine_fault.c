@@ -83,7 +83,7 @@ void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 // the file.
 static bool watch_file(struct machine *m, struct pmem *pmem)
 {
-	bool cut = vpmem_backing_is_cut(pmem->memdev->backing);
+	bool cut = vpmem_backing_is_truncated(pmem->memdev->backing);
 
 	if (cut == pmem->cut)
 		return cut;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * backing_fault_test.c - a backing whose file the host cannot provide: accesses that must not be SIGBUS, a file
- * that was cut, room for holes.
+ * that was truncated, room for holes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,21 +79,21 @@ static void the_end_is_checked(void **state)
 }
 
 /* Each of these accesses by a plain load or store would be the end of the process. */
-static void a_cut_file_is_noticed_and_does_not_kill(void **state)
+static void a_truncated_file_is_noticed_and_does_not_kill(void **state)
 {
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, 4 * MIB);
 	struct vpmem_backing *b = must_open(&opts);
 	char byte = 'x';
 
-	assert_false(vpmem_backing_is_cut(b));
+	assert_false(vpmem_backing_is_truncated(b));
 	assert_int_equal(truncate(d->file, 2 * MIB), 0);
-	assert_true(vpmem_backing_is_cut(b));
+	assert_true(vpmem_backing_is_truncated(b));
 	assert_int_equal(vpmem_backing_store(b, 3 * MIB, &byte, 1), -EFAULT);
 	assert_int_equal(vpmem_backing_load(b, 3 * MIB, &byte, 1), -EFAULT);
 	assert_int_equal(vpmem_backing_store(b, MIB, &byte, 1), 0);
 	assert_int_equal(truncate(d->file, 8 * MIB), 0);
-	assert_false(vpmem_backing_is_cut(b));
+	assert_false(vpmem_backing_is_truncated(b));
 	assert_int_equal(vpmem_backing_store(b, 3 * MIB, &byte, 1), 0);
 	vpmem_backing_close(b);
 }
@@ -216,7 +216,7 @@ int main(void)
 		                                dir_teardown),
 		cmocka_unit_test_setup_teardown(read_only_memory_takes_no_store, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(the_end_is_checked, dir_setup, dir_teardown),
-		cmocka_unit_test_setup_teardown(a_cut_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_truncated_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(room_is_asked_of_the_file_system, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(what_was_reserved_before_is_no_room, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(room_is_two_mebibytes, dir_setup, dir_teardown),

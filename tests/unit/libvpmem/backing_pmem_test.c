@@ -253,7 +253,7 @@ static void a_dax_device_has_its_size_and_no_sync(void **state)
 	assert_int_equal(vpmem_backing_usage(b, &usage), 0);
 	assert_int_equal(usage.allocated_size, 4 * MIB);
 	/* Its inode has no size, which says nothing. */
-	assert_false(vpmem_backing_is_cut(b));
+	assert_false(vpmem_backing_is_truncated(b));
 	assert_int_equal(vpmem_backing_room(b), 0);
 	*(uint8_t *)vpmem_backing_hva(b) = 'x';
 	assert_int_equal(vpmem_backing_sync(b), 0);

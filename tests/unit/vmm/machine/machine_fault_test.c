@@ -65,7 +65,7 @@ int vpmem_backing_room(const struct vpmem_backing *b)
 	return b->full ? -ENOSPC : 0;
 }
 
-bool vpmem_backing_is_cut(const struct vpmem_backing *b)
+bool vpmem_backing_is_truncated(const struct vpmem_backing *b)
 {
 	return b->cut;
 }

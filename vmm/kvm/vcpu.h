@@ -8,10 +8,10 @@
 #ifndef PMVM_VCPU_H
 #define PMVM_VCPU_H
 
-#include "config.h"
 #include "cpu.h"
 #include "kvm_stats.h"
 #include "stall.h"
+#include "vm_limits.h"
 
 #include <pthread.h>
 #include <semaphore.h>

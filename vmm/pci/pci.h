@@ -27,11 +27,9 @@
 
 #include "io.h"
 #include "vm.h"
+#include "vm_limits.h"
 #include <vpmem.h>
 
-#define PCI_BUSES_MAX 8u
-#define PCI_BUS_SLOTS 32u /* of one bus; the first is its host bridge */
-#define PCI_DEVICES_MAX (PCI_BUSES_MAX * PCI_BUS_SLOTS)
 #define PCI_BARS_MAX 6u
 #define PCI_CONFIG_SIZE 256u /* conventional; the rest of the 4 KiB of ECAM reads 0 */
 #define PCI_INTX_LINES_MAX 16u

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // pmvm: the life of a virtual machine.
-#include "config.h"
 #include "daemon.h"
 #include "log.h"
 #include "machine.h"
+#include "options.h"
 #include "term.h"
 
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static struct machine machine;
 int main(int argc, char **argv)
 {
 	struct vpmem_error err = { "", "" };
-	struct options opts;
+	struct machine_config opts;
 	int run_error = 0, close_error;
 
 	open_standard_fds();
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	if ((opts.daemonize && daemon_start(&err) < 0) || machine_build(&opts, &machine, &err) < 0) {
-		options_free(&opts);
+		machine_config_free(&opts);
 		return fail(&err);
 	}
 	if (opts.daemonize) {
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
 	close_error = machine_destroy(&machine);
 
 	term_restore();
-	options_free(&opts);
+	machine_config_free(&opts);
 	return run_error || close_error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

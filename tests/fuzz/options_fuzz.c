@@ -5,10 +5,11 @@
  * The first byte says which: 'o' or 'd' for text, 'O' or 'D' for JSON, 'l' for a command line with a word per
  * line. Every input ends in a configuration that keeps its promises, in help, or in an error with a text.
  */
-#include "config.h"
 #include "fuzz.h"
 #include "keyval.h"
+#include "options.h"
 #include "parse.h"
+#include "vm_limits.h"
 
 #include "fake_log.h"
 
@@ -114,7 +115,7 @@ static void from_json(const char *text, bool is_device)
 	json_object_put(props);
 }
 
-static void check_options(const struct options *opts)
+static void check_options(const struct machine_config *opts)
 {
 	CHECK(opts->kernel && opts->ncpus >= 1 && opts->ncpus <= CPUS_MAX);
 	CHECK(opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0);
@@ -129,7 +130,7 @@ static void command_line(char *text)
 {
 	char name[] = "pmvm", *words[WORDS_MAX + 1] = { name };
 	struct vpmem_error err = { .text = "" };
-	struct options opts;
+	struct machine_config opts;
 	int nwords = 1;
 
 	for (char *word; nwords < WORDS_MAX && (word = strsep(&text, "\n"));)
@@ -146,7 +147,7 @@ static void command_line(char *text)
 		check_error(-1, &err);
 		break;
 	}
-	options_free(&opts);
+	machine_config_free(&opts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -159,7 +159,7 @@ static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error 
 // The tables too: a guest that ran before may have written over them.
 int machine_load_guest(struct machine *m, struct vpmem_error *err)
 {
-	const struct options *opts = m->opts;
+	const struct machine_config *opts = m->opts;
 	struct boot_source source = {
 		.kernel_path = opts->kernel,
 		.initrd_path = opts->initrd,

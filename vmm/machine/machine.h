@@ -15,10 +15,10 @@
 #include "acpi_pm.h"
 #include "boot.h"
 #include "chardev.h"
-#include "config.h"
 #include "io.h"
 #include "kvm.h"
 #include "loop.h"
+#include "machine_config.h"
 #include "pci.h"
 #include "pci_hotplug.h"
 #include "serial.h"
@@ -121,7 +121,7 @@ struct pending_store {
 
 struct machine {
 	pthread_mutex_t lock;
-	struct options *opts; /* borrowed; what was taken out of it is empty */
+	struct machine_config *opts; /* borrowed; what was taken out of it is empty */
 	struct loop loop;
 	struct loop_source signals;
 	enum machine_request request;
@@ -168,7 +168,7 @@ struct machine {
  * Takes the options' memdevs and pmems, and borrows the rest until machine_destroy. On failure
  * nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
-int machine_build(struct options *opts, struct machine *m, struct vpmem_error *err);
+int machine_build(struct machine_config *opts, struct machine *m, struct vpmem_error *err);
 
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);

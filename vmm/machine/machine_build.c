@@ -356,7 +356,7 @@ static void machine_fini(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 }
 
-int machine_build(struct options *opts, struct machine *m, struct vpmem_error *err)
+int machine_build(struct machine_config *opts, struct machine *m, struct vpmem_error *err)
 {
 	size_t i;
 	int rc = 0;

@@ -145,7 +145,7 @@ static int parse_option(struct cmdline *cl, char **argv, int *used)
 
 static int finish_kernel(struct cmdline *cl)
 {
-	const struct options *opts = cl->opts;
+	const struct machine_config *opts = cl->opts;
 
 	if (opts->kernel)
 		return 0;
@@ -190,12 +190,12 @@ static int parse_all(struct cmdline *cl, int argc, char **argv)
 	return finish(cl);
 }
 
-enum options_result options_parse(int argc, char **argv, struct options *opts, struct vpmem_error *err)
+enum options_result options_parse(int argc, char **argv, struct machine_config *opts, struct vpmem_error *err)
 {
 	struct cmdline cl = { .opts = opts, .err = err };
 	int rc;
 
-	*opts = (struct options) {
+	*opts = (struct machine_config) {
 		.ram_size = UINT64_C(128) << 20,
 		.ncpus = 1,
 		.serial = { .kind = CHARDEV_NULL },
@@ -206,28 +206,9 @@ enum options_result options_parse(int argc, char **argv, struct options *opts, s
 	free(cl.devices);
 	if (rc == 0)
 		return OPTIONS_RUN;
-	options_free(opts);
+	machine_config_free(opts);
 	if (rc > 0)
 		return OPTIONS_DONE;
 	add_place(&cl.now, err);
 	return OPTIONS_ERROR;
-}
-
-void options_free(struct options *opts)
-{
-	char *const strings[] = {
-		opts->name, opts->pidfile, opts->uuid, opts->kernel, opts->initrd, opts->append, opts->serial.path,
-	};
-
-	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-		free(strings[i]);
-	for (unsigned i = 0; i < opts->nmonitors; i++)
-		free(opts->monitors[i].chardev.path);
-	for (unsigned i = 0; i < opts->nmemdevs; i++)
-		memdev_config_free(&opts->memdevs[i]);
-	for (unsigned i = 0; i < opts->npmems; i++)
-		pmem_config_free(&opts->pmems[i]);
-	free(opts->memdevs);
-	free(opts->pmems);
-	*opts = (struct options) { 0 };
 }

@@ -37,8 +37,8 @@ static int add_object(struct cmdline *cl, struct json_object *json, bool strict)
 
 	if (rc < 0)
 		return rc;
-	rc = config_check_memdev(cl->opts, &cfg, strict, cl->err);
-	if (rc == 0 && config_add_memdev(cl->opts, &cfg) < 0)
+	rc = options_check_memdev(cl->opts, &cfg, strict, cl->err);
+	if (rc == 0 && options_add_memdev(cl->opts, &cfg) < 0)
 		rc = error_set(cl->err, -ENOMEM, "out of memory");
 	if (rc < 0)
 		memdev_config_free(&cfg);
@@ -124,14 +124,14 @@ int finish_devices(struct cmdline *cl)
 		int rc;
 
 		cl->now = cl->device_places[i];
-		rc = config_check_pmem(cl->opts, &cl->devices[i], cl->devices_strict[i], cl->err);
-		if (rc == 0 && config_add_pmem(cl->opts, &cl->devices[i]) < 0)
+		rc = options_check_pmem(cl->opts, &cl->devices[i], cl->devices_strict[i], cl->err);
+		if (rc == 0 && options_add_pmem(cl->opts, &cl->devices[i]) < 0)
 			rc = error_set(cl->err, -ENOMEM, "out of memory");
 		if (rc < 0)
 			return rc;
 	}
 	if (cl->opts->nbuses == 0)
-		cl->opts->nbuses = config_nbuses(cl->opts);
+		cl->opts->nbuses = options_nbuses(cl->opts);
 	return 0;
 }
 

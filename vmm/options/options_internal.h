@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * options_internal.h - the command line while it is read: shared by the files options*.c only.
+ * options_internal.h - the command line while it is read: shared by the files of this room only.
  *
  * options.c walks the arguments and calls the handler that the table (options_table.c) names. A handler
  * checks its argument alone and writes it into the options; what needs the whole command line is checked
@@ -13,9 +13,9 @@
 #ifndef PMVM_OPTIONS_INTERNAL_H
 #define PMVM_OPTIONS_INTERNAL_H
 
-#include "config.h"
-#include "pci.h"
+#include "options.h"
 #include "props.h"
+#include "vm_limits.h"
 
 #define HANDLED_HELP 1
 
@@ -36,7 +36,7 @@ struct smp_args {
 };
 
 struct cmdline {
-	struct options *opts;
+	struct machine_config *opts;
 	struct vpmem_error *err;
 	struct place now; /* the option at hand */
 	struct mem_args mem;
@@ -110,5 +110,20 @@ int handle_object(struct cmdline *cl, const char *arg);
 int handle_device(struct cmdline *cl, const char *arg);
 int handle_pmem(struct cmdline *cl, const char *arg);
 int finish_devices(struct cmdline *cl);
+
+/*
+ * options_fit.c: may this one join those that are there? memdev: the id is free. pmem: the id, the slot, the bus and a
+ * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; strict chooses
+ * between QEMU's texts for key=value and for JSON.
+ */
+int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, bool strict,
+                         struct vpmem_error *err);
+int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, bool strict,
+                       struct vpmem_error *err);
+/* How many PCI buses the devices need. */
+unsigned options_nbuses(const struct machine_config *opts);
+/* Moves the configuration to the end of the list; *cfg is empty then. -ENOMEM: it stays the caller's. */
+int options_add_memdev(struct machine_config *opts, struct memdev_config *cfg);
+int options_add_pmem(struct machine_config *opts, struct pmem_config *cfg);
 
 #endif

@@ -230,7 +230,7 @@ int handle_overcommit(struct cmdline *cl, const char *arg)
 
 static const struct prop name_props[] = {
 	{ .name = "debug-threads", .type = PROP_BOOL, .offset = PROP_NOWHERE },
-	{ .name = "guest", .type = PROP_STR, .offset = offsetof(struct options, name) },
+	{ .name = "guest", .type = PROP_STR, .offset = offsetof(struct machine_config, name) },
 	{ .name = "process",
 	  .type = PROP_STR,
 	  .offset = PROP_NOWHERE,

@@ -10,7 +10,7 @@
 
 struct fake_machine {
 	struct machine m;
-	struct options opts;
+	struct machine_config opts;
 	char calls[512]; /* "stop;request 1 5;...": what was asked for since it was last cleared */
 	unsigned nopen;  /* backings that are open */
 	int cont_error;  /* what machine_cont fails with; 0: nothing */

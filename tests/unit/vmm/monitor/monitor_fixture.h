@@ -12,7 +12,7 @@
 
 struct rig {
 	struct machine machine;
-	struct options opts;
+	struct machine_config opts;
 	struct pmem pmem;
 	struct memdev memdev;
 	struct monitor *monitor;

@@ -2,6 +2,7 @@
 // Errors of -object, -device and -pmem, by their full text, and the next step. Where QEMU has the error
 // the text is QEMU's: the tables were made from what QEMU 7.2 printed for the same words.
 #include "options_fixture.h"
+#include "options_internal.h"
 #include "unit_test.h"
 
 #include <errno.h>
@@ -212,39 +213,39 @@ static void refuses_devices(void **state)
 }
 
 /* As object_add and device_add of the monitor will: one at a time, against what is there. */
-static void the_monitor_can_check_one_by_one(void **state)
+static void objects_and_devices_join_one_by_one(void **state)
 {
 	struct json_object *object = json_tokener_parse("{\"qom-type\":\"memory-backend-file\",\"id\":\"m1\","
 	                                                "\"mem-path\":\"f\",\"size\":67108864}");
 	struct json_object *device =
 		json_tokener_parse("{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\"}");
-	struct options have = { 0 };
+	struct machine_config have = { 0 };
 	struct memdev_config memdev;
 	struct pmem_config pmem;
 	struct vpmem_error err;
 
 	(void)state;
 	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
-	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), -ENODEV);
+	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), -ENODEV);
 	assert_string_equal(err.text, "Device 'm1' not found");
 
 	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
-	assert_int_equal(config_check_memdev(&have, &memdev, true, &err), 0);
-	assert_int_equal(config_add_memdev(&have, &memdev), 0);
+	assert_int_equal(options_check_memdev(&have, &memdev, true, &err), 0);
+	assert_int_equal(options_add_memdev(&have, &memdev), 0);
 	assert_null(memdev.id);
 	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
-	assert_int_equal(config_check_memdev(&have, &memdev, true, &err), -EEXIST);
+	assert_int_equal(options_check_memdev(&have, &memdev, true, &err), -EEXIST);
 	assert_string_equal(err.text, "attempt to add duplicate property 'm1' to object (type 'container')");
 	memdev_config_free(&memdev);
 
-	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), 0);
-	assert_int_equal(config_add_pmem(&have, &pmem), 0);
+	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), 0);
+	assert_int_equal(options_add_pmem(&have, &pmem), 0);
 	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
-	assert_int_equal(config_check_pmem(&have, &pmem, true, &err), -EEXIST);
+	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), -EEXIST);
 	assert_string_equal(err.text, "Duplicate device ID 'nv1'");
 	pmem_config_free(&pmem);
 
-	options_free(&have);
+	machine_config_free(&have);
 	json_object_put(object);
 	json_object_put(device);
 }
@@ -252,7 +253,7 @@ static void the_monitor_can_check_one_by_one(void **state)
 #define FULL "PCI: no slot/function available for virtio-pmem-pci, all in use or reserved"
 
 /* n devices on the command line, with what follows; "%u" in the form of one is its number. */
-static enum options_result parse_many(unsigned n, const char *form, const char *more, struct options *opts,
+static enum options_result parse_many(unsigned n, const char *form, const char *more, struct machine_config *opts,
                                       struct vpmem_error *err)
 {
 	static char line[32768];
@@ -269,14 +270,14 @@ static void as_many_buses_as_the_devices_need(void **state)
 	static const unsigned counts[][2] = { { 1, 1 },  { 31, 1 },  { 32, 2 }, { 62, 2 },
 		                              { 63, 3 }, { 128, 5 }, { 248, 8 } };
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(counts); i++) {
 		assert_int_equal(parse_many(counts[i][0], " -pmem f%u", "", &opts, &err), OPTIONS_RUN);
 		assert_int_equal(opts.nbuses, counts[i][1]);
 		assert_int_equal(opts.npmems, counts[i][0]);
-		options_free(&opts);
+		machine_config_free(&opts);
 	}
 	for (unsigned n = 249; n < 300; n += 25) {
 		assert_int_equal(parse_many(n, " -pmem f%u", "", &opts, &err), OPTIONS_ERROR);
@@ -287,11 +288,11 @@ static void as_many_buses_as_the_devices_need(void **state)
 static void no_more_devices_than_the_buses_take(void **state)
 {
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	assert_int_equal(parse_many(62, " -pmem f%u", " -machine pci-buses=2", &opts, &err), OPTIONS_RUN);
-	options_free(&opts);
+	machine_config_free(&opts);
 	assert_int_equal(parse_many(63, " -pmem f%u", " -machine pci-buses=2", &opts, &err), OPTIONS_ERROR);
 	assert_string_equal(err.text, "-pmem f62: " FULL);
 	assert_non_null(strstr(err.hint, "-machine pci-buses=3"));
@@ -299,7 +300,7 @@ static void no_more_devices_than_the_buses_take(void **state)
 	assert_non_null(strstr(err.hint, "-machine pci-buses=2"));
 	assert_int_equal(parse_many(31, " -pmem f%u,bus=pcie.3", "", &opts, &err), OPTIONS_RUN);
 	assert_int_equal(opts.nbuses, 4);
-	options_free(&opts);
+	machine_config_free(&opts);
 	assert_int_equal(parse_many(32, " -pmem f%u,bus=pcie.3", "", &opts, &err), OPTIONS_ERROR);
 	assert_string_equal(err.text, "-pmem f31,bus=pcie.3: " FULL);
 	assert_non_null(strstr(err.hint, "pcie.3"));
@@ -312,7 +313,7 @@ int main(void)
 		cmocka_unit_test(refuses_devices),
 		cmocka_unit_test(as_many_buses_as_the_devices_need),
 		cmocka_unit_test(no_more_devices_than_the_buses_take),
-		cmocka_unit_test(the_monitor_can_check_one_by_one),
+		cmocka_unit_test(objects_and_devices_join_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("options_device", tests, NULL, NULL);

@@ -185,7 +185,7 @@ static void refuses_machines(void **state)
 static void no_arguments_ask_for_a_kernel(void **state)
 {
 	struct vpmem_error err = { "", "" };
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	assert_int_equal(options_parse(1, (char *[]) { "pmvm", NULL }, &opts, &err), OPTIONS_ERROR);
@@ -200,7 +200,7 @@ static void qemus_other_options_are_refused_by_name(void **state)
 	(void)state;
 	for (const struct refused_option *refused = refused_table; refused->name; refused++) {
 		struct vpmem_error err;
-		struct options opts;
+		struct machine_config opts;
 		char line[80], want[80];
 
 		for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
@@ -218,7 +218,7 @@ static void a_long_argument_does_not_hide_the_error(void **state)
 	char *argv[] = { "pmvm", "-device", NULL, NULL };
 	struct vpmem_error err = { "", "" };
 	char arg[5000] = "virtio-pmem-pci,bus=nobus,memdev=";
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	memset(arg + strlen(arg), 'a', sizeof(arg) - strlen(arg) - 1);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum options_result parse_line(const char *line, struct options *opts, struct vpmem_error *err)
+enum options_result parse_line(const char *line, struct machine_config *opts, struct vpmem_error *err)
 {
 	char *copy = strdup(line), *words[WORDS_MAX + 1] = { "pmvm" }, *rest = copy;
 	enum options_result result;
@@ -68,7 +68,7 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 	        cfg->register_page ? "" : " nopage", cfg->pio_notify ? " pio" : "");
 }
 
-static void describe_serial(const struct options *opts, FILE *out)
+static void describe_serial(const struct machine_config *opts, FILE *out)
 {
 	static const char *const kinds[] = {
 		[CHARDEV_STDIO] = "stdio",
@@ -84,7 +84,7 @@ static void describe_serial(const struct options *opts, FILE *out)
 	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");
 }
 
-static void describe_monitors(const struct options *opts, FILE *out)
+static void describe_monitors(const struct machine_config *opts, FILE *out)
 {
 	static const char *const faces[] = {
 		[MONITOR_HMP] = "hmp", [MONITOR_QMP] = "qmp", [MONITOR_QMP_PRETTY] = "pretty"
@@ -106,7 +106,7 @@ static void describe_monitors(const struct options *opts, FILE *out)
 	}
 }
 
-const char *describe(const struct options *opts)
+const char *describe(const struct machine_config *opts)
 {
 	static char buf[8192];
 	FILE *out = fmemopen(buf, sizeof(buf), "w");
@@ -141,7 +141,7 @@ void check_refused(const struct refused *c)
 	bool wants_kernel = strstr(c->text, "-kernel") == NULL;
 	char line[1024], want[1024];
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	snprintf(line, sizeof(line), "%s%s", wants_kernel ? "-no-reboot -kernel k " : "", c->line);
 	snprintf(want, sizeof(want), "%s%s%s", *c->text == '@' ? c->line : "", *c->text == '@' ? ": " : "",
@@ -163,7 +163,7 @@ char *output_of(const char *line, enum options_result *result)
 	FILE *file = tmpfile();
 	int saved = dup(STDOUT_FILENO);
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 	char *output;
 	long len;
 
@@ -175,7 +175,7 @@ char *output_of(const char *line, enum options_result *result)
 	fflush(stdout);
 	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
 	close(saved);
-	options_free(&opts);
+	machine_config_free(&opts);
 
 	fseek(file, 0, SEEK_END);
 	len = ftell(file);

@@ -5,7 +5,7 @@
 #ifndef OPTIONS_FIXTURE_H
 #define OPTIONS_FIXTURE_H
 
-#include "config.h"
+#include "options.h"
 
 #define WORDS_MAX 1024
 
@@ -13,10 +13,10 @@
  * Parses a line whose words are separated by single spaces, as a shell would split it ('' is an empty
  * word). Clears the fake log and the error first.
  */
-enum options_result parse_line(const char *line, struct options *opts, struct vpmem_error *err);
+enum options_result parse_line(const char *line, struct machine_config *opts, struct vpmem_error *err);
 
 /* All fields of the options, one way only: equal options have equal texts. In a static buffer. */
-const char *describe(const struct options *opts);
+const char *describe(const struct machine_config *opts);
 
 /* A line that is refused. */
 struct refused {

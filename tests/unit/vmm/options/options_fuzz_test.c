@@ -4,6 +4,7 @@
 #include "fake_log.h"
 #include "options_fixture.h"
 #include "unit_test.h"
+#include "vm_limits.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,7 +109,7 @@ static unsigned count_words(const char *line)
 static void check(const char *line, unsigned *nresults)
 {
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 	enum options_result result = parse_line(line, &opts, &err);
 
 	assert_in_range(result, OPTIONS_RUN, OPTIONS_ERROR);
@@ -126,7 +127,7 @@ static void check(const char *line, unsigned *nresults)
 		assert_null(opts.kernel);
 		assert_int_equal(result == OPTIONS_ERROR, err.text[0] != '\0');
 	}
-	options_free(&opts);
+	machine_config_free(&opts);
 }
 
 static void every_line_has_an_answer(void **state)

@@ -23,7 +23,7 @@ static void the_documented_command_line(void **state)
 		NULL,
 	};
 	struct vpmem_error err = { "", "" };
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	fake_log_clear();
@@ -50,7 +50,7 @@ static void the_documented_command_line(void **state)
 	assert_true(opts.pmems[0].event_idx && opts.pmems[0].indirect_desc && opts.pmems[0].queue_reset);
 	assert_string_equal(fake_log_text,
 	                    "warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
-	options_free(&opts);
+	machine_config_free(&opts);
 }
 
 /* Every line gets "-kernel k" in front; `meaning` is what describe() says without " kernel=k". */
@@ -207,7 +207,7 @@ static const struct accepted accepted[] = {
 static void accepts_every_option(void **state)
 {
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(accepted); i++) {
@@ -224,7 +224,7 @@ static void accepts_every_option(void **state)
 		if (strcmp(describe(&opts), want) != 0)
 			print_error("%s\n", line);
 		assert_string_equal(describe(&opts), want);
-		options_free(&opts);
+		machine_config_free(&opts);
 	}
 }
 
@@ -249,7 +249,7 @@ static void pmem_is_exactly_its_pair(void **state)
 		  "virtio-pmem-pci,memdev=pmem0-mem,id=pmem0,addr=7,memaddr=0x140000000,event_idx=off" },
 	};
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
@@ -258,11 +258,11 @@ static void pmem_is_exactly_its_pair(void **state)
 		snprintf(line, sizeof(line), "-kernel k %s", cases[i].pmem);
 		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
 		short_form = strdup(describe(&opts));
-		options_free(&opts);
+		machine_config_free(&opts);
 		snprintf(line, sizeof(line), "-kernel k %s", cases[i].pair);
 		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
 		assert_string_equal(short_form, describe(&opts));
-		options_free(&opts);
+		machine_config_free(&opts);
 		free(short_form);
 	}
 }
@@ -270,7 +270,7 @@ static void pmem_is_exactly_its_pair(void **state)
 static void takes_as_many_devices_as_the_bus_has_slots(void **state)
 {
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	char *argv[80] = { "pmvm", "-kernel", "k", "-machine", "pci-buses=1" };
@@ -281,7 +281,7 @@ static void takes_as_many_devices_as_the_bus_has_slots(void **state)
 	assert_int_equal(options_parse(5 + 62, argv, &opts, &err), OPTIONS_RUN);
 	assert_int_equal(opts.npmems, 31);
 	assert_string_equal(opts.pmems[30].id, "pmem30");
-	options_free(&opts);
+	machine_config_free(&opts);
 	assert_int_equal(options_parse(5 + 64, argv, &opts, &err), OPTIONS_ERROR);
 	assert_string_equal(err.text,
 	                    "-pmem f: PCI: no slot/function available for virtio-pmem-pci, all in use or reserved");
@@ -303,7 +303,7 @@ static void warns(void **state)
 		{ "-smp 4,sockets=1,cores=4", "" },
 	};
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
@@ -312,7 +312,7 @@ static void warns(void **state)
 		snprintf(line, sizeof(line), "-kernel k %s", cases[i].line);
 		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
 		assert_string_equal(fake_log_text, cases[i].warning);
-		options_free(&opts);
+		machine_config_free(&opts);
 	}
 }
 
@@ -456,14 +456,14 @@ static void documents_know_every_property(void **state)
 static void frees_what_it_made(void **state)
 {
 	struct vpmem_error err;
-	struct options opts;
+	struct machine_config opts;
 
 	(void)state;
 	assert_int_equal(parse_line("-kernel k -pmem f -pmem g -foo", &opts, &err), OPTIONS_ERROR);
 	assert_null(opts.kernel);
 	assert_int_equal(opts.nmemdevs + opts.npmems, 0);
-	options_free(&opts);
-	options_free(&opts);
+	machine_config_free(&opts);
+	machine_config_free(&opts);
 	assert_int_equal(options_parse(1, (char *[]) { "pmvm", NULL }, &opts, NULL), OPTIONS_ERROR);
 }
 

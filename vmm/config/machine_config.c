@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that the user asks of a machine.
+#include "machine_config.h"
+
+#include <stdlib.h>
+
+void machine_config_free(struct machine_config *cfg)
+{
+	char *const strings[] = {
+		cfg->name, cfg->pidfile, cfg->uuid, cfg->kernel, cfg->initrd, cfg->append, cfg->serial.path,
+	};
+
+	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		free(strings[i]);
+	for (unsigned i = 0; i < cfg->nmonitors; i++)
+		free(cfg->monitors[i].chardev.path);
+	for (unsigned i = 0; i < cfg->nmemdevs; i++)
+		memdev_config_free(&cfg->memdevs[i]);
+	for (unsigned i = 0; i < cfg->npmems; i++)
+		pmem_config_free(&cfg->pmems[i]);
+	free(cfg->memdevs);
+	free(cfg->pmems);
+	*cfg = (struct machine_config) { 0 };
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_config.h - everything that the user asks of a machine: the command line, parsed and checked.
+ */
+#ifndef PMVM_MACHINE_CONFIG_H
+#define PMVM_MACHINE_CONFIG_H
+
+#include "chardev_config.h"
+#include "config.h"
+
+/* -monitor, -qmp, -qmp-pretty: one each. With mux, the chardev is the console's (-nographic, mon:stdio). */
+enum monitor_face { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
+struct monitor_config {
+	enum monitor_face face;
+	bool mux; /* shares the console's terminal; chardev is empty */
+	struct chardev_config chardev;
+};
+#define MONITORS_MAX 8u
+
+/* Strings and lists are owned by the struct. */
+struct machine_config {
+	char *name, *pidfile, *uuid;
+	char *kernel, *initrd, *append;
+	uint64_t ram_size; /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
+	unsigned ncpus;
+	unsigned nbuses; /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
+	bool no_reboot, no_shutdown, daemonize;
+	bool stopped;    /* -S: the guest does not start before cont */
+	bool has_serial; /* false: no UART back end given: serial is CHARDEV_NULL */
+	struct chardev_config serial;
+	unsigned nmonitors;
+	struct monitor_config monitors[MONITORS_MAX];
+	unsigned nmemdevs, npmems;
+	struct memdev_config *memdevs;
+	struct pmem_config *pmems;
+};
+
+/* Frees what it owns and leaves it all zeros. */
+void machine_config_free(struct machine_config *cfg);
+
+#endif

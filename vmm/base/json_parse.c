@@ -1,75 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strict parsing of one JSON value, with QEMU's words for what is wrong.
+// A text that is one JSON value: a stream with one value in it.
 #include "json_parse.h"
 
+#include "json_stream.h"
+#include "error.h"
+
+#include <errno.h>
 #include <json-c/json.h>
+#include <string.h>
 
-static const char *error_text(enum json_tokener_error error)
-{
-	switch (error) {
-	case json_tokener_error_parse_null:
-	case json_tokener_error_parse_boolean:
-		return "JSON parse error, invalid keyword";
-	case json_tokener_error_parse_number:
-		return "JSON parse error, invalid or too large number";
-	case json_tokener_error_parse_array:
-		return "JSON parse error, expected separator in list";
-	case json_tokener_error_parse_object_key_name:
-		return "JSON parse error, key is not a string in object";
-	case json_tokener_error_parse_object_key_sep:
-		return "JSON parse error, missing : in object pair";
-	case json_tokener_error_parse_object_value_sep:
-		return "JSON parse error, expected separator in dict";
-	case json_tokener_error_parse_string:
-		return "JSON parse error, invalid escape sequence in string";
-	case json_tokener_error_parse_utf8_string:
-		return "JSON parse error, invalid UTF-8 sequence in string";
-	default:
-		return "JSON parse error, expecting value";
-	}
-}
-
-static size_t count_members(struct json_object *val)
-{
-	size_t n = 0;
-
-	if (json_object_is_type(val, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(val); i++)
-			n += count_members(json_object_array_get_idx(val, i));
-	} else if (json_object_is_type(val, json_type_object)) {
-		json_object_object_foreach(val, key, member)
-		{
-			(void)key;
-			n += 1 + count_members(member);
-		}
-	}
-	return n;
-}
-
-struct json_tokener *json_parser_new(unsigned depth)
-{
-	// json-c counts the value itself, and a scalar in the innermost one.
-	struct json_tokener *parser = json_tokener_new_ex((int)depth + 4);
-
-	if (parser)
-		json_tokener_set_flags(parser, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	return parser;
-}
-
-const char *json_parse(struct json_tokener *parser, const char *text, size_t len, size_t nkeys,
-                       struct json_object **out)
-{
+struct only {
 	struct json_object *val;
+	bool is_there;
+	int rc;
+	struct vpmem_error *err;
+};
+
+static void on_value(void *owner, struct json_object *val, const char *error)
+{
+	struct only *only = owner;
+
+	if (only->rc < 0)
+		return;
+	if (only->is_there)
+		only->rc = error_set(only->err, -EINVAL, "Expecting at most one JSON value");
+	else if (error)
+		only->rc = error_set(only->err, -EINVAL, "%s", error);
+	else
+		only->val = json_object_get(val);
+	only->is_there = true;
+}
+
+int json_parse(const char *text, struct json_object **out, struct vpmem_error *err)
+{
+	struct only only = { .err = err };
+	struct json_stream *s = json_stream_create(on_value, &only);
 
 	*out = NULL;
-	json_tokener_reset(parser);
-	val = json_tokener_parse_ex(parser, text, (int)len);
-	if (json_tokener_get_error(parser) != json_tokener_success)
-		return error_text(json_tokener_get_error(parser));
-	if (count_members(val) != nkeys) {
-		json_object_put(val);
-		return "JSON parse error, duplicate key";
-	}
-	*out = val;
-	return NULL;
+	if (!s)
+		return error_set(err, -ENOMEM, "out of memory");
+	json_stream_feed(s, (const uint8_t *)text, strlen(text));
+	json_stream_end(s);
+	json_stream_destroy(s);
+	if (!only.is_there)
+		only.rc = error_set(err, -EINVAL, "JSON parse error, premature EOI");
+	if (only.rc < 0)
+		json_object_put(only.val);
+	else
+		*out = only.val;
+	return only.rc;
 }

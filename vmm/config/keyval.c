@@ -3,9 +3,9 @@
 #include "keyval.h"
 
 #include "error.h"
+#include "json_parse.h"
 #include "log.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -107,39 +107,18 @@ struct json_object *keyval_parse(const char *text, const struct keyval_syntax *s
 	return obj;
 }
 
-static int json_error(enum json_tokener_error error, struct vpmem_error *err)
-{
-	// The text ends where there should be more.
-	if (error == json_tokener_error_parse_eof)
-		return error_set(err, -EINVAL, "JSON parse error, premature EOI");
-	return error_set(err, -EINVAL, "JSON parse error, %s", json_tokener_error_desc(error));
-}
-
 int keyval_parse_json(const char *text, struct json_object **out, struct vpmem_error *err)
 {
-	struct json_tokener *tok = json_tokener_new();
-	size_t len = strlen(text), end;
 	struct json_object *obj;
-	int rc = 0;
+	int rc = json_parse(text, &obj, err);
 
 	*out = NULL;
-	if (!tok)
-		return error_set(err, -ENOMEM, "out of memory");
-	obj = json_tokener_parse_ex(tok, text, -1);
-	if (json_tokener_get_error(tok) != json_tokener_success)
-		rc = json_error(json_tokener_get_error(tok), err);
-	// json-c says one more than there is when the text ends inside a comment.
-	end = json_tokener_get_parse_end(tok);
-	for (const char *rest = text + (end < len ? end : len); rc == 0 && *rest; rest++) {
-		if (!isspace((unsigned char)*rest))
-			rc = error_set(err, -EINVAL, "Expecting at most one JSON value");
-	}
-	if (rc == 0 && !json_object_is_type(obj, json_type_object))
-		rc = error_set(err, -EINVAL, "JSON object expected");
-	json_tokener_free(tok);
 	if (rc < 0)
+		return rc;
+	if (!json_object_is_type(obj, json_type_object)) {
 		json_object_put(obj);
-	else
-		*out = obj;
-	return rc;
+		return error_set(err, -EINVAL, "JSON object expected");
+	}
+	*out = obj;
+	return 0;
 }

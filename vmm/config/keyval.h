@@ -31,7 +31,7 @@ struct json_object *keyval_parse(const char *text, const struct keyval_syntax *s
 
 bool keyval_is_help(const char *word);
 
-/* One JSON object as a whole argument. Errors are QEMU's: "JSON parse error, ...". */
+/* One JSON object as a whole argument, in QMP's dialect (json_parse.h). Errors are QEMU's: "JSON parse error, ...". */
 int keyval_parse_json(const char *text, struct json_object **out, struct vpmem_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "json_text.h"
 #include "qmp.h"
 #include "session.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,22 +22,22 @@ struct qmp {
 
 // ---- output
 
-static void send_text(struct qmp *qmp, struct json_text *text)
+static void send_text(struct qmp *qmp, struct text *text)
 {
-	json_text_add(text, "\r\n", 2);
+	text_add(text, "\r\n", 2);
 	// Without an answer the client would wait for ever.
 	if (text->failed)
 		session_hang_up(qmp->session);
 	else
 		session_write(qmp->session, text->buf, text->len);
-	json_text_free(text);
+	text_free(text);
 }
 
 static void send(struct qmp *qmp, struct json_object *json)
 {
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
-	json_text_value(&text, json, qmp->pretty);
+	json_text_add(&text, json, qmp->pretty);
 	send_text(qmp, &text);
 }
 
@@ -72,13 +73,13 @@ static void reply_return(struct qmp *qmp, struct json_object *ret, bool has_id, 
 
 char *qmp_text(struct json_object *json)
 {
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
-	json_text_value(&text, json, false);
-	json_text_add(&text, "", 1);
+	json_text_add(&text, json, false);
+	text_add(&text, "", 1);
 	if (!text.failed)
 		return text.buf;
-	json_text_free(&text);
+	text_free(&text);
 	return NULL;
 }
 
@@ -237,15 +238,15 @@ static void qmp_event(void *face, const char *event)
 {
 	struct qmp *qmp = face;
 	struct json_object *json;
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
 	if (!qmp->negotiation.done)
 		return;
 	json = qmp->pretty ? json_tokener_parse(event) : NULL;
 	if (json)
-		json_text_value(&text, json, true);
+		json_text_add(&text, json, true);
 	else
-		json_text_add(&text, event, strlen(event));
+		text_add(&text, event, strlen(event));
 	json_object_put(json);
 	send_text(qmp, &text);
 }

@@ -32,12 +32,12 @@ static int end(void **state)
 static void expect_return(struct qmp_rig *rig, const char *command, const char *args, const char *expected)
 {
 	struct json_object *ret = qmp_rig_run(rig, command, args);
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
-	json_text_value(&text, ret, false);
-	json_text_add(&text, "", 1);
+	json_text_add(&text, ret, false);
+	text_add(&text, "", 1);
 	assert_string_equal(text.buf, expected);
-	json_text_free(&text);
+	text_free(&text);
 	json_object_put(ret);
 }
 

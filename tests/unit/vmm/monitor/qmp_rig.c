@@ -23,7 +23,7 @@ struct machine *monitor_machine(struct monitor *mon)
 
 void session_write(struct session *s, const void *buf, size_t len)
 {
-	json_text_add(&s->out, buf, len);
+	text_add(&s->out, buf, len);
 }
 
 void session_hang_up(struct session *s)
@@ -54,14 +54,14 @@ void qmp_rig_close(struct qmp_rig *rig)
 {
 	assert_false(rig->session->hung_up);
 	rig->face->close(rig->state);
-	json_text_free(&rig->session->out);
+	text_free(&rig->session->out);
 	free(rig->session);
 	fake_machine_destroy(rig->fake);
 }
 
 const char *qmp_rig_output(struct qmp_rig *rig)
 {
-	json_text_add(&rig->session->out, "", 1);
+	text_add(&rig->session->out, "", 1);
 	rig->session->out.len = 0;
 	return rig->session->out.buf;
 }

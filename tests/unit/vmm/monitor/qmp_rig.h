@@ -8,6 +8,7 @@
 #include "fake_machine.h"
 #include "json_text.h"
 #include "session.h"
+#include "text.h"
 
 #include <json-c/json.h>
 
@@ -21,7 +22,7 @@ struct qmp_rig {
 /* What the session sent and has not been looked at. */
 struct session {
 	struct qmp_rig *rig;
-	struct json_text out;
+	struct text out;
 	bool hung_up;
 };
 

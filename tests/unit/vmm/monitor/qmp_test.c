@@ -183,13 +183,13 @@ static void half_a_request_at_the_end_is_dropped(void **state)
 static void send_event(struct qmp_rig *rig, const struct machine_event *event)
 {
 	struct json_object *json = monitor_event_json(event);
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
 	assert_non_null(json);
-	json_text_value(&text, json, false);
-	json_text_add(&text, "", 1);
+	json_text_add(&text, json, false);
+	text_add(&text, "", 1);
 	rig->face->event(rig->state, text.buf);
-	json_text_free(&text);
+	text_free(&text);
 	json_object_put(json);
 }
 

@@ -2,6 +2,7 @@
 // Values out of a stream that is cut anywhere, what is refused, and where reading goes on.
 #include "json_stream.h"
 #include "json_text.h"
+#include "text.h"
 #include "unit_test.h"
 
 #include <json-c/json.h>
@@ -11,7 +12,7 @@
 
 // What came: values as text and errors, a line each.
 struct heard {
-	struct json_text text;
+	struct text text;
 	unsigned nvalues, nerrors;
 };
 
@@ -20,13 +21,13 @@ static void hear(void *owner, struct json_object *val, const char *error)
 	struct heard *heard = owner;
 
 	if (error) {
-		json_text_add(&heard->text, error, strlen(error));
+		text_add(&heard->text, error, strlen(error));
 		heard->nerrors++;
 	} else {
-		json_text_value(&heard->text, val, false);
+		json_text_add(&heard->text, val, false);
 		heard->nvalues++;
 	}
-	json_text_add(&heard->text, "\n", 1);
+	text_add(&heard->text, "\n", 1);
 }
 
 static void feed_pieces(const void *buf, size_t len, size_t piece, struct heard *heard)
@@ -37,7 +38,7 @@ static void feed_pieces(const void *buf, size_t len, size_t piece, struct heard 
 	for (size_t off = 0; off < len; off += piece)
 		json_stream_feed(s, (const uint8_t *)buf + off, len - off < piece ? len - off : piece);
 	json_stream_destroy(s);
-	json_text_add(&heard->text, "", 1);
+	text_add(&heard->text, "", 1);
 }
 
 static void expect_bytes(const void *buf, size_t len, const char *lines)
@@ -47,7 +48,7 @@ static void expect_bytes(const void *buf, size_t len, const char *lines)
 
 		feed_pieces(buf, len, piece, &heard);
 		assert_string_equal(heard.text.buf, lines);
-		json_text_free(&heard.text);
+		text_free(&heard.text);
 	}
 }
 
@@ -135,7 +136,7 @@ static void mistakes_are_named(void **state)
 		assert_memory_equal(heard.text.buf, prefix, strlen(prefix));
 		heard.text.buf[strcspn(heard.text.buf, "\n")] = '\0';
 		assert_string_equal(heard.text.buf + strlen(prefix), cases[i].error);
-		json_text_free(&heard.text);
+		text_free(&heard.text);
 	}
 	expect_bytes("[\0]", 3, "JSON parse error, stray ' '\nJSON parse error, expecting value\n");
 }
@@ -158,7 +159,7 @@ static void reading_goes_on_after_a_mistake(void **state)
 		assert_int_equal(heard.nvalues, 1);
 		assert_true(heard.nerrors > 0);
 		assert_non_null(strstr(heard.text.buf, "\n{\"execute\": 1}\n"));
-		json_text_free(&heard.text);
+		text_free(&heard.text);
 	}
 	// The end of the line that is the mistake is already the way back.
 	expect("'abc\n7\n", "JSON parse error, stray '\n'\n7\n");
@@ -175,7 +176,7 @@ static void nesting_has_a_limit(void **state)
 	feed_pieces(deep, 2 * JSON_STREAM_DEPTH_MAX, 1000, &heard);
 	assert_int_equal(heard.nvalues, 1);
 	assert_int_equal(heard.nerrors, 0);
-	json_text_free(&heard.text);
+	text_free(&heard.text);
 
 	heard = (struct heard) { 0 };
 	memset(deep, '[', JSON_STREAM_DEPTH_MAX + 1);
@@ -183,7 +184,7 @@ static void nesting_has_a_limit(void **state)
 	memcpy(deep + 2 * JSON_STREAM_DEPTH_MAX + 2, "\n7", 2);
 	feed_pieces(deep, sizeof(deep), 1000, &heard);
 	assert_string_equal(heard.text.buf, "JSON nesting depth limit exceeded\n");
-	json_text_free(&heard.text);
+	text_free(&heard.text);
 }
 
 static void ten_megabytes_are_one_error(void **state)
@@ -212,7 +213,7 @@ static void ten_megabytes_are_one_error(void **state)
 		memcpy(flood + len, "\n[]\n", 4);
 		feed_pieces(flood, len + 4, 4096, &heard);
 		assert_string_equal(heard.text.buf, cases[i].error);
-		json_text_free(&heard.text);
+		text_free(&heard.text);
 	}
 	free(flood);
 }
@@ -230,7 +231,7 @@ static void a_value_may_be_just_as_long_as_the_limit(void **state)
 	feed_pieces(text, JSON_STREAM_SIZE_MAX - 1, 65536, &heard);
 	assert_int_equal(heard.nvalues, 1);
 	assert_int_equal(heard.nerrors, 0);
-	json_text_free(&heard.text);
+	text_free(&heard.text);
 	free(text);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values as text: QEMU's spacing, its pretty form, and what is escaped.
 #include "json_text.h"
+#include "text.h"
 #include "unit_test.h"
 
 #include <json-c/json.h>
@@ -8,13 +9,13 @@
 
 static void expect(struct json_object *val, bool pretty, const char *expected)
 {
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
-	json_text_value(&text, val, pretty);
-	json_text_add(&text, "", 1);
+	json_text_add(&text, val, pretty);
+	text_add(&text, "", 1);
 	assert_false(text.failed);
 	assert_string_equal(text.buf, expected);
-	json_text_free(&text);
+	text_free(&text);
 	json_object_put(val);
 }
 
@@ -54,7 +55,7 @@ static void numbers_are_kept(void **state)
 static void deep_values_are_not_indented_without_end(void **state)
 {
 	struct json_object *val = json_object_new_array(), *inner = val;
-	struct json_text text = { 0 };
+	struct text text = { 0 };
 
 	(void)state;
 	for (unsigned level = 0; level < 1000; level++) {
@@ -65,10 +66,10 @@ static void deep_values_are_not_indented_without_end(void **state)
 	}
 	for (unsigned i = 0; i < 14000; i++)
 		json_object_array_add(inner, json_object_new_int(1));
-	json_text_value(&text, val, true);
+	json_text_add(&text, val, true);
 	assert_false(text.failed);
 	assert_in_range(text.len, 14000 * 2, 5 << 20);
-	json_text_free(&text);
+	text_free(&text);
 	json_object_put(val);
 }
 

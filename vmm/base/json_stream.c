@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts a stream into JSON values: finds their ends, keeps the limits, and has json-c parse them.
+/*
+ * json_stream.c - splits a stream into JSON values: finds where each ends, keeps the limits, and has json-c parse it.
+ *
+ * json-c has an incremental tokener. It is not used for the splitting, because
+ *   - it stops at a mistake and does not find the end of the broken value: a client would get several errors for one
+ *     request, and could no longer tell which reply belongs to which request. QEMU's parser, and this one, go on to the
+ *     bracket that closes the value;
+ *   - its strict mode refuses single quotes, which QEMU takes, and takes NaN, "1.", numbers beyond 64 bits (as the
+ *     nearest that fits), \u0000 and the same key twice, which QEMU refuses;
+ *   - it has a limit for the depth of a value, but none for its length or the number of its members.
+ * So a scanner follows brackets, quotes and words, and json-c parses the whole text of a value (json_value.c).
+ */
 #include "json_stream.h"
 
-#include "json_parse.h"
-#include "json_text.h"
+#include "json_value.h"
+#include "text.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -16,7 +27,7 @@ enum state {
 	OUTSIDE, // not in a string
 	STRING,
 	ESCAPE,    // after a backslash
-	RECOVERY,  // after an impossible byte
+	RECOVERY,  // after a byte that no token has
 	SKIP_LINE, // after a value beyond a limit
 };
 
@@ -24,7 +35,7 @@ struct json_stream {
 	json_stream_fn *fn;
 	void *owner;
 	struct json_tokener *parser;
-	struct json_text text; // of the value so far, strings in double quotes
+	struct text text; // of the value so far, strings in double quotes
 	enum state state;
 	char quote;             // of the string
 	unsigned nhex, hex;     // digits of \uXXXX still to come; its value so far
@@ -36,9 +47,9 @@ struct json_stream {
 
 static void start_over(struct json_stream *s, enum state state)
 {
-	// A client that sent one long request does not keep its room for ever.
+	// The buffer of one long value is not kept until the stream ends.
 	if (s->text.cap > 64 * 1024)
-		json_text_free(&s->text);
+		text_free(&s->text);
 	s->text.len = 0;
 	s->text.failed = false;
 	s->state = state;
@@ -54,7 +65,7 @@ static void fail(struct json_stream *s, enum state state, const char *error)
 	s->fn(s->owner, NULL, error);
 }
 
-// The byte cannot be there. At a line's end reading goes on at once.
+// No token has this byte. At a line's end reading goes on at once.
 static void stray(struct json_stream *s, uint8_t byte)
 {
 	char error[64];
@@ -70,10 +81,9 @@ static void complete(struct json_stream *s)
 	struct json_object *val = NULL;
 	const char *error = "out of memory";
 
-	// json-c takes a number as complete when something follows it.
-	json_text_add(&s->text, " ", 1);
+	text_add(&s->text, " ", 1);
 	if (!s->text.failed)
-		error = json_parse(s->parser, s->text.buf, s->text.len, s->nkeys, &val);
+		error = json_value_parse(s->parser, s->text.buf, s->text.len, s->nkeys, &val);
 	start_over(s, OUTSIDE);
 	s->fn(s->owner, val, error);
 	json_object_put(val);
@@ -99,7 +109,7 @@ static bool is_word(uint8_t byte)
 
 static void keep(struct json_stream *s, uint8_t byte)
 {
-	json_text_add(&s->text, &byte, 1);
+	text_add(&s->text, &byte, 1);
 }
 
 static void take(struct json_stream *s, uint8_t byte);
@@ -115,13 +125,11 @@ static bool is_nested(const struct json_stream *s)
  */
 static bool is_number_kept(struct json_stream *s)
 {
-	const char *word, *point;
+	const char *text = text_str(&s->text), *word, *point;
 
-	keep(s, '\0');
-	if (s->text.failed)
+	if (!text)
 		return false;
-	s->text.len--;
-	word = s->text.buf + s->text.len - s->word_len;
+	word = text + s->text.len - s->word_len;
 	if (*word != '-' && (*word < '0' || *word > '9'))
 		return true;
 	point = strchr(word, '.');
@@ -287,6 +295,17 @@ void json_stream_feed(struct json_stream *s, const uint8_t *buf, size_t len)
 		take(s, buf[i]);
 }
 
+void json_stream_end(struct json_stream *s)
+{
+	bool is_partial = is_nested(s) || s->state == STRING || s->state == ESCAPE;
+
+	if (is_partial)
+		fail(s, OUTSIDE, "JSON parse error, premature EOI");
+	else if (s->text.len > 0 && end_word(s))
+		complete(s);
+	start_over(s, OUTSIDE);
+}
+
 struct json_stream *json_stream_create(json_stream_fn *fn, void *owner)
 {
 	struct json_stream *s = calloc(1, sizeof(*s));
@@ -294,7 +313,7 @@ struct json_stream *json_stream_create(json_stream_fn *fn, void *owner)
 	if (!s)
 		return NULL;
 	*s = (struct json_stream) { .fn = fn, .owner = owner };
-	s->parser = json_parser_new(JSON_STREAM_DEPTH_MAX);
+	s->parser = json_value_parser(JSON_STREAM_DEPTH_MAX);
 	if (!s->parser) {
 		free(s);
 		return NULL;
@@ -307,6 +326,6 @@ void json_stream_destroy(struct json_stream *s)
 	if (!s)
 		return;
 	json_tokener_free(s->parser);
-	json_text_free(&s->text);
+	text_free(&s->text);
 	free(s);
 }

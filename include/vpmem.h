@@ -75,7 +75,7 @@ VPMEM_API void vpmem_gmem_destroy(struct vpmem_gmem *gmem);
 VPMEM_API int vpmem_gmem_add(struct vpmem_gmem *gmem, uint64_t gpa, uint64_t size, void *hva);
 
 /*
- * The one door from a guest-physical address to a pointer: NULL unless all of [gpa, gpa + len) lies in
+ * The one way from a guest-physical address to a pointer: NULL unless all of [gpa, gpa + len) lies in
  * one region. len 0 gives NULL.
  */
 VPMEM_API void *vpmem_gmem_hva(const struct vpmem_gmem *gmem, uint64_t gpa, uint64_t len);

@@ -3,6 +3,7 @@
  * device.c - how a pmem device comes into being and goes away, with its worker.
  */
 #include "error.h"
+#include "guest_memory.h"
 #include "pmem.h"
 
 #include <errno.h>
@@ -59,6 +60,20 @@ static uint64_t offered_features(const struct vpmem_device_options *opts)
 	if (!opts->no_ring_reset)
 		bits |= UINT64_C(1) << VIRTIO_F_RING_RESET;
 	return bits;
+}
+
+static void init_virtio(struct vpmem_device *dev, const struct vpmem_device_options *opts)
+{
+	const struct virtio_config cfg = {
+		.mem = &opts->gmem->mem,
+		.features = offered_features(opts),
+		.queues = dev->queues,
+		.nqueues = VPMEM_QUEUE_COUNT,
+		.queue_size_max = VPMEM_QUEUE_SIZE_MAX,
+		.callbacks = pmem_virtio_callbacks(dev),
+	};
+
+	virtio_init(&dev->virtio, &cfg);
 }
 
 /* Signals are the monitor's, but for those that a thread brings upon itself, which a handler may want. */
@@ -123,11 +138,8 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	}
 	dev->backing = opts->backing;
 	dev->gpa = opts->gpa;
-	dev->virtio.name = dev->name;
-	dev->virtio.gmem = opts->gmem;
-	dev->virtio.callbacks = opts->callbacks;
-	dev->virtio.offered = offered_features(opts);
-	virtio_reset(&dev->virtio);
+	dev->callbacks = opts->callbacks;
+	init_virtio(dev, opts);
 	dev->hold_on_error = opts->hold_on_error;
 	pthread_mutex_init(&dev->lock, NULL);
 	pthread_cond_init(&dev->released, NULL);

@@ -141,7 +141,7 @@ static int batch_sync(struct vpmem_device *dev, const struct pmem_batch *batch, 
 /* The data of some flush is not durable: every later flush fails too. Under the lock. */
 static void sync_failed(struct vpmem_device *dev, int rc)
 {
-	const struct vpmem_callbacks *cb = &dev->virtio.callbacks;
+	const struct vpmem_callbacks *cb = &dev->callbacks;
 	char text[512];
 
 	vpmem_device_set_error(dev, rc);
@@ -171,7 +171,7 @@ static bool batch_hold(struct vpmem_device *dev, const struct pmem_batch *batch)
 /* Answers the requests of the batch, unless they were forgotten by a reset meanwhile. Under the lock. */
 static void batch_complete(struct vpmem_device *dev, const struct pmem_batch *batch, int sync_rc)
 {
-	const struct vpmem_callbacks *cb = &dev->virtio.callbacks;
+	const struct vpmem_callbacks *cb = &dev->callbacks;
 	struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
 
 	if (batch->generation != q->generation)
@@ -239,6 +239,34 @@ void *pmem_worker_main(void *opaque)
 		pthread_mutex_unlock(&dev->lock);
 	}
 	return NULL;
+}
+
+static void on_config_interrupt(void *opaque)
+{
+	const struct vpmem_callbacks *cb = &((struct vpmem_device *)opaque)->callbacks;
+
+	cb->interrupt(cb->opaque, VPMEM_INTERRUPT_CONFIG);
+}
+
+static void on_guest_fault(void *opaque, const char *what)
+{
+	const struct vpmem_device *dev = opaque;
+	const struct vpmem_callbacks *cb = &dev->callbacks;
+	char text[256];
+
+	if (!cb->event)
+		return;
+	snprintf(text, sizeof(text), "pmem: %s: guest fault, device needs reset: %s", dev->name, what);
+	cb->event(cb->opaque, VPMEM_EVENT_GUEST_FAULT, 0, text);
+}
+
+struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev)
+{
+	return (struct virtio_callbacks) {
+		.config_interrupt = on_config_interrupt,
+		.guest_fault = on_guest_fault,
+		.opaque = dev,
+	};
 }
 
 void pmem_wake(struct vpmem_device *dev)

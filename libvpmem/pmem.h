@@ -9,6 +9,8 @@
 #include "stats.h"
 #include "virtio.h"
 
+#include <vpmem.h>
+
 #include <pthread.h>
 
 /* Feature bit, as a number. */
@@ -45,10 +47,12 @@ struct pmem_batch {
 struct vpmem_device {
 	char *name;
 	struct vpmem_backing *backing; /* borrowed */
+	struct vpmem_callbacks callbacks;
 
-	pthread_mutex_t lock; /* guards gpa, virtio and stopping; never held over a sync */
-	uint64_t gpa;         /* where the driver finds the memory: config's start */
+	pthread_mutex_t lock; /* guards gpa, virtio, queues and stopping; never held over a sync */
+	gpa_t gpa;            /* where the driver finds the memory: config's start */
 	struct virtio virtio;
+	struct virtq queues[VPMEM_QUEUE_COUNT];
 	bool stopping;           /* the worker shall end */
 	bool hold_on_error;      /* fixed */
 	bool held;               /* the worker holds a batch whose sync failed; guarded by lock */
@@ -62,6 +66,9 @@ struct vpmem_device {
 	pthread_t worker;
 	struct pmem_batch batch;
 };
+
+/* What the device does with the reports of virtio.c. */
+struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev);
 
 /* The worker thread, from create to destroy: waits for a kick and serves the queue. */
 void *pmem_worker_main(void *opaque);

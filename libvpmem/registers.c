@@ -90,7 +90,7 @@ void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
 
 uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 {
-	return atomic_load_explicit(&dev->virtio.config_generation, memory_order_acquire);
+	return virtio_config_generation(&dev->virtio);
 }
 
 void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len)
@@ -113,20 +113,31 @@ void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf,
 
 struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 {
-	const struct virtq *q = virtio_queue(&dev->virtio, queue_idx);
-	struct vpmem_queue regs = { 0 };
+	struct virtq_regs regs;
 
 	lock(dev);
-	if (q)
-		regs = q->regs;
+	regs = virtio_queue_get(&dev->virtio, queue_idx);
 	unlock(dev);
-	return regs;
+	return (struct vpmem_queue) {
+		.size = regs.size,
+		.enabled = regs.enabled,
+		.desc_gpa = regs.desc_gpa,
+		.driver_gpa = regs.driver_gpa,
+		.device_gpa = regs.device_gpa,
+	};
 }
 
 void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct vpmem_queue *regs)
 {
+	const struct virtq_regs queue = {
+		.size = regs->size,
+		.desc_gpa = regs->desc_gpa,
+		.driver_gpa = regs->driver_gpa,
+		.device_gpa = regs->device_gpa,
+	};
+
 	lock(dev);
-	virtio_queue_set(&dev->virtio, queue_idx, regs);
+	virtio_queue_set(&dev->virtio, queue_idx, &queue);
 	unlock(dev);
 }
 

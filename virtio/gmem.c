@@ -5,62 +5,47 @@
 #include "gmem.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 /* Rings are accessed by atomic loads of their own width: gpa and hva must be aligned alike, up to this. */
 #define RING_ALIGN_MAX 16u
 
-struct region {
-	gpa_t gpa;
-	uint64_t size;
-	uint8_t *hva;
-};
-
-struct vpmem_gmem {
-	unsigned nregions;
-	struct region regions[GMEM_REGIONS_MAX];
-};
-
-struct vpmem_gmem *vpmem_gmem_create(void)
+void gmem_init(struct gmem *mem)
 {
-	return calloc(1, sizeof(struct vpmem_gmem));
-}
-
-void vpmem_gmem_destroy(struct vpmem_gmem *gmem)
-{
-	free(gmem);
+	*mem = (struct gmem) { .nregions = 0 };
 }
 
 /* No region wraps, so of two that overlap one holds the other's first byte. */
-static bool overlaps(const struct region *a, const struct region *b)
+static bool overlaps(const struct gmem_region *a, const struct gmem_region *b)
 {
 	return a->gpa - b->gpa < b->size || b->gpa - a->gpa < a->size;
 }
 
-int vpmem_gmem_add(struct vpmem_gmem *gmem, uint64_t gpa, uint64_t size, void *hva)
+int gmem_add(struct gmem *mem, gpa_t gpa, uint64_t size, void *hva)
 {
-	struct region region = { .gpa = gpa, .size = size, .hva = hva };
+	struct gmem_region region = { .gpa = gpa, .size = size, .hva = hva };
 
 	if (size == 0 || size - 1 > UINT64_MAX - gpa)
 		return -EINVAL;
 	if (!hva || (gpa - (uintptr_t)hva) % RING_ALIGN_MAX)
 		return -EINVAL;
-	for (unsigned i = 0; i < gmem->nregions; i++) {
-		if (overlaps(&gmem->regions[i], &region))
+	for (unsigned i = 0; i < mem->nregions; i++) {
+		if (overlaps(&mem->regions[i], &region))
 			return -EEXIST;
 	}
-	if (gmem->nregions == GMEM_REGIONS_MAX)
+	if (mem->nregions == GMEM_REGIONS_MAX)
 		return -ENOSPC;
-	gmem->regions[gmem->nregions++] = region;
+	mem->regions[mem->nregions++] = region;
 	return 0;
 }
 
-void *vpmem_gmem_hva(const struct vpmem_gmem *gmem, uint64_t gpa, uint64_t len)
+void *gmem_hva(const struct gmem *mem, gpa_t gpa, uint64_t len)
 {
 	if (len == 0)
 		return NULL;
-	for (unsigned i = 0; i < gmem->nregions; i++) {
-		const struct region *region = &gmem->regions[i];
+	for (unsigned i = 0; i < mem->nregions; i++) {
+		const struct gmem_region *region = &mem->regions[i];
 		/* Below the region this is huge: one comparison rejects both sides, and no sum can wrap. */
 		uint64_t off = gpa - region->gpa;
 
@@ -68,4 +53,9 @@ void *vpmem_gmem_hva(const struct vpmem_gmem *gmem, uint64_t gpa, uint64_t len)
 			return len <= region->size - off ? region->hva + off : NULL;
 	}
 	return NULL;
+}
+
+const struct gmem_region *gmem_region_at(const struct gmem *mem, unsigned idx)
+{
+	return idx < mem->nregions ? &mem->regions[idx] : NULL;
 }

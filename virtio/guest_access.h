@@ -6,8 +6,8 @@
  * everything else may lie at any address and is accessed byte by byte: what a racing guest mixes in that
  * way is checked like any other value.
  */
-#ifndef VPMEM_GUEST_ACCESS_H
-#define VPMEM_GUEST_ACCESS_H
+#ifndef VIRTIO_GUEST_ACCESS_H
+#define VIRTIO_GUEST_ACCESS_H
 
 #include <endian.h>
 #include <stdint.h>

@@ -4,7 +4,8 @@
  */
 #include "virtio.h"
 
-#include <stdio.h>
+#include <assert.h>
+#include <stddef.h>
 
 /* What a driver can set; the rest of device_status is the device's or reserved. */
 #define DRIVER_STATUS_BITS                                                                                        \
@@ -22,9 +23,23 @@ static void store_status(struct virtio *v, unsigned val)
 	atomic_store_explicit(&v->status, (uint8_t)val, memory_order_release);
 }
 
+void virtio_init(struct virtio *v, const struct virtio_config *cfg)
+{
+	assert(cfg->features & UINT64_C(1) << VIRTIO_F_VERSION_1 && cfg->nqueues <= UINT16_MAX);
+	*v = (struct virtio) {
+		.mem = cfg->mem,
+		.callbacks = cfg->callbacks,
+		.offered = cfg->features,
+		.nqueues = cfg->nqueues,
+		.queues = cfg->queues,
+	};
+	for (unsigned i = 0; i < v->nqueues; i++)
+		virtq_init(&v->queues[i], cfg->queue_size_max);
+}
+
 void virtio_reset(struct virtio *v)
 {
-	for (unsigned i = 0; i < VPMEM_QUEUE_COUNT; i++)
+	for (unsigned i = 0; i < v->nqueues; i++)
 		virtq_reset(&v->queues[i]);
 	v->accepted = 0;
 	store_status(v, 0);
@@ -81,23 +96,33 @@ void virtio_config_changed(struct virtio *v)
 	atomic_fetch_add_explicit(&v->config_generation, 1, memory_order_release);
 }
 
+uint8_t virtio_config_generation(const struct virtio *v)
+{
+	return atomic_load_explicit(&v->config_generation, memory_order_acquire);
+}
+
 struct virtq *virtio_queue(struct virtio *v, uint16_t queue_idx)
 {
-	return queue_idx < VPMEM_QUEUE_COUNT ? &v->queues[queue_idx] : NULL;
+	return queue_idx < v->nqueues ? &v->queues[queue_idx] : NULL;
 }
 
-static bool size_valid(uint16_t size)
+struct virtq_regs virtio_queue_get(const struct virtio *v, uint16_t queue_idx)
 {
-	return size > 0 && size <= VPMEM_QUEUE_SIZE_MAX && (size & (size - 1)) == 0;
+	return queue_idx < v->nqueues ? v->queues[queue_idx].regs : (struct virtq_regs) { .size = 0 };
 }
 
-void virtio_queue_set(struct virtio *v, uint16_t queue_idx, const struct vpmem_queue *regs)
+static bool size_valid(const struct virtq *q, uint16_t size)
+{
+	return size > 0 && size <= q->size_max && (size & (size - 1)) == 0;
+}
+
+void virtio_queue_set(struct virtio *v, uint16_t queue_idx, const struct virtq_regs *regs)
 {
 	struct virtq *q = virtio_queue(v, queue_idx);
 
 	if (!q || q->regs.enabled)
 		return;
-	if (size_valid(regs->size))
+	if (size_valid(q, regs->size))
 		q->regs.size = regs->size;
 	q->regs.desc_gpa = regs->desc_gpa;
 	q->regs.driver_gpa = regs->driver_gpa;
@@ -110,7 +135,7 @@ bool virtio_queue_enable(struct virtio *v, uint16_t queue_idx)
 
 	if (!q || q->regs.enabled || !(virtio_status(v) & VIRTIO_STATUS_FEATURES_OK))
 		return false;
-	if (virtq_enable(q, v->gmem, virtio_has_feature(v, VIRTIO_F_EVENT_IDX),
+	if (virtq_enable(q, v->mem, virtio_has_feature(v, VIRTIO_F_EVENT_IDX),
 	                 virtio_has_feature(v, VIRTIO_F_INDIRECT_DESC))) {
 		virtio_guest_fault(v, q->fault);
 		return false;
@@ -135,17 +160,14 @@ bool virtio_queue_live(const struct virtio *v, const struct virtq *q)
 
 void virtio_guest_fault(struct virtio *v, const char *what)
 {
-	const struct vpmem_callbacks *cb = &v->callbacks;
+	const struct virtio_callbacks *cb = &v->callbacks;
 	unsigned status = virtio_status(v);
-	char text[256];
 
 	if (status & VIRTIO_STATUS_NEEDS_RESET)
 		return;
 	store_status(v, status | VIRTIO_STATUS_NEEDS_RESET);
 	if (status & VIRTIO_STATUS_DRIVER_OK)
-		cb->interrupt(cb->opaque, VPMEM_INTERRUPT_CONFIG);
-	if (!cb->event)
-		return;
-	snprintf(text, sizeof(text), "pmem: %s: guest fault, device needs reset: %s", v->name, what);
-	cb->event(cb->opaque, VPMEM_EVENT_GUEST_FAULT, 0, text);
+		cb->config_interrupt(cb->opaque);
+	if (cb->guest_fault)
+		cb->guest_fault(cb->opaque, what);
 }

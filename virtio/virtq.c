@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 
 #define DESC_SIZE 16u
 #define DESC_F_NEXT 1u
@@ -37,32 +38,40 @@ static int fault(struct virtq *q, int rc, const char *text)
 	return rc;
 }
 
+void virtq_init(struct virtq *q, uint16_t size_max)
+{
+	assert(size_max > 0 && size_max <= VIRTQ_SIZE_LIMIT && (size_max & (size_max - 1)) == 0);
+	*q = (struct virtq) { .size_max = size_max };
+	virtq_reset(q);
+}
+
 void virtq_reset(struct virtq *q)
 {
 	*q = (struct virtq) {
-		.regs.size = VPMEM_QUEUE_SIZE_MAX,
+		.size_max = q->size_max,
+		.regs.size = q->size_max,
 		.generation = q->generation + 1,
 	};
 }
 
 /* An area's pointer, or NULL: it must be aligned as the specification says and wholly in guest memory. */
-static void *area(const struct vpmem_gmem *gmem, gpa_t gpa, uint64_t len, unsigned align)
+static void *area(const struct gmem *mem, gpa_t gpa, uint64_t len, unsigned align)
 {
-	return gpa % align ? NULL : vpmem_gmem_hva(gmem, gpa, len);
+	return gpa % align ? NULL : gmem_hva(mem, gpa, len);
 }
 
-int virtq_enable(struct virtq *q, const struct vpmem_gmem *gmem, bool event_idx, bool indirect)
+int virtq_enable(struct virtq *q, const struct gmem *mem, bool event_idx, bool indirect)
 {
-	const struct vpmem_queue *regs = &q->regs;
+	const struct virtq_regs *regs = &q->regs;
 	unsigned event_len = event_idx ? 2 : 0;
 
-	assert(!regs->enabled && regs->size > 0 && regs->size <= VPMEM_QUEUE_SIZE_MAX);
-	q->desc_hva = area(gmem, regs->desc_gpa, regs->size * DESC_SIZE, 16);
-	q->avail_hva = area(gmem, regs->driver_gpa, RING_ENTRIES_OFF + regs->size * AVAIL_ENTRY_SIZE + event_len, 2);
-	q->used_hva = area(gmem, regs->device_gpa, RING_ENTRIES_OFF + regs->size * USED_ENTRY_SIZE + event_len, 4);
+	assert(!regs->enabled && regs->size > 0 && regs->size <= q->size_max);
+	q->desc_hva = area(mem, regs->desc_gpa, regs->size * DESC_SIZE, 16);
+	q->avail_hva = area(mem, regs->driver_gpa, RING_ENTRIES_OFF + regs->size * AVAIL_ENTRY_SIZE + event_len, 2);
+	q->used_hva = area(mem, regs->device_gpa, RING_ENTRIES_OFF + regs->size * USED_ENTRY_SIZE + event_len, 4);
 	if (!q->desc_hva || !q->avail_hva || !q->used_hva)
 		return fault(q, -EPROTO, "a ring is misaligned or not in guest memory");
-	q->gmem = gmem;
+	q->mem = mem;
 	q->event_idx = event_idx;
 	q->indirect = indirect;
 	q->regs.enabled = true;
@@ -149,7 +158,7 @@ static int enter_indirect(struct virtq_chain *chain, const struct desc *desc)
 	if (desc->len % DESC_SIZE)
 		return fault(q, -EPROTO, "the length of an indirect table is no multiple of 16");
 	/* NULL for length 0 too. */
-	chain->table_hva = vpmem_gmem_hva(q->gmem, desc->gpa, desc->len);
+	chain->table_hva = gmem_hva(q->mem, desc->gpa, desc->len);
 	if (!chain->table_hva)
 		return fault(q, -EPROTO, "an indirect table that is empty or outside guest memory");
 	chain->table_len = desc->len / DESC_SIZE;
@@ -194,7 +203,7 @@ int virtq_chain_next(struct virtq_chain *chain, struct virtq_buf *buf)
 		return rc;
 	if (desc.len == 0)
 		return fault(q, -EINVAL, "a buffer of length 0");
-	buf->hva = vpmem_gmem_hva(q->gmem, desc.gpa, desc.len);
+	buf->hva = gmem_hva(q->mem, desc.gpa, desc.len);
 	if (!buf->hva)
 		return fault(q, -EPROTO, "a buffer outside guest memory");
 	buf->len = desc.len;

@@ -21,17 +21,33 @@
  * Errors. -EPROTO: the driver broke a MUST of the specification, the device shall ask for a reset.
  * -EINVAL: this one request cannot be served. `fault` then says in words what was wrong.
  */
-#ifndef VPMEM_VIRTQ_H
-#define VPMEM_VIRTQ_H
+#ifndef VIRTIO_VIRTQ_H
+#define VIRTIO_VIRTQ_H
 
 #include "gmem.h"
 
+#include <stdbool.h>
+
+/* The specification's largest queue: a larger one would not fit the 16-bit indices. */
+#define VIRTQ_SIZE_LIMIT 32768u
+
+/* A queue's registers as the driver sees them. */
+struct virtq_regs {
+	uint16_t size;    /* queue_size: the queue's maximum after reset */
+	bool enabled;     /* queue_enable */
+	gpa_t desc_gpa;   /* queue_desc */
+	gpa_t driver_gpa; /* queue_driver: available ring */
+	gpa_t device_gpa; /* queue_device: used ring */
+};
+
 struct virtq {
+	uint16_t size_max; /* a power of two; fixed */
+
 	/* The registers. They do not change while regs.enabled. */
-	struct vpmem_queue regs;
+	struct virtq_regs regs;
 
 	/* Latched by virtq_enable. */
-	const struct vpmem_gmem *gmem;
+	const struct gmem *mem;
 	bool event_idx, indirect; /* features that were negotiated */
 	const uint8_t *desc_hva;
 	const uint8_t *avail_hva;
@@ -65,6 +81,9 @@ struct virtq_buf {
 	bool writable; /* by the device; else readable */
 };
 
+/* A queue as after device reset, of the device's maximum size: a power of two up to VIRTQ_SIZE_LIMIT. */
+void virtq_init(struct virtq *q, uint16_t size_max);
+
 /* All registers as after device reset, all positions 0; a new generation. */
 void virtq_reset(struct virtq *q);
 
@@ -72,7 +91,7 @@ void virtq_reset(struct virtq *q);
  * Resolves the three areas to pointers and starts at index 0. -EPROTO: an area is misaligned or not wholly
  * inside guest memory; the queue stays disabled.
  */
-int virtq_enable(struct virtq *q, const struct vpmem_gmem *gmem, bool event_idx, bool indirect);
+int virtq_enable(struct virtq *q, const struct gmem *mem, bool event_idx, bool indirect);
 
 /* How many chains are available now, 0 to size. -EPROTO: avail.idx is further ahead than the ring is long. */
 int virtq_available(struct virtq *q);

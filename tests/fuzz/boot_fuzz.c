@@ -21,7 +21,7 @@
 #define GUARD_SIZE 0x1000u
 #define CLEAN_ROUNDS 64u
 
-static struct vpmem_gmem *gmem;
+static struct gmem gmem;
 static uint8_t *ram;
 static int kernel_fd, initrd_fd;
 
@@ -31,8 +31,7 @@ static void make_memory(void)
 	CHECK(ram != MAP_FAILED);
 	ram += GUARD_SIZE;
 	CHECK(mprotect(ram, RAM_SIZE, PROT_READ | PROT_WRITE) == 0);
-	gmem = vpmem_gmem_create();
-	CHECK(gmem && vpmem_gmem_add(gmem, 0, RAM_SIZE, ram) == 0);
+	CHECK(gmem_add(&gmem, 0, RAM_SIZE, ram) == 0);
 	kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
 	initrd_fd = memfd_create("initrd", MFD_CLOEXEC);
 	CHECK(kernel_fd >= 0 && initrd_fd >= 0);
@@ -80,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct boot_entry entry;
 	int rc;
 
-	if (!gmem)
+	if (!ram)
 		make_memory();
 	memset(cmdline, 'x', take8(&in) * 8u);
 	make_kernel(&in, kind, &image);
@@ -92,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.initrd_path = initrd_size ? "initrd" : NULL,
 		.initrd_fd = initrd_fd,
 		.cmdline = cmdline,
-		.gmem = gmem,
+		.gmem = &gmem,
 		.ram_size = RAM_SIZE,
 		.rsdp_gpa = ACPI_GPA,
 	};

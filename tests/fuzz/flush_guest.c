@@ -46,7 +46,7 @@ static void put_desc(uint64_t table_gpa, unsigned idx, uint64_t gpa, uint32_t le
 
 static void put_avail(struct flush_rig *rig, uint16_t head)
 {
-	const struct vpmem_queue *regs = &queue(rig)->regs;
+	const struct virtq_regs *regs = &queue(rig)->regs;
 	const uint8_t *hva = flush_rig_ram(regs->driver_gpa, 4);
 	unsigned idx = hva ? guest_load8(hva + 2) | (unsigned)guest_load8(hva + 3) << 8 : 0;
 

@@ -23,7 +23,7 @@ static struct area {
 };
 #define NAREAS (sizeof(areas) / sizeof(areas[0]))
 
-static struct vpmem_gmem *gmem;
+static struct gmem mem;
 static int kick_efd;
 static uint8_t before[RIG_RAM_SIZE];
 static struct flush_rig *serving;
@@ -49,15 +49,14 @@ uint8_t *flush_rig_byte(unsigned n)
 
 static void make_memory(void)
 {
-	gmem = vpmem_gmem_create();
-	CHECK(gmem);
+	gmem_init(&mem);
 	for (unsigned i = 0; i < NAREAS; i++) {
 		uint8_t *map = mmap(NULL, areas[i].size + 2 * RIG_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		CHECK(map != MAP_FAILED);
 		areas[i].hva = map + RIG_PAGE;
 		CHECK(mprotect(areas[i].hva, areas[i].size, PROT_READ | PROT_WRITE) == 0);
-		CHECK(vpmem_gmem_add(gmem, areas[i].gpa, areas[i].size, areas[i].hva) == 0);
+		CHECK(gmem_add(&mem, areas[i].gpa, areas[i].size, areas[i].hva) == 0);
 	}
 	kick_efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(kick_efd >= 0);
@@ -172,12 +171,11 @@ void flush_rig_start(struct flush_rig *rig, bool exact)
 	static struct vpmem_backing backing;
 	static char name[] = "nv1";
 
-	if (!gmem)
+	if (mem.nregions == 0)
 		make_memory();
 	for (unsigned i = 0; i < NAREAS; i++)
 		zero(&areas[i]);
 	memset(rig, 0, sizeof(*rig));
-	rig->gmem = gmem;
 	rig->exact = exact;
 	backing.rig = rig;
 	/* As vpmem_device_create does it, but no thread. */
@@ -185,12 +183,15 @@ void flush_rig_start(struct flush_rig *rig, bool exact)
 	rig->dev.backing = &backing;
 	rig->dev.gpa = VPMEM_GRANULE;
 	rig->dev.kick_efd = kick_efd;
-	rig->dev.virtio.name = name;
-	rig->dev.virtio.gmem = gmem;
-	rig->dev.virtio.offered = RIG_OFFERED;
-	rig->dev.virtio.callbacks =
-		(struct vpmem_callbacks) { .interrupt = on_interrupt, .event = on_event, .opaque = rig };
-	virtio_reset(&rig->dev.virtio);
+	rig->dev.callbacks = (struct vpmem_callbacks) { .interrupt = on_interrupt, .event = on_event, .opaque = rig };
+	virtio_init(&rig->dev.virtio, &(struct virtio_config) {
+					      .mem = &mem,
+					      .features = RIG_OFFERED,
+					      .queues = rig->dev.queues,
+					      .nqueues = VPMEM_QUEUE_COUNT,
+					      .queue_size_max = VPMEM_QUEUE_SIZE_MAX,
+					      .callbacks = pmem_virtio_callbacks(&rig->dev),
+				      });
 	pthread_mutex_init(&rig->dev.lock, NULL);
 	pthread_cond_init(&rig->dev.released, NULL);
 	oracle_start(rig);
@@ -206,7 +207,7 @@ void flush_rig_end(struct flush_rig *rig)
 /* ---- serving ---------------------------------------------------------------------------------------- */
 
 /* Of the bytes that changed, those outside the used ring are of statuses: 0 or -1, four for each request. */
-static void check_changes(const struct vpmem_queue *regs, bool event_idx, uint64_t ncompleted)
+static void check_changes(const struct virtq_regs *regs, bool event_idx, uint64_t ncompleted)
 {
 	uint64_t used_len = 4u + 8u * regs->size + (event_idx ? 2 : 0), nchanged = 0;
 	const uint8_t *used = flush_rig_ram(regs->device_gpa, used_len), *old = before;

@@ -44,7 +44,6 @@ enum rig_while_held { RIG_CLEAR_AND_RELEASE, RIG_RELEASE, RIG_RESET_HELD, RIG_WH
 
 struct flush_rig {
 	struct vpmem_device dev;
-	struct vpmem_gmem *gmem;
 	bool exact;  /* nobody else writes guest memory: the oracle knows what every chain is */
 	int sync_rc; /* of the next syncs */
 	enum rig_during_sync during_sync;

@@ -187,8 +187,8 @@ static void interrupt(struct pci_machine *m, unsigned slot, unsigned how)
 	if (!vp || vpmem_device_status(vp->device) == 0)
 		return;
 	pthread_mutex_lock(&vp->device->lock);
-	vp->device->virtio.callbacks.interrupt(vp->device->virtio.callbacks.opaque,
-	                                       how & 1 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
+	vp->device->callbacks.interrupt(vp->device->callbacks.opaque,
+	                                how & 1 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
 	pthread_mutex_unlock(&vp->device->lock);
 }
 

@@ -107,19 +107,18 @@ static void on_event(void *opaque, enum vpmem_event event, int error, const char
 /* Made once: 16 KiB, with a page that faults on either side. */
 static void make_ram(struct pci_machine *m)
 {
-	static struct vpmem_gmem *gmem;
+	static struct gmem mem;
 	static uint8_t *ram;
 
-	if (!gmem) {
+	if (!ram) {
 		ram = mmap(NULL, RAM_SIZE + 2 * GUARD_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		CHECK(ram != MAP_FAILED);
 		ram += GUARD_SIZE;
 		CHECK(mprotect(ram, RAM_SIZE, PROT_READ | PROT_WRITE) == 0);
-		gmem = vpmem_gmem_create();
-		CHECK(gmem && vpmem_gmem_add(gmem, RAM_GPA, RAM_SIZE, ram) == 0);
+		CHECK(gmem_add(&mem, RAM_GPA, RAM_SIZE, ram) == 0);
 	}
 	memset(ram, 0, RAM_SIZE);
-	m->gmem = gmem;
+	m->mem = &mem;
 	m->ram = ram;
 }
 
@@ -170,8 +169,9 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 	struct virtio_pci_config cfg = {
 		.bus = m->rig.bus, .bus_nr = (int)(slot / PCI_BUS_SLOTS), .slot = slot % PCI_BUS_SLOTS, .id = "nv1", .register_page = !(size_kind & 0x20),
 		.pio_notify = size_kind & 0x10,
+		.mem = m->mem,
 		.device = {
-			.name = "nv1", .gmem = m->gmem, .backing = &f->backing,
+			.name = "nv1", .backing = &f->backing,
 			.gpa = shmem ? 0 : UINT64_C(0x1000000000), .shmem = shmem,
 			.callbacks = { .event = on_event, .opaque = m },
 		},

@@ -34,7 +34,7 @@ struct function {
 struct pci_machine {
 	struct rig rig;
 	struct pci_hotplug hotplug;
-	struct vpmem_gmem *gmem;
+	const struct gmem *mem;
 	uint8_t *ram;
 	int sync_rc;                                /* of the next syncs */
 	struct function functions[PCI_DEVICES_MAX]; /* by slot; empty from NSLOTS on */

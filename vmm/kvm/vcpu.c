@@ -338,7 +338,7 @@ void vcpus_forget_looks(struct vcpus *vcpus)
 		vcpus->vcpu[i].stall.nlooks = 0;
 }
 
-int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry)
+int vcpus_reset(struct vcpus *vcpus, const struct gmem *gmem, const struct boot_entry *entry)
 {
 	int rc = 0;
 

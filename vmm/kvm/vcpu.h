@@ -72,7 +72,7 @@ void vcpus_forget_looks(struct vcpus *vcpus);
 void vcpus_forgive_pause(struct vcpus *vcpus);
 
 /* All vCPUs as new, vCPU 0 at the kernel's entry. They must be parked. */
-int vcpus_reset(struct vcpus *vcpus, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
+int vcpus_reset(struct vcpus *vcpus, const struct gmem *gmem, const struct boot_entry *entry);
 
 /* Joins the threads and closes everything; legal after a failed create or start. */
 void vcpus_destroy(struct machine *m);

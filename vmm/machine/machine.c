@@ -147,7 +147,7 @@ void machine_powerdown(struct machine *m)
 
 static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
 {
-	struct acpi_config cfg = { .gmem = m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
+	struct acpi_config cfg = { .gmem = &m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
 	int rc;
 
 	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
@@ -166,7 +166,7 @@ int machine_load_guest(struct machine *m, struct vpmem_error *err)
 		.kernel_fd = m->kernel_fd,
 		.initrd_fd = m->initrd_fd,
 		.cmdline = opts->append ? opts->append : "",
-		.gmem = m->gmem,
+		.gmem = &m->gmem,
 		.ram_size = opts->ram_size,
 	};
 	struct boot_entry entry;
@@ -176,7 +176,7 @@ int machine_load_guest(struct machine *m, struct vpmem_error *err)
 		rc = boot_load(&source, &entry, err);
 	if (rc < 0)
 		return rc;
-	rc = vcpus_reset(&m->vcpus, m->gmem, &entry);
+	rc = vcpus_reset(&m->vcpus, &m->gmem, &entry);
 	return rc ? error_set(err, rc, "kvm: cannot set the vCPUs' registers: %s", strerror(-rc)) : 0;
 }
 

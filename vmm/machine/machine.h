@@ -139,7 +139,7 @@ struct machine {
 		uint8_t *hva;  /* in it, aligned */
 		uint64_t size;
 	} ram_low, ram_high; /* from 0, and from RAM_HIGH_BASE */
-	struct vpmem_gmem *gmem;
+	struct gmem gmem;
 	struct io_space pio, mmio;
 
 	gpa_t pmem_gpa, mem64_gpa; /* windows above RAM: pmem, then 64-bit PCI */

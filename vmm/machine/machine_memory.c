@@ -27,20 +27,17 @@ static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
 	if (mmap(ram->hva, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return -errno;
 	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
-	rc = vpmem_gmem_add(m->gmem, gpa, size, ram->hva);
+	rc = gmem_add(&m->gmem, gpa, size, ram->hva);
 	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
 }
 
 int machine_ram_up(struct machine *m, struct vpmem_error *err)
 {
 	uint64_t size = m->opts->ram_size, low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
-	int rc = 0;
+	int rc;
 
-	m->gmem = vpmem_gmem_create();
-	if (!m->gmem)
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = map_ram(m, &m->ram_low, 0, low);
+	gmem_init(&m->gmem);
+	rc = map_ram(m, &m->ram_low, 0, low);
 	if (rc == 0 && size > low)
 		rc = map_ram(m, &m->ram_high, RAM_HIGH_BASE, size - low);
 	if (rc == 0)
@@ -58,7 +55,6 @@ void machine_ram_down(struct machine *m)
 	for (unsigned i = 0; i < 2; i++)
 		if (rams[i]->area)
 			munmap(rams[i]->area, rams[i]->size + RAM_ALIGN);
-	vpmem_gmem_destroy(m->gmem);
 }
 
 // ---- windows above RAM: for pmem, and for 64-bit BARs

@@ -127,9 +127,9 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 		.id = cfg->id,
 		.register_page = cfg->register_page,
 		.pio_notify = cfg->pio_notify,
+		.mem = &m->gmem,
 		.device = {
 			.name = cfg->id ? cfg->id : cfg->memdev,
-			.gmem = m->gmem,
 			.backing = pmem->memdev->backing,
 			.shmem = cfg->shmem,
 			.no_event_idx = !cfg->event_idx,

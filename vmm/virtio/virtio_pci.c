@@ -192,10 +192,26 @@ static int pci_function_create(struct virtio_pci *vp)
 	return rc;
 }
 
+static int gmem_create(struct virtio_pci *vp, const struct gmem *mem)
+{
+	const struct gmem_region *region;
+	int rc = 0;
+
+	vp->gmem = vpmem_gmem_create();
+	if (!vp->gmem)
+		return -ENOMEM;
+	for (unsigned i = 0; rc == 0 && (region = gmem_region_at(mem, i)); i++)
+		rc = vpmem_gmem_add(vp->gmem, region->gpa, region->size, region->hva);
+	return rc;
+}
+
 static int device_create(struct virtio_pci *vp, const struct virtio_pci_config *cfg, struct vpmem_error *err)
 {
 	struct vpmem_device_options opts = cfg->device;
 
+	if (gmem_create(vp, cfg->mem))
+		return error_set(err, -ENOMEM, MODEL ": out of memory");
+	opts.gmem = vp->gmem;
 	opts.callbacks.interrupt = on_interrupt;
 	opts.callbacks.event = vp->callbacks.event ? on_event : NULL;
 	opts.callbacks.opaque = vp;
@@ -269,6 +285,7 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 		return 0;
 	virtio_pci_unplug(vp);
 	error = vpmem_device_destroy(vp->device);
+	vpmem_gmem_destroy(vp->gmem);
 	msix_destroy(vp->msix);
 	pci_device_free(vp->pci);
 	virtio_pci_page_destroy(vp);

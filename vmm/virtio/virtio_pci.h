@@ -18,13 +18,14 @@ struct virtio_pci;
 
 struct virtio_pci_config {
 	struct pci_bus *bus;
-	int bus_nr;         /* which of the buses, or -1: the first one that has room */
-	int slot;           /* device number 1 to 31, or -1: the first free one */
-	const char *id;     /* may be NULL; copied */
-	bool pio_notify;    /* on bus 0 only */
-	bool register_page; /* reads of page 0 do not leave the guest, if the machine has a slot */
+	int bus_nr;             /* which of the buses, or -1: the first one that has room */
+	int slot;               /* device number 1 to 31, or -1: the first free one */
+	const char *id;         /* may be NULL; copied */
+	bool pio_notify;        /* on bus 0 only */
+	bool register_page;     /* reads of page 0 do not leave the guest, if the machine has a slot */
+	const struct gmem *mem; /* guest memory; borrowed */
 	/*
-	 * callbacks.interrupt is replaced by the transport's own; callbacks.event keeps its opaque. With shmem,
+	 * gmem is made from mem. callbacks.interrupt is replaced by the transport's own; callbacks.event keeps its opaque. With shmem,
 	 * gpa is 0 and the transport maps the backing into BAR 2; without, the caller maps it at gpa.
 	 */
 	struct vpmem_device_options device;

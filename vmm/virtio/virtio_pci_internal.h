@@ -49,6 +49,7 @@ struct virtio_pci {
 	struct vpmem_device *device;
 	struct msix *msix;
 	char *id;
+	struct vpmem_gmem *gmem;          /* guest memory in the library's terms; owned */
 	struct vpmem_backing *backing;    /* borrowed */
 	struct vpmem_callbacks callbacks; /* the monitor's */
 	bool plugged;

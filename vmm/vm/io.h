@@ -17,8 +17,6 @@
 
 #include <stdint.h>
 
-typedef uint64_t gpa_t;
-
 #define IO_REGIONS_MAX 640
 
 struct io_region {

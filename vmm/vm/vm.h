@@ -9,10 +9,10 @@
 #ifndef PMVM_VM_H
 #define PMVM_VM_H
 
+#include "gmem.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-typedef uint64_t gpa_t;
 
 struct vm;
 

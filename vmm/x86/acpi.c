@@ -310,7 +310,7 @@ static void build_rsdp(struct area *area, uint64_t xsdt_gpa)
 
 int acpi_build(const struct acpi_config *cfg, uint64_t *rsdp_gpa)
 {
-	struct area area = { .hva = vpmem_gmem_hva(cfg->gmem, ACPI_GPA, ACPI_SIZE) };
+	struct area area = { .hva = gmem_hva(cfg->gmem, ACPI_GPA, ACPI_SIZE) };
 	uint64_t dsdt_gpa, tables[3 + PCI_BUSES_MAX], xsdt_gpa;
 	size_t ntables = 0;
 

@@ -9,13 +9,13 @@
 #ifndef PMVM_ACPI_H
 #define PMVM_ACPI_H
 
+#include "gmem.h"
 #include "pci.h"
 
 #include <stdint.h>
-#include <vpmem.h>
 
 struct acpi_config {
-	const struct vpmem_gmem *gmem;
+	const struct gmem *gmem;
 	unsigned ncpus;                            /* 1 to 255; local APIC ids 0 to ncpus - 1 */
 	unsigned nbuses;                           /* PCI: 1 to PCI_BUSES_MAX */
 	struct pci_windows windows[PCI_BUSES_MAX]; /* of each bus */

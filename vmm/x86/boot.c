@@ -88,7 +88,7 @@ int boot_refuse_size(struct boot *boot, uint64_t end)
 
 int boot_copy(struct boot *boot, uint64_t off, uint64_t gpa, uint64_t len)
 {
-	void *hva = vpmem_gmem_hva(boot->src->gmem, gpa, len);
+	void *hva = gmem_hva(boot->src->gmem, gpa, len);
 	int rc = hva ? boot_file_read(&boot->kernel, off, hva, len) : -EFAULT;
 
 	if (rc < 0)
@@ -98,7 +98,7 @@ int boot_copy(struct boot *boot, uint64_t off, uint64_t gpa, uint64_t len)
 
 int boot_put(struct boot *boot, uint64_t gpa, const void *buf, size_t len)
 {
-	void *hva = vpmem_gmem_hva(boot->src->gmem, gpa, len);
+	void *hva = gmem_hva(boot->src->gmem, gpa, len);
 
 	if (!hva)
 		return error_set(boot->err, -EFAULT, "could not load kernel '%s': no RAM at 0x%llx", boot->kernel.path,
@@ -203,7 +203,7 @@ static int load_initrd(struct boot *boot)
 		           boot->low_end < RAM_LOW_MAX ? ", or give the machine more memory (-m)" : "");
 		return -ENOSPC;
 	}
-	hva = vpmem_gmem_hva(boot->src->gmem, gpa, file.size);
+	hva = gmem_hva(boot->src->gmem, gpa, file.size);
 	rc = hva ? boot_file_read(&file, 0, hva, file.size) : -EFAULT;
 	if (rc < 0)
 		return initrd_error(boot, rc, strerror(-rc));

@@ -9,6 +9,8 @@
 #ifndef PMVM_BOOT_H
 #define PMVM_BOOT_H
 
+#include "gmem.h"
+
 #include <stdint.h>
 #include <vpmem.h>
 
@@ -16,7 +18,7 @@ struct boot_source {
 	const char *kernel_path, *initrd_path; /* for messages; initrd_path NULL: none */
 	int kernel_fd, initrd_fd;              /* borrowed; read with pread, so that a reset can read again */
 	const char *cmdline;                   /* "" if none */
-	const struct vpmem_gmem *gmem;
+	const struct gmem *gmem;
 	uint64_t ram_size; /* bytes; split at RAM_LOW_MAX */
 	uint64_t rsdp_gpa;
 };

@@ -41,6 +41,6 @@ int cpu_reset(int vcpu_fd, unsigned idx, const struct cpu_msrs *msrs);
  * Registers of vCPU 0, which is as new, at the kernel's entry: 64-bit mode with an identity map of the first 4 GiB
  * (the tables are written to BOOT_PAGE_TABLE_GPA and BOOT_GDT_GPA of gmem), or flat 32-bit protected mode.
  */
-int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry);
+int cpu_set_entry(int vcpu_fd, const struct gmem *gmem, const struct boot_entry *entry);
 
 #endif

@@ -59,7 +59,7 @@ static uint64_t descriptor(const struct kvm_segment *seg)
 	       flags << 52 | (seg->base >> 24) << 56;
 }
 
-static int write_gdt(const struct vpmem_gmem *gmem, const struct kvm_sregs *sregs)
+static int write_gdt(const struct gmem *gmem, const struct kvm_sregs *sregs)
 {
 	const uint64_t gdt[] = {
 		[CODE_SELECTOR / 8] = descriptor(&sregs->cs),
@@ -67,7 +67,7 @@ static int write_gdt(const struct vpmem_gmem *gmem, const struct kvm_sregs *sreg
 		[TSS_SELECTOR / 8] = descriptor(&sregs->tr),
 		[TSS_SELECTOR / 8 + 1] = 0, /* in 64-bit mode a TSS descriptor has 16 bytes */
 	};
-	void *hva = vpmem_gmem_hva(gmem, sregs->gdt.base, sizeof(gdt));
+	void *hva = gmem_hva(gmem, sregs->gdt.base, sizeof(gdt));
 
 	if (!hva || sizeof(gdt) - 1 != sregs->gdt.limit)
 		return -EFAULT;
@@ -94,11 +94,11 @@ static void set_segments(struct kvm_sregs *sregs, bool long_mode)
 }
 
 /* The first 4 GiB at their own addresses, in 2 MiB pages: PML4, PDPT, one directory for each GiB. */
-static int write_page_tables(const struct vpmem_gmem *gmem)
+static int write_page_tables(const struct gmem *gmem)
 {
 	const uint64_t pdpt_gpa = BOOT_PAGE_TABLE_GPA + TABLE_SIZE, dirs_gpa = pdpt_gpa + TABLE_SIZE;
 	const uint64_t size = (2 + MAPPED_GIB) * TABLE_SIZE;
-	uint64_t *pml4 = vpmem_gmem_hva(gmem, BOOT_PAGE_TABLE_GPA, size);
+	uint64_t *pml4 = gmem_hva(gmem, BOOT_PAGE_TABLE_GPA, size);
 	uint64_t *pdpt, *dirs;
 
 	if (!pml4)
@@ -114,7 +114,7 @@ static int write_page_tables(const struct vpmem_gmem *gmem)
 	return 0;
 }
 
-int cpu_set_entry(int vcpu_fd, const struct vpmem_gmem *gmem, const struct boot_entry *entry)
+int cpu_set_entry(int vcpu_fd, const struct gmem *gmem, const struct boot_entry *entry)
 {
 	bool long_mode = entry->mode == BOOT_LONG64;
 	struct kvm_regs regs = {

@@ -92,7 +92,7 @@ static int load_segment(struct boot *boot, const Elf64_Phdr *ph)
 	if (rc < 0 || ph->p_filesz == ph->p_memsz)
 		return rc;
 	/* After a reboot the RAM is not empty. */
-	bss = vpmem_gmem_hva(boot->src->gmem, ph->p_paddr + ph->p_filesz, ph->p_memsz - ph->p_filesz);
+	bss = gmem_hva(boot->src->gmem, ph->p_paddr + ph->p_filesz, ph->p_memsz - ph->p_filesz);
 	if (!bss)
 		return boot_refuse_size(boot, end);
 	memset(bss, 0, ph->p_memsz - ph->p_filesz);

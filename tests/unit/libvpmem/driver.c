@@ -52,6 +52,8 @@ void driver_ram_init(struct driver *d)
 	check(mprotect(d->ram, GUEST_RAM_SIZE, PROT_READ | PROT_WRITE) == 0, "mprotect");
 	d->gmem = vpmem_gmem_create();
 	check(d->gmem && vpmem_gmem_add(d->gmem, GUEST_GPA, GUEST_RAM_SIZE, d->ram) == 0, "gmem");
+	gmem_init(&d->mem);
+	check(gmem_add(&d->mem, GUEST_GPA, GUEST_RAM_SIZE, d->ram) == 0, "gmem");
 	d->seen.irq_efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	check(d->seen.irq_efd >= 0, "eventfd");
 }

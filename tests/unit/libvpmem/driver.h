@@ -10,10 +10,12 @@
 #ifndef TEST_DRIVER_H
 #define TEST_DRIVER_H
 
-#include <vpmem.h>
+#include "gmem.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/types.h>
+#include <vpmem.h>
 
 #define GUEST_GPA UINT64_C(0x100000)
 #define GUEST_RAM_SIZE UINT64_C(0x10000)
@@ -62,8 +64,9 @@ struct seen {
 struct driver {
 	struct vpmem_device *dev;
 	struct vpmem_gmem *gmem;
-	uint8_t *ram;  /* GUEST_RAM_SIZE bytes, a page that faults on either side */
-	uint16_t size; /* of the queue */
+	struct gmem mem; /* the same RAM, for modules below the library */
+	uint8_t *ram;    /* GUEST_RAM_SIZE bytes, a page that faults on either side */
+	uint16_t size;   /* of the queue */
 	bool event_idx;
 	uint16_t avail_idx;  /* as published */
 	uint16_t kicked_idx; /* avail_idx when a kick was last considered */

@@ -3,8 +3,8 @@
  * guest_access_probe.h - stands in for virtio/guest_access.h, by the compiler's -include and its guard, in the
  * build of the modules that one test wants to watch: every load and store of guest memory is reported.
  */
-#ifndef VPMEM_GUEST_ACCESS_H
-#define VPMEM_GUEST_ACCESS_H
+#ifndef VIRTIO_GUEST_ACCESS_H
+#define VIRTIO_GUEST_ACCESS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -304,10 +304,15 @@ static int setup(void **state)
 	f->dev.name = (char *)"nv1";
 	f->dev.backing = f->backing;
 	f->dev.kick_efd = -1;
-	f->dev.virtio.name = f->dev.name;
-	f->dev.virtio.gmem = f->d.gmem;
-	f->dev.virtio.offered = FEATURE_VERSION_1 | FEATURE_INDIRECT;
-	f->dev.virtio.callbacks = driver_callbacks(&f->d);
+	f->dev.callbacks = driver_callbacks(&f->d);
+	virtio_init(&f->dev.virtio, &(struct virtio_config) {
+					    .mem = &f->d.mem,
+					    .features = FEATURE_VERSION_1 | FEATURE_INDIRECT,
+					    .queues = f->dev.queues,
+					    .nqueues = VPMEM_QUEUE_COUNT,
+					    .queue_size_max = VPMEM_QUEUE_SIZE_MAX,
+					    .callbacks = pmem_virtio_callbacks(&f->dev),
+				    });
 	pthread_mutex_init(&f->dev.lock, NULL);
 	*state = f;
 	return 0;

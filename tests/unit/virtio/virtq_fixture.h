@@ -24,7 +24,7 @@ static inline int setup(void **state)
 
 	driver_ram_init(&f.d);
 	memset(&f.q, 0, sizeof(f.q));
-	virtq_reset(&f.q);
+	virtq_init(&f.q, VPMEM_QUEUE_SIZE_MAX);
 	*state = &f;
 	return 0;
 }
@@ -45,7 +45,7 @@ static inline void enable(struct fixture *f, uint16_t size, bool event_idx, bool
 	f->q.regs.desc_gpa = DESC_GPA;
 	f->q.regs.driver_gpa = AVAIL_GPA;
 	f->q.regs.device_gpa = USED_GPA;
-	assert_int_equal(virtq_enable(&f->q, f->d.gmem, event_idx, indirect), 0);
+	assert_int_equal(virtq_enable(&f->q, &f->d.mem, event_idx, indirect), 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -64,7 +64,7 @@ static void q9_rings_are_aligned_and_in_ram(void **state)
 		f->q.regs.desc_gpa = cases[i].desc;
 		f->q.regs.driver_gpa = cases[i].avail;
 		f->q.regs.device_gpa = cases[i].used;
-		assert_int_equal(virtq_enable(&f->q, f->d.gmem, true, true), cases[i].ok ? 0 : -EPROTO);
+		assert_int_equal(virtq_enable(&f->q, &f->d.mem, true, true), cases[i].ok ? 0 : -EPROTO);
 		assert_int_equal(f->q.regs.enabled, cases[i].ok);
 	}
 }
@@ -77,8 +77,8 @@ static void without_event_idx_the_rings_are_two_bytes_shorter(void **state)
 	f->q.regs.desc_gpa = DESC_GPA;
 	f->q.regs.driver_gpa = GUEST_END - 20;
 	f->q.regs.device_gpa = GUEST_END - 68;
-	assert_int_equal(virtq_enable(&f->q, f->d.gmem, true, true), -EPROTO);
-	assert_int_equal(virtq_enable(&f->q, f->d.gmem, false, true), 0);
+	assert_int_equal(virtq_enable(&f->q, &f->d.mem, true, true), -EPROTO);
+	assert_int_equal(virtq_enable(&f->q, &f->d.mem, false, true), 0);
 }
 
 static void q1_available_index_jump(void **state)

@@ -181,6 +181,25 @@ void fake_vpmem_interrupt(struct vpmem_device *dev, enum vpmem_interrupt source)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+struct vpmem_gmem *vpmem_gmem_create(void)
+{
+	return calloc(1, sizeof(struct vpmem_gmem));
+}
+
+void vpmem_gmem_destroy(struct vpmem_gmem *gmem)
+{
+	free(gmem);
+}
+
+int vpmem_gmem_add(struct vpmem_gmem *gmem, uint64_t gpa, uint64_t size, void *hva)
+{
+	(void)gpa;
+	(void)size;
+	(void)hva;
+	gmem->nregions++;
+	return 0;
+}
+
 void *vpmem_backing_hva(const struct vpmem_backing *backing)
 {
 	return backing->hva;

@@ -12,6 +12,10 @@ struct vpmem_backing {
 	bool rom;
 };
 
+struct vpmem_gmem {
+	unsigned nregions;
+};
+
 struct vpmem_device {
 	struct vpmem_device_options opts;
 	pthread_mutex_t lock; /* as the real one: held over the callbacks */

@@ -183,7 +183,7 @@ static void a_door_that_is_taken_is_said_and_the_others_are_given_back(void **st
 
 struct host {
 	struct rig rig;
-	struct vpmem_gmem *gmem;
+	struct gmem mem;
 	struct vpmem_backing *backing;
 	char path[32];
 };
@@ -195,7 +195,6 @@ static int setup(void **state)
 
 	assert_non_null(h);
 	rig_init(&h->rig);
-	h->gmem = vpmem_gmem_create();
 	strcpy(h->path, "/tmp/pci_fault.XXXXXX");
 	close(mkstemp(h->path));
 	opts.path = h->path;
@@ -211,7 +210,6 @@ static int teardown(void **state)
 	struct host *h = *state;
 
 	vpmem_backing_close(h->backing);
-	vpmem_gmem_destroy(h->gmem);
 	unlink(h->path);
 	rig_fini(&h->rig);
 	free(h);
@@ -226,7 +224,8 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 		.slot = SLOT,
 		.id = "nv1",
 		.register_page = true,
-		.device = { .name = "nv1", .gmem = h->gmem, .backing = h->backing, .gpa = 0x100000000 },
+		.mem = &h->mem,
+		.device = { .name = "nv1", .backing = h->backing, .gpa = 0x100000000 },
 	};
 	unsigned nfds = count_entries("/proc/self/fd"), n = 0;
 
@@ -247,8 +246,8 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 		assert_int_equal(count_entries("/proc/self/fd"), nfds);
 		assert_true(n < CALLS_MAX);
 	} while (failed);
-	/* The transport, its id, its register page; the device, its name, eventfd and thread; MSI-X; the function. */
-	assert_int_equal(n - 1, 9);
+	/* The transport, its id, its register page; guest memory; the device, its name, eventfd and thread; MSI-X; the function. */
+	assert_int_equal(n - 1, 10);
 }
 
 int main(void)

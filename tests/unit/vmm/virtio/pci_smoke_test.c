@@ -18,6 +18,7 @@
 
 struct fixture {
 	struct rig rig;
+	struct gmem mem;
 	struct vpmem_backing backing;
 	struct virtio_pci *vps[NDEVICES];
 	uint64_t seed;
@@ -41,6 +42,7 @@ static void plug(struct fixture *f, unsigned i)
 	const struct virtio_pci_config cfg = {
 		.bus = f->rig.bus,
 		.slot = -1,
+		.mem = &f->mem,
 		.device = { .backing = &f->backing, .shmem = i % 2, .gpa = i % 2 ? 0 : 0x240000000 },
 	};
 

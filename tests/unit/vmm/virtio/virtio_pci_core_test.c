@@ -43,7 +43,7 @@
 struct fixture {
 	struct rig rig;
 	uint8_t *ram;
-	struct vpmem_gmem *gmem;
+	struct gmem mem;
 	struct vpmem_backing *backing;
 	struct virtio_pci *vp;
 	unsigned slot;
@@ -231,8 +231,9 @@ static void plug(struct fixture *f, bool shmem)
 {
 	const struct virtio_pci_config cfg = {
 		.bus = f->rig.bus, .slot = -1, .id = "nv1", .register_page = true,
+		.mem = &f->mem,
 		.device = {
-			.name = "nv1", .gmem = f->gmem, .backing = f->backing, .shmem = shmem,
+			.name = "nv1", .backing = f->backing, .shmem = shmem,
 			.gpa = shmem ? 0 : PMEM_GPA,
 		},
 	};
@@ -257,8 +258,8 @@ static struct fixture *fixture_new(bool shmem)
 	assert_int_equal(truncate(path, PMEM_SIZE), 0);
 	f->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(f->ram, MAP_FAILED);
-	f->gmem = vpmem_gmem_create();
-	assert_int_equal(vpmem_gmem_add(f->gmem, RAM_GPA, RAM_SIZE, f->ram), 0);
+	gmem_init(&f->mem);
+	assert_int_equal(gmem_add(&f->mem, RAM_GPA, RAM_SIZE, f->ram), 0);
 	opts.id = "mem1";
 	opts.path = path;
 	opts.share = true;
@@ -289,7 +290,6 @@ static int teardown(void **state)
 	virtio_pci_destroy(f->vp);
 	rig_fini(&f->rig);
 	assert_int_equal(vpmem_backing_close(f->backing), 0);
-	vpmem_gmem_destroy(f->gmem);
 	munmap(f->ram, RAM_SIZE);
 	free(f);
 	return 0;

@@ -23,6 +23,7 @@
 
 struct fixture {
 	struct rig rig;
+	struct gmem mem;
 	pthread_mutex_t machine_lock;
 	struct vpmem_backing backing;
 	struct virtio_pci *vps[NDEVICES];
@@ -46,6 +47,7 @@ static int setup(void **state)
 		const struct virtio_pci_config cfg = {
 			.bus = f->rig.bus,
 			.slot = (int)slot_of(i),
+			.mem = &f->mem,
 			.register_page = true,
 			.device = { .backing = &f->backing },
 		};

@@ -440,6 +440,7 @@ static void create_fails_without_traces(void **state)
 	struct virtio_pci_config cfg = {
 		.bus = f->rig.bus,
 		.slot = SLOT,
+		.mem = &f->mem,
 		.id = "nv2",
 		.device = { .backing = &f->backing },
 	};

@@ -26,7 +26,7 @@ void plug(struct fixture *f, bool shmem)
 {
 	const struct virtio_pci_config cfg = {
 		.bus = f->rig.bus, .slot = SLOT, .id = "nv1", .register_page = f->register_page,
-		.pio_notify = f->pio_notify,
+		.pio_notify = f->pio_notify, .mem = &f->mem,
 		.device = {
 			.name = "nv1", .backing = &f->backing, .shmem = shmem, .gpa = shmem ? 0 : 0x240000000,
 			.callbacks = { .event = count_event, .opaque = f },

@@ -17,6 +17,7 @@
 
 struct fixture {
 	struct rig rig;
+	struct gmem mem; /* without regions: the fake device looks at none */
 	struct vpmem_backing backing;
 	struct virtio_pci *vp;
 	struct vpmem_device *dev;

@@ -84,7 +84,7 @@ static void refuses_short_files_of_every_length(void **state)
 
 static void refuses_what_is_no_file(void **state)
 {
-	struct boot_source source = { .kernel_path = "pipe", .gmem = ram.gmem, .ram_size = ram.size, .cmdline = "" };
+	struct boot_source source = { .kernel_path = "pipe", .gmem = &ram.gmem, .ram_size = ram.size, .cmdline = "" };
 	int fds[2];
 
 	(void)state;
@@ -102,7 +102,7 @@ static void refuses_what_is_no_file(void **state)
 
 static void works_without_a_place_for_the_error(void **state)
 {
-	struct boot_source source = { .kernel_path = "x", .kernel_fd = -1, .gmem = ram.gmem, .ram_size = ram.size };
+	struct boot_source source = { .kernel_path = "x", .kernel_fd = -1, .gmem = &ram.gmem, .ram_size = ram.size };
 
 	(void)state;
 	assert_int_equal(boot_load(&source, &loaded.entry, NULL), -EBADF);
@@ -177,7 +177,7 @@ static void copies_the_initrd_whole(void **state)
 		.kernel_fd = file_of(image.bytes, image.len),
 		.initrd_path = "i",
 		.cmdline = "",
-		.gmem = ram.gmem,
+		.gmem = &ram.gmem,
 		.ram_size = ram.size,
 	};
 	const uint8_t *params = guest_ram_at(&ram, BOOT_PARAMS_GPA, 4096);
@@ -207,7 +207,7 @@ static void refuses_an_initrd_that_cannot_be_one(void **state)
 		.initrd_path = "i",
 		.initrd_fd = file_of_zeros(0),
 		.cmdline = "",
-		.gmem = ram.gmem,
+		.gmem = &ram.gmem,
 		.ram_size = ram.size,
 	};
 

@@ -17,14 +17,13 @@ static void *map(struct guest_ram *ram, uint64_t gpa, uint64_t size)
 	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	assert_ptr_not_equal(hva, MAP_FAILED);
-	assert_int_equal(vpmem_gmem_add(ram->gmem, gpa, size, hva), 0);
+	assert_int_equal(gmem_add(&ram->gmem, gpa, size, hva), 0);
 	return hva;
 }
 
 void guest_ram_create(struct guest_ram *ram, uint64_t size)
 {
-	*ram = (struct guest_ram) { .gmem = vpmem_gmem_create(), .size = size };
-	assert_non_null(ram->gmem);
+	*ram = (struct guest_ram) { .size = size };
 	ram->low_size = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
 	ram->high_size = size - ram->low_size;
 	ram->low = map(ram, 0, ram->low_size);
@@ -37,12 +36,11 @@ void guest_ram_destroy(struct guest_ram *ram)
 	munmap(ram->low, ram->low_size);
 	if (ram->high_size)
 		munmap(ram->high, ram->high_size);
-	vpmem_gmem_destroy(ram->gmem);
 }
 
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t len)
 {
-	void *hva = vpmem_gmem_hva(ram->gmem, gpa, len);
+	void *hva = gmem_hva(&ram->gmem, gpa, len);
 
 	assert_non_null(hva);
 	return hva;

@@ -5,11 +5,12 @@
 #ifndef PMVM_TEST_GUEST_RAM_H
 #define PMVM_TEST_GUEST_RAM_H
 
+#include "gmem.h"
+
 #include <stdint.h>
-#include <vpmem.h>
 
 struct guest_ram {
-	struct vpmem_gmem *gmem;
+	struct gmem gmem;
 	uint64_t size, low_size, high_size;
 	void *low, *high;
 };

@@ -131,7 +131,7 @@ int load_image(const struct guest_ram *ram, const struct image *image, uint64_t 
 		.initrd_path = initrd_size ? "test-initrd" : NULL,
 		.initrd_fd = initrd_size ? file_of_zeros(initrd_size) : -1,
 		.cmdline = cmdline,
-		.gmem = ram->gmem,
+		.gmem = &ram->gmem,
 		.ram_size = ram->size,
 		.rsdp_gpa = ACPI_GPA,
 	};

@@ -57,11 +57,11 @@ static void check_pmem(const struct pmem_config *cfg)
 	CHECK(cfg->memaddr % VPMEM_GRANULE == 0);
 }
 
-static void object(struct json_object *props, bool strict)
+static void object(struct json_object *props, enum props_form form)
 {
 	struct memdev_config cfg;
 	struct vpmem_error err = { .text = "" };
-	int rc = config_memdev(props, strict, &cfg, &err);
+	int rc = config_memdev(props, form, &cfg, &err);
 
 	if (rc)
 		check_error(rc, &err);
@@ -71,11 +71,11 @@ static void object(struct json_object *props, bool strict)
 	memdev_config_free(&cfg);
 }
 
-static void device(struct json_object *props, bool strict)
+static void device(struct json_object *props, enum props_form form)
 {
 	struct vpmem_error err = { .text = "" };
 	struct pmem_config cfg;
-	int rc = config_pmem(props, strict, &cfg, &err);
+	int rc = config_pmem(props, form, &cfg, &err);
 
 	if (rc)
 		check_error(rc, &err);
@@ -95,7 +95,7 @@ static void from_text(const char *text, bool is_device)
 	struct json_object *props = keyval_parse(text, &syntax, &help);
 
 	CHECK(props && json_object_is_type(props, json_type_object));
-	(is_device ? device : object)(props, false);
+	(is_device ? device : object)(props, PROPS_TEXT);
 	json_object_put(props);
 }
 
@@ -111,7 +111,9 @@ static void from_json(const char *text, bool is_device)
 		return;
 	}
 	CHECK(json_object_is_type(props, json_type_object));
-	(is_device ? device : object)(props, true);
+	(is_device ? device : object)(props, PROPS_JSON);
+	if (is_device)
+		device(props, PROPS_SCALAR);
 	json_object_put(props);
 }
 

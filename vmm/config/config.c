@@ -161,7 +161,7 @@ static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_
 	return check_real_pmem(opts, err);
 }
 
-int config_memdev(struct json_object *props, bool strict, struct memdev_config *out, struct vpmem_error *err)
+int config_memdev(struct json_object *props, enum props_form form, struct memdev_config *out, struct vpmem_error *err)
 {
 	int rc = check_qom_type(props, err);
 
@@ -169,7 +169,7 @@ int config_memdev(struct json_object *props, bool strict, struct memdev_config *
 	if (rc == 0 && props_init(&memory_backend_file_class, out) < 0)
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
-		rc = props_apply(&memory_backend_file_class, props, strict, out, err);
+		rc = props_apply(&memory_backend_file_class, props, form, out, err);
 	if (rc == 0 && !out->id)
 		rc = error_set(err, -EINVAL, "Parameter 'id' is missing");
 	if (rc == 0 && !out->mem_path)
@@ -232,7 +232,7 @@ static int check_device(struct pmem_config *cfg, struct vpmem_error *err)
 	return 0;
 }
 
-int config_pmem(struct json_object *props, bool strict, struct pmem_config *out, struct vpmem_error *err)
+int config_pmem(struct json_object *props, enum props_form form, struct pmem_config *out, struct vpmem_error *err)
 {
 	int rc = check_driver(props, err);
 
@@ -240,7 +240,7 @@ int config_pmem(struct json_object *props, bool strict, struct pmem_config *out,
 	if (rc == 0 && props_init(&virtio_pmem_pci_class, out) < 0)
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
-		rc = props_apply(&virtio_pmem_pci_class, props, strict, out, err);
+		rc = props_apply(&virtio_pmem_pci_class, props, form, out, err);
 	if (rc == 0)
 		rc = check_device(out, err);
 	if (rc < 0)

@@ -10,13 +10,14 @@
 #ifndef PMVM_CONFIG_H
 #define PMVM_CONFIG_H
 
+#include "props.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <vpmem.h>
 
 struct json_object;
-struct prop_class;
 
 /* -object memory-backend-file. Strings are owned by the struct. */
 struct memdev_config {
@@ -44,11 +45,12 @@ struct pmem_config {
 };
 
 /*
- * One -object or -device as the monitor hands it in: JSON with native types (strict) or strings. On
- * failure *out is empty. Whether it fits those that exist is for the caller to check.
+ * One -object or -device, with qom-type or driver among its properties. These two functions check all of it, for the
+ * command line and for the monitor; whether it fits those that exist is for the caller to check. On failure *out is
+ * empty.
  */
-int config_memdev(struct json_object *props, bool strict, struct memdev_config *out, struct vpmem_error *err);
-int config_pmem(struct json_object *props, bool strict, struct pmem_config *out, struct vpmem_error *err);
+int config_memdev(struct json_object *props, enum props_form form, struct memdev_config *out, struct vpmem_error *err);
+int config_pmem(struct json_object *props, enum props_form form, struct pmem_config *out, struct vpmem_error *err);
 void memdev_config_free(struct memdev_config *cfg);
 void pmem_config_free(struct pmem_config *cfg);
 

@@ -103,14 +103,17 @@ static int refuse(const struct prop_class *cls, const struct prop *prop, struct 
 	return -EINVAL;
 }
 
-static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json, bool strict,
-                     void *obj, struct vpmem_error *err)
+static int apply_one(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                     enum props_form form, void *obj, struct vpmem_error *err)
 {
 	union prop_value val;
 	int rc;
 
-	if (strict)
+	// What names the object itself has its type in every form.
+	if (form == PROPS_JSON || (form == PROPS_SCALAR && prop->hidden))
 		rc = prop_from_json(cls, prop, json, &val, err);
+	else if (form == PROPS_SCALAR)
+		rc = prop_from_scalar(cls, prop, json, &val, err);
 	else if (prop->type == PROP_NODES && json_object_is_type(json, json_type_array))
 		rc = prop_nodes_from_list(cls, prop, json, &val, err);
 	else
@@ -136,13 +139,13 @@ const struct prop *props_find(const struct prop_class *cls, const char *name)
 	return NULL;
 }
 
-static int unknown(const struct prop_class *cls, const char *name, bool strict, struct vpmem_error *err)
+static int unknown(const struct prop_class *cls, const char *name, enum props_form form, struct vpmem_error *err)
 {
 	struct suggest s = { .word = name };
 
 	if (cls->unknown == PROP_UNKNOWN_NOT_FOUND)
 		error_set(err, -EINVAL, "Property '%s.%s' not found", cls->name, name);
-	else if (cls->unknown == PROP_UNKNOWN_INVALID && !strict)
+	else if (cls->unknown == PROP_UNKNOWN_INVALID && form == PROPS_TEXT)
 		error_set(err, -EINVAL, "Invalid parameter '%s'", name);
 	else
 		error_set(err, -EINVAL, "Parameter '%s%s' is unexpected", cls->prefix, name);
@@ -155,12 +158,13 @@ static int unknown(const struct prop_class *cls, const char *name, bool strict, 
 	return -EINVAL;
 }
 
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err)
+int props_apply(const struct prop_class *cls, struct json_object *in, enum props_form form, void *obj,
+                struct vpmem_error *err)
 {
 	json_object_object_foreach(in, name, json)
 	{
 		const struct prop *prop = props_find(cls, name);
-		int rc = prop ? apply_one(cls, prop, json, strict, obj, err) : unknown(cls, name, strict, err);
+		int rc = prop ? apply_one(cls, prop, json, form, obj, err) : unknown(cls, name, form, err);
 
 		if (rc < 0)
 			return rc;

@@ -3,7 +3,7 @@
  * props.h - tables of properties: what a device, a backend or an option takes, once, for all its readers.
  *
  * A class is a named table of properties over one C struct. The same table
- *   - checks and converts what the user gave, as text ("4G", "on") or as JSON with native types (strict),
+ *   - checks and converts what the user gave, as text ("4G", "on") or as JSON with native types,
  *   - gives the defaults,
  *   - prints `help`,
  *   - and is what device-list-properties and query-qmp-schema walk.
@@ -77,12 +77,19 @@ int props_init(const struct prop_class *cls, void *obj);
 /* Frees the strings and sets them to NULL. */
 void props_release(const struct prop_class *cls, void *obj);
 
+/* How the values of an object are written. */
+enum props_form {
+	PROPS_TEXT,   /* all are strings: key=value */
+	PROPS_JSON,   /* native JSON types: -object and -device with JSON, QMP's object-add */
+	PROPS_SCALAR, /* strings, integers or booleans, which all count as text: QMP's device_add, as in QEMU */
+};
+
 /*
- * Checks all members of the object, in their order, and writes them into the struct. Strict: values have
- * their native JSON types, as QMP wants them; otherwise all are strings. -EINVAL: err says which and why.
+ * Checks all members of the object, in their order, and writes them into the struct. -EINVAL: err says which and why.
  * What was written before an error stays: the caller releases the struct.
  */
-int props_apply(const struct prop_class *cls, struct json_object *in, bool strict, void *obj, struct vpmem_error *err);
+int props_apply(const struct prop_class *cls, struct json_object *in, enum props_form form, void *obj,
+                struct vpmem_error *err);
 
 const struct prop *props_find(const struct prop_class *cls, const char *name);
 /* The name that a person sees for its type: "bool", "int", "OnOffAuto", "link<memory-backend>". */
@@ -103,6 +110,9 @@ int prop_from_text(const struct prop_class *cls, const struct prop *prop, const 
                    struct vpmem_error *err);
 int prop_from_json(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
                    union prop_value *val, struct vpmem_error *err);
+/* A string, an integer or a boolean, taken as text. */
+int prop_from_scalar(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                     union prop_value *val, struct vpmem_error *err);
 /* Text for PROP_NODES, where a key that repeats came as an array of strings. */
 int prop_nodes_from_list(const struct prop_class *cls, const struct prop *prop, struct json_object *list,
                          union prop_value *val, struct vpmem_error *err);

@@ -248,6 +248,17 @@ static int addr_from_json(const struct prop_class *cls, const struct prop *prop,
 	return 0;
 }
 
+static int string_from_json(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                            union prop_value *val, struct vpmem_error *err)
+{
+	if (!json_object_is_type(json, json_type_string))
+		return wrong_type(cls, prop, "string", err);
+	// The string ends at "\u0000" for C.
+	if (strlen(json_object_get_string(json)) != (size_t)json_object_get_string_len(json))
+		return expects(cls, prop, "a string without NUL", err);
+	return prop_from_text(cls, prop, json_object_get_string(json), val, err);
+}
+
 int prop_from_json(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
                    union prop_value *val, struct vpmem_error *err)
 {
@@ -278,10 +289,15 @@ int prop_from_json(const struct prop_class *cls, const struct prop *prop, struct
 	case PROP_WORD:
 		break;
 	}
-	if (!json_object_is_type(json, json_type_string))
-		return wrong_type(cls, prop, "string", err);
-	// "\u0000" would cut the string short.
-	if (strlen(json_object_get_string(json)) != (size_t)json_object_get_string_len(json))
-		return expects(cls, prop, "a string without NUL", err);
-	return prop_from_text(cls, prop, json_object_get_string(json), val, err);
+	return string_from_json(cls, prop, json, val, err);
+}
+
+int prop_from_scalar(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                     union prop_value *val, struct vpmem_error *err)
+{
+	if (json_object_is_type(json, json_type_boolean))
+		return prop_from_text(cls, prop, json_object_get_boolean(json) ? "on" : "off", val, err);
+	if (json_object_is_type(json, json_type_int))
+		return prop_from_text(cls, prop, json_object_get_string(json), val, err);
+	return string_from_json(cls, prop, json, val, err);
 }

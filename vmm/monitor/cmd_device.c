@@ -10,7 +10,7 @@ int cmd_object_add(const struct command_context *ctx, struct json_object *args, 
                    struct vpmem_error *err)
 {
 	struct memdev_config cfg;
-	int rc = config_memdev(args, !ctx->text, &cfg, err);
+	int rc = config_memdev(args, ctx->text ? PROPS_TEXT : PROPS_JSON, &cfg, err);
 
 	(void)ret;
 	if (rc < 0)
@@ -27,32 +27,13 @@ int cmd_object_del(const struct command_context *ctx, struct json_object *args, 
 	return machine_object_del(ctx->machine, arg_str(args, "id"), err);
 }
 
-// QEMU makes text of a device's properties also in QMP, so "size" and 1, "on" and true are the same.
-static int check_scalars(struct json_object *args, struct vpmem_error *err)
-{
-	json_object_object_foreach(args, key, val)
-	{
-		switch (json_object_get_type(val)) {
-		case json_type_string:
-		case json_type_int:
-		case json_type_boolean:
-			continue;
-		default:
-			return error_set(err, -EINVAL, "Invalid parameter type for '%.100s', expected: string", key);
-		}
-	}
-	return 0;
-}
-
 int cmd_device_add(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                    struct vpmem_error *err)
 {
 	struct pmem_config cfg;
-	int rc = check_scalars(args, err);
+	int rc = config_pmem(args, ctx->text ? PROPS_TEXT : PROPS_SCALAR, &cfg, err);
 
 	(void)ret;
-	if (rc == 0)
-		rc = config_pmem(args, false, &cfg, err);
 	if (rc < 0)
 		return rc;
 	rc = machine_device_add(ctx->machine, &cfg, err);

@@ -166,10 +166,10 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
-// For -object and -device as text, the table of properties checks all, and knows the next step (config.c).
-static bool is_checked_by_command(const struct command *cmd, const struct command_context *ctx)
+// Of object-add and device_add, the table of properties checks all, and knows the next step (config.c).
+static bool is_checked_by_command(const struct command *cmd)
 {
-	return ctx->text && cmd->args && (cmd->args->open || cmd->args->variants);
+	return cmd->args && (cmd->args->open || cmd->args->variants);
 }
 
 int command_run(const struct command *cmd, const struct command_context *ctx, struct json_object *args,
@@ -185,7 +185,7 @@ int command_run(const struct command *cmd, const struct command_context *ctx, st
 		args = none;
 	if (!args)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (!is_checked_by_command(cmd, ctx))
+	if (!is_checked_by_command(cmd))
 		rc = schema_check(cmd->args ? cmd->args : &schema_empty, args, "", err);
 	if (rc == 0)
 		rc = cmd->run(ctx, args, ret, err);

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The argument of -object or -device as an object: JSON (then *strict is set), or key=value.
+// The argument of -object or -device as an object: JSON, or key=value.
 static int parse_argument(struct cmdline *cl, const char *arg, const struct keyval_syntax *syntax,
-                          struct json_object **out, bool *strict, bool *help)
+                          struct json_object **out, enum props_form *form, bool *help)
 {
 	*help = false;
-	*strict = arg[0] == '{';
-	if (*strict)
+	*form = arg[0] == '{' ? PROPS_JSON : PROPS_TEXT;
+	if (*form == PROPS_JSON)
 		return keyval_parse_json(arg, out, cl->err);
 	*out = keyval_parse(arg, syntax, help);
 	return *out ? 0 : error_set(cl->err, -ENOMEM, "out of memory");
@@ -30,14 +30,14 @@ static const char *member(struct json_object *obj, const char *key)
 	return json_object_object_get_ex(obj, key, &val) ? json_object_get_string(val) : NULL;
 }
 
-static int add_object(struct cmdline *cl, struct json_object *json, bool strict)
+static int add_object(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
 	struct memdev_config cfg;
-	int rc = config_memdev(json, strict, &cfg, cl->err);
+	int rc = config_memdev(json, form, &cfg, cl->err);
 
 	if (rc < 0)
 		return rc;
-	rc = options_check_memdev(cl->opts, &cfg, strict, cl->err);
+	rc = options_check_memdev(cl->opts, &cfg, form, cl->err);
 	if (rc == 0 && options_add_memdev(cl->opts, &cfg) < 0)
 		rc = error_set(cl->err, -ENOMEM, "out of memory");
 	if (rc < 0)
@@ -58,21 +58,22 @@ int handle_object(struct cmdline *cl, const char *arg)
 {
 	struct keyval_syntax syntax = { .implied_key = "qom-type", .list_key = "host-nodes" };
 	struct json_object *json;
-	bool strict, help;
-	int rc = parse_argument(cl, arg, &syntax, &json, &strict, &help);
+	enum props_form form;
+	bool help;
+	int rc = parse_argument(cl, arg, &syntax, &json, &form, &help);
 
 	if (rc < 0)
 		return rc;
-	rc = help ? object_help(cl, member(json, "qom-type")) : add_object(cl, json, strict);
+	rc = help ? object_help(cl, member(json, "qom-type")) : add_object(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
 
 // Checked against the objects by finish_devices: they may come later.
-static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
+static int add_device(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
 	struct pmem_config cfg, *list;
-	int rc = config_pmem(json, strict, &cfg, cl->err);
+	int rc = config_pmem(json, form, &cfg, cl->err);
 
 	if (rc < 0)
 		return rc;
@@ -89,7 +90,7 @@ static int add_device(struct cmdline *cl, struct json_object *json, bool strict)
 	}
 	cl->devices = list;
 	cl->devices[cl->ndevices] = cfg;
-	cl->devices_strict[cl->ndevices] = strict;
+	cl->device_forms[cl->ndevices] = form;
 	cl->device_places[cl->ndevices] = cl->now;
 	cl->ndevices++;
 	return 0;
@@ -108,12 +109,13 @@ int handle_device(struct cmdline *cl, const char *arg)
 {
 	struct keyval_syntax syntax = { .implied_key = "driver" };
 	struct json_object *json;
-	bool strict, help;
-	int rc = parse_argument(cl, arg, &syntax, &json, &strict, &help);
+	enum props_form form;
+	bool help;
+	int rc = parse_argument(cl, arg, &syntax, &json, &form, &help);
 
 	if (rc < 0)
 		return rc;
-	rc = help ? device_help(cl, member(json, "driver")) : add_device(cl, json, strict);
+	rc = help ? device_help(cl, member(json, "driver")) : add_device(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
@@ -124,7 +126,7 @@ int finish_devices(struct cmdline *cl)
 		int rc;
 
 		cl->now = cl->device_places[i];
-		rc = options_check_pmem(cl->opts, &cl->devices[i], cl->devices_strict[i], cl->err);
+		rc = options_check_pmem(cl->opts, &cl->devices[i], cl->device_forms[i], cl->err);
 		if (rc == 0 && options_add_pmem(cl->opts, &cl->devices[i]) < 0)
 			rc = error_set(cl->err, -ENOMEM, "out of memory");
 		if (rc < 0)
@@ -229,8 +231,8 @@ static int add_pair(struct cmdline *cl, struct json_object *all, struct json_obj
 	free(memdev);
 	rc = split_pmem(cl, all, object, device);
 	if (rc == 0)
-		rc = add_object(cl, object, false);
-	return rc == 0 ? add_device(cl, device, false) : rc;
+		rc = add_object(cl, object, PROPS_TEXT);
+	return rc == 0 ? add_device(cl, device, PROPS_TEXT) : rc;
 }
 
 int handle_pmem(struct cmdline *cl, const char *arg)

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, bool strict,
+int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, enum props_form form,
                          struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < have->nmemdevs; i++) {
 		if (strcmp(have->memdevs[i].id, cfg->id) != 0)
 			continue;
-		if (strict)
+		if (form == PROPS_JSON)
 			error_set(err, -EEXIST,
 			          "attempt to add duplicate property '%s' to object "
 			          "(type 'container')",
@@ -44,13 +44,14 @@ static int check_memdev_exists(const struct machine_config *have, const char *id
 	return -ENODEV;
 }
 
-static int check_against(const struct pmem_config *other, const struct pmem_config *cfg, bool strict,
+static int check_against(const struct pmem_config *other, const struct pmem_config *cfg, enum props_form form,
                          struct vpmem_error *err)
 {
 	char by[128];
 
 	if (cfg->id && other->id && !strcmp(cfg->id, other->id))
-		return error_set(err, -EEXIST, strict ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
+		return error_set(err, -EEXIST,
+		                 form == PROPS_JSON ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
 		                 cfg->id);
 	if (!strcmp(cfg->memdev, other->memdev)) {
 		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
@@ -108,13 +109,13 @@ unsigned options_nbuses(const struct machine_config *opts)
 	return needed;
 }
 
-int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, bool strict,
+int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, enum props_form form,
                        struct vpmem_error *err)
 {
 	int rc = check_memdev_exists(have, cfg->memdev, err);
 
 	for (unsigned i = 0; i < have->npmems && rc == 0; i++)
-		rc = check_against(&have->pmems[i], cfg, strict, err);
+		rc = check_against(&have->pmems[i], cfg, form, err);
 	return rc == 0 ? check_room(have, cfg, err) : rc;
 }
 

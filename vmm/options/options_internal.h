@@ -47,7 +47,7 @@ struct cmdline {
 	struct place stdio_place; /* of the option that uses it; empty: -nographic */
 	unsigned npmem_shorthands;
 	struct pmem_config *devices; /* not yet checked against the objects, which may come later */
-	bool devices_strict[PCI_DEVICES_MAX];
+	enum props_form device_forms[PCI_DEVICES_MAX];
 	struct place device_places[PCI_DEVICES_MAX];
 	unsigned ndevices;
 };
@@ -113,12 +113,12 @@ int finish_devices(struct cmdline *cl);
 
 /*
  * options_fit.c: may this one join those that are there? memdev: the id is free. pmem: the id, the slot, the bus and a
- * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; strict chooses
- * between QEMU's texts for key=value and for JSON.
+ * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; QEMU has
+ * other texts for JSON than for key=value.
  */
-int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, bool strict,
+int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, enum props_form form,
                          struct vpmem_error *err);
-int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, bool strict,
+int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, enum props_form form,
                        struct vpmem_error *err);
 /* How many PCI buses the devices need. */
 unsigned options_nbuses(const struct machine_config *opts);

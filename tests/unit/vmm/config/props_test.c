@@ -54,26 +54,27 @@ static const struct prop_class thing_class = {
 	.nprops = COUNT(thing_props),
 };
 
-static int apply(const char *key, struct json_object *val, bool strict, struct thing *thing, struct vpmem_error *err)
+static int apply(const char *key, struct json_object *val, enum props_form form, struct thing *thing,
+                 struct vpmem_error *err)
 {
 	struct json_object *obj = json_object_new_object();
 	int rc;
 
 	json_object_object_add(obj, key, val);
 	*err = (struct vpmem_error) { "", "" };
-	rc = props_apply(&thing_class, obj, strict, thing, err);
+	rc = props_apply(&thing_class, obj, form, thing, err);
 	json_object_put(obj);
 	return rc;
 }
 
 static int apply_text(const char *key, const char *text, struct thing *thing, struct vpmem_error *err)
 {
-	return apply(key, json_object_new_string(text), false, thing, err);
+	return apply(key, json_object_new_string(text), PROPS_TEXT, thing, err);
 }
 
 static int apply_json(const char *key, const char *json, struct thing *thing, struct vpmem_error *err)
 {
-	return apply(key, json_tokener_parse(json), true, thing, err);
+	return apply(key, json_tokener_parse(json), PROPS_JSON, thing, err);
 }
 
 /* The field of a number or switch as one integer. */
@@ -300,6 +301,44 @@ static void refuses_values(void **state)
 	}
 }
 
+/* QMP's device_add: QEMU makes text of each value. */
+static void scalars_count_as_text(void **state)
+{
+	static const struct {
+		const char *key, *json, *error; // NULL: it is taken
+	} cases[] = {
+		{ "b", "false", NULL },
+		{ "b", "\"off\"", NULL },
+		{ "b", "1", "Parameter 'b' expects 'on' or 'off'" },
+		{ "u64", "7", NULL },
+		{ "u64", "\"0x7\"", NULL },
+		{ "u64", "-1", "Parameter 'u64' expects integer" },
+		{ "u64", "1.5", "Invalid parameter type for 'u64', expected: string" },
+		{ "u64", "null", "Invalid parameter type for 'u64', expected: string" },
+		{ "u64", "[7]", "Invalid parameter type for 'u64', expected: string" },
+		{ "u64", "{}", "Invalid parameter type for 'u64', expected: string" },
+		{ "fixed", "false", NULL },
+		{ "str", "\"a\\u0000b\"", "Parameter 'str' expects a string without NUL" },
+		// It names the object.
+		{ "id", "\"a\"", NULL },
+		{ "id", "7", "Invalid parameter type for 'id', expected: string" },
+		{ "bogus", "[]", "Property 'thing.bogus' not found" },
+	};
+	struct vpmem_error err;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct thing thing = { 0 };
+		int rc = apply(cases[i].key, json_tokener_parse(cases[i].json), PROPS_SCALAR, &thing, &err);
+
+		if ((rc == 0) != !cases[i].error)
+			print_error("%s=%s: %s\n", cases[i].key, cases[i].json, err.text);
+		assert_string_equal(err.text, cases[i].error ? cases[i].error : "");
+		assert_int_equal(rc, cases[i].error ? -EINVAL : 0);
+		props_release(&thing_class, &thing);
+	}
+}
+
 static void fixed_values_are_taken_and_stored_nowhere(void **state)
 {
 	struct thing thing = { 0 }, before = { 0 };
@@ -424,6 +463,7 @@ int main(void)
 		cmocka_unit_test(defaults_come_from_the_table),
 		cmocka_unit_test(takes_values),
 		cmocka_unit_test(refuses_values),
+		cmocka_unit_test(scalars_count_as_text),
 		cmocka_unit_test(fixed_values_are_taken_and_stored_nowhere),
 		cmocka_unit_test(the_last_string_stays),
 		cmocka_unit_test(unknown_names_get_the_nearest),

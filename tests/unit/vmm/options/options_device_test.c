@@ -225,23 +225,23 @@ static void objects_and_devices_join_one_by_one(void **state)
 	struct vpmem_error err;
 
 	(void)state;
-	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
-	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), -ENODEV);
+	assert_int_equal(config_pmem(device, PROPS_JSON, &pmem, &err), 0);
+	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), -ENODEV);
 	assert_string_equal(err.text, "Device 'm1' not found");
 
-	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
-	assert_int_equal(options_check_memdev(&have, &memdev, true, &err), 0);
+	assert_int_equal(config_memdev(object, PROPS_JSON, &memdev, &err), 0);
+	assert_int_equal(options_check_memdev(&have, &memdev, PROPS_JSON, &err), 0);
 	assert_int_equal(options_add_memdev(&have, &memdev), 0);
 	assert_null(memdev.id);
-	assert_int_equal(config_memdev(object, true, &memdev, &err), 0);
-	assert_int_equal(options_check_memdev(&have, &memdev, true, &err), -EEXIST);
+	assert_int_equal(config_memdev(object, PROPS_JSON, &memdev, &err), 0);
+	assert_int_equal(options_check_memdev(&have, &memdev, PROPS_JSON, &err), -EEXIST);
 	assert_string_equal(err.text, "attempt to add duplicate property 'm1' to object (type 'container')");
 	memdev_config_free(&memdev);
 
-	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), 0);
+	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), 0);
 	assert_int_equal(options_add_pmem(&have, &pmem), 0);
-	assert_int_equal(config_pmem(device, true, &pmem, &err), 0);
-	assert_int_equal(options_check_pmem(&have, &pmem, true, &err), -EEXIST);
+	assert_int_equal(config_pmem(device, PROPS_JSON, &pmem, &err), 0);
+	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), -EEXIST);
 	assert_string_equal(err.text, "Duplicate device ID 'nv1'");
 	pmem_config_free(&pmem);
 

@@ -16,11 +16,11 @@ static const char *const rom_words[] = {
 static const char *const writeback_words[] = {
 	[VPMEM_WRITEBACK_AUTO] = "auto", [VPMEM_WRITEBACK_HOST] = "host", [VPMEM_WRITEBACK_GUEST] = "guest", NULL
 };
-static const char *const policy_words[] = { [VPMEM_POLICY_DEFAULT] = "default",
-	                                    [VPMEM_POLICY_PREFERRED] = "preferred",
-	                                    [VPMEM_POLICY_BIND] = "bind",
-	                                    [VPMEM_POLICY_INTERLEAVE] = "interleave",
-	                                    NULL };
+const char *const policy_words[] = { [VPMEM_POLICY_DEFAULT] = "default",
+	                             [VPMEM_POLICY_PREFERRED] = "preferred",
+	                             [VPMEM_POLICY_BIND] = "bind",
+	                             [VPMEM_POLICY_INTERLEAVE] = "interleave",
+	                             NULL };
 
 #define BACKING(field) offsetof(struct memdev_config, backing.field)
 
@@ -138,7 +138,7 @@ const struct prop_class memory_backend_file_class = {
 	.nprops = sizeof(memory_backend_file_props) / sizeof(memory_backend_file_props[0]),
 };
 
-static const char *const werror_words[] = { [WERROR_REPORT] = "report", [WERROR_STOP] = "stop", NULL };
+const char *const werror_words[] = { [WERROR_REPORT] = "report", [WERROR_STOP] = "stop", NULL };
 static const char *const on_off_auto[] = { "auto", "on", "off", NULL };
 
 #define PMEM(field) offsetof(struct pmem_config, field)

@@ -111,7 +111,7 @@ static struct json_object *pmem_info(const struct pmem *pmem)
 	put(info, "syncs", syncs(&stats));
 	put_uint(info, "interrupts", stats.interrupts);
 	put_uint(info, "refused-stores", pmem->nrefused);
-	put_str(info, "werror", pmem->cfg.werror == WERROR_STOP ? "stop" : "report");
+	put_str(info, "werror", werror_words[pmem->cfg.werror]);
 	put_str(info, "state", stats.error ? "failed" : pmem->no_room ? "no-space" : "ok");
 	if (stats.error)
 		put(info, "error", error(&stats));

@@ -135,7 +135,7 @@ static const struct schema_type memory_device = {
 };
 ARRAY(schema_memory_devices, memory_device);
 
-ENUM(policy, "HostMemPolicy", "default", "preferred", "bind", "interleave");
+static const struct schema_type policy = { .kind = SCHEMA_ENUM, .name = "HostMemPolicy", .words = policy_words };
 static OBJECT(memdev, "Memdev", OPTIONAL("id", schema_str), MEMBER("size", integer), MEMBER("merge", boolean),
               MEMBER("dump", boolean), MEMBER("prealloc", boolean), MEMBER("share", boolean),
               OPTIONAL("reserve", boolean), MEMBER("host-nodes", integers), MEMBER("policy", policy));
@@ -155,7 +155,7 @@ static OBJECT(pmem_syncs, "PmemSyncInfo", MEMBER("count", integer), MEMBER("erro
 static OBJECT(pmem_error, "PmemError", MEMBER("errno", integer), MEMBER("message", schema_str),
               MEMBER("time", integer));
 ENUM(pmem_state, "PmemState", "ok", "no-space", "failed");
-ENUM(werror, "PmemWerror", "report", "stop");
+static const struct schema_type werror = { .kind = SCHEMA_ENUM, .name = "PmemWerror", .words = werror_words };
 static OBJECT(pmem, "PmemInfo", OPTIONAL("id", schema_str), MEMBER("memdev", schema_str),
               MEMBER("mem-path", schema_str), MEMBER("memaddr", integer), MEMBER("size", integer),
               OPTIONAL("resident", integer), OPTIONAL("allocated", integer), MEMBER("share", boolean),

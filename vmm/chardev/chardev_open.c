@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens and closes the back ends of character devices.
 #include "chardev_internal.h"
+
 #include "error.h"
 #include "listen.h"
 #include "log.h"

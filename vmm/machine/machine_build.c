@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the machine from one ordered list, and takes it down in the reverse order.
+#include "machine_internal.h"
+
 #include "error.h"
 #include "log.h"
-#include "machine_internal.h"
 #include "memory_map.h"
 #include "monitor.h"
 #include "pidfile.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest's physical address space: RAM, and where the windows above it lie.
-#include "error.h"
 #include "machine_internal.h"
+
+#include "error.h"
 #include "memory_map.h"
 
 #include <errno.h>

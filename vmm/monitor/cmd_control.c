@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands about the monitor: negotiation, a line of HMP, what commands and events there are.
 #include "commands.h"
+
 #include "error.h"
 #include "event.h"
 #include "hmp_out.h"

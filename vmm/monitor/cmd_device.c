@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // object_add, object_del, device_add, device_del.
 #include "commands.h"
+
 #include "error.h"
 #include "machine.h"
 

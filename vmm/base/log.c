@@ -2,13 +2,14 @@
 // Messages for people on standard error.
 #include "log.h"
 
+#include "monotonic.h"
+
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LIMIT_MESSAGES 10u
@@ -77,19 +78,11 @@ void log_info(const char *fmt, ...)
 	va_end(args);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Two threads that race on one limit print a line too many or too few, nothing worse: the fields are
 // accessed atomically, one by one.
 void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 {
-	uint64_t now = now_ms();
+	uint64_t now = monotonic_ms();
 	uint64_t start = __atomic_load_n(&limit->window_start_ms, __ATOMIC_RELAXED);
 	va_list args;
 

@@ -2,20 +2,13 @@
 // The event loop of the main thread.
 #include "loop.h"
 
+#include "monotonic.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
-
-uint64_t loop_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 int loop_init(struct loop *loop, pthread_mutex_t *lock)
 {
@@ -91,13 +84,13 @@ void loop_del_timer(struct loop *loop, struct loop_timer *timer)
 
 void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms)
 {
-	timer->deadline_ms = loop_now_ms() + delay_ms;
+	timer->deadline_ms = monotonic_ms() + delay_ms;
 	changed(loop);
 }
 
 static int next_timeout_ms(const struct loop *loop)
 {
-	uint64_t now = loop_now_ms(), wait = INT_MAX;
+	uint64_t now = monotonic_ms(), wait = INT_MAX;
 	bool any = false;
 
 	for (unsigned i = 0; i < loop->ntimers; i++) {
@@ -114,7 +107,7 @@ static int next_timeout_ms(const struct loop *loop)
 
 static void run_timers(struct loop *loop)
 {
-	uint64_t now = loop_now_ms();
+	uint64_t now = monotonic_ms();
 
 	for (unsigned i = 0; i < loop->ntimers; i++) {
 		struct loop_timer *timer = loop->timers[i];

@@ -27,7 +27,7 @@ struct loop_source {
 };
 
 struct loop_timer {
-	uint64_t deadline_ms; /* CLOCK_MONOTONIC; 0: not armed */
+	uint64_t deadline_ms; /* of monotonic_ms; 0: not armed */
 	void (*expired)(void *owner);
 	void *owner;
 };
@@ -53,9 +53,6 @@ int loop_add_timer(struct loop *loop, struct loop_timer *timer);
 void loop_del_timer(struct loop *loop, struct loop_timer *timer);
 /* Expires once, in delay_ms from now; arming an armed timer moves it. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, unsigned delay_ms);
-
-/* The clock of the timers. */
-uint64_t loop_now_ms(void);
 
 /* Ends a sleep of the loop, the next one if it is awake now. Any thread, with or without the lock. */
 void loop_wake(struct loop *loop);

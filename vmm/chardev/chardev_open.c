@@ -5,6 +5,7 @@
 #include "error.h"
 #include "listen.h"
 #include "log.h"
+#include "monotonic.h"
 #include "term.h"
 
 #include <errno.h>
@@ -203,11 +204,11 @@ void chardev_keep(struct chardev *chr)
 
 bool chardev_drain(struct chardev *chr, unsigned timeout_ms)
 {
-	uint64_t deadline = loop_now_ms() + timeout_ms;
+	uint64_t deadline = monotonic_ms() + timeout_ms;
 
 	while (chr->out_len > 0 && chr->outs.fd >= 0) {
 		struct pollfd fd = { .fd = chr->outs.fd, .events = POLLOUT };
-		uint64_t now = loop_now_ms();
+		uint64_t now = monotonic_ms();
 		size_t before = chr->out_len;
 
 		if (poll(&fd, 1, now < deadline ? (int)(deadline - now) : 0) <= 0)

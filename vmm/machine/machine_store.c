@@ -7,6 +7,7 @@
 #include "machine_internal.h"
 
 #include "log.h"
+#include "monotonic.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 
 static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
 {
-	uint64_t now = loop_now_ms();
+	uint64_t now = monotonic_ms();
 
 	pmem->nrefused++;
 	log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", pmem_name(pmem), off,

@@ -31,9 +31,9 @@
 #include "json_make.h"
 #include "machine.h"
 #include "machine_query.h"
+#include "monotonic.h"
 
 #include <string.h>
-#include <time.h>
 
 static struct json_object *flushes(const struct vpmem_stats *stats)
 {
@@ -60,18 +60,10 @@ static struct json_object *histogram(const struct vpmem_stats *stats)
 	return list;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct json_object *syncs(const struct vpmem_stats *stats)
 {
 	struct json_object *info = json_object_new_object();
-	uint64_t now = now_ns(), started = stats->sync_started_ns;
+	uint64_t now = monotonic_ns(), started = stats->sync_started_ns;
 
 	put_uint(info, "count", stats->syncs);
 	put_uint(info, "errors", stats->sync_errors);

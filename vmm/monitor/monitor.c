@@ -6,6 +6,7 @@
 #include "error.h"
 #include "event.h"
 #include "log.h"
+#include "monotonic.h"
 #include "qmp.h"
 
 #include <errno.h>
@@ -99,14 +100,14 @@ int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *
 // In turns: a client that does not read must not take the time of those that do.
 static void say_goodbye(struct monitor *mon)
 {
-	uint64_t deadline = loop_now_ms() + GOODBYE_MS;
+	uint64_t deadline = monotonic_ms() + GOODBYE_MS;
 	bool all_sent;
 
 	do {
 		all_sent = true;
 		for (struct session *s = mon->sessions; s; s = s->next)
 			all_sent &= session_drain(s, GOODBYE_STEP_MS);
-	} while (!all_sent && loop_now_ms() < deadline);
+	} while (!all_sent && monotonic_ms() < deadline);
 }
 
 void monitor_destroy(struct monitor *mon)

@@ -3,6 +3,7 @@
 #include "monitor_internal.h"
 
 #include "log.h"
+#include "monotonic.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -141,7 +142,7 @@ static void try_hang_up(struct session *s)
 	if (s->over)
 		return;
 	session_drain(s, 0);
-	if (all_sent(s) || loop_now_ms() >= s->linger_ms)
+	if (all_sent(s) || monotonic_ms() >= s->linger_ms)
 		session_drop(s);
 	else
 		loop_arm(s->mon->loop, &s->again, LINGER_STEP_MS);
@@ -162,17 +163,17 @@ void session_hang_up(struct session *s)
 	if (s->over || s->hanging_up)
 		return;
 	s->hanging_up = true;
-	s->linger_ms = loop_now_ms() + LINGER_MS;
+	s->linger_ms = monotonic_ms() + LINGER_MS;
 	loop_arm(s->mon->loop, &s->again, 0);
 }
 
 bool session_drain(struct session *s, unsigned timeout_ms)
 {
-	uint64_t deadline = loop_now_ms() + timeout_ms;
+	uint64_t deadline = monotonic_ms() + timeout_ms;
 
 	while (!s->over && !all_sent(s)) {
 		size_t before = s->out_len;
-		uint64_t now = loop_now_ms();
+		uint64_t now = monotonic_ms();
 
 		move_out(s);
 		if (!chardev_drain(s->chr, now < deadline ? (unsigned)(deadline - now) : 0) && s->out_len == before)

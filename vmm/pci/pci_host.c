@@ -4,6 +4,7 @@
  */
 #include "error.h"
 #include "pci_internal.h"
+#include "width.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,11 +18,6 @@
 /* ECAM: 4 KiB for each of 8 functions of 32 devices, for each bus. */
 #define ECAM_BUS_SIZE (UINT64_C(32) << 15)
 
-static uint64_t all_ones(unsigned width)
-{
-	return UINT64_MAX >> (64 - 8 * width);
-}
-
 /* Bus, device and function as both doors encode them. Without the function it is the slot's number already. */
 static bool decode(const struct pci_bus *bus, uint64_t bdf, unsigned *slot)
 {
@@ -33,7 +29,7 @@ static uint64_t config_address_read(void *owner, uint64_t off, unsigned width)
 {
 	const struct pci_bus *bus = owner;
 
-	return off == 0 && width == 4 ? bus->config_address : all_ones(width);
+	return off == 0 && width == 4 ? bus->config_address : width_mask(width);
 }
 
 /* Only as a dword: port 0xcf9 is a reset register on some machines, and guests probe with byte writes. */
@@ -60,7 +56,7 @@ static uint64_t config_data_read(void *owner, uint64_t off, unsigned width)
 	unsigned slot, reg;
 
 	if (!config_address_decode(bus, &slot, &reg))
-		return all_ones(width);
+		return width_mask(width);
 	return pci_config_read(bus, slot, reg + (unsigned)off, width);
 }
 
@@ -80,7 +76,7 @@ static uint64_t ecam_read(void *owner, uint64_t off, unsigned width)
 	unsigned slot, reg = off & 0xfff;
 
 	if (!decode(bus, off >> 12, &slot))
-		return all_ones(width);
+		return width_mask(width);
 	if (width < 8)
 		return pci_config_read(bus, slot, reg, width);
 	return pci_config_read(bus, slot, reg, 4) | (uint64_t)pci_config_read(bus, slot, reg + 4, 4) << 32;

@@ -10,6 +10,7 @@
 #include "virtio_pci_internal.h"
 
 #include "log.h"
+#include "width.h"
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -27,11 +28,6 @@ const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS] = {
 	{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },  { VIRTIO_PCI_COMMON_Q_NDATA, 2 },
 	{ VIRTIO_PCI_COMMON_Q_RESET, 2 },
 };
-
-static uint64_t width_mask(unsigned width)
-{
-	return UINT64_MAX >> (64 - 8 * width);
-}
 
 /* ---- queue registers ---------------------------------------------------------------------------------- */
 

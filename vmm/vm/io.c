@@ -2,6 +2,8 @@
 // Dispatch of guest accesses to port I/O and memory-mapped I/O regions.
 #include "io.h"
 
+#include "width.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -49,11 +51,6 @@ int io_remove(struct io_space *space, uint64_t base)
 	space->nregions--;
 	memmove(&space->regions[idx], &space->regions[idx + 1], (space->nregions - idx) * sizeof(space->regions[0]));
 	return 0;
-}
-
-static uint64_t width_mask(unsigned width)
-{
-	return width >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * width)) - 1;
 }
 
 // The region that wholly holds an access of a legal width, or NULL.

@@ -4,6 +4,7 @@
  * it with the shape that their KVM happens to take (tests/system/test_host_faults.py); here are all of them.
  */
 #include "machine_internal.h"
+#include "monotonic.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -182,7 +183,7 @@ void loop_wake(struct loop *loop)
 	(void)loop;
 }
 
-uint64_t loop_now_ms(void)
+uint64_t monotonic_ms(void)
 {
 	return 1;
 }

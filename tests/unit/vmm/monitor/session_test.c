@@ -2,6 +2,8 @@
 // Tests of the monitor's clients: monitor.c, session.c, listener.c.
 #include "monitor_fixture.h"
 
+#include "monotonic.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -200,7 +202,7 @@ static void a_hang_up_does_not_wait_for_ever(void **state)
 	rig_send(fd, "x");
 	turns(5);
 	assert_int_equal(nsessions(), 1);
-	rig.monitor->sessions->linger_ms = loop_now_ms();
+	rig.monitor->sessions->linger_ms = monotonic_ms();
 	for (unsigned i = 0; i < 1000 && nsessions() > 0; i++) {
 		usleep(1000);
 		rig_turn();

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text that grows: any bytes, and one flag for "out of memory".
+#include "text.h"
+#include "unit_test.h"
+
+#include <string.h>
+
+static void appends_in_order(void **state)
+{
+	struct text text = { 0 };
+
+	(void)state;
+	assert_string_equal(text_str(&text), "");
+	text_add(&text, "a\0b", 3);
+	text_add_str(&text, "7-c");
+	assert_int_equal(text.len, 6);
+	assert_memory_equal(text_str(&text), "a\0b7-c", 7);
+	assert_int_equal(text.len, 6);
+	assert_false(text.failed);
+	text_free(&text);
+	assert_null(text.buf);
+}
+
+static void grows(void **state)
+{
+	struct text text = { 0 };
+	char line[1000];
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	for (unsigned i = 0; i < 1000; i++)
+		text_add(&text, line, sizeof(line));
+	assert_int_equal(text.len, 1000 * sizeof(line));
+	assert_int_equal(strlen(text_str(&text)), text.len);
+	text_free(&text);
+}
+
+// What comes later is refused even if it would fit: there is no gap.
+static void without_memory_it_takes_nothing_more(void **state)
+{
+	struct text text = { 0 };
+
+	(void)state;
+	text_add(&text, "kept", 4);
+	text_add(&text, "", SIZE_MAX / 4);
+	assert_true(text.failed);
+	text_add(&text, "late", 4);
+	assert_int_equal(text.len, 4);
+	assert_null(text_str(&text));
+	text_free(&text);
+	assert_false(text.failed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(appends_in_order),
+		cmocka_unit_test(grows),
+		cmocka_unit_test(without_memory_it_takes_nothing_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -4,7 +4,7 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
-#                    (make check-unit, check-system: a part of them; tests/check tells more)
+#                    (make check-unit, check-system: a part of them; tests/check.py tells more)
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a pmvm that is wrong
 #   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
@@ -32,31 +32,31 @@ build/build.ninja: meson.build
 	@if [ -f $@ ]; then meson setup --reconfigure build; else meson setup build; fi
 
 demo: all
-	@demo/run
+	@demo/demo.py
 
 check: all
-	@tests/check
+	@tests/check.py
 
 check-unit: all
-	@tests/check unit
+	@tests/check.py unit
 
 check-system: all
-	@tests/check system
+	@tests/check.py system
 
 fuzz:
-	@tests/fuzz/run --time $(TIME) --only "$(ONLY)"
+	@tests/fuzz/fuzz.py --time $(TIME) --only "$(ONLY)"
 
 coverage:
-	@tests/coverage
+	@tests/coverage.py
 
 powercut: all
-	@tests/powercut --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
+	@tests/powercut.py --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
 
 soak: all
-	@tests/soak --hours $(HOURS)
+	@tests/soak.py --hours $(HOURS)
 
 bench: all
-	@bench/run --only "$(ONLY)" --runs $(RUNS)
+	@bench/bench.py --only "$(ONLY)" --runs $(RUNS)
 
 install: all
 	@meson configure build --prefix $(abspath $(PREFIX)) --libdir lib

@@ -6,7 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import counters
 import part_flush
 import peers as peers_module
-from common import Failed, Figure, alternate, directory, end, format_and_mount, pmem, settle
+from bench_common import Failed, Figure, alternate, directory, end, format_and_mount, pmem, settle
 
 COUNTS = (1, 4, 16, 31)
 QEMU_MAX = 28        # q35's root bus has its own devices on it

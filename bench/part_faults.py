@@ -4,7 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import counters
 import peers as peers_module
-from common import Figure, alternate, directory, end, pmem, settle
+from bench_common import Figure, alternate, directory, end, pmem, settle
 
 TOUCHED_MIB = 32
 SIZE_MIB = 64

@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import time
 
 import counters
-from common import Figure, alternate, directory, end, format_and_mount, fsyncs, pmem, settle
+from bench_common import Figure, alternate, directory, end, format_and_mount, fsyncs, pmem, settle
 
 COUNTED = 150
 CALLS_COUNTED = 600

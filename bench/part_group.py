@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import machine
-from common import Failed, Figure, directory, pmem, say
+from bench_common import Failed, Figure, directory, pmem, say
 
 REQUESTS = 128
 FILES = 8

@@ -17,7 +17,7 @@ import threading
 import time
 
 import peers as peers_module
-from common import Failed, Figure, alternate, directory, format_and_mount, fsyncs, pmem, say, settle
+from bench_common import Failed, Figure, alternate, directory, format_and_mount, fsyncs, pmem, say, settle
 
 FLUSHES = 100
 RUNS = 2

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import machine
-from common import Figure, directory, say
+from bench_common import Figure, directory, say
 
 FLUSHES = 5000
 ROUNDS = 15

@@ -8,7 +8,7 @@ import time
 
 import counters
 import peers as peers_module
-from common import MIB, Figure, alternate, directory, pmem, settle
+from bench_common import MIB, Figure, alternate, directory, pmem, settle
 
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)

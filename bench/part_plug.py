@@ -5,7 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import time
 
 import counters
-from common import Figure, alternate, directory, end, settle
+from bench_common import Figure, alternate, directory, end, settle
 
 PLUG = Figure("device_add to /dev/pmemN in the guest", "ms", "host's clock, from the QMP command to the line of a guest's process that inotify wakes; 4 devices of each machine",
               ratio_max=0.5)

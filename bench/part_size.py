@@ -8,7 +8,7 @@ import subprocess
 
 import machine
 import peers as peers_module
-from common import MIB, Figure, say
+from bench_common import MIB, Figure, say
 
 METHOD = "meson --buildtype=minsize -Dstatic=enabled, unused sections dropped, strip"
 STATIC = Figure("stripped static program", "MiB", METHOD, value_max=1)

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import peers as peers_module
-from common import Failed, Figure, alternate, directory, end, pmem
+from bench_common import Failed, Figure, alternate, directory, end, pmem
 
 START = Figure("start to the guest's ready line", "ms", "from exec of the process to the line that the guest's /init prints when its modules are "
                "loaded, without pmem; host's clock", ratio_max=0.5)

@@ -8,7 +8,7 @@ import platform
 import statistics
 import time
 
-from common import say
+from bench_common import say
 
 
 def number(value):

@@ -1,4 +1,4 @@
-"""What tests/box/box and its agent say to each other over one virtio-serial port.
+"""What tests/box/box.py and its agent say to each other over one virtio-serial port.
 
 SPDX-License-Identifier: Apache-2.0
 

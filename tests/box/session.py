@@ -15,7 +15,7 @@ import time
 import tty
 
 import protocol
-from common import BOX, BoxError, say
+from box_common import BOX, BoxError, say
 
 ANSWER_MAX = 60    # seconds for the agent's answer to a request, under load
 SILENCE_MAX = 90   # seconds without even a sign of life, after which the box counts as dead;

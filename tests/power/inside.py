@@ -2,7 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Runs in the test box; tests/powercut starts it there and reads what it prints.
+Runs in the test box; tests/powercut.py starts it there and reads what it prints.
 """
 import argparse
 import json

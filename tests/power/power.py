@@ -15,7 +15,7 @@ import time
 import plan
 from plan import CHECKOUT, STEP_MAX, WORK, Lost, Trouble, say
 
-BOX = CHECKOUT / "tests/box/box"
+BOX = CHECKOUT / "tests/box/box.py"
 BOX_DIR = WORK / "box"   # its own: another box may run at the same time
 os.environ["PMVM_BOX_DIR"] = str(BOX_DIR)
 DISK_LEN = 1536 << 20

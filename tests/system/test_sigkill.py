@@ -1,7 +1,7 @@
 """SIGKILL of pmvm at random moments, many times, while a guest writes: no record that was acknowledged is lost.
 
 What the guest stored is in the host's page cache, which outlives the process, so that no SIGKILL can lose it, and a device
-that answers before its sync is not caught here: tests/powercut catches that. Caught is whatever makes the file differ from
+that answers before its sync is not caught here: tests/powercut.py catches that. Caught is whatever makes the file differ from
 what the guest saw: a mapping that is private, an answer for another file or another place, a start that truncates or
 initialises the file anew; a lock that is left behind; and a start that fails after a death at some moment.
 

@@ -2,7 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-tests/powercut sees one state for each cut. Here dm-log-writes records what the host's file system writes and flushes
+tests/powercut.py sees one state for each cut. Here dm-log-writes records what the host's file system writes and flushes
 while a bare guest works. From the log come all states of one run: after each flush, and with some of the writes
 behind it in any selection, as a disk with a volatile cache may keep them. Each is mounted, with journal replay, and
 searched for the records. What had been reported is known from marks in the log: each holds the numbers that had

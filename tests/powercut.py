@@ -171,7 +171,7 @@ def main():
     began = time.monotonic()
     try:
         if subprocess.run([power.BOX, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0:
-            raise Trouble(f"the box of another run is there; stop it with: PMVM_BOX_DIR={power.BOX_DIR} tests/box/box stop")
+            raise Trouble(f"the box of another run is there; stop it with: PMVM_BOX_DIR={power.BOX_DIR} tests/box/box.py stop")
         survived, lost = run_all(args, build_broken(args.broken) if args.broken else CHECKOUT / "build/pmvm")
     except Trouble as trouble:
         say(f"powercut: {trouble}")

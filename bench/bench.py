@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: bench/run [--only PART[,PART]] [--runs N]      (`make bench ONLY=... RUNS=...` builds pmvm first)
+Usage: bench/bench.py [--only PART[,PART]] [--runs N]      (`make bench ONLY=... RUNS=...` builds pmvm first)
 
 The same kernel, initramfs, image and work, alternating A B A B; directly on KVM where it is usable, else in the test
 box, and it says which. Counts mean the same in both; times of an emulated host mean something as ratios only. Prints
@@ -23,12 +23,12 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "bench")]
 import peers  # noqa: E402
 import report  # noqa: E402
-from common import Failed, Samples, say  # noqa: E402
+from bench_common import Failed, Samples, say  # noqa: E402
 from monitor import Refused  # noqa: E402
 
 RESULTS = CHECKOUT / "bench/results"
 SHARED = CHECKOUT / "build/box/shared/bench"
-BOX = CHECKOUT / "tests/box/box"
+BOX = CHECKOUT / "tests/box/box.py"
 RUNS = 7
 DISK = "3G"
 BOX_MAX = 5400  # seconds for all parts of a box, for RUNS: the bench ends, and shows the parts that did
@@ -55,12 +55,12 @@ def in_box(parts, runs, where, *options):
     seconds = BOX_MAX * max(1, runs / RUNS)
     arguments = ["--only", ",".join(parts), "--runs", str(runs), "--inside", where]
     if subprocess.run([BOX, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0:
-        raise SystemExit("bench/run: the box runs; stop it with: tests/box/box stop")
+        raise SystemExit("bench/bench.py: the box runs; stop it with: tests/box/box.py stop")
     box = subprocess.Popen([BOX, "exec", "--disk", DISK, *options, "--", sys.executable, "-B", __file__, *arguments])
     try:
         box.wait(seconds)
     except subprocess.TimeoutExpired:
-        say(f"bench/run: waited {seconds:.0f} s for the parts in the box; the one that began last did not end")
+        say(f"bench/bench.py: waited {seconds:.0f} s for the parts in the box; the one that began last did not end")
     finally:
         end_box(box)
 
@@ -120,7 +120,7 @@ def parse():
     args.parts = [part for part in args.only.split(",") if part] or list(PARTS)
     unknown = [part for part in args.parts if part not in PARTS]
     if unknown:
-        sys.exit(f"bench/run: no part '{unknown[0]}'; there are: {' '.join(PARTS)}")
+        sys.exit(f"bench/bench.py: no part '{unknown[0]}'; there are: {' '.join(PARTS)}")
     return args
 
 
@@ -153,7 +153,7 @@ def main():
     collect(args.parts)
     failed = show(args.parts)
     if failed:
-        say(f"bench/run: failed: {' '.join(failed)}")
+        say(f"bench/bench.py: failed: {' '.join(failed)}")
     return 1 if failed else 0
 
 

@@ -331,8 +331,8 @@ def outside(args):
     if where == "box":
         subprocess.run([CHECKOUT / "guest/build", "generic"], check=True)
     # The box's own disk: a sync has something to do there.
-    place = [CHECKOUT / "tests/box/box", "exec", "--disk", "2G", "--"] if where == "box" else []
-    return subprocess.run([*place, sys.executable, "-B", CHECKOUT / "tests/soak", "--inside", "--hours", str(args.hours), "--seed", str(args.seed)],
+    place = [CHECKOUT / "tests/box/box.py", "exec", "--disk", "2G", "--"] if where == "box" else []
+    return subprocess.run([*place, sys.executable, "-B", CHECKOUT / "tests/soak.py", "--inside", "--hours", str(args.hours), "--seed", str(args.seed)],
                           stdin=subprocess.DEVNULL, check=False).returncode
 
 

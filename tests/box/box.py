@@ -18,8 +18,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-import machine  # noqa: E402
-from common import BOX, BoxError, console_tail, say  # noqa: E402
+import emulator  # noqa: E402
+from box_common import BOX, BoxError, console_tail, say  # noqa: E402
 from session import SILENCE_MAX, SILENCE_MAX_COUNTED, Lost, Session, free_port, raw_terminal  # noqa: E402
 
 ENVIRONMENT = re.compile(r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|CI|NO_COLOR|PYTHON\w+|PYTEST\w+|PMVM\w*|[AULMT]+SAN_OPTIONS")
@@ -36,9 +36,9 @@ def environment(settings):
 
 def run(args):
     """Runs a command in the running box; returns its status."""
-    state = machine.running()
+    state = emulator.running()
     if not state:
-        raise BoxError("the box does not run; start it with: tests/box/box start")
+        raise BoxError("the box does not run; start it with: tests/box/box.py start")
     stdin = args.stdin or args.tty
     try:
         with free_port() as number, Session(number) as session, raw_terminal(args.tty) as size:
@@ -62,18 +62,18 @@ def run_as_user(args, may_start):
         fcntl.flock(users, fcntl.LOCK_SH)
         try:
             if may_start:
-                machine.start(args, automatic=True)
+                emulator.start(args, automatic=True)
             return run(args)
         finally:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                state = machine.running()
+                state = emulator.running()
                 if state and state["automatic"]:
-                    machine.stop()
+                    emulator.stop()
 
 
 def cmd_start(args):
-    machine.start(args, automatic=False)
+    emulator.start(args, automatic=False)
     return 0
 
 
@@ -86,12 +86,12 @@ def cmd_exec(args):
 
 
 def cmd_stop(args):
-    say("stopped" if machine.stop(args.now) else "does not run")
+    say("stopped" if emulator.stop(args.now) else "does not run")
     return 0
 
 
 def cmd_status(_):
-    state = machine.running()
+    state = emulator.running()
     if not state:
         print("does not run")
         return 1
@@ -109,7 +109,7 @@ def parse():
         p = commands.add_parser(name, help=text, description=text)
         p.set_defaults(function=function)
         if starts:
-            p.add_argument("--mem", metavar="SIZE", help=f"memory of the box (at most {machine.MEM_GIB}G)")
+            p.add_argument("--mem", metavar="SIZE", help=f"memory of the box (at most {emulator.MEM_GIB}G)")
             # With two, a guest in the box now and then stands still in the middle of its boot, under any monitor.
             p.add_argument("--cpus", type=int, default=1, help="processors of the box (default: 1)")
             p.add_argument("--disk", metavar="SIZE", help="a disk at /mnt/disk; kept in build/box/disk.img")

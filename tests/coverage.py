@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/coverage [--missing]
+Usage: tests/coverage.py [--missing]
   --missing   also the lines that were not reached, and those with a branch that was not taken
 
 Builds with gcc's counters below build/coverage, runs the unit tests, and lets gcovr read the counters. Branches
@@ -43,11 +43,11 @@ def measure():
     with open(log, "wb") as output:
         for command in commands:
             if run(command, output):
-                sys.exit(f"tests/coverage: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
+                sys.exit(f"tests/coverage.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
         failed = run(["meson", "test", "-C", BUILD, "--suite", "unit", "--no-rebuild", "--num-processes", "1",
                       "--timeout-multiplier", "5"], output)
     if failed:
-        print(f"tests/coverage: not all tests passed, see {log}")
+        print(f"tests/coverage.py: not all tests passed, see {log}")
     text = subprocess.check_output(["gcovr", "--root", CHECKOUT, "--json", "--exclude-branches-by-pattern", ASSERT,
                                     *[option for folder in FOLDERS for option in ("--filter", f"{folder}/")],
                                     BUILD], text=True, cwd=CHECKOUT)

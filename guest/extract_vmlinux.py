@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Unpacks the vmlinux ELF inside a bzImage: extract-vmlinux BZIMAGE VMLINUX
+"""Unpacks the vmlinux ELF inside a bzImage: extract_vmlinux.py BZIMAGE VMLINUX
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -80,7 +80,7 @@ def main():
             f.write(elf)
         os.replace(target + ".tmp", target)
     except (OSError, ValueError, lzma.LZMAError, zlib.error, subprocess.CalledProcessError) as e:
-        sys.exit(f"extract-vmlinux: {source}: {e}")
+        sys.exit(f"extract_vmlinux.py: {source}: {e}")
     print(f"{target}: {len(elf)} bytes, PVH entry {entry:#x}")
 
 

@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: demo/run      (`make demo` builds pmvm first)
+Usage: demo/demo.py      (`make demo` builds pmvm first)
 
 Every command is printed before it runs: "$" on the host, "guest#" inside the virtual machine. Where KVM cannot run
 a stock kernel, the same script runs inside the emulated host of tests/box.
@@ -194,7 +194,7 @@ def main():
     say("demo: preparing the guest")
     if subprocess.run([CHECKOUT / "guest/build", "cloud"], check=False).returncode:
         sys.exit("demo: cannot prepare the guest, see above")
-    return subprocess.run([CHECKOUT / "tests/on-kvm", sys.executable, "-B", CHECKOUT / "demo/run", "--here"],
+    return subprocess.run([CHECKOUT / "tests/on-kvm", sys.executable, "-B", CHECKOUT / "demo/demo.py", "--here"],
                           check=False).returncode
 
 

@@ -3,11 +3,11 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/check [unit] [fuzz] [system] [powercut]      (all when none is named)
+Usage: tests/check.py [unit] [fuzz] [system] [powercut]      (all when none is named)
 
 Unit tests are cmocka programs, each built and run as BUILDS below says. Each fuzz target is one test: its corpus,
 and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` goes on from there. System tests are pytest files in
-tests/system; they run where KVM is usable, and in the test box elsewhere. Power cuts are twenty of tests/powercut,
+tests/system; they run where KVM is usable, and in the test box elsewhere. Power cuts are twenty of tests/powercut.py,
 always in the test box. Per suite one line tells the totals; the last line is "N passed, N failed, N skipped".
 Skips say why. Logs and reports go to build/check.
 """
@@ -28,7 +28,7 @@ UNIT_MAX = 300       # seconds for one test program
 FUZZ_TIME = 10       # seconds of fuzzing for each target
 FUZZ_MAX = 1800      # seconds for all targets, and for building them
 FILE_MAX = 2400      # seconds for one file of system tests: three minutes are usual, where nothing else runs
-BOX_LOST = 125       # tests/box/box: the box failed, not the command
+BOX_LOST = 125       # tests/box/box.py: the box failed, not the command
 CUTS = "bare=18,linux=2"  # power cuts with each guest; all together some seven minutes
 CUTS_MAX = 1800      # seconds for them
 
@@ -135,7 +135,7 @@ def unit():
 
 def fuzz():
     began = time.monotonic()
-    totals = run_program("fuzz", [CHECKOUT / "tests/fuzz/run", f"--time={FUZZ_TIME}"], {}, FUZZ_MAX)
+    totals = run_program("fuzz", [CHECKOUT / "tests/fuzz/fuzz.py", f"--time={FUZZ_TIME}"], {}, FUZZ_MAX)
     say(f"fuzz: {totals} ({time.monotonic() - began:.0f} s)")
     return totals
 
@@ -163,7 +163,7 @@ class Place:
 
     def box(self, *arguments, check=False):
         if self.is_box:
-            subprocess.run([CHECKOUT / "tests/box/box", *arguments], check=check, env=self.environment)
+            subprocess.run([CHECKOUT / "tests/box/box.py", *arguments], check=check, env=self.environment)
 
     def run_once(self, path):
         """Runs one file of tests; returns its totals and whether the box was lost meanwhile."""
@@ -220,7 +220,7 @@ def system(place, files):
 
 def powercut():
     began, totals, output = time.monotonic(), Totals(), ""
-    command = [CHECKOUT / "tests/powercut", "--cuts", CUTS]
+    command = [CHECKOUT / "tests/powercut.py", "--cuts", CUTS]
     for _ in range(2):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as process:
             try:
@@ -275,7 +275,7 @@ def prepare(names):
 def main():
     names = set(sys.argv[1:]) or set(SUITES)
     if unknown := sorted(names - set(SUITES)):
-        sys.exit(f"tests/check: no suite '{unknown[0]}'; there are: {' '.join(SUITES)}")
+        sys.exit(f"tests/check.py: no suite '{unknown[0]}'; there are: {' '.join(SUITES)}")
     is_box = prepare(names)
     files = collections.deque(sorted((CHECKOUT / "tests/system").glob("test_*.py")) if "system" in names else [])
     # Directly on KVM they take one lane: there they are fast, and share the machine's devices.

@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/fuzz/run [--time SECONDS] [--only TARGET[,TARGET]] [--sanitize LIST] [--input FILE] [--hex FILE]
+Usage: tests/fuzz/fuzz.py [--time SECONDS] [--only TARGET[,TARGET]] [--sanitize LIST] [--input FILE] [--hex FILE]
   --time SECONDS    for each target, after its whole corpus was run (60)
   --only TARGET     these targets; the name is that of <name>_fuzz.c
   --sanitize LIST   clang's sanitizers: address,undefined or thread (address,undefined)
@@ -51,7 +51,7 @@ def build(sanitize):
         for command in commands:
             if subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False,
                               env=os.environ | {"CC": "clang"}).returncode:
-                sys.exit(f"tests/fuzz/run: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
+                sys.exit(f"tests/fuzz/fuzz.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
     built = json.loads(subprocess.check_output(["meson", "introspect", "--targets", directory], text=True))
     return {target["name"].removesuffix("_fuzz"): pathlib.Path(target["filename"][0])
             for target in built if target["type"] == "executable" and target["name"].endswith("_fuzz")}
@@ -78,7 +78,7 @@ def unpack_seeds(target):
     for path in sorted((HERE / "corpus" / target).glob("*")):
         (seeds / path.stem).write_bytes(bytes_of(path))
     if not any(seeds.iterdir()):
-        sys.exit(f"tests/fuzz/run: {target} has no corpus: tests/fuzz/corpus/{target}")
+        sys.exit(f"tests/fuzz/fuzz.py: {target} has no corpus: tests/fuzz/corpus/{target}")
     return seeds
 
 
@@ -107,7 +107,7 @@ def fuzz(target, program, seconds):
           f"{last['cov']} edges covered, {last['inputs']} inputs kept", flush=True)
     if status:
         written = re.findall(r"Test unit written to (\S+)", text)
-        again = f"tests/fuzz/run --only {target} --input {written[-1]}" if written else f"see {log}"
+        again = f"tests/fuzz/fuzz.py --only {target} --input {written[-1]}" if written else f"see {log}"
         print(f"# exit status {status}; once more: {again}\n{text[-6000:]}", flush=True)
     return not status
 
@@ -136,7 +136,7 @@ def main():
     names = [name for name in args.only.split(",") if name] or list(programs)
     unknown = [name for name in names if name not in programs]
     if unknown:
-        sys.exit(f"tests/fuzz/run: no target '{unknown[0]}'; there are: {' '.join(programs)}")
+        sys.exit(f"tests/fuzz/fuzz.py: no target '{unknown[0]}'; there are: {' '.join(programs)}")
     if args.input:
         return run_input(programs[names[0]], args.input)
     results = [fuzz(name, programs[name], args.time) for name in names]

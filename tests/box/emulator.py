@@ -16,7 +16,7 @@ import sys
 import time
 
 import protocol
-from common import BOX, CHECKOUT, IMAGES, BoxError, console_tail, say
+from box_common import BOX, CHECKOUT, IMAGES, BoxError, console_tail, say
 from session import Lost, Session
 
 GUEST = CHECKOUT / "build/guest/generic"

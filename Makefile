@@ -4,11 +4,12 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
-#                    (make check-unit, check-system: a part of them; tests/check.py tells more)
+#                    (make check-style, check-unit, check-system: a part of them; see tests/check.py)
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a pmvm that is wrong
 #   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
+#   make format      applies the styles of .clang-format and pyproject.toml
 #   make coverage    lines and branches of the device and its transport that the unit tests reach
 #   make bench       measures beside QEMU, alternating: ONLY=part[,part] RUNS=7
 #   make install     PREFIX=/usr/local DESTDIR=
@@ -22,7 +23,7 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-unit check-system powercut soak fuzz coverage bench install clean
+.PHONY: all demo check check-style check-unit check-system powercut soak fuzz format coverage bench install clean
 
 all: build/build.ninja
 	@ninja -C build
@@ -37,6 +38,9 @@ demo: all
 check: all
 	@tests/check.py
 
+check-style:
+	@tests/check.py style
+
 check-unit: all
 	@tests/check.py unit
 
@@ -45,6 +49,9 @@ check-system: all
 
 fuzz:
 	@tests/fuzz/fuzz.py --time $(TIME) --only "$(ONLY)"
+
+format:
+	@tests/style.py --apply
 
 coverage:
 	@tests/coverage.py

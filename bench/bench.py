@@ -21,10 +21,10 @@ import time
 sys.dont_write_bytecode = True
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "bench")]
-import peers  # noqa: E402
-import report  # noqa: E402
-from bench_common import Failed, Samples, say  # noqa: E402
-from monitor import Refused  # noqa: E402
+import peers
+import report
+from bench_common import Failed, Samples, say
+from monitor import Refused
 
 RESULTS = CHECKOUT / "bench/results"
 SHARED = CHECKOUT / "build/box/shared/bench"
@@ -32,10 +32,20 @@ BOX = CHECKOUT / "tests/box/box.py"
 RUNS = 7
 DISK = "3G"
 BOX_MAX = 5400  # seconds for all parts of a box, for RUNS: the bench ends, and shows the parts that did
-END_MAX = 120   # seconds for a box to end what runs in it and itself
+END_MAX = 120  # seconds for a box to end what runs in it and itself
 # In this order. Where each is measured: on KVM, in a box that counts instructions, or on this machine itself.
-PARTS = {"flush": "kvm", "start": "kvm", "memory": "kvm", "faults": "kvm", "plug": "kvm", "devices": "kvm", "library": "kvm", "group": "kvm",
-         "instructions": "count", "size": "host"}
+PARTS = {
+    "flush": "kvm",
+    "start": "kvm",
+    "memory": "kvm",
+    "faults": "kvm",
+    "plug": "kvm",
+    "devices": "kvm",
+    "library": "kvm",
+    "group": "kvm",
+    "instructions": "count",
+    "size": "host",
+}
 
 
 def measure(part, runs, where, directory):
@@ -51,7 +61,10 @@ def measure(part, runs, where, directory):
 
 
 def in_box(parts, runs, where, *options):
-    """A box of its own: one that runs already may lack the disk. The time-out is by this machine's clock: a box may have another."""
+    """Measures parts in a box of their own, because a running box may lack the disk.
+
+    The time-out uses this machine's clock: the clock of a box may differ.
+    """
     seconds = BOX_MAX * max(1, runs / RUNS)
     arguments = ["--only", ",".join(parts), "--runs", str(runs), "--inside", where]
     if subprocess.run([BOX, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0:
@@ -138,7 +151,12 @@ def main():
         say(f"{peer.name}: {peer.about}")
     for line in missing:
         say(line)
-    here = subprocess.run([CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip() == "here"
+    here = (
+        subprocess.run(
+            [CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
+        == "here"
+    )
     forget(args.parts)
     by_place = {place: [part for part in args.parts if PARTS[part] == place] for place in ("kvm", "count", "host")}
     for part in by_place["host"]:

@@ -16,7 +16,11 @@ from machine import MIB, Failed
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One line of the result. `goal` is the largest ratio of pmvm to QEMU, or the largest value, that the project wants."""
+    """One line of the result.
+
+    The goal of the project is `ratio_max`, the largest ratio of pmvm to QEMU, or `value_max`, the largest value.
+    """
+
     name: str
     unit: str
     method: str
@@ -72,9 +76,13 @@ def mount(kind, where, beside):
         disk = store / f"bench-{os.getpid()}.{kind}"
         disk.unlink(missing_ok=True)
         subprocess.run(["fallocate", "-l", f"{DISK_MIB}M", disk], check=True)
-        subprocess.run([f"mkfs.{kind}", "-q", disk], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]})
+        subprocess.run(
+            [f"mkfs.{kind}", "-q", disk], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]}
+        )
         # Direct I/O: a sync of a file waits for the disk, and what is cached is cached once.
-        loop = subprocess.run(["/sbin/losetup", "--direct-io=on", "--show", "--find", disk], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        loop = subprocess.run(
+            ["/sbin/losetup", "--direct-io=on", "--show", "--find", disk], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
         subprocess.run(["mount", loop, where], check=True)
         # It goes when its file system does.
         subprocess.run(["/sbin/losetup", "--detach", loop], check=True)
@@ -87,13 +95,22 @@ def pmem(path, number=1, size_mib=64):
 
 
 def format_and_mount(guest, number=0, where="/mnt", journal=True):
-    """Without a journal each fsync of a guest is one flush; with one it is two where the time of the file has changed."""
+    """Makes an ext4 file system and mounts it with DAX.
+
+    Without a journal, an fsync of the guest is one flush. With a journal it is two if the file's time has changed.
+    """
     options = "" if journal else "-O ^has_journal"
-    guest.run(f"mkfs.ext4 -q -F -b 4096 {options} /dev/pmem{number} && mkdir -p {where} && mount -o dax /dev/pmem{number} {where}")
+    guest.run(
+        f"mkfs.ext4 -q -F -b 4096 {options} /dev/pmem{number} && mkdir -p {where} && mount -o dax"
+        f" /dev/pmem{number} {where}"
+    )
 
 
 def fsyncs(guest, path, n):
-    """n times a store and an fsync. What goes over the console is as long for each n, for it costs calls and exits, too."""
+    """Does n times a store and an fsync.
+
+    The command line has the same length for each n, because characters on the console cost system calls and exits.
+    """
     guest.run(f"dax-tool fsync {path} {n:<6} >/dev/null")
 
 
@@ -116,4 +133,17 @@ def alternate(peers, runs, title):
             yield run, peer
 
 
-__all__ = ["MIB", "Failed", "Figure", "Samples", "alternate", "directory", "end", "format_and_mount", "fsyncs", "pmem", "say", "settle"]
+__all__ = [
+    "MIB",
+    "Failed",
+    "Figure",
+    "Samples",
+    "alternate",
+    "directory",
+    "end",
+    "format_and_mount",
+    "fsyncs",
+    "pmem",
+    "say",
+    "settle",
+]

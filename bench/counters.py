@@ -22,8 +22,9 @@ def system_calls(pid):
     """Counts the calls of all threads while the context lasts: a Counter by name, complete behind its end."""
     counted = collections.Counter()
     with tempfile.NamedTemporaryFile("r") as report:
-        strace = subprocess.Popen(["strace", "-f", "-c", "-U", "name,calls", "-o", report.name, "-p", str(pid)],
-                                  stderr=subprocess.PIPE)
+        strace = subprocess.Popen(
+            ["strace", "-f", "-c", "-U", "name,calls", "-o", report.name, "-p", str(pid)], stderr=subprocess.PIPE
+        )
         # strace says so when it is attached to all threads.
         while b"attached" not in strace.stderr.readline():
             if strace.poll() is not None:
@@ -40,7 +41,10 @@ def system_calls(pid):
 
 @contextlib.contextmanager
 def user_exits(pid):
-    """Counts returns of KVM_RUN to user space (tracepoint kvm:kvm_userspace_exit) by reason, for all threads of a process."""
+    """Counts returns of KVM_RUN to user space by reason, for all threads of a process.
+
+    The tracepoint kvm:kvm_userspace_exit counts them.
+    """
     counted = collections.Counter()
     event = TRACING / "events/kvm/kvm_userspace_exit"
     event_trigger = event / "trigger"
@@ -49,8 +53,9 @@ def user_exits(pid):
     try:
         yield counted
         threads = {int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
-        for thread, reason, count in re.findall(r"common_pid: +(\d+), reason: +(\d+) *\} hitcount: +(\d+)",
-                                                (event / "hist").read_text()):
+        for thread, reason, count in re.findall(
+            r"common_pid: +(\d+), reason: +(\d+) *\} hitcount: +(\d+)", (event / "hist").read_text()
+        ):
             if int(thread) in threads:
                 counted[int(reason)] += int(count)
     finally:
@@ -76,15 +81,21 @@ def syncs(pid):
 
 def switches(pid):
     """Voluntary context switches of each thread so far."""
-    return {int(task.name): int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)[1])
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+    return {
+        int(task.name): int(
+            re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)[1]
+        )
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+    }
 
 
 def mappings(pid):
     """(head line, {field: KiB}) of each mapping of a process."""
     text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
     for part in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)[1:]:
-        yield part.split("\n", 1)[0], {name: int(kib) for name, kib in re.findall(r"^(\w+):\s+(\d+) kB", part, re.MULTILINE)}
+        yield part.split("\n", 1)[0], {
+            name: int(kib) for name, kib in re.findall(r"^(\w+):\s+(\d+) kB", part, re.MULTILINE)
+        }
 
 
 def private_kib(pid, images, ram_mib):
@@ -92,8 +103,11 @@ def private_kib(pid, images, ram_mib):
 
     Of a file only what was written, which is anonymous: a program that lies on tmpfs has no clean pages.
     """
-    return sum(fields["Anonymous" if " /" in head else "Private_Dirty"] for head, fields in mappings(pid)
-               if fields["Size"] < ram_mib * 1024 and not any(str(image) in head for image in images))
+    return sum(
+        fields["Anonymous" if " /" in head else "Private_Dirty"]
+        for head, fields in mappings(pid)
+        if fields["Size"] < ram_mib * 1024 and not any(str(image) in head for image in images)
+    )
 
 
 def pss_kib(pid, ram_mib):

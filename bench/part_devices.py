@@ -9,14 +9,19 @@ import peers as peers_module
 from bench_common import Failed, Figure, alternate, directory, end, format_and_mount, pmem, settle
 
 COUNTS = (1, 4, 16, 31)
-QEMU_MAX = 28        # q35's root bus has its own devices on it
+QEMU_MAX = 28  # q35's root bus has its own devices on it
 SIZE_MIB = 16
 FLUSHES = 300
 RUNS = 1  # each has four machines
 
-START = {n: Figure(f"start to the ready line, {n} devices", "ms", "as in `start`, every /dev/pmemN is there") for n in COUNTS}
+START = {
+    n: Figure(f"start to the ready line, {n} devices", "ms", "as in `start`, every /dev/pmemN is there") for n in COUNTS
+}
 PRIVATE = {n: Figure(f"private dirty memory, {n} devices", "KiB", "as in `memory`") for n in COUNTS}
-CALLS = {n: Figure(f"system calls for a host sync, {n} devices", "", f"as in `flush`, on the first device, N = {FLUSHES}") for n in COUNTS}
+CALLS = {
+    n: Figure(f"system calls for a host sync, {n} devices", "", f"as in `flush`, on the first device, N = {FLUSHES}")
+    for n in COUNTS
+}
 FIGURES = [*START.values(), *PRIVATE.values(), *CALLS.values()]
 
 

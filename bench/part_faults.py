@@ -32,7 +32,10 @@ def per_mib(guest, command, base):
 def measure_one(guest, kind, peer, samples):
     settle(guest)
     read = f"dd if=/dev/pmem0 of=/dev/null bs=1M count={TOUCHED_MIB} iflag=direct 2>/dev/null"
-    write = f"dd if=/dev/zero of=/dev/pmem0 bs=1M seek={SIZE_MIB - TOUCHED_MIB} count={TOUCHED_MIB} oflag=direct conv=fsync 2>/dev/null"
+    write = (
+        f"dd if=/dev/zero of=/dev/pmem0 bs=1M seek={SIZE_MIB - TOUCHED_MIB} count={TOUCHED_MIB} oflag=direct conv=fsync"
+        " 2>/dev/null"
+    )
     nothing = f"dd if=/dev/zero of=/dev/null bs=1M count={TOUCHED_MIB} 2>/dev/null"
     faults(guest, nothing)
     base = faults(guest, nothing)

@@ -11,19 +11,35 @@ COUNTED = 150
 CALLS_COUNTED = 600
 CALL_RUNS = 3  # strace takes its time; what else the process does meanwhile is some ten calls more or less
 TIMED = 150
-WORK = "N = {} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus N = 0 and as long a time"
+WORK = (
+    "N = {} times one store through a mapping and one fsync, on ext4-DAX in the guest, minus N = 0 and as long a time"
+)
 
-CALLS = Figure("system calls for a host sync", "", "strace -f -c of the whole process; image on tmpfs. "
-               f"{WORK.format(CALLS_COUNTED)}", value_max=3)
+CALLS = Figure(
+    "system calls for a host sync",
+    "",
+    f"strace -f -c of the whole process; image on tmpfs. {WORK.format(CALLS_COUNTED)}",
+    value_max=3,
+)
 IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
 PASS = f"to the syncs of the same pass, which tracepoints of the system calls count. {WORK.format(COUNTED)}"
-EXITS = Figure("exits to user space for a host sync", "", "tracepoint kvm:kvm_userspace_exit; image on tmpfs; "
-               f"{PASS}", value_max=0.05)
+EXITS = Figure(
+    "exits to user space for a host sync",
+    "",
+    f"tracepoint kvm:kvm_userspace_exit; image on tmpfs; {PASS}",
+    value_max=0.05,
+)
 SWITCHES = Figure("voluntary context switches for a host sync", "", f"/proc/PID/task/*/status, {PASS}", ratio_max=1 / 3)
 THREADS = Figure("threads that switched for it", "", "threads with at least one switch for two syncs", value_max=2)
-SYNCS = Figure("host syncs for a guest fsync", "", "of the pass before: more than one where the guest's ext4 commits its journal")
-ONE_FLUSH = Figure("guest fsync, image on tmpfs, no journal", "us", f"guest's clock, median of {TIMED}; ext4 without a journal, where each fsync is one flush",
-                   ratio_max=0.5)
+SYNCS = Figure(
+    "host syncs for a guest fsync", "", "of the pass before: more than one where the guest's ext4 commits its journal"
+)
+ONE_FLUSH = Figure(
+    "guest fsync, image on tmpfs, no journal",
+    "us",
+    f"guest's clock, median of {TIMED}; ext4 without a journal, where each fsync is one flush",
+    ratio_max=0.5,
+)
 LATENCY = {
     ("tmpfs", "fsync"): Figure("guest fsync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
     ("tmpfs", "msync"): Figure("guest msync, image on tmpfs", "us", f"guest's clock, median of {TIMED}", ratio_max=0.5),
@@ -44,7 +60,10 @@ def work(guest, n, seconds=0):
 
 
 def none_and_some(count, guest, n):
-    """What `count` gives for no fsync and for n of them, in the same time: a process also has work that only time brings."""
+    """Returns what `count` gives for no fsync and for n of them.
+
+    Both take the same time, because a process also does periodic work.
+    """
     began = time.monotonic()
     some = count(guest, n, 0)
     return count(guest, 0, time.monotonic() - began), some
@@ -85,10 +104,15 @@ def measure_counts(guest, add):
 
 def measure(peers, runs, samples):
     for run, peer in alternate([peer for peer in peers if peer.has_pmem], runs, "flush"):
+
         def add(figure, value, peer=peer):
             samples.add(figure, peer.name, value)
-        with directory("tmpfs") as tmpfs, directory("ext4") as ext4, \
-                peer(tmpfs, [*pmem(tmpfs / "a.img"), *pmem(ext4 / "b.img", 2)]) as guest:
+
+        with (
+            directory("tmpfs") as tmpfs,
+            directory("ext4") as ext4,
+            peer(tmpfs, [*pmem(tmpfs / "a.img"), *pmem(ext4 / "b.img", 2)]) as guest,
+        ):
             format_and_mount(guest)
             work(guest, 10)
             settle(guest)
@@ -98,9 +122,10 @@ def measure(peers, runs, samples):
             measure_counts(guest, add)
             format_and_mount(guest, 1, "/mnt2")
 
-            def latency(figure, where, call):
+            def latency(figure, where, call, guest=guest, add=add):
                 median, _, _ = map(int, guest.run(f"dax-tool latency {where}/f {TIMED} {call}").split())
                 add(figure, median / 1000)
+
             for (host_fs, call), figure in LATENCY.items():
                 latency(figure, "/mnt" if host_fs == "tmpfs" else "/mnt2", call)
             guest.run("umount /mnt")

@@ -2,14 +2,15 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-In a box that counts instructions its clock goes on by one nanosecond for each instruction: there a time is a number of
-instructions. Where all wait, for a timer or for a file of the machine outside, it jumps to the next timer: so each peer starts
-once before it is measured, and its files are in the box's memory.
+In a box that counts instructions, the clock advances by one nanosecond for each instruction: a time is a number of
+instructions. When every processor is idle, waiting for a timer or for a file of the outer machine, the clock jumps to
+the next timer. Therefore each peer starts once before it is measured, so that its files are in the box's memory.
 
-Now and then a guest stands still there for good. The emulator keeps the vector of an interrupt that was injected by VMRUN
-(EVENTINJ), and delivers it again if it leaves its loop before anything else has happened, which it does at each of its timers;
-a guest with interrupts disabled and a lock held then waits for itself. Such a machine is ended and measured anew. The box's
-clock hardly goes on meanwhile, for waiting in a loop is few instructions: its real-time clock is the machine's outside, and does.
+Occasionally a guest hangs there. The emulator keeps the vector of an interrupt that VMRUN injected (EVENTINJ), and
+delivers it again if it leaves its loop before anything else happens, which each of its own timers causes. A guest
+that has disabled interrupts and holds a lock then waits for itself. Such a machine is ended and measured again. The
+box's clock hardly advances meanwhile, because a waiting loop executes few instructions. Its real-time clock is that
+of the outer machine and does advance.
 """
 import contextlib
 import pathlib
@@ -26,12 +27,30 @@ MEASURE_MAX = 90  # seconds of the machine outside; 10 are usual
 WATCH_EVERY = 0.5  # seconds of the box, which may be two minutes outside; what the watch costs is counted, too
 REAL_TIME = pathlib.Path("/sys/class/rtc/rtc0/since_epoch")
 
-FLUSH = Figure("instructions for a guest fsync", "thousand", f"box's clock over {FLUSHES} fsyncs on ext4-DAX without a journal, where each is one flush, image on tmpfs, minus none; "
-               "guest and host together", ratio_max=0.5)
+FLUSH = Figure(
+    "instructions for a guest fsync",
+    "thousand",
+    (
+        f"box's clock over {FLUSHES} fsyncs on ext4-DAX without a journal, where each is one flush, image on tmpfs,"
+        " minus none; guest and host together"
+    ),
+    ratio_max=0.5,
+)
 LATENCY = Figure("median of one fsync", "thousand", "the same, by the guest's clock")
-START = Figure("instructions from start to the ready line", "million", "box's clock; where the guest waits for a timer, the clock jumps to it", ratio_max=0.5)
-STILL = Figure("machines that stood still, measured anew", "", "by a fault of the emulator, see bench/part_instructions.py; ended after "
-               f"{MEASURE_MAX} s at the earliest; before each measurement, and before the start that is not measured")
+START = Figure(
+    "instructions from start to the ready line",
+    "million",
+    "box's clock; where the guest waits for a timer, the clock jumps to it",
+    ratio_max=0.5,
+)
+STILL = Figure(
+    "machines that stood still, measured anew",
+    "",
+    (
+        "by a fault of the emulator, see bench/part_instructions.py; ended after "
+        f"{MEASURE_MAX} s at the earliest; before each measurement, and before the start that is not measured"
+    ),
+)
 FIGURES = [FLUSH, LATENCY, START, STILL]
 
 
@@ -41,6 +60,7 @@ class StoodStill(Failed):
 
 class PmvmPorts(peers_module.Pmvm):
     """With notifications by ports instead of memory."""
+
     name = "pmvm ports"
 
     def __init__(self, where, devices, **kwargs):
@@ -65,13 +85,16 @@ def ended_late(guest):
                 with contextlib.suppress(ProcessLookupError):
                     guest.kill()
                 return
+
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield
     except (Failed, OSError) as e:
         if late.is_set():
-            raise StoodStill(f"{guest.name}: stood still, ended after {MEASURE_MAX} s or more: {str(e).splitlines()[0]}") from e
+            raise StoodStill(
+                f"{guest.name}: stood still, ended after {MEASURE_MAX} s or more: {str(e).splitlines()[0]}"
+            ) from e
         raise
     finally:
         done.set()
@@ -90,7 +113,11 @@ def measure_one(peer):
             some = elapsed(lambda: fsyncs(guest, "/mnt/f", FLUSHES))
             latency = int(guest.run(f"dax-tool latency /mnt/f {FLUSHES} fsync").split()[0])
         guest.kill()
-    return {START: (guest.ready_at - guest.began) * 1000, FLUSH: (some - none) / FLUSHES / 1000, LATENCY: latency / 1000}
+    return {
+        START: (guest.ready_at - guest.began) * 1000,
+        FLUSH: (some - none) / FLUSHES / 1000,
+        LATENCY: latency / 1000,
+    }
 
 
 def measure_again(peer):

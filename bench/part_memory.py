@@ -13,16 +13,36 @@ from bench_common import MIB, Figure, alternate, directory, pmem, settle
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)
 SMALL_MIB = 128
-RUNS = 1           # these figures hardly vary
+RUNS = 1  # these figures hardly vary
 TABLES_GONE_S = 2  # the tables of the last machine are freed some time after its end
 
-PRIVATE = Figure("private dirty memory, idle guest", "KiB", "smaps: Private_Dirty of all mappings but guest RAM, the image and what is as the program's "
-                 "files have it; 256 MiB guest with one pmem (microvm: without)", value_max=1024)
+PRIVATE = Figure(
+    "private dirty memory, idle guest",
+    "KiB",
+    (
+        "smaps: Private_Dirty of all mappings but guest RAM, the image and what is as the program's "
+        "files have it; 256 MiB guest with one pmem (microvm: without)"
+    ),
+    value_max=1024,
+)
 TABLES = Figure("page tables of the process", "KiB", "VmPTE")
 KVM_TABLES = Figure("page tables of KVM", "KiB", "SecPageTables of /proc/meminfo, with the machine minus before it")
-SLOPE = Figure("one more VM on a shared root image", "MiB", f"sum of Pss of n VMs of {SMALL_MIB} MiB whose guest has read the {IMAGE_MIB - 16} MiB file of one "
-               f"read-only image, (n = {DENSITY[-1]} minus n = 1) / {DENSITY[-1] - 1}; the goal is guest RAM and a MiB; RAM that the guest has not touched is not in it", value_max=SMALL_MIB + 1)
-BESIDE = Figure("one more VM on a shared root image, beside guest RAM", "MiB", "the same without the mapping of guest RAM", value_max=1)
+SLOPE = Figure(
+    "one more VM on a shared root image",
+    "MiB",
+    (
+        f"sum of Pss of n VMs of {SMALL_MIB} MiB whose guest has read the {IMAGE_MIB - 16} MiB file of one read-only"
+        f" image, (n = {DENSITY[-1]} minus n = 1) / {DENSITY[-1] - 1}; the goal is guest RAM and a MiB; RAM that the"
+        " guest has not touched is not in it"
+    ),
+    value_max=SMALL_MIB + 1,
+)
+BESIDE = Figure(
+    "one more VM on a shared root image, beside guest RAM",
+    "MiB",
+    "the same without the mapping of guest RAM",
+    value_max=1,
+)
 SHARED = [Figure(f"{count} VMs on a shared root image", "MiB", "that sum") for count in DENSITY]
 FIGURES = [PRIVATE, TABLES, KVM_TABLES, SLOPE, BESIDE, *SHARED]
 
@@ -33,12 +53,17 @@ def read_only(where):
     files.mkdir()
     with open("/dev/urandom", "rb") as random:
         (files / "large").write_bytes(random.read((IMAGE_MIB - 16) * MIB))
-    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", "-d", files, image, f"{IMAGE_MIB}M"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["/sbin/mkfs.ext4", "-q", "-b", "4096", "-d", files, image, f"{IMAGE_MIB}M"],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
     return image
 
 
 class Dax:
     """The image as pmem: the guest reads the host's page cache."""
+
     def __init__(self, peer):
         self.peer, self.name = peer, peer.name
 
@@ -46,14 +71,19 @@ class Dax:
         backend = f"memory-backend-file,id=mem1,mem-path={image},size={IMAGE_MIB}M,share=on"
         readonly = "readonly=on"
         # QEMU 7.2 lets no virtio-pmem have read-only memory; a shared map that is never written is the nearest.
-        return ["-object", f"{backend},{readonly}" if self.peer is peers_module.Pmvm else backend,
-                "-device", "virtio-pmem-pci,memdev=mem1,id=nv1"]
+        return [
+            "-object",
+            f"{backend},{readonly}" if self.peer is peers_module.Pmvm else backend,
+            "-device",
+            "virtio-pmem-pci,memdev=mem1,id=nv1",
+        ]
 
     mount = "mkdir -p /mnt && mount -t ext4 -o ro,noload,dax /dev/pmem0 /mnt"
 
 
 class Disk(Dax):
     """The image as a disk: each guest keeps a copy in its own RAM."""
+
     def __init__(self, peer):
         super().__init__(peer)
         self.name = f"{peer.name} virtio-blk"

@@ -15,9 +15,14 @@ STATIC = Figure("stripped static program", "MiB", METHOD, value_max=1)
 SMALL = Figure("stripped static program without line editing", "MiB", f"{METHOD}; -Dlibedit=disabled", value_max=1)
 PROGRAM = Figure("program and its libraries", "MiB", "stripped; the libraries that ldd names")
 FIGURES = [STATIC, SMALL, PROGRAM]
-OPTIONS = ["--buildtype=minsize", "-Dstatic=enabled", "-Db_pie=false", "-Ddefault_library=static",
-           "-Dc_args=-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables",
-           "-Dc_link_args=-Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none"]
+OPTIONS = [
+    "--buildtype=minsize",
+    "-Dstatic=enabled",
+    "-Db_pie=false",
+    "-Ddefault_library=static",
+    "-Dc_args=-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables",
+    "-Dc_link_args=-Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none",
+]
 
 
 def build_static(libedit):

@@ -8,16 +8,28 @@ import subprocess
 import peers as peers_module
 from bench_common import Failed, Figure, alternate, directory, end, pmem
 
-START = Figure("start to the guest's ready line", "ms", "from exec of the process to the line that the guest's /init prints when its modules are "
-               "loaded, without pmem; host's clock", ratio_max=0.5)
+START = Figure(
+    "start to the guest's ready line",
+    "ms",
+    (
+        "from exec of the process to the line that the guest's /init prints when its modules are "
+        "loaded, without pmem; host's clock"
+    ),
+    ratio_max=0.5,
+)
 INIT = Figure("the guest's part of it", "ms", "/proc/uptime of the guest, in that line")
-CALLS = Figure("system calls before the first KVM_RUN", "", "strace -f, with one pmem whose file is new, and a QMP socket; of all threads",
-               value_max=100)
+CALLS = Figure(
+    "system calls before the first KVM_RUN",
+    "",
+    "strace -f, with one pmem whose file is new, and a QMP socket; of all threads",
+    value_max=100,
+)
 FIGURES = [START, INIT, CALLS]
 
 
 class PmvmVmlinux(peers_module.Pmvm):
     """With the kernel that QEMU has at its best: nothing to decompress."""
+
     name = "pmvm vmlinux"
     image = "vmlinux"
 

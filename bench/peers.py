@@ -15,19 +15,27 @@ QEMU = "qemu-system-x86_64"
 
 class Peer(machine.Guest):
     """A Linux guest that is driven over its console, and a QMP client; `devices` as -object and -device take them."""
+
     name = ""
     about = ""
     image = "bzImage"
     has_pmem = True
     unplugs = True
 
+    # Guest's own __init__ would wait for the guest, and choose the kernel and the console.
+    # pylint: disable-next=super-init-not-called
     def __init__(self, directory, devices=(), append="", memory_mib=MEMORY_MIB, prefix=(), wait=True):
         self.qmp_path = pathlib.Path(directory) / f"{self.name.replace(' ', '-')}-{id(self):x}.qmp"
         self.memory_mib = memory_mib
         options = self.options(append)  # copies kernel and initramfs at first
         self.began = time.monotonic()
-        machine.Vm.__init__(self, [*options, "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *devices],
-                            cwd=directory, prefix=prefix, program=self.program())
+        machine.Vm.__init__(  # pylint: disable=non-parent-init-called
+            self,
+            [*options, "-qmp", f"unix:{self.qmp_path},server=on,wait=off", *devices],
+            cwd=directory,
+            prefix=prefix,
+            program=self.program(),
+        )
         if not wait:
             return
         try:
@@ -35,6 +43,15 @@ class Peer(machine.Guest):
         except BaseException:
             self.kill()
             raise
+
+    @staticmethod
+    def program():
+        """Returns the path of the program, or None where it is not installed."""
+        raise NotImplementedError
+
+    def options(self, append):
+        """Returns the options of the machine; `append` is added to the kernel's command line."""
+        raise NotImplementedError
 
     def become_ready(self):
         self.wait_for(r"pmvm-guest: ready [\d.]+", machine.BOOT_MAX)
@@ -50,6 +67,8 @@ class Peer(machine.Guest):
 
 
 class Pmvm(Peer):
+    """The program under test."""
+
     name = "pmvm"
     about = "build/pmvm -nographic, bzImage"
 
@@ -63,6 +82,7 @@ class Pmvm(Peer):
 
 class Qemu(Peer):
     """As people run it: the default devices, SeaBIOS."""
+
     name = "QEMU"
     about = "-accel kvm -M q35 -cpu host -nographic -nic none, bzImage, SeaBIOS"
     unplugs = False
@@ -80,19 +100,40 @@ class Qemu(Peer):
 
 class QemuBest(Qemu):
     """At its best with this device."""
+
     name = "QEMU best"
     about = "q35 without default devices, no SMM, USB, SATA; vmlinux by PVH and qboot"
-    machine = ["-M", "q35,smm=off,vmport=off,sata=off,usb=off,smbus=off,hpet=off,graphics=off", "-nodefaults",
-               "-no-user-config", "-display", "none", "-serial", "stdio", "-bios", "qboot.rom"]
+    machine = [
+        "-M",
+        "q35,smm=off,vmport=off,sata=off,usb=off,smbus=off,hpet=off,graphics=off",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-bios",
+        "qboot.rom",
+    ]
     image = "vmlinux"
 
 
 class QemuMicrovm(Qemu):
     """Its machine for fast starts has no virtio-pmem: boot and memory only."""
+
     name = "QEMU microvm"
     about = "-M microvm without pit, pic and rtc, -nodefaults, vmlinux by PVH; it has no virtio-pmem"
     has_pmem = False
-    machine = ["-M", "microvm,pit=off,pic=off,rtc=off", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
+    machine = [
+        "-M",
+        "microvm,pit=off,pic=off,rtc=off",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+    ]
     image = "vmlinux"
 
 

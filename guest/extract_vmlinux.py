@@ -25,7 +25,7 @@ def payload(image):
     start = (setup_sects + 1) * 512 + offset
     if length < 8 or start + length > len(image):
         raise ValueError("the payload lies outside the file")
-    return image[start:start + length]
+    return image[start : start + length]
 
 
 def with_program(program, data):
@@ -54,7 +54,7 @@ def pvh_entry(elf):
     """The 32-bit entry point from the Xen note of an x86-64 ELF file."""
     if elf[:6] != b"\x7fELF\x02\x01" or struct.unpack_from("<H", elf, 18)[0] != 62:
         raise ValueError("the payload is not an x86-64 ELF file")
-    phoff, = struct.unpack_from("<Q", elf, 32)
+    (phoff,) = struct.unpack_from("<Q", elf, 32)
     phentsize, phnum = struct.unpack_from("<HH", elf, 54)
     for i in range(phnum):
         kind, _, pos, _, _, size = struct.unpack_from("<IIQQQQ", elf, phoff + i * phentsize)
@@ -62,8 +62,8 @@ def pvh_entry(elf):
         while pos + 12 <= end:
             namesz, descsz, note = struct.unpack_from("<III", elf, pos)
             desc = pos + 12 + (namesz + 3) // 4 * 4
-            if note == XEN_ELFNOTE_PHYS32_ENTRY and elf[pos + 12:pos + 16] == b"Xen\0":
-                return int.from_bytes(elf[desc:desc + descsz], "little")
+            if note == XEN_ELFNOTE_PHYS32_ENTRY and elf[pos + 12 : pos + 16] == b"Xen\0":
+                return int.from_bytes(elf[desc : desc + descsz], "little")
             pos = desc + (descsz + 3) // 4 * 4
     raise ValueError("the kernel has no PVH entry note (CONFIG_PVH)")
 
@@ -71,7 +71,7 @@ def pvh_entry(elf):
 def main():
     if len(sys.argv) != 3:
         sys.exit(f"usage: {sys.argv[0]} BZIMAGE VMLINUX")
-    source, target = sys.argv[1:]
+    source, target = sys.argv[1], sys.argv[2]
     try:
         with open(source, "rb") as f:
             elf = decompress(payload(f.read()))

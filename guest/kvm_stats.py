@@ -7,7 +7,7 @@ import os
 import struct
 
 SYS_PIDFD_GETFD = 438  # the same number on every architecture
-HEADER = struct.Struct("=6I")     # flags, name_size, num_desc, id_offset, desc_offset, data_offset
+HEADER = struct.Struct("=6I")  # flags, name_size, num_desc, id_offset, desc_offset, data_offset
 DESCRIPTOR = struct.Struct("=IhHII")  # flags, exponent, size, offset, bucket_size; the name follows
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -41,7 +41,7 @@ def counters(pid, *names):
         table = os.pread(fd, size * ndescriptors, descriptors_off)
         for at in range(0, len(table), size):
             off = DESCRIPTOR.unpack_from(table, at)[3]
-            name = table[at + DESCRIPTOR.size:at + size].split(b"\0")[0].decode()
+            name = table[at + DESCRIPTOR.size : at + size].split(b"\0")[0].decode()
             if name in totals:
                 totals[name] += struct.unpack("=Q", os.pread(fd, 8, data_off + off))[0]
         os.close(fd)

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -25,16 +26,18 @@ GIB = 1 << 30
 
 
 _near = {}
-_near_directory = None
+
+
+@functools.cache
+def near_directory():
+    """The directory of the copies; it is removed when the program ends."""
+    return tempfile.TemporaryDirectory(prefix="pmvm-files-")
 
 
 def near(path):
     """A copy in the temporary directory: the checkout may be slow to read, and may change while tests run."""
-    global _near_directory
     if path not in _near:
-        if _near_directory is None:
-            _near_directory = tempfile.TemporaryDirectory(prefix="pmvm-files-")
-        directory = pathlib.Path(_near_directory.name) / str(len(_near))
+        directory = pathlib.Path(near_directory().name) / str(len(_near))
         directory.mkdir()
         _near[path] = pathlib.Path(shutil.copy(path, directory))
     return _near[path]
@@ -57,12 +60,15 @@ class Vm:
         self.output = bytearray()
         self.changed = threading.Condition()
         self.closed = False
-        self.process = subprocess.Popen(self.command, cwd=cwd, stdin=subprocess.PIPE, stdout=console,
-                                        stderr=subprocess.PIPE, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command, cwd=cwd, stdin=subprocess.PIPE, stdout=console, stderr=subprocess.PIPE, start_new_session=True
+        )
         self.errors = bytearray()
-        self.threads = [threading.Thread(target=self._read, args=(stream, sink), daemon=True)
-                        for stream, sink in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
-                        if stream]
+        self.threads = [
+            threading.Thread(target=self._read, args=(stream, sink), daemon=True)
+            for stream, sink in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
+            if stream
+        ]
         for thread in self.threads:
             thread.start()
         self.commands = 0
@@ -94,8 +100,10 @@ class Vm:
                 left = end - time.monotonic()
                 if left <= 0 or (self.closed and self.process.poll() is not None):
                     why = f"in {timeout} s" if left <= 0 else f"before pmvm ended with {self.process.returncode}"
-                    raise Failed(f"did not see {pattern!r} {why}\n--- stderr\n{self.errors.decode(errors='replace')}"
-                                 f"\n--- console\n{self.output[-4000:].decode(errors='replace')}")
+                    raise Failed(
+                        f"did not see {pattern!r} {why}\n--- stderr\n{self.errors.decode(errors='replace')}"
+                        f"\n--- console\n{self.output[-4000:].decode(errors='replace')}"
+                    )
                 self.changed.wait(min(left, 0.2))
         return match
 
@@ -141,13 +149,43 @@ class Vm:
 class Guest(Vm):
     """A Linux guest with a shell on ttyS0."""
 
-    def __init__(self, *args, flavour="cloud", image="bzImage", memory="256M", cpus=1, append="", cwd=None, wait=True,
-                 prefix=(), serial=("-nographic",), archives=(), program=None):
+    def __init__(
+        self,
+        *args,
+        flavour="cloud",
+        image="bzImage",
+        memory="256M",
+        cpus=1,
+        append="",
+        cwd=None,
+        wait=True,
+        prefix=(),
+        serial=("-nographic",),
+        archives=(),
+        program=None,
+    ):
         kernel, initrd = kernel_files(flavour, image)
         if archives:
             initrd = with_archives(initrd, archives)
-        super().__init__(["-m", memory, "-smp", cpus, *serial, "-kernel", kernel, "-initrd", initrd, "-append",
-                          f"console=ttyS0 quiet {append}", *args], cwd=cwd, prefix=prefix, program=program)
+        super().__init__(
+            [
+                "-m",
+                memory,
+                "-smp",
+                cpus,
+                *serial,
+                "-kernel",
+                kernel,
+                "-initrd",
+                initrd,
+                "-append",
+                f"console=ttyS0 quiet {append}",
+                *args,
+            ],
+            cwd=cwd,
+            prefix=prefix,
+            program=program,
+        )
         if wait:
             self.booted()
 
@@ -163,7 +201,7 @@ class Guest(Vm):
         self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands:04}:\"$?'>'\n")
         # With its line's end: what comes next on the console begins behind it.
         match = self.wait_for(rf"<end {self.commands:04}:(\d+)>\r?\n", timeout, start)
-        output = bytes(self.output[start:match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
+        output = bytes(self.output[start : match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
         status = int(match[1])
         if not check:
             return status, output
@@ -173,8 +211,10 @@ class Guest(Vm):
 
     def heed_power_button(self, script):
         """From here on the guest runs the script when the power button is pressed."""
-        self.run("modprobe -a button evdev && mkdir -p /etc/acpi/PWRF /var/log /var/run && "
-                 f"echo '{script}' >/etc/acpi/PWRF/00000080 && chmod +x /etc/acpi/PWRF/00000080")
+        self.run(
+            "modprobe -a button evdev && mkdir -p /etc/acpi/PWRF /var/log /var/run && "
+            f"echo '{script}' >/etc/acpi/PWRF/00000080 && chmod +x /etc/acpi/PWRF/00000080"
+        )
         self.run("acpid -f >/dev/console 2>&1 & usleep 300000")
 
     def power_off(self):
@@ -206,12 +246,25 @@ def pmem(path, number=1, size=None, **properties):
     properties = {"share": "on"} | {key.replace("_", "-"): value for key, value in properties.items()}
     backend = "".join(f",{key}={value}" for key, value in properties.items())
     size = f",size={size}" if size else ""
-    return ["-object", f"memory-backend-file,id=mem{number},mem-path={path}{size}{backend}",
-            "-device", f"virtio-pmem-pci,memdev=mem{number},id=nv{number}"]
+    return [
+        "-object",
+        f"memory-backend-file,id=mem{number},mem-path={path}{size}{backend}",
+        "-device",
+        f"virtio-pmem-pci,memdev=mem{number},id=nv{number}",
+    ]
 
 
 def run_pmvm(*args, cwd=None, timeout=END_MAX, **kwargs):
     """A pmvm that ends by itself: (status, stdout, stderr)."""
-    done = subprocess.run([str(pmvm()), *map(str, args)], cwd=cwd, timeout=timeout, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace", check=False, **kwargs)
+    done = subprocess.run(
+        [str(pmvm()), *map(str, args)],
+        cwd=cwd,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        **kwargs,
+    )
     return done.returncode, done.stdout, done.stderr

@@ -122,7 +122,7 @@ class Hmp:
             if not data:
                 raise ConnectionError(f"the monitor hung up after {raw!r}")
             raw += data
-        return plain(raw)[:-len(self.PROMPT)]
+        return plain(raw)[: -len(self.PROMPT)]
 
     def run(self, line):
         """Types a line; returns what the monitor printed, without the echo."""

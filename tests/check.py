@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Runs the tests and counts them: unit tests under several compilers and sanitizers, fuzz targets, whole machines.
+"""Runs the tests and counts them: style, unit tests with several compilers and sanitizers, fuzz targets, whole machines.
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/check.py [unit] [fuzz] [system] [powercut]      (all when none is named)
+Usage: tests/check.py [style] [unit] [fuzz] [system] [powercut]      (all when none is named)
 
 Unit tests are cmocka programs, each built and run as BUILDS below says. Each fuzz target is one test: its corpus,
 and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` goes on from there. System tests are pytest files in
@@ -20,17 +20,18 @@ import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 REPORTS = CHECKOUT / "build/check"
-UNIT_MAX = 300       # seconds for one test program
-FUZZ_TIME = 10       # seconds of fuzzing for each target
-FUZZ_MAX = 1800      # seconds for all targets, and for building them
-FILE_MAX = 2400      # seconds for one file of system tests: three minutes are usual, where nothing else runs
-BOX_LOST = 125       # tests/box/box.py: the box failed, not the command
+UNIT_MAX = 300  # seconds for one test program
+STYLE_MAX = 600  # seconds for all tests of the sources' style; half a minute is usual
+FUZZ_TIME = 10  # seconds of fuzzing for each target
+FUZZ_MAX = 1800  # seconds for all targets, and for building them
+FILE_MAX = 2400  # seconds for one file of system tests: three minutes are usual, where nothing else runs
+BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
 CUTS = "bare=18,linux=2"  # power cuts with each guest; all together some seven minutes
-CUTS_MAX = 1800      # seconds for them
+CUTS_MAX = 1800  # seconds for them
 
 # name, compiler, Meson options. -Db_lundef=false: clang's sanitizers need undefined symbols in shared libraries.
 BUILDS = [
@@ -47,12 +48,14 @@ SANITIZERS = {
 }
 
 
-# Runs a command with what other programs leave of the processors: in a session of its own, as the kernel shares them out
-# between sessions first (sched_autogroup), and nice, where it does not.
+# Runs a command with the processor time that other programs do not use. With sched_autogroup the kernel divides the
+# time between sessions, so the command gets a session of its own at low priority. Elsewhere `nice` has that effect.
 MODEST = ["setsid", "--wait", "sh", "-c", 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"', "sh"]
 
 
 class Totals:
+    """Counts of tests."""
+
     def __init__(self, failed=0):
         self.passed = self.skipped = 0
         self.failed = failed
@@ -75,11 +78,20 @@ def build(name, compiler, options):
     directory = REPORTS / name
     # An older build of that name may have had other options.
     again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
-    commands = [["meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options], ["ninja", "-C", directory]]
+    commands = [
+        ["meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options],
+        ["ninja", "-C", directory],
+    ]
     with open(REPORTS / f"{name}.log", "wb") as log:
         for command in commands:
-            done = subprocess.run([*MODEST, *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False,
-                                  env=os.environ | {"CC": compiler})
+            done = subprocess.run(
+                [*MODEST, *command],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                env=os.environ | {"CC": compiler},
+            )
             if done.returncode:
                 say(f"  {name}: cannot build, see {log.name}; its end:")
                 say((REPORTS / f"{name}.log").read_text(errors="replace")[-3000:])
@@ -92,9 +104,18 @@ def run_program(name, command, environment, time_max=UNIT_MAX):
     """Runs a program that prints TAP, as cmocka's do, or a plain one that only has an exit status."""
     totals = Totals()
     try:
-        done = subprocess.run([*MODEST, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              timeout=time_max, stdin=subprocess.DEVNULL, cwd=REPORTS, check=False,
-                              env=os.environ | SANITIZERS | environment | {"CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        done = subprocess.run(
+            [*MODEST, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=time_max,
+            stdin=subprocess.DEVNULL,
+            cwd=REPORTS,
+            check=False,
+            env=os.environ | SANITIZERS | environment | {"CMOCKA_MESSAGE_OUTPUT": "TAP"},
+        )
         output, status = done.stdout, done.returncode
     except subprocess.TimeoutExpired as expired:
         output, status = (expired.stdout or b"").decode(errors="replace"), f"time-out after {time_max} s"
@@ -115,6 +136,13 @@ def run_program(name, command, environment, time_max=UNIT_MAX):
         totals.failed = 1
     if totals.failed:
         say(f"  FAILED: {name} (exit status {status}):\n{output[-6000:]}")
+    return totals
+
+
+def style():
+    began = time.monotonic()
+    totals = run_program("style", [CHECKOUT / "tests/style.py"], {}, STYLE_MAX)
+    say(f"style: {totals} ({time.monotonic() - began:.0f} s)")
     return totals
 
 
@@ -155,7 +183,7 @@ class Place:
 
     def __init__(self, number, is_box):
         self.is_box = is_box
-        # In every box this directory's part `shared` is at build/box/shared, the one place of the checkout that can be written.
+        # In every box, `shared` of this directory is mounted on build/box/shared, the writable part of the checkout.
         self.directory = CHECKOUT / "build/box" / (f"lane{number}" if is_box else "")
         self.reports = self.directory / "shared"
         self.reports.mkdir(parents=True, exist_ok=True)
@@ -170,11 +198,33 @@ class Place:
         report = self.reports / f"{path.stem}.xml"
         report.unlink(missing_ok=True)
         # -B, -p no:cacheprovider: in the box the checkout is read-only.
-        command = [CHECKOUT / "tests/on-kvm", "/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-rsfE", "-v",
-                   "--tb=short", f"--junitxml=build/box/shared/{report.name}", path]
+        command = [
+            CHECKOUT / "tests/on-kvm",
+            "/usr/bin/python3",
+            "-B",
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-rsfE",
+            "-v",
+            "--tb=short",
+            f"--junitxml=build/box/shared/{report.name}",
+            path,
+        ]
         try:
-            done = subprocess.run(command, timeout=FILE_MAX, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False,
-                                  env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            done = subprocess.run(
+                command,
+                timeout=FILE_MAX,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
             output, is_lost = done.stdout, self.is_box and done.returncode == BOX_LOST
         except subprocess.TimeoutExpired as expired:
             output, is_lost = (expired.stdout or b"").decode(errors="replace"), False
@@ -243,9 +293,10 @@ def powercut():
     return totals
 
 
-# At the same time, for an emulated host keeps one processor busy, and no more. It does not bear to be held up for long (its
-# timers stop, now and then), so what needs none takes what it leaves. Whoever is done takes files of system tests.
-LANES = [{"unit": unit, "fuzz": fuzz}, {"powercut": powercut}]
+# The lanes run at the same time: an emulated host keeps one processor busy, and no more. If it is delayed for long, its
+# timers sometimes stop, so the suites without an emulated host run with low priority (MODEST). A lane that has finished
+# its suites takes files of system tests.
+LANES = [{"style": style, "unit": unit, "fuzz": fuzz}, {"powercut": powercut}]
 SUITES = [*LANES[0], *LANES[1], "system"]
 
 
@@ -266,7 +317,9 @@ def prepare(names):
     if not {"system", "powercut"} & names:
         return False
     subprocess.run([CHECKOUT / "guest/build", "cloud", "generic", "ndctl", "sqlite"], check=True)
-    where = subprocess.run([CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    where = subprocess.run(
+        [CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
     if where == "box" or "powercut" in names:
         subprocess.run([CHECKOUT / "tests/box/build"], check=True)
     return where == "box"
@@ -282,7 +335,10 @@ def main():
     files_of = [files, files if is_box else collections.deque()]
     totals = Totals()
     with concurrent.futures.ThreadPoolExecutor() as lanes:
-        running = [lanes.submit(run_lane, lane, names, Place(number, is_box), files_of[number]) for number, lane in enumerate(LANES)]
+        running = [
+            lanes.submit(run_lane, lane, names, Place(number, is_box), files_of[number])
+            for number, lane in enumerate(LANES)
+        ]
         for lane in running:
             totals.add(lane.result())
     say(str(totals))

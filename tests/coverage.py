@@ -20,13 +20,20 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = CHECKOUT / "build/coverage"
 FOLDERS = ["virtio", "libvpmem", "vmm/pci", "vmm/virtio"]
 LINES_MIN, BRANCHES_MIN = 95, 90
-TESTS_MAX = 1800     # seconds for all unit tests
+TESTS_MAX = 1800  # seconds for all unit tests
 ASSERT = r"\s*(static_)?assert\(.*"
 
 
 def run(command, output):
-    return subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False,
-                          timeout=TESTS_MAX, env=os.environ | {"CC": "gcc"}).returncode
+    return subprocess.run(
+        command,
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=TESTS_MAX,
+        env=os.environ | {"CC": "gcc"},
+    ).returncode
 
 
 def measure():
@@ -36,21 +43,59 @@ def measure():
     commands = [["ninja", "-C", BUILD]]
     if not (BUILD / "build.ninja").exists():
         # Threads count too, so the counters are atomic; without optimisation a branch is one of the source.
-        commands.insert(0, ["meson", "setup", BUILD, CHECKOUT, "-Ddefault_library=static", "-Db_coverage=true",
-                            "-Dbuildtype=debug", "-Dc_args=-fprofile-update=atomic"])
+        commands.insert(
+            0,
+            [
+                "meson",
+                "setup",
+                BUILD,
+                CHECKOUT,
+                "-Ddefault_library=static",
+                "-Db_coverage=true",
+                "-Dbuildtype=debug",
+                "-Dc_args=-fprofile-update=atomic",
+            ],
+        )
     for old in BUILD.rglob("*.gcda"):
         old.unlink()
     with open(log, "wb") as output:
         for command in commands:
             if run(command, output):
-                sys.exit(f"tests/coverage.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
-        failed = run(["meson", "test", "-C", BUILD, "--suite", "unit", "--no-rebuild", "--num-processes", "1",
-                      "--timeout-multiplier", "5"], output)
+                sys.exit(
+                    f"tests/coverage.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}"
+                )
+        failed = run(
+            [
+                "meson",
+                "test",
+                "-C",
+                BUILD,
+                "--suite",
+                "unit",
+                "--no-rebuild",
+                "--num-processes",
+                "1",
+                "--timeout-multiplier",
+                "5",
+            ],
+            output,
+        )
     if failed:
         print(f"tests/coverage.py: not all tests passed, see {log}")
-    text = subprocess.check_output(["gcovr", "--root", CHECKOUT, "--json", "--exclude-branches-by-pattern", ASSERT,
-                                    *[option for folder in FOLDERS for option in ("--filter", f"{folder}/")],
-                                    BUILD], text=True, cwd=CHECKOUT)
+    text = subprocess.check_output(
+        [
+            "gcovr",
+            "--root",
+            CHECKOUT,
+            "--json",
+            "--exclude-branches-by-pattern",
+            ASSERT,
+            *[option for folder in FOLDERS for option in ("--filter", f"{folder}/")],
+            BUILD,
+        ],
+        text=True,
+        cwd=CHECKOUT,
+    )
     return json.loads(text)["files"], not failed
 
 
@@ -60,8 +105,10 @@ def count(file):
     branches = [(line["line_number"], branch["count"]) for line in lines for branch in line["branches"]]
     missed = sorted({line["line_number"] for line in lines if not line["count"]})
     partial = sorted({number for number, taken in branches if not taken} - set(missed))
-    return ((len(lines) - len(missed), len(lines), sum(1 for _, taken in branches if taken), len(branches)),
-            (missed, partial))
+    return (
+        (len(lines) - len(missed), len(lines), sum(1 for _, taken in branches if taken), len(branches)),
+        (missed, partial),
+    )
 
 
 def percent(part, whole):
@@ -69,8 +116,10 @@ def percent(part, whole):
 
 
 def row(name, counts):
-    return (f"{name:34} {percent(*counts[:2]):6.1f} % of {counts[1]:5} lines "
-            f"{percent(*counts[2:]):6.1f} % of {counts[3]:5} branches")
+    return (
+        f"{name:34} {percent(*counts[:2]):6.1f} % of {counts[1]:5} lines "
+        f"{percent(*counts[2:]):6.1f} % of {counts[3]:5} branches"
+    )
 
 
 def main():

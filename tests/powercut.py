@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Cuts the power of the host at random moments, and looks whether everything is there that was said to be durable.
+"""Cuts the power of the host at random moments, and checks that everything reported durable is there.
 
 SPDX-License-Identifier: Apache-2.0
 
 The host is the test box; its disks are served by nbdkit, which keeps writes in its cache until they are flushed. A cut
-is SIGKILL for all of them. docs/powercut.md tells what one cut shows. The last line is "N passed, N failed", the status 1
-when a record was lost or a file system damaged, 2 when the test itself did not work.
+kills all of them with SIGKILL. docs/powercut.md explains what one cut shows. The last line is "N passed, N failed". The
+exit status is 1 when a record was lost or a file system damaged, 2 when the test itself did not work.
 """
 import argparse
 import pathlib
@@ -20,25 +20,33 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "power"))
-import plan  # noqa: E402
-import power  # noqa: E402
-from plan import CHECKOUT, WORK, Lost, Trouble, say  # noqa: E402
+import plan
+import power
+from plan import CHECKOUT, WORK, Lost, Trouble, say
 
-WRITING = (0.5, 3)       # seconds from the first report of every writer to the cut
+WRITING = (0.5, 3)  # seconds from the first report of every writer to the cut
 GUESTS = ["bare", "linux"]
 
 # Wrong devices: (the file, what stands there, what stands there instead).
 BROKEN = {
     # Answers before the sync.
-    "early-ack": ("libvpmem/pmem.c",
-                  "\t\tdo {\n\t\t\tpthread_mutex_unlock(&dev->lock);\n",
-                  "\t\tbatch_complete(dev, batch, 0);\n\t\tbatch->nrequests = 0;\n"
-                  "\t\tdo {\n\t\t\tpthread_mutex_unlock(&dev->lock);\n"),
+    "early-ack": (
+        "libvpmem/pmem.c",
+        "\t\tdo {\n\t\t\tpthread_mutex_unlock(&dev->lock);\n",
+        (
+            "\t\tbatch_complete(dev, batch, 0);\n\t\tbatch->nrequests = 0;\n"
+            "\t\tdo {\n\t\t\tpthread_mutex_unlock(&dev->lock);\n"
+        ),
+    ),
     # Lets one sync answer what came while it ran.
-    "coalesce": ("libvpmem/pmem.c",
-                 "\t\tbatch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));\n",
-                 "\t\tbatch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));\n"
-                 "\t\tbatch_take(dev, batch);\n\t\tbatch_complete(dev, batch, rc);\n"),
+    "coalesce": (
+        "libvpmem/pmem.c",
+        "\t\tbatch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));\n",
+        (
+            "\t\tbatch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));\n"
+            "\t\tbatch_take(dev, batch);\n\t\tbatch_complete(dev, batch, rc);\n"
+        ),
+    ),
     # On persistent memory: leaves the file's metadata to a flush, which does nothing there.
     "no-map-sync": ("libvpmem/backing_map.c", " | MAP_SYNC;\n", ";\n"),
 }
@@ -101,8 +109,10 @@ def run_series(series, cuts):
             say(f"  {series.guest}: cut {i}: LOST: {lost}")
             return max(i - 1, 0), lost
         if before:
-            say(f"  {series.guest}: cut {i}: {before[0]} records reported, all there, {extra} more that were not; "
-                f"{'file systems clean; ' if series.guest == 'linux' else ''}{before[1]:.0f} + {check_time:.0f} s")
+            say(
+                f"  {series.guest}: cut {i}: {before[0]} records reported, all there, {extra} more that were not; "
+                f"{'file systems clean; ' if series.guest == 'linux' else ''}{before[1]:.0f} + {check_time:.0f} s"
+            )
         before = count, whole
     return cuts, None
 
@@ -130,18 +140,33 @@ def build_broken(name):
 
 def parse_cuts(text):
     """A number for each guest, or bare=18,linux=2."""
-    return dict.fromkeys(GUESTS, int(text)) if text.isdigit() else \
-        {guest: int(number) for guest, number in (part.split("=") for part in text.split(","))}
+    return (
+        dict.fromkeys(GUESTS, int(text))
+        if text.isdigit()
+        else {guest: int(number) for guest, number in (part.split("=") for part in text.split(","))}
+    )
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="powercut", description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--cuts", type=parse_cuts, default="10", metavar="N",
-                        help="cuts with each guest (10), or with each its own number: bare=18,linux=2")
-    parser.add_argument("--host-fs", choices=[*plan.DISKS, *plan.DAX],
-                        help="only this file system of the host, not ext4, xfs, and one of the others on persistent memory")
-    parser.add_argument("--guest", choices=GUESTS, help="only this guest: Linux with its file systems, or a bare writer")
-    parser.add_argument("--broken", choices=BROKEN, help="with a pmvm that is wrong; the status is 0 when it was caught")
+    parser.add_argument(
+        "--cuts",
+        type=parse_cuts,
+        default="10",
+        metavar="N",
+        help="cuts with each guest (10), or with each its own number: bare=18,linux=2",
+    )
+    parser.add_argument(
+        "--host-fs",
+        choices=[*plan.DISKS, *plan.DAX],
+        help="only this file system of the host, not ext4, xfs, and one of the others on persistent memory",
+    )
+    parser.add_argument(
+        "--guest", choices=GUESTS, help="only this guest: Linux with its file systems, or a bare writer"
+    )
+    parser.add_argument(
+        "--broken", choices=BROKEN, help="with a pmvm that is wrong; the status is 0 when it was caught"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="for the moments of the cuts")
     return parser.parse_args()
 
@@ -164,14 +189,19 @@ def run_all(args, program):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     args = parse()
-    for command in (["tools/install-packages", "box", "power", "build"], ["guest/build", "cloud", "generic", "ndctl", "sqlite"]):
+    for command in (
+        ["tools/install-packages", "box", "power", "build"],
+        ["guest/build", "cloud", "generic", "ndctl", "sqlite"],
+    ):
         subprocess.run([CHECKOUT / command[0], *command[1:]], check=True)
     power.BOX_DIR.mkdir(parents=True, exist_ok=True)
     (WORK / "log").unlink(missing_ok=True)
     began = time.monotonic()
     try:
         if subprocess.run([power.BOX, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0:
-            raise Trouble(f"the box of another run is there; stop it with: PMVM_BOX_DIR={power.BOX_DIR} tests/box/box.py stop")
+            raise Trouble(
+                f"the box of another run is there; stop it with: PMVM_BOX_DIR={power.BOX_DIR} tests/box/box.py stop"
+            )
         survived, lost = run_all(args, build_broken(args.broken) if args.broken else CHECKOUT / "build/pmvm")
     except Trouble as trouble:
         say(f"powercut: {trouble}")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs one machine for hours under load that checks its data, with reboots, hotplug and monitor clients, and looks for leaks.
+"""Runs one machine for hours under load, with reboots, hotplug and monitor clients; checks its data, looks for leaks.
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -22,31 +22,34 @@ import time
 sys.dont_write_bytecode = True
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "guest"))
-import machine  # noqa: E402
-import monitor  # noqa: E402
+import machine
+import monitor
 
-RAM_MIB = 768            # fio and its libraries take 170 of it
+RAM_MIB = 768  # fio and its libraries take 170 of it
 CYCLES_BETWEEN_RESETS = 8
 UNPLUG_MAX = 120
-STEP_MAX = 600           # seconds for a command in the guest, which is busy
-GROWTH_KIB = 64          # see docs/soak.md
-SAMPLES_MIN = 8          # two for each quarter
+STEP_MAX = 600  # seconds for a command in the guest, which is busy
+GROWTH_KIB = 64  # see docs/soak.md
+SAMPLES_MIN = 8  # two for each quarter
 
 # The devices that stay. Their sizes tell them apart in the guest: a name may change from boot to boot.
 FILES_MIB, MAPPED_MIB, BLOCK_MIB, PLUGGED_MIB = 64, 72, 80, 32
 # Not --thread: fio 3.33 then reads its state, now and then, when the main thread has unmapped it already.
-FIO = ("fio --nice=10 --randrepeat=0 --verify=crc32c --verify_fatal=1 --verify_state_save=0 --rw=randwrite --size=2M "
-       "--name=soak ")
+FIO = (
+    "fio --nice=10 --randrepeat=0 --verify=crc32c --verify_fatal=1 --verify_state_save=0 --rw=randwrite --size=2M "
+    "--name=soak "
+)
 LOADS = {
     "files": FIO + "--filename=/mnt/files/fio --bs=4k --ioengine=psync --fsync=16",
     "mapped": FIO + "--filename=/mnt/mapped/fio --bs=4k --ioengine=mmap --fsync=64",
     "block": FIO + f"--filename=$(dev {BLOCK_MIB}) --bs=16k --ioengine=psync --direct=1 --fsync=16",
 }
-PLUGGED_LEN = 4 * machine.MIB   # of the file on the device that comes and goes
+PLUGGED_LEN = 4 * machine.MIB  # of the file on the device that comes and goes
 
 # The device of that many MiB, when it is there.
 DEV = """dev() { n=0; while [ $n -lt 500 ]; do for b in /sys/block/pmem*; do
-[ "$(cat $b/size 2>/dev/null)" != $(($1 * 2048)) ] || { echo /dev/${b##*/}; return 0; }; done; n=$((n+1)); sleep 0.2; done; return 1; }"""
+[ "$(cat $b/size 2>/dev/null)" != $(($1 * 2048)) ] || { echo /dev/${b##*/}; return 0; }; done; n=$((n+1)); sleep 0.2
+done; return 1; }"""
 
 
 class Wrong(Exception):
@@ -64,7 +67,7 @@ class Clients(threading.Thread):
         super().__init__(daemon=True)
         self.directory = directory
         self.chance = chance
-        self.connected = threading.Lock()   # whoever holds it knows that no client is there
+        self.connected = threading.Lock()  # whoever holds it knows that no client is there
         self.ended = threading.Event()
         self.count = 0
         self.failure = None
@@ -79,7 +82,11 @@ class Clients(threading.Thread):
 
     def vanish(self):
         client = monitor.connect(self.directory / self.chance.choice(["qmp-others", "hmp"]))
-        client.sendall(self.chance.choice([b'{"execute": "query-', b"\x00\xff{{[[", b"info pm\t", b"", b'{"execute": "qmp_capabilities"}']))
+        client.sendall(
+            self.chance.choice(
+                [b'{"execute": "query-', b"\x00\xff{{[[", b"info pm\t", b"", b'{"execute": "qmp_capabilities"}']
+            )
+        )
         client.close()
 
     def run(self):
@@ -97,7 +104,10 @@ class Sample:
 
     def __init__(self, pid):
         proc = pathlib.Path(f"/proc/{pid}")
-        rollup = {name: int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB", (proc / "smaps_rollup").read_text(), re.MULTILINE)}
+        rollup = {
+            name: int(kib)
+            for name, kib in re.findall(r"^(\w+): +(\d+) kB", (proc / "smaps_rollup").read_text(), re.MULTILINE)
+        }
         self.resident = rollup["Rss"]
         self.private = rollup["Private_Clean"] + rollup["Private_Dirty"]
         self.own = self.anonymous(proc)
@@ -116,8 +126,10 @@ class Sample:
         return total
 
     def __str__(self):
-        return (f"resident {self.resident} KiB, private {self.private} KiB, own {self.own} KiB, "
-                f"{self.descriptors} descriptors, {self.threads} threads")
+        return (
+            f"resident {self.resident} KiB, private {self.private} KiB, own {self.own} KiB, "
+            f"{self.descriptors} descriptors, {self.threads} threads"
+        )
 
 
 def quiet_sample(vm):
@@ -132,9 +144,13 @@ def quiet_sample(vm):
 def judge(samples):
     """Compares the second quarter with the last: in the first one, all is touched for the first time."""
     quarter = len(samples) // 4
-    second, last = samples[quarter:2 * quarter], samples[-quarter:]
+    second, last = samples[quarter : 2 * quarter], samples[-quarter:]
     grown = []
-    for name, middle, tolerance in (("own", statistics.median, GROWTH_KIB), ("descriptors", max, 0), ("threads", max, 0)):
+    for name, middle, tolerance in (
+        ("own", statistics.median, GROWTH_KIB),
+        ("descriptors", max, 0),
+        ("threads", max, 0),
+    ):
         before, after = (middle([getattr(sample, name) for sample in part]) for part in (second, last))
         say(f"soak: {name}: {before} in the second quarter, {after} in the last one")
         if after > before + tolerance:
@@ -144,27 +160,43 @@ def judge(samples):
 
 
 class Soak:
+    """The machine under load, and what was counted and sampled of it."""
+
     def __init__(self, directory, seconds, chance):
         self.directory = directory
         self.began = time.monotonic()
         self.end = self.began + seconds
         self.chance = chance
         self.cycles = self.resets = 0
-        self.rounds = dict.fromkeys(LOADS, 0)      # of boots before this one
+        self.rounds = dict.fromkeys(LOADS, 0)  # of boots before this one
         self.rounds_now = dict.fromkeys(LOADS, 0)  # of this boot, at the last look
         self.samples = []
         self.extra = directory / "plugged.img"
+        self.guest = self.qmp = self.clients = None  # while the machine runs
 
     def options(self):
         sizes = enumerate([FILES_MIB, MAPPED_MIB, BLOCK_MIB], 1)
-        return [option for number, mib in sizes for option in machine.pmem(self.directory / f"{number}.img", number, f"{mib}M")] + [
-            "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-qmp", f"unix:{self.directory}/qmp-others,server=on,wait=off",
-            "-monitor", f"unix:{self.directory}/hmp,server=on,wait=off"]
+        return [
+            option
+            for number, mib in sizes
+            for option in machine.pmem(self.directory / f"{number}.img", number, f"{mib}M")
+        ] + [
+            "-qmp",
+            f"unix:{self.directory}/qmp,server=on,wait=off",
+            "-qmp",
+            f"unix:{self.directory}/qmp-others,server=on,wait=off",
+            "-monitor",
+            f"unix:{self.directory}/hmp,server=on,wait=off",
+        ]
 
     def run(self):
         serial = ["-display", "none", "-serial", "stdio"]
-        with machine.Guest(*self.options(), memory=f"{RAM_MIB}M", cpus=2, archives=["fio"], wait=False, serial=serial) as guest, \
-                monitor.Qmp(self.directory / "qmp") as qmp:
+        with (
+            machine.Guest(
+                *self.options(), memory=f"{RAM_MIB}M", cpus=2, archives=["fio"], wait=False, serial=serial
+            ) as guest,
+            monitor.Qmp(self.directory / "qmp") as qmp,
+        ):
             self.guest, self.qmp = guest, qmp
             self.clients = Clients(self.directory, random.Random(self.chance.random()))
             guest.booted()
@@ -181,21 +213,26 @@ class Soak:
             if guest.power_off() != 0:
                 raise Wrong(f"pmvm did not end with status 0: {guest.error_text}")
         for image in (self.directory / "1.img", self.directory / "2.img", self.extra):
-            done = subprocess.run(["/sbin/e2fsck", "-fp", image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            done = subprocess.run(
+                ["/sbin/e2fsck", "-fp", image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
             if done.returncode not in (0, 1):
                 raise Wrong(f"e2fsck -fp {image}: status {done.returncode}\n{done.stdout}")
 
     # The guest.
 
     def begin(self):
-        """After each boot. What the kernel has to say about a device that went would come between the answers. The shell goes
-        before the loads, which have a processor of an emulated host to share."""
+        """Prepares the shell after each boot.
+
+        Kernel messages about a removed device would appear between the answers. The shell has priority over the loads,
+        which share the one processor of an emulated host.
+        """
         self.guest.run("dmesg -n 1; renice -n -10 -p $$")
         self.guest.run(DEV)
 
     def prepare(self):
         self.begin()
-        for name, mib in (("files", FILES_MIB), ("mapped", MAPPED_MIB)):
+        for mib in (FILES_MIB, MAPPED_MIB):
             self.guest.run(f"mkfs.ext4 -q -b 4096 $(dev {mib})", STEP_MAX)
         self.start_loads()
 
@@ -208,17 +245,25 @@ class Soak:
         records = "renice -n 20 -p $$; exec dax-tool named-records /mnt/files/records 1000000 in-place"
         self.guest.run(f"((sh -c '{records}' >/tmp/records 2>&1 || [ -e /tmp/ended ] || echo records >>/tmp/wrong) &)")
         for name, command in LOADS.items():
-            self.guest.run(f"echo -n >/tmp/{name}.rounds; ((while {command} >/tmp/{name} 2>&1; do echo >>/tmp/{name}.rounds; done; "
-                           f"[ -e /tmp/ended ] || echo {name} >>/tmp/wrong) &)")
+            self.guest.run(
+                f"echo -n >/tmp/{name}.rounds; ((while {command} >/tmp/{name} 2>&1; do echo >>/tmp/{name}.rounds; done;"
+                f" [ -e /tmp/ended ] || echo {name} >>/tmp/wrong) &)"
+            )
 
     def look_at_loads(self):
-        found = self.guest.run("for n in $(cat /tmp/wrong 2>/dev/null); do echo wrong $n:; tail -n 20 /tmp/$n; done; "
-                               "for f in /tmp/*.rounds; do echo rounds $f $(wc -l <$f); done")
+        found = self.guest.run(
+            "for n in $(cat /tmp/wrong 2>/dev/null); do echo wrong $n:; tail -n 20 /tmp/$n; done; "
+            "for f in /tmp/*.rounds; do echo rounds $f $(wc -l <$f); done"
+        )
         if "wrong" in found:
-            raise Wrong(f"a load failed:\n{found}\nthe end of the guest's log:\n" + self.guest.run("dmesg | tail -n 20"))
+            raise Wrong(
+                f"a load failed:\n{found}\nthe end of the guest's log:\n" + self.guest.run("dmesg | tail -n 20")
+            )
         if self.clients.failure:
             raise Wrong(f"a client of the monitor: {self.clients.failure!r}")
-        self.rounds_now |= {name: int(count) for name, count in re.findall(r"^rounds /tmp/(\w+)\.rounds (\d+)$", found, re.MULTILINE)}
+        self.rounds_now |= {
+            name: int(count) for name, count in re.findall(r"^rounds /tmp/(\w+)\.rounds (\d+)$", found, re.MULTILINE)
+        }
 
     def end_of_loads(self):
         self.look_at_loads()
@@ -227,8 +272,13 @@ class Soak:
 
     def stop_loads(self):
         self.end_of_loads()
-        self.guest.run("touch /tmp/ended; killall fio dax-tool; n=0; while pidof fio dax-tool; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 1; done; true",
-                       STEP_MAX)
+        self.guest.run(
+            (
+                "touch /tmp/ended; killall fio dax-tool; n=0; while pidof fio dax-tool; do n=$((n+1)); [ $n -lt 100 ]"
+                " || exit 1; sleep 1; done; true"
+            ),
+            STEP_MAX,
+        )
 
     def check_records(self, reported):
         self.guest.run(f"mkdir -p /mnt/files && mount -o dax $(dev {FILES_MIB}) /mnt/files", STEP_MAX)
@@ -240,11 +290,23 @@ class Soak:
     # Reboots, hotplug, unplug.
 
     def plug(self):
-        self.qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "extra", "share": True, "mem-path": str(self.extra),
-                                    "size": PLUGGED_MIB * machine.MIB})
+        self.qmp.run(
+            "object-add",
+            {
+                "qom-type": "memory-backend-file",
+                "id": "extra",
+                "share": True,
+                "mem-path": str(self.extra),
+                "size": PLUGGED_MIB * machine.MIB,
+            },
+        )
         self.qmp.run("device_add", driver="virtio-pmem-pci", id="plugged", memdev="extra")
-        self.guest.run(f"d=$(dev {PLUGGED_MIB})" + (" && mkfs.ext4 -q -b 4096 $d" if self.cycles == 0 else "") +
-                       " && mount -o dax $d /mnt/plugged", STEP_MAX)
+        self.guest.run(
+            f"d=$(dev {PLUGGED_MIB})"
+            + (" && mkfs.ext4 -q -b 4096 $d" if self.cycles == 0 else "")
+            + " && mount -o dax $d /mnt/plugged",
+            STEP_MAX,
+        )
 
     def unplug(self):
         self.qmp.run("device_del", id="plugged")
@@ -267,10 +329,12 @@ class Soak:
         self.look_at_loads()
 
     def cycle_with_reset(self):
-        """The plugged device goes while it is mounted and written, then comes a reset, by the monitor or by the guest."""
+        """Unplugs the device while it is mounted and written, then resets the machine from the monitor or the guest."""
         self.plug()
         self.use_plugged()
-        self.guest.run("((while dd if=/dev/zero of=/mnt/plugged/other bs=64k count=16 conv=fsync 2>/dev/null; do :; done) &)")
+        self.guest.run(
+            "((while dd if=/dev/zero of=/mnt/plugged/other bs=64k count=16 conv=fsync 2>/dev/null; do :; done) &)"
+        )
         self.unplug()
         self.cycles += 1
         self.end_of_loads()
@@ -327,20 +391,39 @@ def inside(args):
 def outside(args):
     for command in (["tools/install-packages", "build", "guest"], ["guest/build", "cloud", "fio"]):
         subprocess.run([CHECKOUT / command[0], *command[1:]], check=True)
-    where = subprocess.run([CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    where = subprocess.run(
+        [CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
     if where == "box":
         subprocess.run([CHECKOUT / "guest/build", "generic"], check=True)
     # The box's own disk: a sync has something to do there.
     place = [CHECKOUT / "tests/box/box.py", "exec", "--disk", "2G", "--"] if where == "box" else []
-    return subprocess.run([*place, sys.executable, "-B", CHECKOUT / "tests/soak.py", "--inside", "--hours", str(args.hours), "--seed", str(args.seed)],
-                          stdin=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        [
+            *place,
+            sys.executable,
+            "-B",
+            CHECKOUT / "tests/soak.py",
+            "--inside",
+            "--hours",
+            str(args.hours),
+            "--seed",
+            str(args.seed),
+        ],
+        stdin=subprocess.DEVNULL,
+        check=False,
+    ).returncode
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(prog="soak", description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--hours", type=float, default=1, help="how long (1); less than 0.2 is too short to judge growth")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="for what the clients of the monitor do")
+    parser.add_argument(
+        "--hours", type=float, default=1, help="how long (1); less than 0.2 is too short to judge growth"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1 << 32), help="for what the clients of the monitor do"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not args.inside:

@@ -22,12 +22,14 @@ import time
 import protocol
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-IDLE_MAX = pathlib.Path("/run/box-idle-max")  # seconds without a command after which the box ends; set by the box command
+IDLE_MAX = pathlib.Path(
+    "/run/box-idle-max"
+)  # seconds without a command after which the box ends; set by the box command
 IDLE_MAX_DEFAULT = 600
 REAL_TIME = pathlib.Path("/sys/class/rtc/rtc0/since_epoch")
-CHUNK = 32768        # what one buffer of the port takes
+CHUNK = 32768  # what one buffer of the port takes
 QUEUE_MAX = 1 << 18  # output stays in its pipe while this much waits for the port, and input in the port likewise
-GRACE = 2            # seconds between a polite and a hard end
+GRACE = 2  # seconds between a polite and a hard end
 
 
 class PeerGone(Exception):
@@ -107,7 +109,7 @@ class Port:
         """Writes what the port takes now."""
         try:
             while self.queue:
-                del self.queue[:os.write(self.fd, self.queue[:CHUNK])]
+                del self.queue[: os.write(self.fd, self.queue[:CHUNK])]
         except BlockingIOError:
             pass
         except OSError:
@@ -141,9 +143,16 @@ class Command:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         try:
-            self.process = subprocess.Popen(
-                request["argv"], cwd=request["cwd"], env=request["env"], start_new_session=True, preexec_fn=prepare,
-                stdin=theirs[0], stdout=theirs[1], stderr=theirs[2])
+            self.process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn  # there is one thread
+                request["argv"],
+                cwd=request["cwd"],
+                env=request["env"],
+                start_new_session=True,
+                preexec_fn=prepare,
+                stdin=theirs[0],
+                stdout=theirs[1],
+                stderr=theirs[2],
+            )
             self.pidfd = os.pidfd_open(self.process.pid)
         except BaseException:
             self.process = None
@@ -177,7 +186,7 @@ class Command:
     def write_input(self):
         try:
             while self.input:
-                del self.input[:os.write(self.stdin, self.input)]
+                del self.input[: os.write(self.stdin, self.input)]
         except BlockingIOError:
             return
         except OSError:
@@ -215,9 +224,10 @@ class Command:
         self.close_input()
         for fd in self.outputs:
             os.close(fd)
-        for _ in range(100):  # killed processes take a moment to go
+        for _ in range(100):  # killed processes take a moment to disappear
             try:
-                return self.cgroup.rmdir()
+                self.cgroup.rmdir()
+                break
             except OSError:
                 time.sleep(0.02)
 
@@ -344,7 +354,10 @@ def port_paths():
 
 
 def clocks():
-    """The box's clock, which jumps to the next timer where instructions are counted, and the outer machine's; in seconds."""
+    """Returns the box's clock and the outer machine's clock, in seconds.
+
+    Where instructions are counted, the box's clock jumps to the next timer when all processors are idle.
+    """
     return time.monotonic(), int(REAL_TIME.read_text())
 
 

@@ -18,11 +18,13 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-import emulator  # noqa: E402
-from box_common import BOX, BoxError, console_tail, say  # noqa: E402
-from session import SILENCE_MAX, SILENCE_MAX_COUNTED, Lost, Session, free_port, raw_terminal  # noqa: E402
+import emulator
+from box_common import BOX, BoxError, console_tail, say
+from session import SILENCE_MAX, SILENCE_MAX_COUNTED, Lost, Session, free_port, raw_terminal
 
-ENVIRONMENT = re.compile(r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|CI|NO_COLOR|PYTHON\w+|PYTEST\w+|PMVM\w*|[AULMT]+SAN_OPTIONS")
+ENVIRONMENT = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|CI|NO_COLOR|PYTHON\w+|PYTEST\w+|PMVM\w*|[AULMT]+SAN_OPTIONS"
+)
 
 
 def environment(settings):
@@ -96,7 +98,9 @@ def cmd_status(_):
         print("does not run")
         return 1
     disk = f", disk {state['disk']}" if state["disk"] else ""
-    print(f"runs for {time.time() - state['began']:.0f} s, pid {state['pid']}, {state['cpus']} CPUs, {state['mem']}{disk}")
+    print(
+        f"runs for {time.time() - state['began']:.0f} s, pid {state['pid']}, {state['cpus']} CPUs, {state['mem']}{disk}"
+    )
     return 0
 
 
@@ -113,9 +117,16 @@ def parse():
             # With two, a guest in the box now and then stands still in the middle of its boot, under any monitor.
             p.add_argument("--cpus", type=int, default=1, help="processors of the box (default: 1)")
             p.add_argument("--disk", metavar="SIZE", help="a disk at /mnt/disk; kept in build/box/disk.img")
-            p.add_argument("--count-instructions", action="store_true", help="its clock counts instructions, one for a nanosecond")
-            p.add_argument("--nbd", metavar="SOCKET", action="append", default=[],
-                           help="a disk from an NBD server, /dev/vda and so on; it is not mounted")
+            p.add_argument(
+                "--count-instructions", action="store_true", help="its clock counts instructions, one for a nanosecond"
+            )
+            p.add_argument(
+                "--nbd",
+                metavar="SOCKET",
+                action="append",
+                default=[],
+                help="a disk from an NBD server, /dev/vda and so on; it is not mounted",
+            )
             p.add_argument("--append", default="", help="further kernel arguments")
         if runs:
             p.add_argument("--timeout", type=float, metavar="S", help="kill the command after so many seconds")
@@ -127,8 +138,16 @@ def parse():
 
     add("start", cmd_start, "start the box unless it runs", starts=True)
     add("run", cmd_run, "run a command in the running box", runs=True)
-    add("exec", cmd_exec, "run a command; start the box before and stop it after, if it does not run", starts=True, runs=True)
-    add("stop", cmd_stop, "stop the box").add_argument("--now", action="store_true", help="as if somebody pulled the plug")
+    add(
+        "exec",
+        cmd_exec,
+        "run a command; start the box before and stop it after, if it does not run",
+        starts=True,
+        runs=True,
+    )
+    add("stop", cmd_stop, "stop the box").add_argument(
+        "--now", action="store_true", help="as if somebody pulled the plug"
+    )
     add("status", cmd_status, "say whether the box runs; status 0 when it does")
     args = parser.parse_args()
     if getattr(args, "command", [])[:1] == ["--"]:

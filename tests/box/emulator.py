@@ -20,11 +20,11 @@ from box_common import BOX, CHECKOUT, IMAGES, BoxError, console_tail, say
 from session import Lost, Session
 
 GUEST = CHECKOUT / "build/guest/generic"
-START_MAX = 180     # seconds; 5 are usual
-STOP_MAX = 10       # seconds for a clean stop, and again for each harder way
-IDLE_MAX = 1800     # seconds after which a box that nobody uses goes away,
+START_MAX = 180  # seconds; 5 are usual
+STOP_MAX = 10  # seconds for a clean stop, and again for each harder way
+IDLE_MAX = 1800  # seconds after which a box that nobody uses goes away,
 IDLE_MAX_AUTO = 60  # and one that `box exec` started and could not stop, because it was killed
-MEM_GIB = 6         # where this machine has as much to spare
+MEM_GIB = 6  # where this machine has as much to spare
 NVDIMM = 512 << 20  # bytes of persistent memory of the box, kept in build/box/nvdimm.img
 
 
@@ -106,49 +106,93 @@ def make_disk(size):
 def share(tag, path, readonly):
     """Gives a directory of this machine to the box, by 9p. multidevs: inode numbers of several disks would collide."""
     escaped = str(path).replace(",", ",,")
-    return ["-fsdev", f"local,id={tag},path={escaped},security_model=none,multidevs=remap,readonly={readonly}",
-            "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+    return [
+        "-fsdev",
+        f"local,id={tag},path={escaped},security_model=none,multidevs=remap,readonly={readonly}",
+        "-device",
+        f"virtio-9p-pci,fsdev={tag},mount_tag={tag}",
+    ]
 
 
 def accelerator(state):
     if state["count"]:
-        # The clock counts instructions: one nanosecond for each. Where all wait, it jumps to the next timer.
+        # The clock counts instructions: one nanosecond for each. When no processor is busy, it jumps to the next timer.
         return ["-accel", "tcg,thread=single,tb-size=1024", "-icount", "shift=0,sleep=off,align=off"]
     return ["-accel", "tcg,thread=multi,tb-size=1024"]
 
 
 def qemu_command(state):
-    # idle=poll: an emulated processor that halts now and then sleeps on through its timer. One whose clock counts instructions
-    # does not, and if it polled, each second of waiting would take a thousand million of them, minutes.
+    # idle=poll: an emulated processor that halts sometimes misses its timer. One whose clock counts instructions does
+    # not miss it, and polling would execute a thousand million instructions for each second of waiting: minutes.
     idle = "" if state["count"] else "idle=poll"
     mount = "box.mount=no" if state["nbd"] else ""
-    append = [f"console=ttyS0 panic=-1 mitigations=off {idle} quiet",
-              "box.checkout=" + base64.b64encode(os.fsencode(CHECKOUT)).decode(), mount, state["append"]]
-    # erms would have the kernels clear and copy memory byte by byte, which costs an emulator eight times as much as by words:
-    # 12 ms for a page of 2 MiB.
+    append = [
+        f"console=ttyS0 panic=-1 mitigations=off {idle} quiet",
+        "box.checkout=" + base64.b64encode(os.fsencode(CHECKOUT)).decode(),
+        mount,
+        state["append"],
+    ]
+    # With erms the kernels would clear and copy memory by bytes, which takes an emulator eight times as long as by
+    # words: 12 ms for a page of 2 MiB.
     # Paths are relative to BOX: a socket's path must be short.
-    # The NVDIMM's platform saves the CPU caches, too (eADR): true, for an emulated processor has none.
+    # The NVDIMM's platform also saves the CPU caches (eADR): true, because an emulated processor has none.
     memory = size_bytes(state["mem"])
-    command = ["qemu-system-x86_64", "-M", "q35,nvdimm=on,nvdimm-persistence=cpu",
-               *accelerator(state), "-cpu", "max,+svm,+npt,-erms", "-smp", str(state["cpus"]),
-               "-m", f"{memory}B,slots=1,maxmem={memory + (1 << 30)}B",
-               "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console.log",
-               "-kernel", GUEST / "vmlinux", "-initrd", IMAGES / "initrd.img", "-append", " ".join(append),
-               *share("hostroot", "/", "on"), *share("checkout", CHECKOUT, "on"), *share("shared", BOX / "shared", "off"),
-               "-chardev", "socket,id=monitor,path=monitor.sock,server=on,wait=off", "-mon", "chardev=monitor",
-               "-object", f"memory-backend-file,id=nvdimm,mem-path=nvdimm.img,share=on,size={NVDIMM}",
-               "-device", "nvdimm,memdev=nvdimm",
-               "-device", "virtio-serial-pci"]
+    command = [
+        "qemu-system-x86_64",
+        "-M",
+        "q35,nvdimm=on,nvdimm-persistence=cpu",
+        *accelerator(state),
+        "-cpu",
+        "max,+svm,+npt,-erms",
+        "-smp",
+        str(state["cpus"]),
+        "-m",
+        f"{memory}B,slots=1,maxmem={memory + (1 << 30)}B",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-serial",
+        "file:console.log",
+        "-kernel",
+        GUEST / "vmlinux",
+        "-initrd",
+        IMAGES / "initrd.img",
+        "-append",
+        " ".join(append),
+        *share("hostroot", "/", "on"),
+        *share("checkout", CHECKOUT, "on"),
+        *share("shared", BOX / "shared", "off"),
+        "-chardev",
+        "socket,id=monitor,path=monitor.sock,server=on,wait=off",
+        "-mon",
+        "chardev=monitor",
+        "-object",
+        f"memory-backend-file,id=nvdimm,mem-path=nvdimm.img,share=on,size={NVDIMM}",
+        "-device",
+        "nvdimm,memdev=nvdimm",
+        "-device",
+        "virtio-serial-pci",
+    ]
     for number in range(protocol.SESSIONS + 1):
         name = protocol.port_name(number)
-        command += ["-chardev", f"socket,id={name},path={name}.sock,server=on,wait=off",
-                    "-device", f"virtserialport,chardev={name},name={name}"]
+        command += [
+            "-chardev",
+            f"socket,id={name},path={name}.sock,server=on,wait=off",
+            "-device",
+            f"virtserialport,chardev={name},name={name}",
+        ]
     if state["disk"]:
         command += ["-drive", "file=disk.img,format=raw,if=virtio,cache=writeback"]
     for number, socket in enumerate(state["nbd"]):
         # The cache of these disks is the server's: a flush of the box goes there, and QEMU keeps nothing.
-        command += ["-blockdev", f"driver=nbd,node-name=disk{number},server.type=unix,server.path={socket}",
-                    "-device", f"virtio-blk-pci,drive=disk{number},write-cache=on"]
+        command += [
+            "-blockdev",
+            f"driver=nbd,node-name=disk{number},server.type=unix,server.path={socket}",
+            "-device",
+            f"virtio-blk-pci,drive=disk{number},write-cache=on",
+        ]
     return command
 
 
@@ -176,8 +220,9 @@ def boot(state):
     with contextlib.suppress(FileNotFoundError):
         (BOX / "console.log").replace(BOX / "console.log.old")
     with open(BOX / "qemu.log", "wb") as log:
-        qemu = subprocess.Popen(qemu_command(state), cwd=BOX, start_new_session=True, stdin=subprocess.DEVNULL,
-                                stdout=log, stderr=log)
+        qemu = subprocess.Popen(
+            qemu_command(state), cwd=BOX, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     state |= {"pid": qemu.pid, "start_time": start_time(qemu.pid), "began": time.time()}
     try:
         save(state)
@@ -205,8 +250,17 @@ def start(args, automatic):
         if args.disk:
             make_disk(args.disk)
         say("starting the emulated machine")
-        boot({"mem": args.mem or default_mem(), "cpus": args.cpus, "disk": args.disk, "nbd": args.nbd, "append": args.append,
-              "count": args.count_instructions, "automatic": automatic})
+        boot(
+            {
+                "mem": args.mem or default_mem(),
+                "cpus": args.cpus,
+                "disk": args.disk,
+                "nbd": args.nbd,
+                "append": args.append,
+                "count": args.count_instructions,
+                "automatic": automatic,
+            }
+        )
         say(f"ready after {time.monotonic() - began:.1f} s")
 
 

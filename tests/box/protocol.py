@@ -19,10 +19,12 @@ import struct
 
 HEADER = struct.Struct(">cI")
 MAX_LEN = 1 << 20
-KICK = 0.25   # seconds between two messages from the box command while a command runs, at most. QEMU 7.2 sometimes loses an
-              # interrupt: at the end of a nested guest's turn it changes cpu->interrupt_request without a lock, while a timer's
-              # thread may be setting a bit there. The local APIC has it still, and delivers it with the next one, whenever
-              # that comes; without a timer's interrupt Linux sets no other timer.
+KICK = (
+    0.25  # seconds between two messages from the box command while a command runs, at most. QEMU 7.2 sometimes loses an
+)
+# interrupt: at the end of a nested guest's turn it changes cpu->interrupt_request without a lock, while a timer's
+# thread may be setting a bit there. The local APIC has it still, and delivers it with the next one, whenever
+# that comes; without a timer's interrupt Linux sets no other timer.
 SESSIONS = 8  # ports for commands; one more, number 0, for start and stop
 
 
@@ -49,6 +51,6 @@ class Unpacker:
                 raise ValueError("not a message")
             if len(self.data) < HEADER.size + length:
                 return
-            payload = bytes(self.data[HEADER.size:HEADER.size + length])
-            del self.data[:HEADER.size + length]
+            payload = bytes(self.data[HEADER.size : HEADER.size + length])
+            del self.data[: HEADER.size + length]
             yield kind, payload

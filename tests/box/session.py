@@ -17,10 +17,10 @@ import tty
 import protocol
 from box_common import BOX, BoxError, say
 
-ANSWER_MAX = 60    # seconds for the agent's answer to a request, under load
-SILENCE_MAX = 90   # seconds without even a sign of life, after which the box counts as dead;
+ANSWER_MAX = 60  # seconds for the agent's answer to a request, under load
+SILENCE_MAX = 90  # seconds without even a sign of life, after which the box counts as dead;
 SILENCE_MAX_COUNTED = 1800  # and one whose clock counts instructions, however few the processor has left for it
-PORT_MAX = 3600    # seconds to wait for one of the ports
+PORT_MAX = 3600  # seconds to wait for one of the ports
 CHUNK = 32768
 
 
@@ -69,8 +69,17 @@ class Session:
     def request(self, argv, cwd="/", env=None, timeout=None, stdin=False, tty_size=None):
         """Sends a request until it is answered, and skips all that was left from an earlier session."""
         nonce = secrets.token_hex(16)
-        request = json.dumps({"nonce": nonce, "argv": argv, "cwd": cwd, "env": env or {}, "timeout": timeout,
-                              "stdin": stdin, "tty": tty_size}).encode()
+        request = json.dumps(
+            {
+                "nonce": nonce,
+                "argv": argv,
+                "cwd": cwd,
+                "env": env or {},
+                "timeout": timeout,
+                "stdin": stdin,
+                "tty": tty_size,
+            }
+        ).encode()
         answer = protocol.pack(b"N", nonce.encode())
         end = time.monotonic() + self.answer_max
         seen = b""
@@ -116,12 +125,12 @@ class Session:
                     data = self.receive()
                     heard = now
                 if writable:
-                    del outgoing[:self.socket.send(outgoing, socket.MSG_DONTWAIT)]
+                    del outgoing[: self.socket.send(outgoing, socket.MSG_DONTWAIT)]
 
 
 def write_all(fd, data):
     while data:
-        data = data[os.write(fd, data):]
+        data = data[os.write(fd, data) :]
 
 
 @contextlib.contextmanager

@@ -26,10 +26,10 @@ import sys
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HERE = CHECKOUT / "tests/fuzz"
 WORK = CHECKOUT / "build/fuzz"
-INPUT_MAX = 60       # seconds for one input: none comes near; the processors may be shared with much else
-MEMORY_MAX = 2048    # MiB
-LENGTH_MAX = 4096    # bytes of an input
-START_MAX = 120      # seconds for what is not fuzzing: the corpus, the end
+INPUT_MAX = 60  # seconds for one input: none comes near; the processors may be shared with much else
+MEMORY_MAX = 2048  # MiB
+LENGTH_MAX = 4096  # bytes of an input
+START_MAX = 120  # seconds for what is not fuzzing: the corpus, the end
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -44,17 +44,39 @@ def build(sanitize):
     directory.mkdir(parents=True, exist_ok=True)
     commands = [["ninja", "-C", directory, "fuzz"]]
     if not (directory / "build.ninja").exists():
-        commands.insert(0, ["meson", "setup", directory, CHECKOUT, "-Dfuzz=true", "-Ddefault_library=static",
-                            f"-Db_sanitize={sanitize}", "-Db_lundef=false"])
+        commands.insert(
+            0,
+            [
+                "meson",
+                "setup",
+                directory,
+                CHECKOUT,
+                "-Dfuzz=true",
+                "-Ddefault_library=static",
+                f"-Db_sanitize={sanitize}",
+                "-Db_lundef=false",
+            ],
+        )
     log = directory / "fuzz-build.log"
     with open(log, "wb") as output:
         for command in commands:
-            if subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False,
-                              env=os.environ | {"CC": "clang"}).returncode:
-                sys.exit(f"tests/fuzz/fuzz.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}")
+            if subprocess.run(
+                command,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                env=os.environ | {"CC": "clang"},
+            ).returncode:
+                sys.exit(
+                    f"tests/fuzz/fuzz.py: cannot build, see {log}; its end:\n{log.read_text(errors='replace')[-3000:]}"
+                )
     built = json.loads(subprocess.check_output(["meson", "introspect", "--targets", directory], text=True))
-    return {target["name"].removesuffix("_fuzz"): pathlib.Path(target["filename"][0])
-            for target in built if target["type"] == "executable" and target["name"].endswith("_fuzz")}
+    return {
+        target["name"].removesuffix("_fuzz"): pathlib.Path(target["filename"][0])
+        for target in built
+        if target["type"] == "executable" and target["name"].endswith("_fuzz")
+    }
 
 
 def bytes_of(path):
@@ -67,7 +89,7 @@ def bytes_of(path):
 def print_hex(path):
     data = path.read_bytes()
     for off in range(0, len(data), 16):
-        print(data[off:off + 16].hex(" "))
+        print(data[off : off + 16].hex(" "))
 
 
 def unpack_seeds(target):
@@ -89,22 +111,50 @@ def fuzz(target, program, seconds):
         directory.mkdir(parents=True, exist_ok=True)
     dictionary = HERE / "corpus" / f"{target}.dict"
     log = WORK / f"{target}.log"
-    command = [program, f"-max_total_time={seconds}", f"-timeout={INPUT_MAX}", f"-rss_limit_mb={MEMORY_MAX}",
-               f"-max_len={LENGTH_MAX}", f"-artifact_prefix={findings}/", "-print_final_stats=1",
-               *([f"-dict={dictionary}"] if dictionary.exists() else []), corpus, seeds]
+    command = [
+        program,
+        f"-max_total_time={seconds}",
+        f"-timeout={INPUT_MAX}",
+        f"-rss_limit_mb={MEMORY_MAX}",
+        f"-max_len={LENGTH_MAX}",
+        f"-artifact_prefix={findings}/",
+        "-print_final_stats=1",
+        *([f"-dict={dictionary}"] if dictionary.exists() else []),
+        corpus,
+        seeds,
+    ]
     with open(log, "wb") as output:
         try:
-            status = subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False,
-                                    timeout=seconds + START_MAX, env=os.environ | ENVIRONMENT).returncode
+            status = subprocess.run(
+                command,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                timeout=seconds + START_MAX,
+                env=os.environ | ENVIRONMENT,
+            ).returncode
         except subprocess.TimeoutExpired:
             status = "no end"
     text = log.read_text(errors="replace")
-    found = {name: re.findall(pattern, text) for name, pattern in
-             {"runs": r"number_of_executed_units: (\d+)", "rate": r"average_exec_per_sec: +(\d+)",
-              "cov": r" cov: (\d+)", "inputs": r" corp: (\d+)", "seeds": r"seed corpus: files: (\d+)"}.items()}
+    found = {
+        name: re.findall(pattern, text)
+        for name, pattern in {
+            "runs": r"number_of_executed_units: (\d+)",
+            "rate": r"average_exec_per_sec: +(\d+)",
+            "cov": r" cov: (\d+)",
+            "inputs": r" corp: (\d+)",
+            "seeds": r"seed corpus: files: (\d+)",
+        }.items()
+    }
     last = {name: values[-1] if values else "?" for name, values in found.items()}
-    print(f"{'not ok' if status else 'ok'} {target}: {last['runs']} inputs, {last['rate']} per second, "
-          f"{last['cov']} edges covered, {last['inputs']} inputs kept", flush=True)
+    print(
+        (
+            f"{'not ok' if status else 'ok'} {target}: {last['runs']} inputs, {last['rate']} per second, "
+            f"{last['cov']} edges covered, {last['inputs']} inputs kept"
+        ),
+        flush=True,
+    )
     if status:
         written = re.findall(r"Test unit written to (\S+)", text)
         again = f"tests/fuzz/fuzz.py --only {target} --input {written[-1]}" if written else f"see {log}"
@@ -116,8 +166,9 @@ def run_input(program, path):
     """One input, as libFuzzer runs it; its output is shown."""
     once = WORK / "one-input"
     once.write_bytes(bytes_of(path))
-    return subprocess.run([program, f"-timeout={INPUT_MAX}", once], check=False, timeout=START_MAX,
-                          env=os.environ | ENVIRONMENT).returncode
+    return subprocess.run(
+        [program, f"-timeout={INPUT_MAX}", once], check=False, timeout=START_MAX, env=os.environ | ENVIRONMENT
+    ).returncode
 
 
 def main():

@@ -8,7 +8,7 @@ NWRITERS = 6
 WRITER_LEN = 1 << 20
 PAGE_LEN = 4096
 NPAGES = 128
-FACTOR = 0x9e3779b97f4a7c15
+FACTOR = 0x9E3779B97F4A7C15
 
 
 def pages_of(writer):
@@ -17,8 +17,10 @@ def pages_of(writer):
 
 
 def record_number(page, pages):
-    """The number in a page, 0 if the file ends before it. One without its checksum was on its way: in its place had been
-    the one a round before."""
+    """Returns the number in a page, 0 if the file ends before it.
+
+    A number whose checksum is wrong was just being written; before it, the page held the number of the previous round.
+    """
     number, check = struct.unpack("<QQ", page.ljust(PAGE_LEN, b"\0")[:16])
     if number and check != (~number * FACTOR) % (1 << 64):
         return max(number - pages, 0)

@@ -16,30 +16,45 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "guest"))
-import bare  # noqa: E402
-import machine  # noqa: E402
-import plan  # noqa: E402
-from plan import Trouble, say  # noqa: E402
+import bare
+import machine
+import plan
+from plan import Trouble, say
 
 HOST = pathlib.Path("/mnt/host")
 
 CREATE = "CREATE TABLE IF NOT EXISTS record (n INTEGER PRIMARY KEY, data TEXT, sum BLOB);"
 # In two steps: a random value in a subquery may be computed anew each time it is named.
-TRANSACTION = ("BEGIN; INSERT INTO record (data) VALUES (hex(randomblob(abs(random()) % 1000))); "
-               "UPDATE record SET sum = sha3(n || data) WHERE n = last_insert_rowid(); COMMIT; "
-               "SELECT '$1: record ' || max(n) || ' durable' FROM record;")
+TRANSACTION = (
+    "BEGIN; INSERT INTO record (data) VALUES (hex(randomblob(abs(random()) % 1000))); "
+    "UPDATE record SET sum = sha3(n || data) WHERE n = last_insert_rowid(); COMMIT; "
+    "SELECT '$1: record ' || max(n) || ' durable' FROM record;"
+)
 # The nice value and the command; busybox has no nice.
 NICE = """nice() { sh -c 'renice -n $0 -p $$ && exec "$@"' "$@"; }"""
 # The writer's one process ends only when something failed, or with the power.
-WRITE_DATABASE = ('write_database() { { echo "$2"; yes "' + TRANSACTION + '"; } | nice $3 sqlite3 -batch -bail $1.db; '
-                  'echo "a database\'s writer: $1 has ended"; }')
-CHECK_DATABASE = (CREATE + " PRAGMA integrity_check; SELECT count(*) FROM record WHERE sum IS NOT sha3(n || data); "
-                  "SELECT count(*), ifnull(max(n), 0) FROM record;")
+WRITE_DATABASE = (
+    'write_database() { { echo "$2"; yes "'
+    + TRANSACTION
+    + '"; } | nice $3 sqlite3 -batch -bail $1.db; echo "a database\'s writer: $1 has ended"; }'
+)
+CHECK_DATABASE = (
+    CREATE + " PRAGMA integrity_check; SELECT count(*) FROM record WHERE sum IS NOT sha3(n || data); "
+    "SELECT count(*), ifnull(max(n), 0) FROM record;"
+)
 
 
 def run(*command, **kwargs):
-    return subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", env=os.environ | {"PATH": plan.PATH}, check=False, **kwargs)
+    return subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=os.environ | {"PATH": plan.PATH},
+        check=False,
+        **kwargs,
+    )
 
 
 def must(*command, **kwargs):
@@ -53,8 +68,19 @@ def make_nvdimm(host):
     with tempfile.TemporaryDirectory() as tools, open(machine.GUESTS / "ndctl.img", "rb") as archive:
         must("cpio", "-id", "--quiet", cwd=tools, stdin=archive)
         libraries = ":".join(sorted({str(path.parent) for path in pathlib.Path(tools).rglob("*.so.*")}))
-        must("env", f"LD_LIBRARY_PATH={libraries}", f"{tools}/sbin/ndctl", "create-namespace", "-f", "-e", "namespace0.0",
-             "-m", "fsdax", "-M", "mem")
+        must(
+            "env",
+            f"LD_LIBRARY_PATH={libraries}",
+            f"{tools}/sbin/ndctl",
+            "create-namespace",
+            "-f",
+            "-e",
+            "namespace0.0",
+            "-m",
+            "fsdax",
+            "-M",
+            "mem",
+        )
     must(*plan.MKFS[host.removesuffix("-dax")], "/dev/pmem0")
 
 
@@ -80,8 +106,8 @@ def pass_on(guests):
     while True:
         for prefix, guest in guests.items():
             with guest.changed:
-                data = bytes(guest.output[begin[prefix]:])
-            lines = data[:data.rfind(b"\n") + 1]
+                data = bytes(guest.output[begin[prefix] :])
+            lines = data[: data.rfind(b"\n") + 1]
             begin[prefix] += len(lines)
             for line in lines.splitlines():
                 sys.stdout.write(prefix + line.decode(errors="replace") + "\n")
@@ -147,7 +173,9 @@ class LinuxGuest:
         text = self.run(f"sqlite3 -batch -bail /mnt/{name}.db '{CHECK_DATABASE}'")
         found = re.fullmatch(r"ok\n0\n(\d+)\|\1", text)
         if not found:
-            raise machine.Failed(f"{name} is damaged (integrity, rows with a wrong checksum, rows and highest):\n{text}")
+            raise machine.Failed(
+                f"{name} is damaged (integrity, rows with a wrong checksum, rows and highest):\n{text}"
+            )
         say(f"found {name} {found[1]}")
 
     def write(self):
@@ -194,8 +222,12 @@ def inside_bare(args):
     if args.check_only:
         return
     program = machine.near(plan.CHECKOUT / "build/tests/guest/writers.elf")
-    pass_on({f"{host}/": machine.Vm(["-m", "64M", "-nographic", "-kernel", program, *machine.pmem(image, size="16M")])
-             for host, image in images.items()})
+    pass_on(
+        {
+            f"{host}/": machine.Vm(["-m", "64M", "-nographic", "-kernel", program, *machine.pmem(image, size="16M")])
+            for host, image in images.items()
+        }
+    )
 
 
 def probe_disk(path):
@@ -204,12 +236,18 @@ def probe_disk(path):
     for name in ("flushed", "unflushed"):
         block, offset = plan.probe_block(name)
         position = str(offset // len(block))
-        subprocess.run(["dd", f"of={path}", f"seek={position}", "bs=4096", "count=1", "oflag=direct", "status=none"],
-                       input=block, check=True)
+        subprocess.run(
+            ["dd", f"of={path}", f"seek={position}", "bs=4096", "count=1", "oflag=direct", "status=none"],
+            input=block,
+            check=True,
+        )
         if name == "flushed":
             os.fsync(fd)
-        seen = subprocess.run(["dd", f"if={path}", f"skip={position}", "bs=4096", "count=1", "iflag=direct", "status=none"],
-                              stdout=subprocess.PIPE, check=True).stdout
+        seen = subprocess.run(
+            ["dd", f"if={path}", f"skip={position}", "bs=4096", "count=1", "iflag=direct", "status=none"],
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
         if seen != block:
             raise Trouble(f"the disk does not give back what was written: {name}")
     say("probed")

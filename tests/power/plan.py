@@ -11,7 +11,7 @@ import bare
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 WORK = CHECKOUT / "build/powercut"
 PATH = "/usr/sbin:/sbin:" + os.environ["PATH"]
-STEP_MAX = 600           # seconds for anything; bounds a wait that would otherwise have no end
+STEP_MAX = 600  # seconds for anything; bounds a wait that would otherwise have no end
 
 # The host's file systems. Those with a disk each have one; the others share the NVDIMM, so that a run has one of them.
 MKFS = {"ext4": ["mkfs.ext4", "-qF", "-b", "4096"], "xfs": ["mkfs.xfs", "-qf", "-m", "reflink=0"]}
@@ -27,8 +27,10 @@ GUEST_FILE_SYSTEMS = {
 FILES = {"grown": "append", "one": "in-place", "two": "in-place"}
 # Its databases. With a deleted journal FULL leaves the directory unsynced: a journal that comes back undoes the last
 # transaction, by sqlite's own contract. EXTRA syncs the directory.
-DATABASES = {"wal": "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=10; PRAGMA synchronous=full;",
-             "delete": "PRAGMA journal_mode=delete; PRAGMA synchronous=extra;"}
+DATABASES = {
+    "wal": "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=10; PRAGMA synchronous=full;",
+    "delete": "PRAGMA journal_mode=delete; PRAGMA synchronous=extra;",
+}
 
 
 class Trouble(Exception):

@@ -16,11 +16,11 @@ import plan
 from plan import CHECKOUT, STEP_MAX, WORK, Lost, Trouble, say
 
 BOX = CHECKOUT / "tests/box/box.py"
-BOX_DIR = WORK / "box"   # its own: another box may run at the same time
+BOX_DIR = WORK / "box"  # its own: another box may run at the same time
 os.environ["PMVM_BOX_DIR"] = str(BOX_DIR)
 DISK_LEN = 1536 << 20
 PROBE_LEN = 16 << 20
-DISK_DELAY_MS = 100      # for each MiB with changes that a flush writes: a slow disk, so that cuts meet flushes
+DISK_DELAY_MS = 100  # for each MiB with changes that a flush writes: a slow disk, so that cuts meet flushes
 
 
 def make_disk(host):
@@ -74,10 +74,27 @@ class Power:
         """Starts the server of a disk; returns the name of its socket."""
         socket = BOX_DIR / f"nbd{number}.sock"
         socket.unlink(missing_ok=True)
-        self.servers.append(subprocess.Popen(
-            ["nbdkit", "--foreground", "--exit-with-parent", "--unix", socket, "--filter=cache", "--filter=delay",
-             "file", disk, "cache=writeback", "cache-min-block-size=1M", f"delay-write={DISK_DELAY_MS}ms"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log))
+        self.servers.append(
+            subprocess.Popen(
+                [
+                    "nbdkit",
+                    "--foreground",
+                    "--exit-with-parent",
+                    "--unix",
+                    socket,
+                    "--filter=cache",
+                    "--filter=delay",
+                    "file",
+                    disk,
+                    "cache=writeback",
+                    "cache-min-block-size=1M",
+                    f"delay-write={DISK_DELAY_MS}ms",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+            )
+        )
         end = time.monotonic() + 30
         while not socket.exists():
             if time.monotonic() > end or self.servers[-1].poll() is not None:
@@ -86,14 +103,31 @@ class Power:
         return socket.name
 
     def start(self, sockets, arguments, environment):
-        done = subprocess.run([BOX, "start", "--mem", "2G", *(f"--nbd={socket}" for socket in sockets)],
-                              stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, check=False)
+        done = subprocess.run(
+            [BOX, "start", "--mem", "2G", *(f"--nbd={socket}" for socket in sockets)],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            check=False,
+        )
         if done.returncode:
             raise Trouble(f"the box does not start, see {self.log.name}")
         self.box = json.loads((BOX_DIR / "state.json").read_text(encoding="utf-8"))["pid"]
         self.command = subprocess.Popen(
-            [BOX, "run", *(f"--env={setting}" for setting in environment), "--", sys.executable, "-B",
-             CHECKOUT / "tests/power/inside.py", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log)
+            [
+                BOX,
+                "run",
+                *(f"--env={setting}" for setting in environment),
+                "--",
+                sys.executable,
+                "-B",
+                CHECKOUT / "tests/power/inside.py",
+                *arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+        )
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 

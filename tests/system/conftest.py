@@ -15,8 +15,11 @@ sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "tests/power")]
 def no_process_left(tmp_path):
     """Every pmvm that a test started has ended when the test has."""
     yield
-    left = [process.name for process in pathlib.Path("/proc").iterdir() if process.name.isdigit() and
-            str(tmp_path) in command_line(process) and "pmvm" in command_line(process)]
+    left = [
+        process.name
+        for process in pathlib.Path("/proc").iterdir()
+        if process.name.isdigit() and str(tmp_path) in command_line(process) and "pmvm" in command_line(process)
+    ]
     assert not left, f"pmvm processes left behind: {left}"
 
 

@@ -2,7 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Not nbd-client: Debian 12's cannot say how long the kernel shall wait for a connection that broke, nor give it a new one.
+Not nbd-client: Debian 12's cannot set how long the kernel waits for a broken connection, nor give it a new one.
 """
 import os
 import pathlib
@@ -59,7 +59,7 @@ class Netlink:
             length, kind = struct.unpack_from("=HH", attributes)
             if kind == CTRL_ATTR_FAMILY_ID:
                 self.family = struct.unpack_from("=H", attributes, 4)[0]
-            attributes = attributes[(length + 3) & ~3:]
+            attributes = attributes[(length + 3) & ~3 :]
 
     def request(self, kind, command, attributes):
         """Sends a request; returns what came back before its acknowledgement."""
@@ -76,7 +76,7 @@ class Netlink:
                         raise OSError(error, os.strerror(error))
                     return answer
                 answer = data[16:length]
-                data = data[(length + 3) & ~3:]
+                data = data[(length + 3) & ~3 :]
 
     def close(self):
         self.socket.close()
@@ -91,8 +91,20 @@ class Server:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([*self.prefix, "nbdkit", "--foreground", "--ipaddr", self.address,
-                                         "--port", str(PORT), "file", str(self.file)], stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [
+                *self.prefix,
+                "nbdkit",
+                "--foreground",
+                "--ipaddr",
+                self.address,
+                "--port",
+                str(PORT),
+                "file",
+                str(self.file),
+            ],
+            stdin=subprocess.DEVNULL,
+        )
 
     def connect(self):
         """A connection that is ready for requests: (socket, size, flags)."""
@@ -133,8 +145,15 @@ class Device:
         self.netlink = Netlink("nbd")
         connection, size, flags = server.connect()
         with connection:
-            self.ask(CONNECT, u64(SIZE_BYTES, size), u64(BLOCK_SIZE, 512), u64(TIMEOUT, timeout),
-                     u64(DEAD_CONN_TIMEOUT, patience), u64(SERVER_FLAGS, flags), self.sockets(connection))
+            self.ask(
+                CONNECT,
+                u64(SIZE_BYTES, size),
+                u64(BLOCK_SIZE, 512),
+                u64(TIMEOUT, timeout),
+                u64(DEAD_CONN_TIMEOUT, patience),
+                u64(SERVER_FLAGS, flags),
+                self.sockets(connection),
+            )
 
     @staticmethod
     def sockets(connection):

@@ -40,8 +40,11 @@ def verdict(vm, wanted_status=0):
     if failed:
         pytest.fail(f"the guest program did not come to its end; its last words are below\n{failed}", pytrace=False)
     lines = vm.text.replace("\r", "").splitlines()
-    wrong = [f"{line}\n    {after}" if after.startswith("#") else line
-             for line, after in zip(lines, lines[1:]) if line.startswith("not ok ") or "# SKIP" in line]
+    wrong = [
+        f"{line}\n    {after}" if after.startswith("#") else line
+        for line, after in zip(lines, lines[1:])
+        if line.startswith("not ok ") or "# SKIP" in line
+    ]
     checks = [line for line in lines if re.match(r"(not )?ok ", line)]
     numbers = [int(re.match(r"(?:not )?ok (\d+)", line)[1]) for line in checks]
     for line in checks:
@@ -62,7 +65,10 @@ def run(*args, **kwargs):
 
 def with_properties(pair, **properties):
     """The options of one pair with more properties of the device."""
-    return [*pair[:-1], ",".join([pair[-1], *(f"{key.replace('_', '-')}={value}" for key, value in properties.items())])]
+    return [
+        *pair[:-1],
+        ",".join([pair[-1], *(f"{key.replace('_', '-')}={value}" for key, value in properties.items())]),
+    ]
 
 
 def words(path, off, n):
@@ -78,7 +84,7 @@ def test_flush(tmp_path):
     run("flush", *pairs, append=f"size={SIZE}")
     for off in range(0, SIZE, 4096):
         assert words(images[0], off, 1) == [0x1122334400000000 | off], f"{images[0]} at {off}"
-    assert images[0].read_bytes()[-8:] == struct.pack("<Q", 0x6c617374206f6e65)
+    assert images[0].read_bytes()[-8:] == struct.pack("<Q", 0x6C617374206F6E65)
     assert [words(image, 0, 1) for image in images[1:]] == [[0x4156494345000001], [0x4156494345000002]]
 
 
@@ -113,7 +119,7 @@ def test_eject_with_a_flush_in_flight(tmp_path):
     needs_strace()
     slow = "strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:delay_enter=1000000".split()
     run("eject", *pmem(tmp_path / "a.img", size="16M"), append=f"slow={2 ** 32}", prefix=slow)
-    assert (tmp_path / "a.img").read_bytes()[0] == 0x5a
+    assert (tmp_path / "a.img").read_bytes()[0] == 0x5A
 
 
 @pytest.mark.parametrize("program,cpus", [("hostile_chain", 1), ("hostile_queue", 2), ("hostile_bus", 2)])
@@ -125,8 +131,17 @@ def test_hostile(tmp_path, program, cpus):
 def test_hostile_with_a_file_that_is_cut(tmp_path):
     """Rings and requests in a window with nothing below it: pmvm touches none of it, and lives."""
     image = tmp_path / "a.img"
-    with machine("hostile_cut", *pmem(image, 1, size="16M"), *pmem(tmp_path / "b.img", 2, size="4M"), "-S",
-                 "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as vm, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        machine(
+            "hostile_cut",
+            *pmem(image, 1, size="16M"),
+            *pmem(tmp_path / "b.img", 2, size="4M"),
+            "-S",
+            "-qmp",
+            f"unix:{tmp_path}/qmp,server=on,wait=off",
+        ) as vm,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         os.truncate(image, 0)
         qmp.run("cont")
         assert qmp.wait_event("PMEM_ERROR", PROGRAM_MAX)["data"]["id"] == "nv1"
@@ -136,8 +151,11 @@ def test_hostile_with_a_file_that_is_cut(tmp_path):
 @pytest.mark.parametrize("page", ["on", "off"])
 def test_registers(tmp_path, page):
     """Read as memory they are what they are by configuration space, whatever is done; and trapped too."""
-    run("registers", *with_properties(pmem(tmp_path / "a.img", size="16M"), x_register_page=page),
-        append=f"page={int(page == 'on')}")
+    run(
+        "registers",
+        *with_properties(pmem(tmp_path / "a.img", size="16M"), x_register_page=page),
+        append=f"page={int(page == 'on')}",
+    )
 
 
 def test_registers_as_a_page_table(tmp_path):
@@ -157,18 +175,17 @@ def test_shmem(tmp_path):
     run("shmem", *pair[:-1], f"{pair[-1]},shmem=on", append=f"size={SIZE}")
     for off in range(0, SIZE, 4096):
         assert words(image, off, 1) == [0x5348000000000000 | off], f"at {off}"
-    assert words(image, 4096 + 8, 1) == [0x6d6f766564]
+    assert words(image, 4096 + 8, 1) == [0x6D6F766564]
 
 
 def test_shmem_beside_fixed_window(tmp_path):
     """A size that is no power of two, beside a device whose window has a fixed address."""
     pair = pmem(tmp_path / "a.img", 1, size="6M")
-    run("shmem", *pair[:-1], f"{pair[-1]},shmem=on", *pmem(tmp_path / "b.img", 2, size="4M"),
-        append=f"size={6 * MIB}")
+    run("shmem", *pair[:-1], f"{pair[-1]},shmem=on", *pmem(tmp_path / "b.img", 2, size="4M"), append=f"size={6 * MIB}")
 
 
 def file_of_marked_pages(path):
-    path.write_bytes((struct.pack("<Q", 0x6d6f72662066696c) + bytes(4088)) * (SIZE // 4096))
+    path.write_bytes((struct.pack("<Q", 0x6D6F72662066696C) + bytes(4088)) * (SIZE // 4096))
     return path.read_bytes()
 
 
@@ -177,7 +194,7 @@ def test_window_shared(tmp_path):
     image = tmp_path / "a.img"
     file_of_marked_pages(image)
     run("window", *pmem(image))
-    assert [words(image, off, 2) for off in range(0, SIZE, SIZE // 64)] == [[0x6d6f72662066696c, 0x73746f72656421]] * 64
+    assert [words(image, off, 2) for off in range(0, SIZE, SIZE // 64)] == [[0x6D6F72662066696C, 0x73746F72656421]] * 64
 
 
 def test_window_copied(tmp_path):
@@ -207,7 +224,7 @@ def test_machine_and_reboots(tmp_path):
         boots = re.findall(r"^# boot (\d+)", vm.text, re.MULTILINE)
         assert boots == ["0", "1", "2", "3"]
         assert "# string output: the quick brown fox jumps over the lazy dog\n" in vm.text.replace("\r", "")
-    assert words(image, 0, 2) == [0x6d616368696e6531, 3]
+    assert words(image, 0, 2) == [0x6D616368696E6531, 3]
 
 
 def test_no_reboot(tmp_path):
@@ -218,6 +235,7 @@ def test_no_reboot(tmp_path):
 
 
 # ---- what the host does, counted by strace
+
 
 def needs_strace():
     if not shutil.which("strace"):
@@ -265,8 +283,13 @@ def test_syscalls_of_a_start(tmp_path, cpus, calls_max):
     """From the program's first call of its own, which looks at the standard descriptors, until a guest runs."""
     needs_strace()
     log = tmp_path / "strace"
-    run("syscalls", *pmem(tmp_path / "a.img", size="16M"), cpus=cpus, append="single=0",
-        prefix=("strace", "-f", "-qq", "-o", log))
+    run(
+        "syscalls",
+        *pmem(tmp_path / "a.img", size="16M"),
+        cpus=cpus,
+        append="single=0",
+        prefix=("strace", "-f", "-qq", "-o", log),
+    )
     calls = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "resumed>" not in line]
     first = next(i for i, line in enumerate(calls) if "poll([{fd=0" in line)
     run_idx = next(i for i, line in enumerate(calls) if "KVM_RUN" in line)

@@ -21,13 +21,17 @@ FORMAT = "mkfs.ext4 -qF -b 4096 /dev/pmem0"
 WRITE = "dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync"
 
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("PMVM_IN_BOX"), reason="makes block devices and networks: only in the test box"),
+    pytest.mark.skipif(
+        not os.environ.get("PMVM_IN_BOX"), reason="makes block devices and networks: only in the test box"
+    ),
 ]
 needs_nbd = pytest.mark.skipif(shutil.which("nbdkit") is None, reason="nbdkit is not installed")
 
 
 def run(*command, check=True):
-    return subprocess.run([str(word) for word in command], check=check, stdout=subprocess.PIPE, text=True, timeout=60).stdout
+    return subprocess.run(
+        [str(word) for word in command], check=check, stdout=subprocess.PIPE, text=True, timeout=60
+    ).stdout
 
 
 @pytest.fixture
@@ -96,7 +100,11 @@ def test_loop_device(disk, tmp_path):
             guest.run("dax-tool records /mnt/records 20")
             assert syncs(log) - before >= 20
             status, _, error = run_pmvm("-kernel", kernel_files()[0], *pmem(device))
-            assert status == 1 and f"can't open backing store {device}" in error and "another program has claimed it" in error
+            assert (
+                status == 1
+                and f"can't open backing store {device}" in error
+                and "another program has claimed it" in error
+            )
             # The plug is pulled: what was reported is with the device's file system already.
             guest.kill()
         run("blockdev", "--flushbufs", device)
@@ -137,8 +145,12 @@ def ends_well(guest, disk):
 
 @needs_nbd
 def test_a_network_that_is_cut_and_restored(disk):
-    with network() as (prefix, address, cable), nbd.Server(disk, address, prefix) as server, nbd.Device(server) as device, \
-            writing_guest(device) as guest:
+    with (
+        network() as (prefix, address, cable),
+        nbd.Server(disk, address, prefix) as server,  # pylint: disable=used-before-assignment
+        nbd.Device(server) as device,
+        writing_guest(device) as guest,
+    ):
         cable("down")
         count = stands_still(guest)
         cable("up")
@@ -160,8 +172,11 @@ def test_a_server_that_dies_and_comes_back(disk):
 @needs_nbd
 def test_a_server_that_stays_away_fails_the_flush_for_good(disk, tmp_path):
     log = tmp_path / "strace"
-    with nbd.Server(disk) as server, nbd.Device(server, timeout=3, patience=3) as device, \
-            Guest(*pmem(device.path), prefix=traced(log)) as guest:
+    with (
+        nbd.Server(disk) as server,
+        nbd.Device(server, timeout=3, patience=3) as device,
+        Guest(*pmem(device.path), prefix=traced(log)) as guest,
+    ):
         guest.run(WRITE)
         server.kill()
         status, output = guest.run(WRITE, check=False)

@@ -25,12 +25,15 @@ PASTED = PRINTED // 2
 
 def test_printing_loses_nothing(tmp_path):
     with Guest() as guest:
-        guest.run(f"dd if=/dev/urandom of=/tmp/data bs=3072 count={PRINTED // 4096} 2>/dev/null; base64 -w 76 /tmp/data >/tmp/text")
+        guest.run(
+            f"dd if=/dev/urandom of=/tmp/data bs=3072 count={PRINTED // 4096} 2>/dev/null; base64 -w 76 /tmp/data"
+            " >/tmp/text"
+        )
         wanted = guest.run("md5sum </tmp/text; dmesg -n 1").split()[0]
         start = len(guest.output)
         guest.send("cat /tmp/text; echo the-end\n")
         match = guest.wait_for(r"^the-end", 900, start)
-        text = bytes(guest.output[start:match.start()]).replace(b"\r\n", b"\n")
+        text = bytes(guest.output[start : match.start()]).replace(b"\r\n", b"\n")
         assert len(text) > PRINTED
         odd = [line for line in text.split(b"\n")[:-2] if not re.fullmatch(rb"[A-Za-z0-9+/]{76}", line)]
         assert (odd, hashlib.md5(text).hexdigest()) == ([], wanted)
@@ -104,8 +107,20 @@ def test_serial_file(tmp_path):
 
 def test_serial_null(tmp_path):
     kernel, initrd = kernel_files()
-    with Vm(["-m", "256M", "-serial", "null", "-kernel", kernel, "-initrd", initrd, "-append",
-             "console=ttyS0 quiet pmvm.run=" + "dHJ1ZQo="]) as vm:
+    with Vm(
+        [
+            "-m",
+            "256M",
+            "-serial",
+            "null",
+            "-kernel",
+            kernel,
+            "-initrd",
+            initrd,
+            "-append",
+            "console=ttyS0 quiet pmvm.run=" + "dHJ1ZQo=",
+        ]
+    ) as vm:
         assert vm.end(BOOT_MAX) == 0
         assert vm.text == ""
 
@@ -136,8 +151,13 @@ class Terminal:
     def __init__(self, *args):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([str(pmvm()), *map(str, args)], stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, start_new_session=True)
+        self.process = subprocess.Popen(
+            [str(pmvm()), *map(str, args)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+        )
 
     def __enter__(self):
         return self
@@ -184,9 +204,17 @@ def test_terminal_escapes(tmp_path):
         assert terminal.is_restored()
 
 
-@pytest.mark.parametrize("number,status", [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 0),
-                                           (signal.SIGSEGV, -signal.SIGSEGV), (signal.SIGABRT, -signal.SIGABRT),
-                                           (signal.SIGQUIT, -signal.SIGQUIT)])
+@pytest.mark.parametrize(
+    "number,status",
+    [
+        (signal.SIGTERM, 0),
+        (signal.SIGINT, 0),
+        (signal.SIGHUP, 0),
+        (signal.SIGSEGV, -signal.SIGSEGV),
+        (signal.SIGABRT, -signal.SIGABRT),
+        (signal.SIGQUIT, -signal.SIGQUIT),
+    ],
+)
 def test_terminal_is_restored_after_a_signal(tmp_path, number, status):
     with Terminal("-m", "256M", "-nographic", *linux_options()[:-1], "console=ttyS0 earlyprintk=ttyS0") as terminal:
         read_until(terminal.master, b"Linux version")
@@ -222,7 +250,8 @@ def test_terminal_is_untouched_after_a_failed_start(tmp_path):
 
 def test_output_to_a_full_device_does_not_end_the_machine(tmp_path):
     with open("/dev/full", "wb") as full:
-        with Vm(["-m", "256M", "-nographic", *linux_options()[:-1], "console=ttyS0 quiet pmvm.run=dHJ1ZQo="],
-                console=full) as vm:
+        with Vm(
+            ["-m", "256M", "-nographic", *linux_options()[:-1], "console=ttyS0 quiet pmvm.run=dHJ1ZQo="], console=full
+        ) as vm:
             assert vm.end(BOOT_MAX) == 0
             assert vm.error_text.count("cannot write") == 1

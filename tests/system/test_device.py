@@ -18,10 +18,13 @@ def make_ext4(guest, device="/dev/pmem0"):
 def test_documented_command(tmp_path):
     """The command of the documentation, letter by letter but for the program's name and the kernel's path."""
     kernel, initrd = kernel_files(image="vmlinux")
-    line = (f"-m 1G -smp 2 -nographic -kernel {kernel} -initrd {initrd} "
-            '-append "console=ttyS0" '
-            "-object memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G "
-            "-device virtio-pmem-pci,memdev=mem1,id=nv1")
+    line = (
+        f"-m 1G -smp 2 -nographic -kernel {kernel} -initrd {initrd} "
+        '-append "console=ttyS0" '
+        "-object memory-backend-file,id=mem1,share,mem-path=./virtio_pmem.img,size=4G "
+        "-device virtio-pmem-pci,memdev=mem1,id=nv1"
+    )
+    # pylint: disable=no-member  # the members are Guest's
     with Vm(shlex.split(line), cwd=tmp_path) as vm:
         vm.__class__ = Guest
         vm.booted()

@@ -43,14 +43,31 @@ def test_kernel_unreadable(tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "secret").write_bytes(b"x")
     (tmp_path / "secret").chmod(0)
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", pmvm(), "-nographic", "-kernel",
-                           tmp_path / "secret"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            pmvm(),
+            "-nographic",
+            "-kernel",
+            tmp_path / "secret",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert "secret': Permission denied" in done.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"hello\n" * 1000, b"MZ" + bytes(4096), bytes(MIB)],
-                         ids=["empty", "ELF magic", "text", "DOS magic", "zeros"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x7fELF", b"hello\n" * 1000, b"MZ" + bytes(4096), bytes(MIB)],
+    ids=["empty", "ELF magic", "text", "DOS magic", "zeros"],
+)
 def test_not_a_kernel(tmp_path, content):
     (tmp_path / "k").write_bytes(content)
     errors = refused(tmp_path, "-kernel", "k", *pmem("a.img", size="16M"))
@@ -72,7 +89,9 @@ def test_command_line_too_long(tmp_path, kernel):
     assert re.search(r"204[78]", errors)
 
 
-@pytest.mark.parametrize("size,names", [("3M", ["2 MiB", "4 MiB"]), ("1M", ["2 MiB", "4 MiB"]), ("4097K", ["4 MiB", "6 MiB"])])
+@pytest.mark.parametrize(
+    "size,names", [("3M", ["2 MiB", "4 MiB"]), ("1M", ["2 MiB", "4 MiB"]), ("4097K", ["4 MiB", "6 MiB"])]
+)
 def test_size_not_a_multiple_of_two_mebibytes(tmp_path, kernel, size, names):
     errors = refused(tmp_path, "-kernel", kernel, *pmem("a.img", size=size))
     assert all(name in errors for name in names), errors
@@ -86,7 +105,9 @@ def test_file_too_small(tmp_path, kernel):
 
 
 def test_a_created_file_goes_when_a_later_one_fails(tmp_path, kernel):
-    errors = refused(tmp_path, "-kernel", kernel, *pmem("a.img", 1, size="16M"), *pmem("no/such/dir/b.img", 2, size="16M"))
+    errors = refused(
+        tmp_path, "-kernel", kernel, *pmem("a.img", 1, size="16M"), *pmem("no/such/dir/b.img", 2, size="16M")
+    )
     assert "can't open backing store no/such/dir/b.img for guest RAM: No such file or directory" in errors
 
 
@@ -96,17 +117,23 @@ def test_an_existing_file_stays_when_the_start_fails(tmp_path, kernel):
     assert (tmp_path / "a.img").read_bytes() == b"data" * MIB
 
 
-@pytest.mark.parametrize("args,text", [
-    (["-object", "memory-backend-file,id=m,mem-path=a,size=16M", "-device", "virtio-pmem-pci,memdev=zz"], "Device 'zz' not found"),
-    (["-device", "virtio-pmem-pci"], "'memdev' property must be set"),
-    ([*pmem("a.img", size="16M"), "-device", "virtio-pmem-pci,memdev=mem1"], "can't use already busy memdev: mem1"),
-    ([*pmem("a.img", size="16M"), *pmem("b.img", size="16M")], "Duplicate"),
-    (["-device", "virtio-pmem-xxx"], "'virtio-pmem-xxx' is not a valid device model name"),
-    (["-object", "memory-backend-file,id=m,mem-path=a,size=16M,sise=3"], "'sise'"),
-    (["-no-such-option"], "invalid option"),
-    (["-smb", "2"], "smp"),
-    (["-m", "64X"], "64X"),
-])
+@pytest.mark.parametrize(
+    "args,text",
+    [
+        (
+            ["-object", "memory-backend-file,id=m,mem-path=a,size=16M", "-device", "virtio-pmem-pci,memdev=zz"],
+            "Device 'zz' not found",
+        ),
+        (["-device", "virtio-pmem-pci"], "'memdev' property must be set"),
+        ([*pmem("a.img", size="16M"), "-device", "virtio-pmem-pci,memdev=mem1"], "can't use already busy memdev: mem1"),
+        ([*pmem("a.img", size="16M"), *pmem("b.img", size="16M")], "Duplicate"),
+        (["-device", "virtio-pmem-xxx"], "'virtio-pmem-xxx' is not a valid device model name"),
+        (["-object", "memory-backend-file,id=m,mem-path=a,size=16M,sise=3"], "'sise'"),
+        (["-no-such-option"], "invalid option"),
+        (["-smb", "2"], "smp"),
+        (["-m", "64X"], "64X"),
+    ],
+)
 def test_options(tmp_path, kernel, args, text):
     errors = refused(tmp_path, "-kernel", kernel, *args)
     assert text in errors
@@ -116,11 +143,14 @@ def test_memaddr(tmp_path, kernel):
     def place(address, number=1):
         device = pmem(f"{number}.img", number, size="16M")
         return device[:-1] + [f"{device[-1]},memaddr={address}"]
+
     assert "address must be aligned to 0x200000 bytes" in refused(tmp_path, "-kernel", kernel, *place("0x140100000"))
     assert "can't add memory device [0x1000000:0x1000000], usable range for memory devices [0x100000000:" in refused(
-        tmp_path, "-kernel", kernel, *place("0x1000000"))
+        tmp_path, "-kernel", kernel, *place("0x1000000")
+    )
     assert "address range conflicts with memory device id='nv1'" in refused(
-        tmp_path, "-kernel", kernel, *place("0x140000000", 1), *place("0x140800000", 2))
+        tmp_path, "-kernel", kernel, *place("0x140000000", 1), *place("0x140800000", 2)
+    )
 
 
 def test_slot_in_use(tmp_path, kernel):
@@ -140,10 +170,21 @@ def test_serial_errors(tmp_path, kernel):
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "taken"))
         other.listen()
-        assert "Address already in use" in refused(tmp_path, "-serial", "unix:taken,server=on,wait=off", "-kernel", kernel)
+        assert "Address already in use" in refused(
+            tmp_path, "-serial", "unix:taken,server=on,wait=off", "-kernel", kernel
+        )
     # Stale: a socket that nobody serves is replaced, and gone afterwards.
-    status, _, errors = run_pmvm("-display", "none", "-serial", "unix:taken,server=on,wait=off", "-kernel", kernel, "-append",
-                                 "x" * 5000, cwd=tmp_path)
+    status, _, errors = run_pmvm(
+        "-display",
+        "none",
+        "-serial",
+        "unix:taken,server=on,wait=off",
+        "-kernel",
+        kernel,
+        "-append",
+        "x" * 5000,
+        cwd=tmp_path,
+    )
     assert status == 1 and not (tmp_path / "taken").exists()
 
 
@@ -158,28 +199,60 @@ def test_pidfile(tmp_path, kernel):
 
 def in_namespace(tmp_path, setup, *args):
     """Runs pmvm in a mount namespace of its own, prepared by a shell command."""
-    script = f"{setup}; exec setpriv --reuid=0 \"$@\"" if shutil.which("setpriv") else f"{setup}; exec \"$@\""
-    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(pmvm()), *map(str, args)],
-                          cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    script = f'{setup}; exec setpriv --reuid=0 "$@"' if shutil.which("setpriv") else f'{setup}; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(pmvm()), *map(str, args)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     return done.returncode, done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount namespace")
 def test_no_kvm(tmp_path, kernel):
-    status, errors = in_namespace(tmp_path, "mount -t tmpfs none /dev", "-nographic", "-kernel", kernel,
-                                  *pmem("a.img", size="16M"))
-    assert status == 1 and "Could not access KVM kernel module: No such file or directory" in errors and "modprobe" in errors
-    status, errors = in_namespace(tmp_path, "mount --bind /dev/null /dev/kvm", "-nographic", "-kernel", kernel,
-                                  *pmem("a.img", size="16M"))
+    status, errors = in_namespace(
+        tmp_path, "mount -t tmpfs none /dev", "-nographic", "-kernel", kernel, *pmem("a.img", size="16M")
+    )
+    assert (
+        status == 1
+        and "Could not access KVM kernel module: No such file or directory" in errors
+        and "modprobe" in errors
+    )
+    status, errors = in_namespace(
+        tmp_path, "mount --bind /dev/null /dev/kvm", "-nographic", "-kernel", kernel, *pmem("a.img", size="16M")
+    )
     assert status == 1 and "kvm" in errors
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
 def test_no_permission_on_kvm():
-    script = ("cp -a /dev/kvm /tmp/kvm.$$ && chmod 600 /tmp/kvm.$$ && mount --bind /tmp/kvm.$$ /dev/kvm && rm -f /tmp/kvm.$$; "
-              "exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"")
-    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", str(pmvm()), "-nographic",
-                           "-kernel", "/etc/passwd"], capture_output=True, text=True, timeout=60, check=False)
+    script = (
+        "cp -a /dev/kvm /tmp/kvm.$$ && chmod 600 /tmp/kvm.$$ && mount --bind /tmp/kvm.$$ /dev/kvm && rm -f /tmp/kvm.$$;"
+        ' exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
+    )
+    done = subprocess.run(
+        [
+            "unshare",
+            "-m",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(pmvm()),
+            "-nographic",
+            "-kernel",
+            "/etc/passwd",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert "Could not access KVM kernel module: Permission denied" in done.stderr and "group kvm" in done.stderr

@@ -1,4 +1,4 @@
-"""Every way in which a sync of the host can go wrong, at every place in the life of a device, with one writer and several.
+"""Every way in which a sync of the host can fail, at every point in the life of a device, with one writer and several.
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -22,7 +22,7 @@ from monitor import Qmp, Refused
 SIZE = 64 * MIB
 CUT_SIZE = 32 * MIB
 PAGE_SIZE = 4096
-RECORDS_MAX = 2000      # of one writer, a page each: all are below CUT_SIZE
+RECORDS_MAX = 2000  # of one writer, a page each: all are below CUT_SIZE
 WAIT_MAX = 120
 EIO = "Input/output error"
 
@@ -40,7 +40,9 @@ CONTRACT = {
 SLOW_MS = collections.defaultdict(lambda: 3000, {("middle", 4): 10000})
 
 # DEVICE WRITER FIRST COUNT: writes records until one fails, and says for each what its fsync said.
-WRITER = r"""
+# pylint: disable=consider-using-f-string  # the script has braces of its own
+WRITER = (
+    r"""
 record=$3
 while [ -b $1 ] && [ $record -lt $(($3 + $4)) ]; do
     printf "writer $2 record $record." | dd of=$1 bs=4096 seek=$(($2 * %d + record)) conv=fsync,notrunc 2>/tmp/error.$2
@@ -51,7 +53,9 @@ while [ -b $1 ] && [ $record -lt $(($3 + $4)) ]; do
     record=$((record + 1))
     usleep 10000
 done
-""" % RECORDS_MAX
+"""
+    % RECORDS_MAX
+)
 # DEVICE WRITERS FIRST COUNT
 WRITERS = r"""
 writer=0
@@ -94,13 +98,17 @@ class Device:
     def start_round(self, count=1):
         """All writers write at the same time, `count` records each; the shell is free."""
         # As a grandchild: this shell ends when a background job of its own does.
-        self.guest.run(f"rm -f /tmp/round; ((sh /tmp/writers /dev/pmem1 {self.nwriters} {self.next} {count} >/tmp/round) &)")
+        self.guest.run(
+            f"rm -f /tmp/round; ((sh /tmp/writers /dev/pmem1 {self.nwriters} {self.next} {count} >/tmp/round) &)"
+        )
         self.next += count
 
     def end_round(self):
         """Waits for all writers; returns what the last fsync of each said, and remembers what is durable."""
-        self.guest.run("n=0; until grep -q ended /tmp/round; do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done",
-                       timeout=2 * WAIT_MAX)
+        self.guest.run(
+            "n=0; until grep -q ended /tmp/round; do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done",
+            timeout=2 * WAIT_MAX,
+        )
         said = re.findall(r"^(\d+) (\d+) (.+)$", self.guest.run("cat /tmp/round"), re.MULTILINE)
         self.durable |= {(int(writer), int(record)) for writer, record, status in said if status == "0"}
         self.next = max(int(record) for _, record, _ in said) + 1
@@ -115,8 +123,13 @@ class Device:
 
     def wait_until_running(self):
         """A record of each writer is durable, and they go on."""
-        self.guest.run(f"n=0; until [ $(cut -d' ' -f1 /tmp/round | sort -u | wc -l) = {self.nwriters} ]; do "
-                       "n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done", timeout=2 * WAIT_MAX)
+        self.guest.run(
+            (
+                f"n=0; until [ $(cut -d' ' -f1 /tmp/round | sort -u | wc -l) = {self.nwriters} ]; do "
+                "n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done"
+            ),
+            timeout=2 * WAIT_MAX,
+        )
 
     def wait_in_flight(self, more_than_ns=0):
         end = time.monotonic() + WAIT_MAX
@@ -139,8 +152,16 @@ class Device:
 def host(tmp_path_factory):
     directory = tmp_path_factory.mktemp("matrix")
     shim = near(CHECKOUT / "build/tests/fault-shim.so")
-    with Guest(*pmem(directory / "elsewhere.img", size="16M"), "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
-               prefix=["env", f"LD_PRELOAD={shim}"], program=near(CHECKOUT / "build/tests/pmvm-shared")) as guest, Qmp(directory / "qmp") as qmp:
+    with (
+        Guest(
+            *pmem(directory / "elsewhere.img", size="16M"),
+            "-qmp",
+            f"unix:{directory}/qmp,server=on,wait=off",
+            prefix=["env", f"LD_PRELOAD={shim}"],
+            program=near(CHECKOUT / "build/tests/pmvm-shared"),
+        ) as guest,
+        Qmp(directory / "qmp") as qmp,
+    ):
         for name, script in ("writer", WRITER), ("writers", WRITERS):
             guest.run(f"cat >/tmp/{name} <<'END'{script}END")
         host = Host(guest, qmp)
@@ -152,7 +173,10 @@ def host(tmp_path_factory):
 @contextlib.contextmanager
 def plugged(host, image, name, nwriters):
     memdev = f"{name}-mem"
-    host.qmp.run("object-add", {"qom-type": "memory-backend-file", "id": memdev, "share": True, "mem-path": str(image), "size": SIZE})
+    host.qmp.run(
+        "object-add",
+        {"qom-type": "memory-backend-file", "id": memdev, "share": True, "mem-path": str(image), "size": SIZE},
+    )
     host.qmp.run("device_add", driver="virtio-pmem-pci", id=name, memdev=memdev)
     device = Device(host, image, name, nwriters)
     host.guest.run("wait-for /dev/pmem1 60")
@@ -184,8 +208,13 @@ def fail(device, contract):
     said = device.round()
     assert not device.fault.exists(), "no sync met the fault"
     event = device.qmp.wait_event("PMEM_ERROR", WAIT_MAX, id=device.name)["data"]
-    assert event == {"id": device.name, "path": f"/machine/peripheral/{device.name}", "file": str(device.image),
-                     "errno": contract.errno, "message": os.strerror(contract.errno)}
+    assert event == {
+        "id": device.name,
+        "path": f"/machine/peripheral/{device.name}",
+        "file": str(device.image),
+        "errno": contract.errno,
+        "message": os.strerror(contract.errno),
+    }
     return said
 
 
@@ -204,7 +233,9 @@ def hang(host, device):
     age = device.wait_in_flight()
     host.write_elsewhere()
     device.wait_in_flight(age)
-    assert host.guest.run("grep -c ' 0$' /tmp/round", check=False)[1] == "0", "a flush was answered before its sync returned"
+    assert (
+        host.guest.run("grep -c ' 0$' /tmp/round", check=False)[1] == "0"
+    ), "a flush was answered before its sync returned"
     device.fault.unlink()
     return device.end_round()
 

@@ -25,7 +25,10 @@ def syncs(log):
 def test_each_fsync_is_a_host_sync(tmp_path):
     log = tmp_path / "strace"
     with Guest(*pmem(tmp_path / "a.img", size="64M"), prefix=traced(log)) as guest:
-        guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt && dax-tool fsync /mnt/f 1")
+        guest.run(
+            "mkfs.ext4 -q -b 4096 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt && dax-tool fsync"
+            " /mnt/f 1"
+        )
         before = syncs(log)
         guest.run("dax-tool fsync /mnt/f 50")
         assert syncs(log) - before >= 50
@@ -54,7 +57,9 @@ def test_a_failed_sync_fails_every_later_fsync(tmp_path):
     """Also after the driver was bound anew: the kernel has forgotten which pages it could not write."""
     log = tmp_path / "strace"
     write = "dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync"
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), prefix=traced(log, "-e", "inject=fdatasync:error=EIO:when=3")) as guest:
+    with Guest(
+        *pmem(tmp_path / "a.img", size="16M"), prefix=traced(log, "-e", "inject=fdatasync:error=EIO:when=3")
+    ) as guest:
         guest.run(write)
         guest.run(write)
         for _ in range(2):
@@ -73,7 +78,9 @@ def test_a_failed_sync_fails_every_later_fsync(tmp_path):
 
 def test_a_failed_last_sync_shows_in_the_exit_status(tmp_path):
     log = tmp_path / "strace"
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), prefix=traced(log, "-e", "inject=fdatasync:error=ENOSPC:when=1")) as guest:
+    with Guest(
+        *pmem(tmp_path / "a.img", size="16M"), prefix=traced(log, "-e", "inject=fdatasync:error=ENOSPC:when=1")
+    ) as guest:
         assert guest.power_off() == 1
         assert "the last sync failed" in guest.error_text and "No space left on device" in guest.error_text
 

@@ -12,12 +12,15 @@ def flush_works(guest, image):
     assert image.read_bytes().startswith(b"works\n")
 
 
-@pytest.mark.parametrize("flavour,image,memory,cpus", [
-    ("cloud", "bzImage", "128M", 1),
-    ("cloud", "vmlinux", "256M", 8),
-    ("generic", "bzImage", "5G", 2),
-    ("generic", "vmlinux", "3G", 4),
-])
+@pytest.mark.parametrize(
+    "flavour,image,memory,cpus",
+    [
+        ("cloud", "bzImage", "128M", 1),
+        ("cloud", "vmlinux", "256M", 8),
+        ("generic", "bzImage", "5G", 2),
+        ("generic", "vmlinux", "3G", 4),
+    ],
+)
 def test_boots(tmp_path, flavour, image, memory, cpus):
     with Guest(*pmem(tmp_path / "a.img", size="16M"), flavour=flavour, image=image, memory=memory, cpus=cpus) as guest:
         assert guest.run("nproc") == str(cpus)
@@ -25,7 +28,12 @@ def test_boots(tmp_path, flavour, image, memory, cpus):
         wanted = {"128M": 128, "256M": 256, "3G": 3072, "5G": 5120}[memory]
         assert wanted * 0.65 < total_mib <= wanted
         # On an emulated host the guest finds its host's XSAVE sizes inconsistent, under any monitor.
-        assert guest.run("dmesg | grep -iE 'BUG:|Oops|ACPI (BIOS )?Error|WARNING: CPU' | grep -v fpu/xstate.c", check=False)[1] == ""
+        assert (
+            guest.run(
+                "dmesg | grep -iE 'BUG:|Oops|ACPI (BIOS )?Error|WARNING: CPU' | grep -v fpu/xstate.c", check=False
+            )[1]
+            == ""
+        )
         flush_works(guest, tmp_path / "a.img")
         assert "pci-msi" in guest.run("grep virtio0 /proc/interrupts").lower()
         assert guest.power_off() == 0
@@ -51,8 +59,13 @@ def test_reboot_starts_the_same_machine(tmp_path, how, append):
             assert guest.run("head -n 1 /dev/pmem0") == f"boot {number}"
             assert guest.run("nproc") == "2"
             # The guest's clock runs, at about the rate of its timers.
-            assert guest.run("before=$(cut -d. -f1 /proc/uptime); sleep 3; after=$(cut -d. -f1 /proc/uptime); "
-                             "test $((after - before)) -ge 2 -a $after -lt 1000 && echo runs") == "runs"
+            assert (
+                guest.run(
+                    "before=$(cut -d. -f1 /proc/uptime); sleep 3; after=$(cut -d. -f1 /proc/uptime); "
+                    "test $((after - before)) -ge 2 -a $after -lt 1000 && echo runs"
+                )
+                == "runs"
+            )
         flush_works(guest, tmp_path / "a.img")
         assert guest.power_off() == 0
 

@@ -20,8 +20,21 @@ from monitor import ANSWER_MAX, Hmp, connect, plain
 @pytest.fixture(scope="module")
 def vm(tmp_path_factory):
     directory = tmp_path_factory.mktemp("hmp")
-    with Vm([*linux_options(), "-S", "-smp", "2", "-display", "none", "-name", "test-vm", *pmem(directory / "a.img", size="16M"),
-             "-monitor", f"unix:{directory}/monitor,server=on,wait=off"]) as machine:
+    with Vm(
+        [
+            *linux_options(),
+            "-S",
+            "-smp",
+            "2",
+            "-display",
+            "none",
+            "-name",
+            "test-vm",
+            *pmem(directory / "a.img", size="16M"),
+            "-monitor",
+            f"unix:{directory}/monitor,server=on,wait=off",
+        ]
+    ) as machine:
         machine.path = directory / "monitor"
         yield machine
 
@@ -35,32 +48,57 @@ def hmp(vm):
 def test_banner_and_help(hmp):
     assert re.match(r"pmvm \S+ monitor - type 'help' for more information\n", hmp.banner)
     text = hmp.run("help")
-    for name in "object_add", "object_del", "device_add", "device_del", "stop", "cont", "quit", "system_reset", "system_powerdown", "info":
+    for name in (
+        "object_add",
+        "object_del",
+        "device_add",
+        "device_del",
+        "stop",
+        "cont",
+        "quit",
+        "system_reset",
+        "system_powerdown",
+        "info",
+    ):
         assert re.search(rf"^{name}(\|\S+)? .*-- ", text, re.MULTILINE), name
-    assert hmp.run("help device_add") == "device_add driver[,prop=value][,...] -- add device, like -device on the command line\n"
+    assert (
+        hmp.run("help device_add")
+        == "device_add driver[,prop=value][,...] -- add device, like -device on the command line\n"
+    )
     assert "memory_size_summary" in hmp.run("info")
 
 
-@pytest.mark.parametrize("line,wanted", [
-    ("info status", "VM status: paused (prelaunch)\n"),
-    ("info name", "test-vm\n"),
-    ("info kvm", "kvm support: enabled\n"),
-    ("info memory_size_summary", "base memory: 268435456\nplugged memory: 16777216\n"),
-    ("info memory-devices", "Memory device [virtio-pmem]: \"nv1\"\n  memaddr: 0x100000000\n  size: 16777216\n  memdev: /objects/mem1\n"),
-    ("nonsense", "unknown command: 'nonsense'\n"),
-    ("device_del", "device_del: string expected\nTry \"help device_del\" for more information\n"),
-    ("stop now", "stop: extraneous characters at the end of line\nTry \"help stop\" for more information\n"),
-    ("device_del nv9", "Error: Device 'nv9' not found\n"),
-    ("object_del m9", "Error: object 'm9' not found\n"),
-    ("object_add memory-backend-file,id=mem9,mem-path=x,size=abc", "Error: Parameter 'size' expects a size value\n"),
-    ("device_add virtio-pmem-pci", "Error: 'memdev' property must be set\n"),
-    ("", ""),
-])
+@pytest.mark.parametrize(
+    "line,wanted",
+    [
+        ("info status", "VM status: paused (prelaunch)\n"),
+        ("info name", "test-vm\n"),
+        ("info kvm", "kvm support: enabled\n"),
+        ("info memory_size_summary", "base memory: 268435456\nplugged memory: 16777216\n"),
+        (
+            "info memory-devices",
+            'Memory device [virtio-pmem]: "nv1"\n  memaddr: 0x100000000\n  size: 16777216\n  memdev: /objects/mem1\n',
+        ),
+        ("nonsense", "unknown command: 'nonsense'\n"),
+        ("device_del", 'device_del: string expected\nTry "help device_del" for more information\n'),
+        ("stop now", 'stop: extraneous characters at the end of line\nTry "help stop" for more information\n'),
+        ("device_del nv9", "Error: Device 'nv9' not found\n"),
+        ("object_del m9", "Error: object 'm9' not found\n"),
+        (
+            "object_add memory-backend-file,id=mem9,mem-path=x,size=abc",
+            "Error: Parameter 'size' expects a size value\n",
+        ),
+        ("device_add virtio-pmem-pci", "Error: 'memdev' property must be set\n"),
+        ("", ""),
+    ],
+)
 def test_commands(hmp, line, wanted):
     shown = hmp.run(line)
     # An error may have a next step behind it.
     rest = shown.removeprefix(wanted)
-    assert shown.startswith(wanted) and (not rest or re.fullmatch(r'(hint: .*|Try "help.*)\n', rest) and wanted.count("\n") == 1), shown
+    assert shown.startswith(wanted) and (
+        not rest or re.fullmatch(r'(hint: .*|Try "help.*)\n', rest) and wanted.count("\n") == 1
+    ), shown
 
 
 def test_info_memdev_and_cpus_and_pci(hmp):
@@ -74,12 +112,14 @@ def test_info_memdev_and_cpus_and_pci(hmp):
 def test_line_editing(vm):
     """As at any prompt: cursor keys, history, completion; on a socket as on a terminal."""
     with Hmp(vm.path) as hmp:
+
         def keys(data):
             hmp.socket.sendall(data)
             return hmp.until_prompt()
-        assert "VM status" in keys(b"nfo status\x01i\n")           # Ctrl-a
-        assert "VM status" in keys(b"info statusxx\x7f\x7f\n")     # backspace
-        assert "VM status" in keys(b"\x1b[A\x1b[A\n")               # up, up
+
+        assert "VM status" in keys(b"nfo status\x01i\n")  # Ctrl-a
+        assert "VM status" in keys(b"info statusxx\x7f\x7f\n")  # backspace
+        assert "VM status" in keys(b"\x1b[A\x1b[A\n")  # up, up
         assert "test-vm" in keys(b"info name garbage\x1b[D\x0b\x15info name\n")
         # Completion of a command, of a subcommand, of a device's id.
         assert "VM status" in keys(b"inf\tstat\t\n")
@@ -137,7 +177,9 @@ class Terminal:
     def __init__(self, *args):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([pmvm(), *map(str, args)], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True)
+        self.process = subprocess.Popen(
+            [pmvm(), *map(str, args)], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True
+        )
         self.output, self.changed = bytearray(), threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -21,8 +21,9 @@ EIO = "Input/output error"
 
 
 def run(*command, **kwargs):
-    return subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, timeout=120,
-                          **kwargs).stdout
+    return subprocess.run(
+        [str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, timeout=120, **kwargs
+    ).stdout
 
 
 @contextlib.contextmanager
@@ -52,7 +53,9 @@ def qmp_options(tmp_path):
 
 def write_record(guest, number):
     """What the guest's fsync said."""
-    status, output = guest.run(f"printf 'record {number}' | dd of=/dev/pmem0 bs=4096 seek={number} conv=fsync,notrunc", check=False)
+    status, output = guest.run(
+        f"printf 'record {number}' | dd of=/dev/pmem0 bs=4096 seek={number} conv=fsync,notrunc", check=False
+    )
     return "0" if status == 0 else EIO if EIO in output else output
 
 
@@ -97,7 +100,9 @@ class FailingDisk:
 
 def sectors(image):
     """Where the file lies on its disk: pairs (first sector, number of sectors)."""
-    lines = re.findall(r"^ *\d+: +\d+\.\. *\d+: +(\d+)\.\. *\d+: +(\d+):", run("filefrag", "-s", "-b512", "-v", image), re.MULTILINE)
+    lines = re.findall(
+        r"^ *\d+: +\d+\.\. *\d+: +(\d+)\.\. *\d+: +(\d+):", run("filefrag", "-s", "-b512", "-v", image), re.MULTILINE
+    )
     assert sum(int(length) for _, length in lines) == SIZE // SECTOR_SIZE
     return [(int(start), int(length)) for start, length in lines]
 
@@ -135,14 +140,17 @@ def test_a_disk_that_fails_for_a_while(tmp_path):
 
 @pytest.mark.parametrize("image", ["written", "sparse"])
 def test_a_file_system_that_turns_read_only(tmp_path, image):
-    """As ext4 does with errors=remount-ro. Stores go on, into memory, even where there is no block; every flush fails."""
+    """As ext4 does with errors=remount-ro. Stores continue, into memory, even without a block; every flush fails."""
     where = tmp_path / "mounted"
     with loop_device(tmp_path) as loop:
         run("mkfs.ext4", "-q", loop)
         with mounted(loop, where, "-o", "errors=remount-ro"):
             if image == "written":
                 (where / "a.img").write_bytes(bytes(SIZE))
-            with Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+            with (
+                Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest,
+                Qmp(tmp_path / "qmp") as qmp,
+            ):
                 assert write_record(guest, 1) == "0"
                 with open(f"/sys/fs/ext4/{loop.rsplit('/', 1)[1]}/trigger_fs_error", "w", encoding="ascii") as file:
                     file.write("a test")
@@ -164,7 +172,10 @@ def test_a_file_system_that_shuts_down(tmp_path, image):
         with mounted(loop, where):
             if image == "written":
                 (where / "a.img").write_bytes(bytes(SIZE))
-            with Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+            with (
+                Guest(*pmem(where / "a.img", size="16M"), *qmp_options(tmp_path)) as guest,
+                Qmp(tmp_path / "qmp") as qmp,
+            ):
                 assert write_record(guest, 1) == "0"
                 run("xfs_io", "-x", "-c", "shutdown", where)
                 guest.send("dd if=/dev/zero of=/dev/pmem0 bs=1M seek=8 count=1 conv=fsync\n")

@@ -63,9 +63,15 @@ def test_no_room_pauses_and_cont_goes_on(tmp_path, kind):
             for place in SECOND, FIRST:
                 fill(where, 4)
                 start = len(guest.output)
-                guest.send(f"dd if=/tmp/data of=/dev/pmem0 bs=1M seek={place // MIB} conv=fsync 2>/dev/null; echo written $?\n")
+                guest.send(
+                    f"dd if=/tmp/data of=/dev/pmem0 bs=1M seek={place // MIB} conv=fsync 2>/dev/null; echo written $?\n"
+                )
                 event = qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)
-                assert event["data"]["id"] == "nv1" and event["data"]["file"] == str(image) and event["data"]["errno"] == 28
+                assert (
+                    event["data"]["id"] == "nv1"
+                    and event["data"]["file"] == str(image)
+                    and event["data"]["errno"] == 28
+                )
                 qmp.wait_event("STOP", NOTICED_MAX)
                 assert qmp.run("query-status") == {"status": "io-error", "running": False}
                 assert qmp.run("query-pmem")[0]["state"] == "no-space"
@@ -128,7 +134,8 @@ def no_room(qmp):
 
 @pytest.mark.parametrize("room", ["room", "no room"])
 def test_resets_while_a_store_waits(tmp_path, room):
-    """KVM halts the processor until it has the page: the halt must not outlive the guest, in whatever state a reset meets it."""
+    """KVM halts the processor until it has the page: the halt ends with the guest, whatever its state at a reset."""
+
     def sparse_and_full():
         with open(image, "r+b") as file:
             file.truncate(0)
@@ -140,8 +147,10 @@ def test_resets_while_a_store_waits(tmp_path, room):
         image.touch()
         sparse_and_full()
         program = machine.near(machine.CHECKOUT / "build/tests/guest/stall.elf")
-        with machine.Vm(["-m", "64M", "-nographic", "-kernel", program, *pmem(image), *qmp_options(tmp_path)]) as vm, \
-                Qmp(tmp_path / "qmp") as qmp:
+        with (
+            machine.Vm(["-m", "64M", "-nographic", "-kernel", program, *pmem(image), *qmp_options(tmp_path)]) as vm,
+            Qmp(tmp_path / "qmp") as qmp,
+        ):
             seen = 0
             for _ in range(STALLS):
                 seen = vm.wait_for("^stall: stores", start=seen).end()
@@ -243,12 +252,23 @@ WRITE = "dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync"
 
 @needs_strace
 def test_a_failed_sync_stays_until_an_operator_clears_it(tmp_path):
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), *qmp_options(tmp_path),
-               prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=EIO:when=1")) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *pmem(tmp_path / "a.img", size="16M"),
+            *qmp_options(tmp_path),
+            prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=EIO:when=1"),
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         assert guest.run(WRITE, check=False)[0] != 0
         event = qmp.wait_event("PMEM_ERROR")
-        assert event["data"] == {"id": "nv1", "path": "/machine/peripheral/nv1", "file": str(tmp_path / "a.img"), "errno": 5,
-                                 "message": "Input/output error"}
+        assert event["data"] == {
+            "id": "nv1",
+            "path": "/machine/peripheral/nv1",
+            "file": str(tmp_path / "a.img"),
+            "errno": 5,
+            "message": "Input/output error",
+        }
         assert guest.run(WRITE, check=False)[0] != 0
         start = len(guest.output)
         qmp.run("system_reset")
@@ -297,8 +317,14 @@ def test_werror_stop(tmp_path):
     image = tmp_path / "a.img"
     options = pmem(image, size="16M")
     options[-1] += ",werror=stop"
-    with Guest(*options, *qmp_options(tmp_path), prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=ENOSPC:when=1..3+2")) as guest, \
-            Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *options,
+            *qmp_options(tmp_path),
+            prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=ENOSPC:when=1..3+2"),
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         for number, (clear, wanted) in enumerate([(True, "0"), (False, "1")]):
             start = len(guest.output)
             guest.send(f"{WRITE} 2>/dev/null; echo ended-{number} $?\n")
@@ -317,8 +343,14 @@ def test_werror_stop(tmp_path):
 def test_a_held_answer_does_not_hold_up(tmp_path, how):
     options = pmem(tmp_path / "a.img", size="16M")
     options[-1] += ",werror=stop"
-    with Guest(*options, *qmp_options(tmp_path), prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=EIO:when=1")) as guest, \
-            Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *options,
+            *qmp_options(tmp_path),
+            prefix=failing(tmp_path / "log", "-e", "inject=fdatasync:error=EIO:when=1"),
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         guest.send(f"{WRITE}\n")
         qmp.wait_event("STOP")
         start = len(guest.output)

@@ -25,7 +25,10 @@ def qmp_options(tmp_path):
 
 
 def add(qmp, path, memdev="mem2", device="nv2", size=32 * MIB, **properties):
-    qmp.run("object-add", {"qom-type": "memory-backend-file", "id": memdev, "share": True, "mem-path": str(path), "size": size})
+    qmp.run(
+        "object-add",
+        {"qom-type": "memory-backend-file", "id": memdev, "share": True, "mem-path": str(path), "size": size},
+    )
     qmp.run("device_add", {"driver": "virtio-pmem-pci", "id": device, "memdev": memdev} | properties)
 
 
@@ -49,7 +52,9 @@ def is_gone(guest, name="/dev/pmem1"):
 
 def test_the_documented_session(tmp_path):
     """QEMU's documentation, letter by letter; the guest does nothing by itself."""
-    with Guest(*pmem("virtio_pmem.img", size="16M"), "-monitor", "unix:monitor,server=on,wait=off", cwd=tmp_path) as guest:
+    with Guest(
+        *pmem("virtio_pmem.img", size="16M"), "-monitor", "unix:monitor,server=on,wait=off", cwd=tmp_path
+    ) as guest:
         with Hmp(tmp_path / "monitor") as hmp:
             assert hmp.run("object_add memory-backend-file,id=mem2,share=on,mem-path=virtio_pmem2.img,size=4G") == ""
             assert hmp.run("device_add virtio-pmem-pci,id=virtio_pmem2,memdev=mem2") == ""
@@ -57,9 +62,10 @@ def test_the_documented_session(tmp_path):
             assert guest.run("cat /sys/block/pmem1/size") == str(4096 * 2048)
             assert (tmp_path / "virtio_pmem2.img").stat().st_size == 4096 * MIB
             guest.run("dd if=/dev/zero of=/dev/pmem1 bs=4096 count=1 conv=fsync")
-            assert hmp.run("object_del mem2") == (
-                "Error: object 'mem2' is in use, can not be deleted\n"
-                "hint: device_del its device first, and wait for DEVICE_DELETED\n")
+            assert (
+                hmp.run("object_del mem2") == "Error: object 'mem2' is in use, can not be deleted\n"
+                "hint: device_del its device first, and wait for DEVICE_DELETED\n"
+            )
             assert hmp.run("device_del virtio_pmem2") == ""
             is_gone(guest)
             end = time.monotonic() + UNPLUG_MAX
@@ -131,18 +137,25 @@ def test_many_times_with_a_file_system(tmp_path):
     """Plug, mount, write, fsync, unmount, unplug: on both sides all returns to where it began."""
     image = tmp_path / "b.img"
     with Guest(*pmem(tmp_path / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+
         def cycle(number, prepare=""):
             add(qmp, image)
             appears(guest)
-            guest.run(f"{prepare} mkdir -p /mnt && mount -o dax /dev/pmem1 /mnt && "
-                      f"{{ [ {number} = 0 ] || [ $(cat /mnt/n) = {number - 1} ]; }} && "
-                      f"echo {number} >/mnt/n && sync /mnt/n && umount /mnt")
+            guest.run(
+                f"{prepare} mkdir -p /mnt && mount -o dax /dev/pmem1 /mnt && "
+                f"{{ [ {number} = 0 ] || [ $(cat /mnt/n) = {number - 1} ]; }} && "
+                f"echo {number} >/mnt/n && sync /mnt/n && umount /mnt"
+            )
             remove(qmp)
             is_gone(guest)
 
         def state():
-            return (descriptors(guest), threads(guest), len(maps(guest).splitlines()),
-                    guest.run("ls /sys/bus/pci/devices /sys/bus/nd/devices /dev/pmem*; grep -c . /proc/iomem"))
+            return (
+                descriptors(guest),
+                threads(guest),
+                len(maps(guest).splitlines()),
+                guest.run("ls /sys/bus/pci/devices /sys/bus/nd/devices /dev/pmem*; grep -c . /proc/iomem"),
+            )
 
         cycle(0, "mkfs.ext4 -q -F -b 4096 /dev/pmem1 &&")
         cycle(1)
@@ -158,7 +171,18 @@ def test_many_times_with_a_file_system(tmp_path):
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_memory_slots_and_descriptors_are_balanced(tmp_path):
     log = tmp_path / "strace"
-    prefix = ["strace", "-f", "--seccomp-bpf", "-y", "-o", log, "-e", "trace=ioctl,mmap,munmap,eventfd2", "-e", "signal=none"]
+    prefix = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-y",
+        "-o",
+        log,
+        "-e",
+        "trace=ioctl,mmap,munmap,eventfd2",
+        "-e",
+        "signal=none",
+    ]
     with Guest(*qmp_options(tmp_path), prefix=prefix) as guest, Qmp(tmp_path / "qmp") as qmp:
         for _ in range(3):
             add(qmp, tmp_path / "b.img")
@@ -181,14 +205,18 @@ def test_memory_slots_and_descriptors_are_balanced(tmp_path):
 
 
 def test_notifications_by_ports(tmp_path):
-    """Linux takes the ports, also those of a device that came later. (Without an exit to us: test_syscalls_per_flush.)"""
+    """Linux uses the ports, also those of a hotplugged device. (Without an exit to pmvm: test_syscalls_per_flush.)"""
     pair = pmem(tmp_path / "a.img", size="32M")
-    with Guest(*pair[:-1], f"{pair[-1]},modern-pio-notify=on", *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(*pair[:-1], f"{pair[-1]},modern-pio-notify=on", *qmp_options(tmp_path)) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         add(qmp, tmp_path / "b.img", **{"modern-pio-notify": True})
         appears(guest)
         regions = [device["regions"] for device in qmp.run("query-pci")[0]["devices"] if device["qdev_id"]]
         assert [bar for bars in regions for bar in bars if bar["type"] == "io"] == [
-            {"bar": 4, "size": 16, "address": port, "type": "io"} for port in (0x1000, 0x1010)]
+            {"bar": 4, "size": 16, "address": port, "type": "io"} for port in (0x1000, 0x1010)
+        ]
         assert guest.run("grep -c virtio-pci-modern /proc/ioports") == "2"
         for disk in "pmem0", "pmem1":
             guest.run(f"mkfs.ext4 -q -b 4096 /dev/{disk} && mkdir -p /{disk} && mount -o dax /dev/{disk} /{disk}")
@@ -223,7 +251,9 @@ def test_unplug_while_mounted(tmp_path):
         guest.run("umount -l /mnt", check=False)
         assert guest.run("echo alive") == "alive"
         add(qmp, image)
-        name = guest.run("n=0; while ! ls /dev/pmem* 2>/dev/null; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done").split()[-1]
+        name = guest.run(
+            "n=0; while ! ls /dev/pmem* 2>/dev/null; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done"
+        ).split()[-1]
         guest.run(f"mkdir -p /mnt2; mount -o dax {name} /mnt2")
         assert guest.run("md5sum /mnt2/f").split()[0] == wanted
 
@@ -259,25 +289,44 @@ def test_hotplug_while_stopped_and_before_the_start(tmp_path):
 
 
 def test_as_many_as_the_bus_takes(tmp_path):
-    with Guest(*pmem(tmp_path / "0.img", size="2M"), *qmp_options(tmp_path), memory="512M") as guest, \
-            Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(*pmem(tmp_path / "0.img", size="2M"), *qmp_options(tmp_path), memory="512M") as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         for number in range(1, 31):
             add(qmp, tmp_path / f"{number}.img", f"m{number}", f"d{number}", size=2 * MIB)
-        qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "one-more", "mem-path": str(tmp_path / "x.img"),
-                               "share": True, "size": 2 * MIB})
-        with pytest.raises(Refused, match="PCI: no slot/function available for virtio-pmem-pci, all in use or reserved|too many pmem"):
+        qmp.run(
+            "object-add",
+            {
+                "qom-type": "memory-backend-file",
+                "id": "one-more",
+                "mem-path": str(tmp_path / "x.img"),
+                "share": True,
+                "size": 2 * MIB,
+            },
+        )
+        with pytest.raises(
+            Refused, match="PCI: no slot/function available for virtio-pmem-pci, all in use or reserved|too many pmem"
+        ):
             qmp.run("device_add", driver="virtio-pmem-pci", memdev="one-more", id="d31")
         qmp.run("object-del", id="one-more")
-        guest.run("n=0; while [ $(ls /dev/pmem* | wc -l) != 31 ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done")
+        guest.run(
+            "n=0; while [ $(ls /dev/pmem* | wc -l) != 31 ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done"
+        )
         for number in 1, 17, 30:
             remove(qmp, f"m{number}", f"d{number}")
         add(qmp, tmp_path / "17.img", "m17", "d17", size=2 * MIB)
-        guest.run("n=0; while [ $(ls /dev/pmem* | wc -l) != 29 ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done")
+        guest.run(
+            "n=0; while [ $(ls /dev/pmem* | wc -l) != 29 ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done"
+        )
 
 
 def test_a_guest_that_does_not_answer(tmp_path):
     """Without ACPI hotplug the guest never hears of it: the device stays, usable, and the operator is told."""
-    with Guest(*qmp_options(tmp_path), append="initcall_blacklist=ged_driver_init", wait=False) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(*qmp_options(tmp_path), append="initcall_blacklist=ged_driver_init", wait=False) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         add(qmp, tmp_path / "b.img")
         guest.booted()
         appears(guest, "/dev/pmem0")
@@ -365,7 +414,16 @@ def test_a_failed_sync_outlives_its_device(tmp_path):
 def test_a_client_that_dies_in_the_middle_of_device_add(tmp_path):
     """Half a request does nothing; a whole one whose answer nobody reads is done. Others go on."""
     with Guest(*qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
-        qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "mem2", "share": True, "mem-path": str(tmp_path / "b.img"), "size": 32 * MIB})
+        qmp.run(
+            "object-add",
+            {
+                "qom-type": "memory-backend-file",
+                "id": "mem2",
+                "share": True,
+                "mem-path": str(tmp_path / "b.img"),
+                "size": 32 * MIB,
+            },
+        )
         request = '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "id": "nv2", "memdev": "mem2"}}'
         for length in 10, 60, len(request) - 1:
             with Qmp(tmp_path / "qmp") as dying:
@@ -389,6 +447,7 @@ def test_two_clients_plug_at_once(tmp_path):
                     time.sleep(0.5)
                     remove(qmp, f"m-{name}", f"d-{name}")
             ended.append(name)
+
         workers = [threading.Thread(target=work, args=(name,)) for name in "ab"]
         for worker in workers:
             worker.start()

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import functools
 import os
 import re
 import resource
@@ -11,10 +12,10 @@ import pytest
 
 from machine import MIB, Guest, pmem
 from monitor import Qmp, Refused
-from test_errors import fixture_kernel, refused  # noqa: F401
+from test_errors import fixture_kernel, refused  # pylint: disable=unused-import
 from test_hotplug import add, appears, qmp_options, remove
 
-DEVICES = int(os.environ.get("PMVM_MANY_DEVICES", 34))    # a bus and a part of the next; 128 is for people who can wait
+DEVICES = int(os.environ.get("PMVM_MANY_DEVICES", 34))  # a bus and a part of the next; 128 is for people who can wait
 PER_BUS = 31
 LAST_BUS = (DEVICES - 1) // PER_BUS
 # Some hundred exits for each device: a minute in an emulated host that has nothing else to do.
@@ -34,12 +35,20 @@ def image(tmp_path, number):
 
 def there_are(guest, number):
     """Waits until the guest has so many devices."""
-    guest.run(f"n=0; while [ $(ls /dev/pmem* | wc -l) != {number} ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done", MANY_MAX)
+    guest.run(
+        (
+            f"n=0; while [ $(ls /dev/pmem* | wc -l) != {number} ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2;"
+            " done"
+        ),
+        MANY_MAX,
+    )
 
 
 def devices(guest):
     """What the guest sees: for each file, as it names itself, the name of its device. Sizes are checked."""
-    lines = guest.run("cd /dev; for d in pmem*; do read a n rest <$d; read s </sys/block/$d/size; echo $d $a $n $s; done", 300)
+    lines = guest.run(
+        "cd /dev; for d in pmem*; do read a n rest <$d; read s </sys/block/$d/size; echo $d $a $n $s; done", 300
+    )
     found = {}
     for line in lines.splitlines():
         name, _, which, sectors = line.split()
@@ -70,8 +79,19 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
     # Fewer open files than the devices need, as long as the program does not raise the limit.
     prefix = ["prlimit", "--nofile=256:4096", "strace", "-f", "--seccomp-bpf", "-y", "-o", log, "-e", "trace=fdatasync"]
     pairs = [option for number in range(DEVICES) for option in pmem(image(tmp_path, number), number, size="2M")]
-    with Guest(*pairs, "-machine", f"pci-buses={LAST_BUS + 2}", *qmp_options(tmp_path), memory="512M", cpus=2, prefix=prefix, wait=False) as guest, \
-            Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *pairs,
+            "-machine",
+            f"pci-buses={LAST_BUS + 2}",
+            *qmp_options(tmp_path),
+            memory="512M",
+            cpus=2,
+            prefix=prefix,
+            wait=False,
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         guest.wait_for("pmvm-guest: ready", MANY_MAX)
         guest.booted()
         there_are(guest, DEVICES)
@@ -87,7 +107,7 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
         for number in 0, DEVICES // 2, DEVICES - 1:
             before = synced(log)
             guest.run(f"echo device {number} changed | dd of=/dev/{found[str(number)]} bs=4096 conv=sync,fsync")
-            assert set(synced(log)[len(before):]) == {str(tmp_path / f"{number}.img")}
+            assert set(synced(log)[len(before) :]) == {str(tmp_path / f"{number}.img")}
             assert (tmp_path / f"{number}.img").read_bytes().startswith(f"device {number} changed\n".encode())
 
         # On a bus that was empty so far, and where there is room.
@@ -109,9 +129,20 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
 def test_each_of_eight_buses(tmp_path, append):
     """Plugged, used, reset and unplugged there; interrupts by message and by line."""
     pair = pmem(image(tmp_path, 7), size="2M")
-    with Guest(*pair[:-1], f"{pair[-1]},bus=pcie.7,addr=1f", "-machine", "pci-buses=8", *qmp_options(tmp_path),
-               append=append) as guest, Qmp(tmp_path / "qmp") as qmp:
-        assert sorted(guest.run("ls /sys/bus/pci/devices").split()) == [f"0000:0{bus}:00.0" for bus in range(8)] + ["0000:07:1f.0"]
+    with (
+        Guest(
+            *pair[:-1],
+            f"{pair[-1]},bus=pcie.7,addr=1f",
+            "-machine",
+            "pci-buses=8",
+            *qmp_options(tmp_path),
+            append=append,
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
+        assert sorted(guest.run("ls /sys/bus/pci/devices").split()) == [f"0000:0{bus}:00.0" for bus in range(8)] + [
+            "0000:07:1f.0"
+        ]
         for bus in range(7):
             add(qmp, image(tmp_path, bus), f"mem-{bus}", f"nv-{bus}", size=2 * MIB, bus=f"pcie.{bus}", addr="5")
         there_are(guest, 8)
@@ -119,8 +150,14 @@ def test_each_of_eight_buses(tmp_path, append):
         for name in devices(guest).values():
             guest.run(f"dd if=/dev/zero of=/dev/{name} bs=4096 seek=1 count=1 conv=fsync")
         remove(qmp, "mem-3", "nv-3")
-        qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "m", "mem-path": str(tmp_path / "3.img"), "size": 2 * MIB})
-        with pytest.raises(Refused, match="^PCI: slot 31 function 0 not available for virtio-pmem-pci, in use by virtio-pmem-pci,id=nv1$"):
+        qmp.run(
+            "object-add",
+            {"qom-type": "memory-backend-file", "id": "m", "mem-path": str(tmp_path / "3.img"), "size": 2 * MIB},
+        )
+        with pytest.raises(
+            Refused,
+            match="^PCI: slot 31 function 0 not available for virtio-pmem-pci, in use by virtio-pmem-pci,id=nv1$",
+        ):
             qmp.run("device_add", driver="virtio-pmem-pci", memdev="m", id="again", bus="pcie.7", addr="1f")
         start = len(guest.output)
         qmp.run("system_reset")
@@ -137,7 +174,10 @@ def test_the_usual_machine_has_one_bus(tmp_path):
     with Guest(*pmem(tmp_path / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
         assert guest.run("dmesg | grep -c 'PCI host bridge to bus'") == "1"
         assert list(functions(qmp)) == [0]
-        qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "m2", "mem-path": str(tmp_path / "b.img"), "size": 2 * MIB})
+        qmp.run(
+            "object-add",
+            {"qom-type": "memory-backend-file", "id": "m2", "mem-path": str(tmp_path / "b.img"), "size": 2 * MIB},
+        )
         with pytest.raises(Refused, match="^Bus 'pcie.1' not found$"):
             qmp.run("device_add", driver="virtio-pmem-pci", memdev="m2", bus="pcie.1")
         qmp.run("device_add", driver="virtio-pmem-pci", memdev="m2")
@@ -146,6 +186,6 @@ def test_the_usual_machine_has_one_bus(tmp_path):
 
 def test_too_few_open_files(tmp_path, kernel):
     pairs = [option for number in range(20) for option in pmem(f"{number}.img", number, size="2M")]
-    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))  # noqa: E731
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (32, 32))
     errors = refused(tmp_path, "-kernel", kernel, *pairs, preexec_fn=limit)
     assert "Too many open files" in errors and "ulimit -Hn" in errors

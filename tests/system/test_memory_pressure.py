@@ -14,7 +14,7 @@ from monitor import Qmp
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 SIZE = 160 * MIB
-FILE_LEN = 128 * MIB    # the rest is the guest's file system
+FILE_LEN = 128 * MIB  # the rest is the guest's file system
 LIMIT = 128 * MIB
 GUEST_MAX = 300
 
@@ -58,12 +58,15 @@ def numbers(file):
 
 
 def test_more_persistent_memory_than_memory(tmp_path):
-    """What the limit leaves beside the guest's RAM is a quarter of what the guest writes and reads. Every byte is right."""
+    """The limit leaves, beside the guest's RAM, a quarter of what the guest writes and reads. Every byte is right."""
     with disk(tmp_path) as where, cgroup(LIMIT) as group:
         prefix = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', group / "cgroup.procs"]
         options = ["-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
-        with Guest(*pmem(where / "a.img", size=f"{SIZE // MIB}M"), *options, memory="96M", prefix=prefix) as guest, \
-                Qmp(tmp_path / "qmp") as qmp:
+        with (
+            Guest(*pmem(where / "a.img", size=f"{SIZE // MIB}M"), *options, memory="96M", prefix=prefix) as guest,
+            Qmp(tmp_path / "qmp") as qmp,
+        ):
+
             def resident():
                 return qmp.run("query-pmem")[0]["resident"]
 
@@ -78,8 +81,10 @@ def test_more_persistent_memory_than_memory(tmp_path):
             reclaimed = resident()
             assert guest.run(f"dax-tool verify /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX) == f"ok {FILE_LEN}"
             events = numbers(group / "memory.events")
-            print(f"resident: {written // MIB} MiB when written, {reclaimed // MIB} MiB after reclaim, "
-                  f"{resident() // MIB} MiB when read; {events}")
+            print(
+                f"resident: {written // MIB} MiB when written, {reclaimed // MIB} MiB after reclaim, "
+                f"{resident() // MIB} MiB when read; {events}"
+            )
             # It met the limit, and nobody was killed for it.
             assert events["max"] > 0
             assert events["oom_kill"] == 0

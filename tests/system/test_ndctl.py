@@ -42,7 +42,9 @@ def listed(guest, options="-N"):
 
 def create(guest, mode, *options):
     """Changes the namespace's mode; returns what ndctl tells about the result, which must be what it lists then."""
-    made = json.loads(guest.run(" ".join(["ndctl create-namespace -e namespace0.0 --force", f"--mode={mode}", *options])))
+    made = json.loads(
+        guest.run(" ".join(["ndctl create-namespace -e namespace0.0 --force", f"--mode={mode}", *options]))
+    )
     there = listed(guest)
     # Sizes are in words in one, in bytes in the other.
     same = [key for key in made if key in there and key != "size"]
@@ -51,8 +53,13 @@ def create(guest, mode, *options):
 
 
 def is_raw(namespace, size=SIZE):
-    return (namespace["mode"], namespace["map"], namespace["size"], namespace["blockdev"], namespace.get("uuid")) == \
-        ("fsdax", "mem", size, "pmem0", None)
+    return (namespace["mode"], namespace["map"], namespace["size"], namespace["blockdev"], namespace.get("uuid")) == (
+        "fsdax",
+        "mem",
+        size,
+        "pmem0",
+        None,
+    )
 
 
 def test_list(tmp_path):
@@ -172,7 +179,9 @@ def worker_first(guest):
             try:
                 os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
             except PermissionError:
-                pytest.skip("sector mode needs a real-time worker, because of a bug in the guest's kernel: not permitted here")
+                pytest.skip(
+                    "sector mode needs a real-time worker, because of a bug in the guest's kernel: not permitted here"
+                )
 
 
 @pytest.fixture(name="memory_path")

@@ -19,9 +19,23 @@ from monitor import Qmp, Refused, connect
 def vm(tmp_path_factory):
     """One machine for all tests that leave it as it was. The guest's kernel is loaded and not started."""
     directory = tmp_path_factory.mktemp("qmp")
-    with Vm([*linux_options(), "-S", "-display", "none", "-name", "guest=test-vm", "-uuid",
-             "12345678-9abc-4def-8123-456789abcdef", *pmem(directory / "a.img", size="16M"),
-             "-qmp", f"unix:{directory}/qmp,server=on,wait=off", "-qmp-pretty", f"unix:{directory}/pretty,server=on,wait=off"]) as machine:
+    with Vm(
+        [
+            *linux_options(),
+            "-S",
+            "-display",
+            "none",
+            "-name",
+            "guest=test-vm",
+            "-uuid",
+            "12345678-9abc-4def-8123-456789abcdef",
+            *pmem(directory / "a.img", size="16M"),
+            "-qmp",
+            f"unix:{directory}/qmp,server=on,wait=off",
+            "-qmp-pretty",
+            f"unix:{directory}/pretty,server=on,wait=off",
+        ]
+    ) as machine:
         machine.directory, machine.path = directory, directory / "qmp"
         yield machine
 
@@ -42,60 +56,119 @@ def test_greeting_and_negotiation(vm):
         assert set(qmp.greeting["QMP"]["version"]["qemu"]) == {"major", "minor", "micro"}
         assert qmp.greeting["QMP"]["capabilities"] == ["oob"]
         assert error(qmp.exchange({"execute": "query-status"})) == (
-            "CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
+            "CommandNotFound",
+            "Expecting capabilities negotiation with 'qmp_capabilities'",
+        )
         assert qmp.exchange({"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}) == {"return": {}}
         assert error(qmp.exchange({"execute": "qmp_capabilities"})) == (
-            "CommandNotFound", "Capabilities negotiation is already complete, command ignored")
+            "CommandNotFound",
+            "Capabilities negotiation is already complete, command ignored",
+        )
         assert "running" in qmp.run("query-status")
         assert error(qmp.exchange({"exec-oob": "query-status", "id": 1})) == (
-            "GenericError", "The command query-status does not support OOB")
+            "GenericError",
+            "The command query-status does not support OOB",
+        )
 
 
 @pytest.mark.parametrize("number", [1, "text", None, True, [1, {"a": 2}], {"b": [3]}, 1.5, -1])
 def test_id_is_echoed(qmp, number):
     assert qmp.exchange({"execute": "query-name", "id": number}) == {"return": {"name": "test-vm"}, "id": number}
     reply = qmp.exchange({"execute": "no-such-command", "id": number})
-    assert reply["id"] == number and error(reply) == ("CommandNotFound", "The command no-such-command has not been found")
+    assert reply["id"] == number and error(reply) == (
+        "CommandNotFound",
+        "The command no-such-command has not been found",
+    )
 
 
-@pytest.mark.parametrize("request_text,wanted", [
-    ('{"execute": "query-status", "arguments": {"a": 1}}', ("GenericError", "Parameter 'a' is unexpected")),
-    ('{"execute": "device_del"}', ("GenericError", "Parameter 'id' is missing")),
-    ('{"execute": "device_del", "arguments": {"id": 5}}', ("GenericError", "Invalid parameter type for 'id', expected: string")),
-    ('{"execute": "device_del", "arguments": {"id": "nv9"}}', ("DeviceNotFound", "Device 'nv9' not found")),
-    ('{"execute": "object-del", "arguments": {"id": "m9"}}', ("GenericError", "object 'm9' not found")),
-    ('{"execute": "object-del", "arguments": {"id": "mem1"}}', ("GenericError", "object 'mem1' is in use, can not be deleted")),
-    ('{"execute": "device_add", "arguments": {"id": "x"}}', ("GenericError", "Parameter 'driver' is missing")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-xxx"}}',
-     ("GenericError", "'virtio-pmem-xxx' is not a valid device model name")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci"}}', ("GenericError", "'memdev' property must be set")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "zz"}}', ("DeviceNotFound", "Device 'zz' not found")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1"}}',
-     ("GenericError", "can't use already busy memdev: mem1")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "id": "nv1", "memdev": "mem1"}}',
-     ("GenericError", "Duplicate device ID 'nv1'")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1", "foo": 1}}',
-     ("GenericError", "Property 'virtio-pmem-pci.foo' not found")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1", "bus": "nobus"}}',
-     ("GenericError", "Bus 'nobus' not found")),
-    ('{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "mem1", "mem-path": "x", "size": 2097152}}',
-     ("GenericError", "attempt to add duplicate property 'mem1' to object (type 'container')")),
-    ('{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "mem-path": "x", "size": "2M"}}',
-     ("GenericError", "Parameter 'size' expects uint64")),
-    ('{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "mem-path": "x", "share": "on"}}',
-     ("GenericError", "Invalid parameter type for 'share', expected: boolean")),
-    ('{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "size": 2097152}}',
-     ("GenericError", "Parameter 'mem-path' is missing")),
-    ('{"execute": "object-add", "arguments": {"qom-type": "memory-backend-xx", "id": "m2"}}',
-     ("GenericError", "Parameter 'qom-type' does not accept value 'memory-backend-xx'")),
-    ('{"execute": "qom-get", "arguments": {"path": "/objects/m9", "property": "size"}}', ("DeviceNotFound", "Device '/objects/m9' not found")),
-    ('{"execute": "device-list-properties", "arguments": {"typename": "e1000"}}', ("DeviceNotFound", "Device 'e1000' not found")),
-    ('{"execute": 5}', ("GenericError", "QMP input member 'execute' must be a string")),
-    ('{"id": 5}', ("GenericError", "QMP input lacks member 'execute'")),
-    ('{"execute": "stop", "extra": 1}', ("GenericError", "QMP input member 'extra' is unexpected")),
-    ('{"execute": "stop", "arguments": []}', ("GenericError", "QMP input member 'arguments' must be an object")),
-    ('[1]', ("GenericError", "QMP input must be a JSON object")),
-])
+@pytest.mark.parametrize(
+    "request_text,wanted",
+    [
+        ('{"execute": "query-status", "arguments": {"a": 1}}', ("GenericError", "Parameter 'a' is unexpected")),
+        ('{"execute": "device_del"}', ("GenericError", "Parameter 'id' is missing")),
+        (
+            '{"execute": "device_del", "arguments": {"id": 5}}',
+            ("GenericError", "Invalid parameter type for 'id', expected: string"),
+        ),
+        ('{"execute": "device_del", "arguments": {"id": "nv9"}}', ("DeviceNotFound", "Device 'nv9' not found")),
+        ('{"execute": "object-del", "arguments": {"id": "m9"}}', ("GenericError", "object 'm9' not found")),
+        (
+            '{"execute": "object-del", "arguments": {"id": "mem1"}}',
+            ("GenericError", "object 'mem1' is in use, can not be deleted"),
+        ),
+        ('{"execute": "device_add", "arguments": {"id": "x"}}', ("GenericError", "Parameter 'driver' is missing")),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-xxx"}}',
+            ("GenericError", "'virtio-pmem-xxx' is not a valid device model name"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci"}}',
+            ("GenericError", "'memdev' property must be set"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "zz"}}',
+            ("DeviceNotFound", "Device 'zz' not found"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1"}}',
+            ("GenericError", "can't use already busy memdev: mem1"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "id": "nv1", "memdev": "mem1"}}',
+            ("GenericError", "Duplicate device ID 'nv1'"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1", "foo": 1}}',
+            ("GenericError", "Property 'virtio-pmem-pci.foo' not found"),
+        ),
+        (
+            '{"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "memdev": "mem1", "bus": "nobus"}}',
+            ("GenericError", "Bus 'nobus' not found"),
+        ),
+        (
+            (
+                '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "mem1", "mem-path":'
+                ' "x", "size": 2097152}}'
+            ),
+            ("GenericError", "attempt to add duplicate property 'mem1' to object (type 'container')"),
+        ),
+        (
+            (
+                '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "mem-path":'
+                ' "x", "size": "2M"}}'
+            ),
+            ("GenericError", "Parameter 'size' expects uint64"),
+        ),
+        (
+            (
+                '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "mem-path":'
+                ' "x", "share": "on"}}'
+            ),
+            ("GenericError", "Invalid parameter type for 'share', expected: boolean"),
+        ),
+        (
+            '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m2", "size": 2097152}}',
+            ("GenericError", "Parameter 'mem-path' is missing"),
+        ),
+        (
+            '{"execute": "object-add", "arguments": {"qom-type": "memory-backend-xx", "id": "m2"}}',
+            ("GenericError", "Parameter 'qom-type' does not accept value 'memory-backend-xx'"),
+        ),
+        (
+            '{"execute": "qom-get", "arguments": {"path": "/objects/m9", "property": "size"}}',
+            ("DeviceNotFound", "Device '/objects/m9' not found"),
+        ),
+        (
+            '{"execute": "device-list-properties", "arguments": {"typename": "e1000"}}',
+            ("DeviceNotFound", "Device 'e1000' not found"),
+        ),
+        ('{"execute": 5}', ("GenericError", "QMP input member 'execute' must be a string")),
+        ('{"id": 5}', ("GenericError", "QMP input lacks member 'execute'")),
+        ('{"execute": "stop", "extra": 1}', ("GenericError", "QMP input member 'extra' is unexpected")),
+        ('{"execute": "stop", "arguments": []}', ("GenericError", "QMP input member 'arguments' must be an object")),
+        ("[1]", ("GenericError", "QMP input must be a JSON object")),
+    ],
+)
 def test_errors_are_qemus(qmp, request_text, wanted):
     assert error(qmp.exchange(request_text + "\n")) == wanted
     # Nothing came of it, and the session goes on.
@@ -104,8 +177,14 @@ def test_errors_are_qemus(qmp, request_text, wanted):
 
 def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
     """Whoever starts the program may have blocked the signal by which vCPUs are fetched out of the guest."""
-    blocked = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1], sys.argv[1:])"
-    with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", cpus=2, prefix=["python3", "-c", blocked]) as guest, Qmp(tmp_path / "qmp") as qmp:
+    blocked = (
+        "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1],"
+        " sys.argv[1:])"
+    )
+    with (
+        Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", cpus=2, prefix=["python3", "-c", blocked]) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         qmp.run("stop")
         assert qmp.run("query-status")["status"] == "paused"
         qmp.run("cont")
@@ -116,41 +195,103 @@ def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
 
 def test_the_recorded_session(tmp_path):
     """What QEMU answered, member by member; only addresses, versions and paths are this machine's own."""
-    with Guest("-S", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", wait=False, cwd=tmp_path) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest("-S", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", wait=False, cwd=tmp_path) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         session = [
-            ({"execute": "object-add", "arguments": {"qom-type": "memory-backend-file", "id": "m1", "share": True,
-                                                     "mem-path": "p.img", "size": 67108864}}, {}),
-            ({"execute": "device_add", "arguments": {"driver": "virtio-pmem-pci", "id": "nv1", "memdev": "m1", "bus": "pcie.0"}}, {}),
-            ({"execute": "query-memory-devices"},
-             [{"type": "virtio-pmem", "data": {"memdev": "/objects/m1", "memaddr": 4294967296, "size": 67108864, "id": "nv1"}}]),
+            (
+                {
+                    "execute": "object-add",
+                    "arguments": {
+                        "qom-type": "memory-backend-file",
+                        "id": "m1",
+                        "share": True,
+                        "mem-path": "p.img",
+                        "size": 67108864,
+                    },
+                },
+                {},
+            ),
+            (
+                {
+                    "execute": "device_add",
+                    "arguments": {"driver": "virtio-pmem-pci", "id": "nv1", "memdev": "m1", "bus": "pcie.0"},
+                },
+                {},
+            ),
+            (
+                {"execute": "query-memory-devices"},
+                [
+                    {
+                        "type": "virtio-pmem",
+                        "data": {"memdev": "/objects/m1", "memaddr": 4294967296, "size": 67108864, "id": "nv1"},
+                    }
+                ],
+            ),
             ({"execute": "query-memory-size-summary"}, {"base-memory": 268435456, "plugged-memory": 67108864}),
         ]
         for request, answer in session:
             assert qmp.exchange(request) == {"return": answer}
         memdevs = {dev["id"]: dev for dev in qmp.run("query-memdev")}
-        assert memdevs["m1"] == {"share": True, "reserve": True, "prealloc": False, "host-nodes": [], "size": 67108864,
-                                 "merge": True, "dump": True, "policy": "default", "id": "m1"}
+        assert memdevs["m1"] == {
+            "share": True,
+            "reserve": True,
+            "prealloc": False,
+            "host-nodes": [],
+            "size": 67108864,
+            "merge": True,
+            "dump": True,
+            "policy": "default",
+            "id": "m1",
+        }
         assert memdevs["pc.ram"]["size"] == 268435456
         assert guest.process.poll() is None
 
 
 def test_devices_without_an_id_and_the_order_of_the_list(tmp_path):
-    with Guest("-S", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", wait=False, cwd=tmp_path) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest("-S", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", wait=False, cwd=tmp_path) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         for number, address in (1, 0x180000000), (2, 0x140000000):
-            qmp.run("object-add", {"qom-type": "memory-backend-file", "id": f"m{number}", "mem-path": f"{number}.img", "share": True, "size": 2 * MIB})
+            qmp.run(
+                "object-add",
+                {
+                    "qom-type": "memory-backend-file",
+                    "id": f"m{number}",
+                    "mem-path": f"{number}.img",
+                    "share": True,
+                    "size": 2 * MIB,
+                },
+            )
             # Numbers and text alike, as in QEMU.
-            qmp.run("device_add", driver="virtio-pmem-pci", memdev=f"m{number}", memaddr=address if number == 1 else str(address))
+            qmp.run(
+                "device_add",
+                driver="virtio-pmem-pci",
+                memdev=f"m{number}",
+                memaddr=address if number == 1 else str(address),
+            )
         devices = qmp.run("query-memory-devices")
-        assert [(dev["data"]["memaddr"], dev["data"]["memdev"]) for dev in devices] == [(0x140000000, "/objects/m2"), (0x180000000, "/objects/m1")]
+        assert [(dev["data"]["memaddr"], dev["data"]["memdev"]) for dev in devices] == [
+            (0x140000000, "/objects/m2"),
+            (0x180000000, "/objects/m1"),
+        ]
         assert all("id" not in dev["data"] for dev in devices)
-        anonymous = [entry["name"] for entry in qmp.run("qom-list", path="/machine/peripheral-anon") if entry["type"].startswith("child<")]
+        anonymous = [
+            entry["name"]
+            for entry in qmp.run("qom-list", path="/machine/peripheral-anon")
+            if entry["type"].startswith("child<")
+        ]
         assert anonymous == ["device[0]", "device[1]"]
         assert guest.process.poll() is None
 
 
 def test_every_command_is_in_the_schema_and_every_reference_resolves(qmp):
     commands = {entry["name"] for entry in qmp.run("query-commands")}
-    schema = {(entry["meta-type"] in ("command", "event"), entry["name"]): entry for entry in qmp.run("query-qmp-schema")}
+    schema = {
+        (entry["meta-type"] in ("command", "event"), entry["name"]): entry for entry in qmp.run("query-qmp-schema")
+    }
     assert {name for is_call, name in schema if is_call and schema[is_call, name]["meta-type"] == "command"} == commands
     assert {"object-add", "device_add", "query-pmem", "human-monitor-command", "query-qmp-schema"} <= commands
     for entry in schema.values():
@@ -161,21 +302,34 @@ def test_every_command_is_in_the_schema_and_every_reference_resolves(qmp):
             if "type" in member:
                 assert (False, member["type"]) in schema, (entry["name"], member)
     events = {entry["name"] for entry in qmp.run("query-events")}
-    assert events == {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN", "DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR",
-                      "PMEM_ERROR", "PMEM_NOSPACE", "PMEM_STORE_REFUSED"}
+    assert events == {
+        "STOP",
+        "RESUME",
+        "RESET",
+        "SHUTDOWN",
+        "POWERDOWN",
+        "DEVICE_DELETED",
+        "DEVICE_UNPLUG_GUEST_ERROR",
+        "PMEM_ERROR",
+        "PMEM_NOSPACE",
+        "PMEM_STORE_REFUSED",
+    }
 
 
 def test_queries(vm, qmp):
     assert qmp.run("query-status") == {"status": "prelaunch", "running": False}
     assert qmp.run("query-kvm") == {"enabled": True, "present": True}
     assert qmp.run("query-uuid") == {"UUID": "12345678-9abc-4def-8123-456789abcdef"}
-    cpu, = qmp.run("query-cpus-fast")
+    (cpu,) = qmp.run("query-cpus-fast")
     assert cpu["cpu-index"] == 0 and pathlib.Path(f"/proc/{vm.process.pid}/task/{cpu['thread-id']}").exists()
-    bus, = qmp.run("query-pci")
+    (bus,) = qmp.run("query-pci")
     device = [dev for dev in bus["devices"] if dev["qdev_id"] == "nv1"][0]
-    assert (device["id"]["vendor"], device["id"]["device"], device["class_info"]["class"]) == (0x1af4, 0x105b, 0xff)
+    assert (device["id"]["vendor"], device["id"]["device"], device["class_info"]["class"]) == (0x1AF4, 0x105B, 0xFF)
     assert qmp.run("qom-get", path="/machine/peripheral/nv1", property="memdev") == "/objects/mem1"
-    assert qmp.run("qom-get", path="/machine/peripheral/nv1", property="memaddr") == qmp.run("query-memory-devices")[0]["data"]["memaddr"]
+    assert (
+        qmp.run("qom-get", path="/machine/peripheral/nv1", property="memaddr")
+        == qmp.run("query-memory-devices")[0]["data"]["memaddr"]
+    )
     assert qmp.run("qom-get", path="/objects/mem1", property="mem-path") == str(vm.directory / "a.img")
     names = {entry["name"] for entry in qmp.run("device-list-properties", typename="virtio-pmem-pci")}
     assert {"memdev", "memaddr", "addr"} <= names
@@ -198,7 +352,17 @@ def test_pretty(vm):
 
 
 def test_garbage_gets_an_error_and_the_session_goes_on(qmp):
-    for garbage in b"{\n", b"}\n", b"nonsense\n", b'{"execute": "stop"\n}}}\n', b'{"a": \xff\xfe}\n', b"\x00\x01\x02\n", b'{"execute": "\xc3\x28"}\n', b'{"x": 1e999999}\n', b"'" * 100 + b"\n":
+    for garbage in (
+        b"{\n",
+        b"}\n",
+        b"nonsense\n",
+        b'{"execute": "stop"\n}}}\n',
+        b'{"a": \xff\xfe}\n',
+        b"\x00\x01\x02\n",
+        b'{"execute": "\xc3\x28"}\n',
+        b'{"x": 1e999999}\n',
+        b"'" * 100 + b"\n",
+    ):
         qmp.socket.sendall(garbage)
     qmp.socket.sendall(b'\n{"execute": "query-name", "id": "after"}\n')
     for _ in range(1000):
@@ -239,8 +403,11 @@ def drain_until_error_or_end(client, bound=60):
     return received
 
 
-@pytest.mark.parametrize("flood", [b"[" * (10 << 20), b'{"execute": "' + b"x" * (10 << 20), b'{"a":' * (2 << 20), b"1" * (10 << 20)],
-                         ids=["nesting", "string", "objects", "number"])
+@pytest.mark.parametrize(
+    "flood",
+    [b"[" * (10 << 20), b'{"execute": "' + b"x" * (10 << 20), b'{"a":' * (2 << 20), b"1" * (10 << 20)],
+    ids=["nesting", "string", "objects", "number"],
+)
 def test_ten_mebibytes_without_an_end(vm, flood):
     with Qmp(vm.path) as qmp:
         qmp.socket.settimeout(60)
@@ -303,7 +470,11 @@ def test_a_client_that_hangs_up_before_its_answer(vm):
 
 
 def test_stop_cont_reset_quit_and_their_events(tmp_path):
-    with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp, Qmp(tmp_path / "qmp") as other:
+    with (
+        Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+        Qmp(tmp_path / "qmp") as other,
+    ):
         guest.send("while :; do cut -d. -f1 /proc/uptime; usleep 200000; done\n")
         guest.wait_for(r"^\d+\r?$")
         qmp.run("stop")
@@ -351,13 +522,16 @@ def test_printing_over_stop_and_cont_loses_nothing(tmp_path):
             qmp.run("cont")
             time.sleep(0.05)
         match = guest.wait_for(r"^the-end", 300, start)
-        numbers = bytes(guest.output[start:match.start()]).replace(b"\r", b"").split()
+        numbers = bytes(guest.output[start : match.start()]).replace(b"\r", b"").split()
         assert [int(n) for n in numbers if n.isdigit()] == list(range(1, 4001))
 
 
 def test_system_powerdown(tmp_path):
     """The guest hears of the button and switches itself off, in order."""
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         guest.heed_power_button("echo in-order >/dev/console; sync; poweroff -f")
         qmp.run("system_powerdown")
         qmp.wait_event("POWERDOWN")
@@ -367,7 +541,10 @@ def test_system_powerdown(tmp_path):
 
 
 def test_no_shutdown(tmp_path):
-    with Guest("-no-shutdown", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest("-no-shutdown", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         guest.send("poweroff -f\n")
         assert qmp.wait_event("SHUTDOWN")["data"]["reason"] == "guest-shutdown"
         qmp.wait_event("STOP")
@@ -392,8 +569,18 @@ def test_no_reboot_tells_the_reason(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_the_program_in_order(tmp_path, number):
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off",
-               "-pidfile", tmp_path / "pid", serial=("-serial", f"file:{tmp_path}/console", "-display", "none"), wait=False) as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *pmem(tmp_path / "a.img", size="16M"),
+            "-qmp",
+            f"unix:{tmp_path}/qmp,server=on,wait=off",
+            "-pidfile",
+            tmp_path / "pid",
+            serial=("-serial", f"file:{tmp_path}/console", "-display", "none"),
+            wait=False,
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         # Also of a machine that is stopped.
         qmp.run("stop")
         guest.signal(number)
@@ -404,14 +591,28 @@ def test_signals_end_the_program_in_order(tmp_path, number):
 
 def test_daemonize(tmp_path):
     """The parent returns when the machine is ready; relative paths keep their meaning."""
-    options = [*linux_options(), "-daemonize", "-display", "none", "-serial", "file:console", "-pidfile", "pid", "-qmp", "unix:qmp,server=on,wait=off"]
+    options = [
+        *linux_options(),
+        "-daemonize",
+        "-display",
+        "none",
+        "-serial",
+        "file:console",
+        "-pidfile",
+        "pid",
+        "-qmp",
+        "unix:qmp,server=on,wait=off",
+    ]
     status, output, errors = run_pmvm(*options, *pmem("a.img", size="16M"), cwd=tmp_path)
     assert (status, output, errors) == (0, "", "")
     pid = int((tmp_path / "pid").read_text())
     try:
         assert os.getsid(pid) != os.getsid(0) and os.readlink(f"/proc/{pid}/fd/2") == "/dev/null"
         with Qmp(tmp_path / "qmp") as qmp:
-            qmp.run("object-add", {"qom-type": "memory-backend-file", "id": "m2", "mem-path": "b.img", "share": True, "size": 2 * MIB})
+            qmp.run(
+                "object-add",
+                {"qom-type": "memory-backend-file", "id": "m2", "mem-path": "b.img", "share": True, "size": 2 * MIB},
+            )
             assert (tmp_path / "b.img").exists()
             qmp.run("quit")
         end = time.monotonic() + END_MAX
@@ -425,7 +626,9 @@ def test_daemonize(tmp_path):
 
 
 def test_daemonize_tells_an_error_in_the_foreground(tmp_path):
-    status, _, errors = run_pmvm(*linux_options(), "-daemonize", "-display", "none", *pmem("no-such/a.img", size="16M"), cwd=tmp_path)
+    status, _, errors = run_pmvm(
+        *linux_options(), "-daemonize", "-display", "none", *pmem("no-such/a.img", size="16M"), cwd=tmp_path
+    )
     assert status == 1 and "no-such/a.img" in errors
     status, _, errors = run_pmvm(*linux_options(), "-daemonize", "-nographic", cwd=tmp_path)
     assert status == 1 and "-nographic cannot be used with -daemonize" in errors
@@ -442,8 +645,15 @@ def test_stdio(tmp_path):
 
 
 def test_a_start_that_fails_leaves_no_socket(tmp_path):
-    status, _, errors = run_pmvm(*linux_options(), "-qmp", "unix:qmp,server=on,wait=off", "-monitor", "unix:no-such/socket,server=on,wait=off",
-                                 *pmem("a.img", size="16M"), cwd=tmp_path)
+    status, _, errors = run_pmvm(
+        *linux_options(),
+        "-qmp",
+        "unix:qmp,server=on,wait=off",
+        "-monitor",
+        "unix:no-such/socket,server=on,wait=off",
+        *pmem("a.img", size="16M"),
+        cwd=tmp_path,
+    )
     assert status == 1 and "no-such/socket" in errors
     assert list(tmp_path.iterdir()) == []
 
@@ -452,12 +662,21 @@ def test_a_start_that_fails_leaves_no_socket(tmp_path):
 
 
 def test_query_pmem(tmp_path):
-    with Guest(*pmem(tmp_path / "a.img", size="64M"), *pmem(tmp_path / "b.img", 2, size="16M", share="off"),
-               "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
+    with (
+        Guest(
+            *pmem(tmp_path / "a.img", size="64M"),
+            *pmem(tmp_path / "b.img", 2, size="16M", share="off"),
+            "-qmp",
+            f"unix:{tmp_path}/qmp,server=on,wait=off",
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         before = {dev["id"]: dev for dev in qmp.run("query-pmem")}
         assert before["nv1"]["size"] == 64 * MIB and before["nv1"]["mem-path"] == str(tmp_path / "a.img")
         assert before["nv1"]["state"] == "ok" and "error" not in before["nv1"]
-        guest.run("for i in 1 2 3 4 5; do dd if=/dev/zero of=/dev/pmem0 bs=1M count=4 conv=fsync 2>/dev/null || exit; done")
+        guest.run(
+            "for i in 1 2 3 4 5; do dd if=/dev/zero of=/dev/pmem0 bs=1M count=4 conv=fsync 2>/dev/null || exit; done"
+        )
         dev = {dev["id"]: dev for dev in qmp.run("query-pmem")}["nv1"]
         assert dev["flushes"]["requested"] == dev["flushes"]["completed"] >= before["nv1"]["flushes"]["completed"] + 5
         assert dev["syncs"]["count"] >= before["nv1"]["syncs"]["count"] + 5
@@ -470,17 +689,32 @@ def test_query_pmem(tmp_path):
 
 def test_query_pmem_shows_a_failure_and_a_sync_that_hangs(tmp_path):
     log = tmp_path / "log"
-    prefix = ["strace", "-f", "--seccomp-bpf", "-o", log, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1:delay_enter=6000000"]
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", prefix=prefix) as guest, Qmp(tmp_path / "qmp") as qmp:
+    prefix = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-o",
+        log,
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:error=EIO:when=1:delay_enter=6000000",
+    ]
+    with (
+        Guest(
+            *pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", prefix=prefix
+        ) as guest,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
         guest.send("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync; echo ended\n")
         ages, end = [], time.monotonic() + 60
         while len(ages) < 2 and time.monotonic() < end:
-            dev, = qmp.run("query-pmem")
+            (dev,) = qmp.run("query-pmem")
             ages += [dev["syncs"]["in-flight-ns"]] if "in-flight-ns" in dev["syncs"] else []
             time.sleep(0.2)
         assert len(ages) == 2 and ages[0] < ages[1]
         guest.wait_for("^ended", start=len(guest.output) - 6)
-        dev, = qmp.run("query-pmem")
+        (dev,) = qmp.run("query-pmem")
         assert dev["state"] == "failed" and dev["error"]["errno"] == 5 and abs(dev["error"]["time"] - time.time()) < 600
         assert dev["flushes"]["failed"] >= 1 and dev["syncs"]["errors"] == 1
         assert "in-flight-ns" not in dev["syncs"]

@@ -29,8 +29,9 @@ pytestmark = [
 
 
 def run(*command, **kwargs):
-    return subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, timeout=120,
-                          **kwargs).stdout
+    return subprocess.run(
+        [str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, timeout=120, **kwargs
+    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,19 @@ def namespace(tmp_path_factory):
     run("modprobe", "-a", "dax_pmem", "device_dax")
 
     def make(mode):
-        run(tools / "sbin/ndctl", "create-namespace", "-f", "-e", NAMESPACE, "-m", mode, "-M", "mem",
-            env=os.environ | {"LD_LIBRARY_PATH": libraries})
+        run(
+            tools / "sbin/ndctl",
+            "create-namespace",
+            "-f",
+            "-e",
+            NAMESPACE,
+            "-m",
+            mode,
+            "-M",
+            "mem",
+            env=os.environ | {"LD_LIBRARY_PATH": libraries},
+        )
+
     return make
 
 
@@ -171,10 +183,11 @@ def test_a_dax_device(namespace, tmp_path):
             error = refused(*pmem(device, pmem="on"))
             assert "is in use by process" in error
     for properties, text in [
-            ({"pmem": "on", "offset": "4096"}, "offset 0x1000 must be multiples of page size 0x200000"),
-            ({"pmem": "on", "share": "off"}, "'pmem' = 'on' is not supported with 'share' = 'off'"),
-            ({"share": "off"}, "needs 'share' = 'on'"),
-            ({}, "needs 'pmem' = 'on'")]:
+        ({"pmem": "on", "offset": "4096"}, "offset 0x1000 must be multiples of page size 0x200000"),
+        ({"pmem": "on", "share": "off"}, "'pmem' = 'on' is not supported with 'share' = 'off'"),
+        ({"share": "off"}, "needs 'share' = 'on'"),
+        ({}, "needs 'pmem' = 'on'"),
+    ]:
         error = refused(*pmem(device, size=SIZE, **properties))
         assert text in error
 

@@ -1,9 +1,9 @@
 """SIGKILL of pmvm at random moments, many times, while a guest writes: no record that was acknowledged is lost.
 
-What the guest stored is in the host's page cache, which outlives the process, so that no SIGKILL can lose it, and a device
-that answers before its sync is not caught here: tests/powercut.py catches that. Caught is whatever makes the file differ from
-what the guest saw: a mapping that is private, an answer for another file or another place, a start that truncates or
-initialises the file anew; a lock that is left behind; and a start that fails after a death at some moment.
+The guest's stores are in the host's page cache, which outlives the process, so SIGKILL cannot lose them. A device that
+answers before its sync is therefore not found here; tests/powercut.py finds it. This test finds what makes the file
+differ from what the guest saw: a private mapping, an answer for another file or offset, a start that truncates or
+initialises the file again. It also finds a lock that remains, and a start that fails after the kill.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -21,7 +21,7 @@ from machine import CHECKOUT, Guest, Vm, pmem
 KILLS = int(os.environ.get("PMVM_KILLS", 200))
 LINUX_KILLS = 3
 SEED = int(os.environ.get("PMVM_SEED", random.randrange(1 << 32)))
-WRITING = (0, 0.25)      # seconds from the first reports to the kill
+WRITING = (0, 0.25)  # seconds from the first reports to the kill
 START_MAX = 60
 
 
@@ -72,7 +72,7 @@ def records(guest):
 
 
 def test_linux_with_ext4(tmp_path):
-    """Two files on ext4 with DAX, one that grows. The journal is replayed at each start; the file system is clean in the end."""
+    """Two files on ext4 with DAX, one grows. Each start replays the journal; the file system is clean in the end."""
     print(f"PMVM_SEED={SEED}")
     chance, image, durable = random.Random(SEED), tmp_path / "a.img", dict.fromkeys(FILES, 0)
     for kill in range(LINUX_KILLS + 1):
@@ -83,7 +83,9 @@ def test_linux_with_ext4(tmp_path):
             if kill == 0:
                 guest.run("touch grown && dd if=/dev/zero of=fixed bs=1M count=2 conv=fsync")
             there = records(guest)
-            assert all(there[file] >= durable[file] for file in FILES), f"kill {kill}: {there} are there, {durable} reported"
+            assert all(
+                there[file] >= durable[file] for file in FILES
+            ), f"kill {kill}: {there} are there, {durable} reported"
             if kill == LINUX_KILLS:
                 guest.run("cd / && umount /mnt")
                 assert guest.power_off() == 0
@@ -99,4 +101,6 @@ def test_linux_with_ext4(tmp_path):
             there[file] = int(number)
         durable = there
         assert_unlocked(image)
-    subprocess.run(["e2fsck", "-fn", image], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]})
+    subprocess.run(
+        ["e2fsck", "-fn", image], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]}
+    )

@@ -11,13 +11,11 @@ left the guest before it was set.
 import contextlib
 import fcntl
 import os
-import pathlib
 import random
 import re
 import shutil
 import struct
 import subprocess
-import sys
 from typing import NamedTuple
 
 import pytest
@@ -26,20 +24,20 @@ import bare
 from machine import CHECKOUT, MIB, Vm, near, pmem
 
 SECTOR = 512
-PIECE = 4096             # what the disk writes whole, or not at all
-FLUSH_MS = 100           # a slow disk: a report of what is not durable yet gets its mark before the flush
-REPORTS = 60             # after so many the run ends
+PIECE = 4096  # what the disk writes whole, or not at all
+FLUSH_MS = 100  # a slow disk: a report of what is not durable yet gets its mark before the flush
+REPORTS = 60  # after so many the run ends
 LENGTH = {"ext4": 64 * MIB, "xfs": 300 * MIB}
 MKFS = {"ext4": ["mkfs.ext4", "-qF", "-b", "4096"], "xfs": ["mkfs.xfs", "-qf"]}
 
 # Of a log's entry, drivers/md/dm-log-writes.c in Linux.
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
-MAGIC = 0x6a736677736872
+MAGIC = 0x6A736677736872
 END = "dm-log-writes-end"  # the mark that it sets itself
 # Of linux/dm-ioctl.h: version, lengths and so on up to the name; the whole; the ioctl.
 DM_HEADER = "=3I2II i 3I Q 128s"
 DM_LEN = 312
-DM_TARGET_MSG = 3 << 30 | DM_LEN << 16 | 0xfd << 8 | 14
+DM_TARGET_MSG = 3 << 30 | DM_LEN << 16 | 0xFD << 8 | 14
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get("PMVM_IN_BOX"), reason="makes block devices: only in the test box"),
@@ -48,18 +46,26 @@ pytestmark = [
 
 
 def run(*command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=120, check=False, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]})
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]},
+    )
     assert done.returncode == 0, f"{done.args}: {done.stdout}"
     return done.stdout.strip()
 
 
 class Entry(NamedTuple):
     """A write, a flush, or a mark. Writes stand before the flush that they were finished for."""
+
     flags: int
-    offset: int          # on the disk
+    offset: int  # on the disk
     data: bytes
-    reported: tuple      # of a mark: the last number of each writer
+    reported: tuple  # of a mark: the last number of each writer
 
 
 def read_log(path):
@@ -71,7 +77,7 @@ def read_log(path):
             header = f.read(SECTOR)
             sector, sectors, flags, length = struct.unpack("<QQQQ", header[:32])
             assert not flags & DISCARD
-            text = header[32:32 + length].decode() if flags & MARK else ""
+            text = header[32 : 32 + length].decode() if flags & MARK else ""
             if text != END:
                 yield Entry(flags, sector * SECTOR, f.read(sectors * SECTOR), tuple(map(int, re.findall(r"\d+", text))))
 
@@ -81,6 +87,7 @@ def logged_device(data, log):
     """A block device on a file, slow at flushes; what is written to it goes to the log, too."""
     sectors = data.stat().st_size // SECTOR
     with contextlib.ExitStack() as stack:
+
         def loop(path):
             device = run("losetup", "--find", "--show", path)
             stack.callback(run, "losetup", "--detach", device)
@@ -148,7 +155,7 @@ def recorded(request, tmp_path_factory):
     data.unlink()
     entries = list(read_log(log))
     last_mark = max(i for i, entry in enumerate(entries) if entry.flags & MARK)
-    yield base, entries[:last_mark + 1]
+    yield base, entries[: last_mark + 1]
     shutil.rmtree(directory)
 
 
@@ -172,7 +179,9 @@ class Disk:
         with mounted(self.copy, self.directory, "-o", "loop") as directory:
             image = directory / "bare.img"
             found = bare.last_good_records(image) if image.exists() else [0] * bare.NWRITERS
-        return [(writer, there, number) for writer, (there, number) in enumerate(zip(found, reported)) if there < number]
+        return [
+            (writer, there, number) for writer, (there, number) in enumerate(zip(found, reported)) if there < number
+        ]
 
 
 def steps(entries):
@@ -192,7 +201,7 @@ def steps(entries):
 def pieces(writes):
     for write in writes:
         for at in range(0, len(write.data), PIECE):
-            yield write._replace(offset=write.offset + at, data=write.data[at:at + PIECE])
+            yield write._replace(offset=write.offset + at, data=write.data[at : at + PIECE])
 
 
 def test_every_state_has_what_was_reported(recorded, tmp_path):
@@ -207,7 +216,9 @@ def test_every_state_has_what_was_reported(recorded, tmp_path):
         volatile = list(pieces(entry for entry in writes if not entry.flags & FUA))
         some = [piece for piece in volatile if chance.random() < 0.5]
         if some:
-            assert not disk.missing(reported, some), f"state {nstates}, and {len(some)} of {len(volatile)} volatile blocks"
+            assert not disk.missing(
+                reported, some
+            ), f"state {nstates}, and {len(some)} of {len(volatile)} volatile blocks"
             ntorn += 1
         disk.write(writes)
         nstates += 1

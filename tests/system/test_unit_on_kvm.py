@@ -16,8 +16,15 @@ BUILD = CHECKOUT / "build/check/gcc/tests/unit"
 def test_unit(program):
     if not (BUILD / program).exists():
         pytest.skip("not built: `make check-unit` builds it")
-    done = subprocess.run([near(BUILD / program)], env=os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"}, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [near(BUILD / program)],
+        env=os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     results = [line for line in done.stdout.splitlines() if line.startswith(("ok", "not ok"))]
     assert done.returncode == 0 and results, done.stdout
     assert not [line for line in results if line.startswith("not ok") or "SKIP" in line], done.stdout

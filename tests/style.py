@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""Tests the style of the sources, or applies it.
+
+SPDX-License-Identifier: Apache-2.0
+
+Usage: tests/style.py [--apply]
+  --apply     clang-format changes the C sources, and black the Python programs; nothing is tested
+
+The styles are those of .clang-format and pyproject.toml. Prints one line of TAP for each test; the exit status is 1
+when one of them failed. Only files that git tracks are read.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def tracked(*patterns):
+    """Returns the tracked files that exist, relative to the checkout."""
+    text = subprocess.check_output(["git", "ls-files", "-z", "--", *patterns], cwd=CHECKOUT, text=True)
+    return [name for name in text.split("\0") if name and (CHECKOUT / name).is_file()]
+
+
+def run(*command):
+    """Runs a program; returns what it complains about: nothing when it succeeds."""
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    output = done.stdout + done.stderr
+    return output.splitlines() or [f"exit status {done.returncode}"] if done.returncode else []
+
+
+def c_style():
+    return run("clang-format", "--dry-run", "-Werror", *tracked("*.c", "*.h"))
+
+
+def python_style():
+    return run("black", "--quiet", "--check", "--diff", *tracked("*.py"))
+
+
+def python_rules():
+    return run("pylint", "--jobs=2", *tracked("*.py"))
+
+
+def python_names():
+    """A program ends in .py, and no two of them have the same name: they may meet in one sys.path."""
+    bad, seen = [], {}
+    for name in tracked():
+        with open(CHECKOUT / name, "rb") as f:
+            is_python = re.match(rb"#!.*python", f.readline())
+        if is_python and not name.endswith(".py"):
+            bad.append(f"{name}: a Python program whose name does not end in .py")
+        if name.endswith(".py"):
+            other = seen.setdefault(pathlib.Path(name).stem, name)
+            if other != name:
+                bad.append(f"{name}: has the name of {other}")
+    return bad
+
+
+TESTS = [
+    c_style,
+    python_style,
+    python_rules,
+    python_names,
+]
+
+
+def apply():
+    subprocess.run(["clang-format", "-i", *tracked("*.c", "*.h")], cwd=CHECKOUT, check=True)
+    subprocess.run(["black", "--quiet", *tracked("*.py")], cwd=CHECKOUT, check=True)
+
+
+def main():
+    if sys.argv[1:] not in ([], ["--apply"]):
+        sys.exit(__doc__.split("\n\n")[2])
+    subprocess.run([CHECKOUT / "tools/install-packages", "test"], check=True)
+    if sys.argv[1:]:
+        apply()
+        return 0
+    failed = 0
+    for number, test in enumerate(TESTS, 1):
+        bad = test()
+        failed += bool(bad)
+        for line in bad:
+            print(f"# {line}")
+        print(f"{'not ' if bad else ''}ok {number} - {test.__name__}", flush=True)
+    print(f"1..{len(TESTS)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * command.h - the one table of commands that both faces of the monitor serve.
+ * command.h - the commands of the monitor: one table for HMP and QMP.
  *
- * A command takes a JSON object of arguments, which was checked against its schema, and gives a JSON
- * value. QMP passes both through. HMP makes the arguments from a line of text (hmp_args) and shows the
- * value with a printer of its own (hmp_print.c).
+ * A command is one file, cmd_NAME.c, and one line of the table in commands.c; commands that belong together, such as
+ * stop and cont, may share a file. The file defines
+ *
+ *   const struct command cmd_NAME
+ *
+ * and everything that only this command has: the types of its arguments and of its result (schema_make.h), its
+ * function, and the printer that shows the result in HMP. docs/monitor.md has an example.
+ *
+ * A command takes a JSON object of arguments, which was checked against its schema, and returns a JSON value. QMP
+ * passes both through. HMP makes the arguments from a line of text (hmp_args.c) and shows the value with the printer.
+ * Everything runs in the main thread, under the machine lock.
  */
 #ifndef PMVM_COMMAND_H
 #define PMVM_COMMAND_H
@@ -17,7 +25,7 @@ struct machine;
 struct monitor;
 struct schema_type;
 
-/* Where a command's output as text goes: append by hmp_printf. */
+/* The text that a command prints in HMP: append by hmp_printf. */
 struct hmp_out;
 void hmp_printf(struct hmp_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -26,20 +34,13 @@ enum hmp_args {
 	HMP_NONE,     /* nothing may follow */
 	HMP_WORD,     /* one word, as the member hmp_key: device_del ID */
 	HMP_OPTIONS,  /* key=value,...: members, all strings; hmp_key is the implied key. A leading '{': JSON */
-	HMP_OPTIONAL, /* a word, or nothing: help [command] */
+	HMP_OPTIONAL, /* one word, or nothing */
 };
 
 /* What Tab offers for the (first) argument. */
-enum hmp_complete {
-	COMPLETE_NONE,
-	COMPLETE_DEVICE,
-	COMPLETE_OBJECT,
-	COMPLETE_DRIVER,
-	COMPLETE_OBJECT_TYPE,
-	COMPLETE_COMMAND
-};
+enum hmp_complete { COMPLETE_NONE, COMPLETE_DEVICE, COMPLETE_OBJECT, COMPLETE_DRIVER, COMPLETE_OBJECT_TYPE };
 
-/* What a client of QMP and we have agreed on. */
+/* What a client of QMP has negotiated. */
 struct qmp_negotiation {
 	bool done; /* qmp_capabilities succeeded: commands and events flow */
 	bool oob;  /* "exec-oob" may be sent */
@@ -48,27 +49,27 @@ struct qmp_negotiation {
 struct command_context {
 	struct monitor *monitor;
 	struct machine *machine;
-	bool text;                   /* arguments come from HMP: all values are strings */
-	struct qmp_negotiation *qmp; /* of the client; NULL: it is no QMP client */
+	bool text;                   /* the arguments come from a line of HMP: all values are strings */
+	struct qmp_negotiation *qmp; /* of the client; NULL: it is an HMP client */
 };
 
+/* Either run or query is set. */
 struct command {
-	/* QMP */
-	const char *name;               /* "device_add"; NULL: HMP only */
-	const struct schema_type *args; /* an object type; NULL: none */
-	const struct schema_type *ret;  /* NULL: nothing, which is {} */
+	const char *name;               /* in QMP: "device_add" */
+	const struct schema_type *args; /* an object type; NULL: no arguments */
+	const struct schema_type *ret;  /* NULL: nothing is returned, which is {} */
 	/*
-	 * Runs it. On success *ret is a new value, or NULL for {}. On failure returns -errno with err set;
-	 * -ENODEV is QMP's class DeviceNotFound, -ENOSYS CommandNotFound, everything else GenericError. NULL:
-	 * the face does it itself (help).
+	 * Runs the command. On success *ret is a new value, or stays NULL for {}. On failure returns -errno with err set;
+	 * -ENODEV is QMP's class DeviceNotFound, -ENOSYS CommandNotFound, everything else GenericError.
 	 */
 	int (*run)(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
 	           struct vpmem_error *err);
+	/* A command without arguments that only asks, and cannot fail: returns a new value. NULL: out of memory. */
+	struct json_object *(*query)(const struct machine *m);
 
-	/* HMP */
-	const char *hmp_name;   /* "device_add", "info status"; NULL: QMP only */
-	const char *hmp_alias;  /* "c" for cont, "q" for quit; may be NULL */
-	const char *hmp_params; /* for help, as QEMU writes them: "driver[,prop=value][,...]"; "" */
+	const char *hmp_name;   /* "device_add", "info status"; NULL: the command is QMP's only */
+	const char *hmp_alias;  /* "c" for cont, "q" for quit; NULL: none */
+	const char *hmp_params; /* for help, as QEMU writes them: "driver[,prop=value][,...]"; NULL: none */
 	const char *hmp_help;   /* one line: "add device, like -device on the command line" */
 	enum hmp_args hmp_args;
 	const char *hmp_key;
@@ -76,7 +77,8 @@ struct command {
 	void (*hmp_print)(struct json_object *ret, struct hmp_out *out); /* NULL: prints nothing */
 };
 
-extern const struct command command_table[];
+/* In the order of query-commands and query-qmp-schema. */
+extern const struct command *const command_table[];
 extern const unsigned command_count;
 
 /* By QMP's name; NULL if there is none. */
@@ -85,6 +87,9 @@ const struct command *command_find(const char *name);
 /* Checks the arguments (may be NULL: none) against the command's schema and runs it. QMP's way in, and HMP's. */
 int command_run(const struct command *cmd, const struct command_context *ctx, struct json_object *args,
                 struct json_object **ret, struct vpmem_error *err);
+
+/* For a command's function: stores the value as its result. -ENOMEM with its text if the value is NULL. */
+int command_give(struct json_object *val, struct json_object **ret, struct vpmem_error *err);
 
 /* The machine that the monitor serves. monitor.c */
 struct machine *monitor_machine(struct monitor *mon);

@@ -4,22 +4,29 @@
 
 #include "json_make.h"
 #include "machine.h"
-#include "schema.h"
+#include "schema_make.h"
 
 #include <string.h>
 #include <time.h>
 
+static ENUM(cause_type, "ShutdownCause", "guest-reset", "guest-shutdown", "host-signal", "host-qmp-quit",
+            "host-qmp-system-reset", "host-error");
+static OBJECT(shutdown_type, "ShutdownEvent", MEMBER("guest", schema_bool), MEMBER("reason", cause_type));
+static OBJECT(pmem_type, "PmemEvent", OPTIONAL("id", schema_str), OPTIONAL("path", schema_str),
+              OPTIONAL("file", schema_str), MEMBER("errno", schema_int), MEMBER("message", schema_str));
+static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
+
 const struct event_info event_table[] = {
 	[MACHINE_EVENT_STOP] = { "STOP", NULL },
 	[MACHINE_EVENT_RESUME] = { "RESUME", NULL },
-	[MACHINE_EVENT_RESET] = { "RESET", &schema_shutdown_event },
-	[MACHINE_EVENT_SHUTDOWN] = { "SHUTDOWN", &schema_shutdown_event },
+	[MACHINE_EVENT_RESET] = { "RESET", &shutdown_type },
+	[MACHINE_EVENT_SHUTDOWN] = { "SHUTDOWN", &shutdown_type },
 	[MACHINE_EVENT_POWERDOWN] = { "POWERDOWN", NULL },
-	[MACHINE_EVENT_DEVICE_DELETED] = { "DEVICE_DELETED", &schema_device_event },
-	[MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR] = { "DEVICE_UNPLUG_GUEST_ERROR", &schema_device_event },
-	[MACHINE_EVENT_PMEM_ERROR] = { "PMEM_ERROR", &schema_pmem_event },
-	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &schema_pmem_event },
-	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &schema_pmem_event },
+	[MACHINE_EVENT_DEVICE_DELETED] = { "DEVICE_DELETED", &device_type },
+	[MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR] = { "DEVICE_UNPLUG_GUEST_ERROR", &device_type },
+	[MACHINE_EVENT_PMEM_ERROR] = { "PMEM_ERROR", &pmem_type },
+	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &pmem_type },
+	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
 };
 const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
 
@@ -51,12 +58,12 @@ static struct json_object *data_of(const struct machine_event *event)
 {
 	struct json_object *data = json_object_new_object();
 
-	if (event_table[event->kind].data == &schema_shutdown_event) {
+	if (event_table[event->kind].data == &shutdown_type) {
 		put_bool(data, "guest", machine_cause_is_guest(event->cause));
 		put_str(data, "reason", machine_cause_name(event->cause));
 		return data;
 	}
-	if (event_table[event->kind].data == &schema_pmem_event) {
+	if (event_table[event->kind].data == &pmem_type) {
 		put_pmem(data, event);
 		return data;
 	}

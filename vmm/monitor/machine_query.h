@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_query.h - how the queries look at the machine's devices.
+ * machine_query.h - the machine's pmem devices and memory backends, for the queries.
  */
 #ifndef PMVM_MACHINE_QUERY_H
 #define PMVM_MACHINE_QUERY_H
@@ -10,12 +10,12 @@
 struct json_object;
 
 /*
- * The pmem devices that are there: without those that the guest has let go, which another thread may be
- * taking down. Returns how many. (cmd_query.c)
+ * The pmem devices that are there: without those that the guest has released, which another thread may be
+ * removing. Returns their number.
  */
 unsigned machine_list_pmems(const struct machine *m, struct pmem *out[PMEMS_MAX]);
 
-/* "/objects/ID": the object's QOM path. (cmd_query.c) */
+/* "/objects/ID": the object's QOM path. */
 struct json_object *memdev_path(const struct memdev *memdev);
 
 #endif

@@ -8,12 +8,11 @@
  *   .../virtio-backend                       virtio-pmem
  *   /machine/unattached/device[N]            a vCPU
  *
- * All properties of one object are made as a list of {name, type, value}; one command leaves the values
- * out, the other picks one.
+ * All properties of one object are made as a list of {name, type, value}; qom-list leaves the values out, qom-get
+ * picks one (cmd_qom.c).
  */
 #include "qom.h"
 
-#include "commands.h"
 #include "error.h"
 #include "json_make.h"
 #include "machine_query.h"
@@ -254,10 +253,8 @@ static void add_cpus(struct json_object *list, const struct machine *m)
 	}
 }
 
-static struct json_object *properties(const struct machine *m, const struct node *node)
+static void add_properties(struct json_object *list, const struct machine *m, const struct node *node)
 {
-	struct json_object *list = json_object_new_array();
-
 	add_property(list, "type", "string", json_object_new_string(node_types[node->kind]));
 	switch (node->kind) {
 	case NODE_ROOT:
@@ -294,45 +291,19 @@ static struct json_object *properties(const struct machine *m, const struct node
 	case NODE_CPU:
 		break;
 	}
-	return list;
 }
 
-// ---- the commands
-
-int cmd_qom_list(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
-                 struct vpmem_error *err)
+int qom_properties(const struct machine *m, const char *path, struct json_object **list, struct vpmem_error *err)
 {
-	struct json_object *list;
 	struct node node;
-	int rc = resolve(ctx->machine, arg_str(args, "path"), &node, err);
+	int rc = resolve(m, path, &node, err);
 
+	*list = NULL;
 	if (rc < 0)
 		return rc;
-	list = properties(ctx->machine, &node);
-	for (size_t i = 0; list && i < json_object_array_length(list); i++)
-		json_object_object_del(json_object_array_get_idx(list, i), "value");
-	return command_give(list, ret, err);
-}
-
-int cmd_qom_get(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
-                struct vpmem_error *err)
-{
-	const char *name = arg_str(args, "property");
-	struct json_object *list;
-	struct node node;
-	int rc = resolve(ctx->machine, arg_str(args, "path"), &node, err);
-
-	if (rc < 0)
-		return rc;
-	list = properties(ctx->machine, &node);
-	for (size_t i = 0; list && i < json_object_array_length(list) && !*ret; i++) {
-		struct json_object *property = json_object_array_get_idx(list, i);
-
-		if (!strcmp(arg_str(property, "name"), name))
-			*ret = json_object_get(json_object_object_get(property, "value"));
-	}
-	json_object_put(list);
-	if (*ret)
-		return 0;
-	return error_set(err, -EINVAL, "Property '%s.%.200s' not found", node_types[node.kind], name);
+	*list = json_object_new_array();
+	if (!*list)
+		return error_set(err, -ENOMEM, "out of memory");
+	add_properties(*list, m, &node);
+	return 0;
 }

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Properties for QMP: their values and defaults as JSON, and device-list-properties.
+// The values and defaults of properties as JSON.
 #include "qom.h"
 
-#include "commands.h"
-#include "config.h"
-#include "error.h"
 #include "json_make.h"
 #include "props.h"
 
-#include <errno.h>
 #include <string.h>
 
 static struct json_object *nodes(uint64_t mask)
@@ -85,34 +81,4 @@ struct json_object *prop_default(const struct prop_class *cls, const struct prop
 	if (prop->type == PROP_BOOL)
 		return json_object_new_boolean(val.b);
 	return prop->type == PROP_NODES ? nodes(val.u) : json_object_new_uint64(val.u);
-}
-
-static struct json_object *describe(const struct prop_class *cls, const struct prop *prop)
-{
-	struct json_object *info = json_object_new_object();
-
-	put_str(info, "name", prop->name);
-	put_str(info, "type", props_type_name(prop));
-	if (prop->help)
-		put_str(info, "description", prop->help);
-	if (prop->def)
-		put(info, "default-value", prop_default(cls, prop));
-	return info;
-}
-
-int cmd_device_list_properties(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
-                               struct vpmem_error *err)
-{
-	const struct prop_class *cls = &virtio_pmem_pci_class;
-	const char *name = arg_str(args, "typename");
-	struct json_object *list;
-
-	(void)ctx;
-	if (strcmp(name, cls->name) != 0)
-		return error_set(err, -ENODEV, "Device '%.200s' not found", name);
-	list = json_object_new_array();
-	for (unsigned i = 0; i < cls->nprops; i++)
-		if (!cls->props[i].hidden)
-			add_to(list, describe(cls, &cls->props[i]));
-	return command_give(list, ret, err);
 }

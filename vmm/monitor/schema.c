@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Long enough for every name in the schema; what a client calls its own members is cut.
+// Long enough for every name in the schema; what a client calls its own members is truncated.
 #define NAME_MAX_LEN 128
 
 static int wrong_type(const char *name, const char *expected, struct vpmem_error *err)
@@ -21,7 +21,7 @@ static int check_string(struct json_object *val, const char *name, struct vpmem_
 {
 	if (!json_object_is_type(val, json_type_string))
 		return wrong_type(name, "string", err);
-	// "\u0000" would cut the string short for whoever reads it.
+	// For C code the string would end at "\u0000".
 	if (strlen(json_object_get_string(val)) != (size_t)json_object_get_string_len(val))
 		return error_set(err, -EINVAL, "Parameter '%s' expects a string without NUL", name);
 	return 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * schema.h - the types of QMP: what a command takes and gives, what an event carries.
+ * schema.h - the types of QMP: what a command takes and returns, and the data of an event.
  *
- * One description serves two readers: schema_check compares arguments with it, in QEMU's words, and
- * query-qmp-schema shows it to clients. The members of an object that a table of properties describes
- * already (props.h) come from that table, and are checked by it.
+ * One description serves two readers: schema_check compares arguments with it, in QEMU's words, and query-qmp-schema
+ * shows it to clients. The members of an object that a table of properties describes already (props.h) come from that
+ * table, and are checked by it. A command declares its types in its own file (schema_make.h).
  */
 #ifndef PMVM_SCHEMA_H
 #define PMVM_SCHEMA_H
@@ -49,20 +49,11 @@ struct schema_type {
  */
 int schema_check(const struct schema_type *type, struct json_object *val, const char *name, struct vpmem_error *err);
 
-/* The array of SchemaInfo that query-qmp-schema gives. NULL: out of memory. (schema_info.c) */
-struct json_object *schema_info(void);
+/* ---- the types that several commands share (schema_types.c); those of one command are in its file -------- */
 
-/* ---- the types of the commands and events (schema_types.c) ----------------------------------------- */
-
-extern const struct schema_type schema_empty, schema_str, schema_any;
-
-extern const struct schema_type schema_capabilities_arg, schema_monitor_command_arg, schema_id_arg,
-	schema_object_add_arg, schema_device_add_arg, schema_typename_arg, schema_path_arg, schema_qom_get_arg;
-
-extern const struct schema_type schema_version, schema_status, schema_name, schema_uuid, schema_kvm, schema_cpus,
-	schema_pci, schema_memory_devices, schema_memdevs, schema_memory_size, schema_commands, schema_events,
-	schema_schema, schema_properties, schema_pmems;
-
-extern const struct schema_type schema_shutdown_event, schema_device_event, schema_pmem_event;
+extern const struct schema_type schema_empty, schema_str, schema_int, schema_bool, schema_any;
+extern const struct schema_type schema_strs, schema_ints; /* arrays */
+extern const struct schema_type schema_id_arg;            /* {"id": "..."} */
+extern const struct schema_type schema_properties;        /* an array of ObjectPropertyInfo */
 
 #endif

@@ -12,8 +12,8 @@
 static void offer_commands(struct hmp_edit *edit, size_t off)
 {
 	for (unsigned i = 0; i < command_count; i++)
-		if (hmp_is_listed(&command_table[i]))
-			hmp_edit_offer(edit, off, command_table[i].hmp_name, " ");
+		if (hmp_is_listed(command_table[i]))
+			hmp_edit_offer(edit, off, command_table[i]->hmp_name, " ");
 	hmp_edit_offer(edit, off, "help", " ");
 	hmp_edit_offer(edit, off, "info", " ");
 }
@@ -21,8 +21,8 @@ static void offer_commands(struct hmp_edit *edit, size_t off)
 static void offer_info(struct hmp_edit *edit, size_t off)
 {
 	for (unsigned i = 0; i < command_count; i++)
-		if (hmp_info_name(&command_table[i]))
-			hmp_edit_offer(edit, off, hmp_info_name(&command_table[i]), " ");
+		if (hmp_info_name(command_table[i]))
+			hmp_edit_offer(edit, off, hmp_info_name(command_table[i]), " ");
 }
 
 static void offer_devices(const struct machine *m, struct hmp_edit *edit, size_t off)
@@ -85,9 +85,6 @@ static void offer_argument(const struct machine *m, const struct command *cmd, c
 		break;
 	case COMPLETE_OBJECT_TYPE:
 		offer_option(m, &memory_backend_file_class, text, off, edit);
-		break;
-	case COMPLETE_COMMAND:
-		offer_commands(edit, off);
 		break;
 	case COMPLETE_NONE:
 		break;

@@ -29,15 +29,14 @@ const char *hmp_info_name(const struct command *cmd)
 
 bool hmp_is_listed(const struct command *cmd)
 {
-	return cmd->hmp_name && !hmp_info_name(cmd) && strcmp(cmd->hmp_name, "help") != 0 &&
-	       strcmp(cmd->hmp_name, "info") != 0;
+	return cmd->hmp_name && !hmp_info_name(cmd);
 }
 
 const struct command *hmp_find(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < command_count; i++)
-		if (is_word(command_table[i].hmp_name, name, len) || is_word(command_table[i].hmp_alias, name, len))
-			return &command_table[i];
+		if (is_word(command_table[i]->hmp_name, name, len) || is_word(command_table[i]->hmp_alias, name, len))
+			return command_table[i];
 	return NULL;
 }
 
@@ -73,8 +72,8 @@ static void list_info(struct hmp_out *out)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < command_count && count < LIST_MAX; i++)
-		if (hmp_info_name(&command_table[i]))
-			entries[count++] = entry_of(&command_table[i]);
+		if (hmp_info_name(command_table[i]))
+			entries[count++] = entry_of(command_table[i]);
 	print_sorted(entries, count, out);
 }
 
@@ -84,8 +83,8 @@ static void list_all(struct hmp_out *out)
 	unsigned count = 2;
 
 	for (unsigned i = 0; i < command_count && count < LIST_MAX; i++)
-		if (hmp_is_listed(&command_table[i]))
-			entries[count++] = entry_of(&command_table[i]);
+		if (hmp_is_listed(command_table[i]))
+			entries[count++] = entry_of(command_table[i]);
 	print_sorted(entries, count, out);
 }
 

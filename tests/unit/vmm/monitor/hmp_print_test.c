@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of hmp_print.c: JSON in, QEMU's text out.
-#include "hmp_print.h"
+// The printers of the commands: JSON in, QEMU's text out.
+#include "command.h"
 
 #include "hmp_out.h"
 
@@ -13,39 +13,38 @@
 #include <cmocka.h>
 
 struct print {
-	void (*print)(struct json_object *ret, struct hmp_out *out);
-	const char *json, *text;
+	const char *command, *json, *text;
 };
 
 static const struct print prints[] = {
-	{ hmp_print_status, "{\"running\":true,\"status\":\"running\"}", "VM status: running\r\n" },
-	{ hmp_print_status, "{\"running\":false,\"status\":\"paused\"}", "VM status: paused\r\n" },
-	{ hmp_print_status, "{\"running\":false,\"status\":\"prelaunch\"}", "VM status: paused (prelaunch)\r\n" },
-	{ hmp_print_version, "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"pmvm 0.1.0\"}",
+	{ "query-status", "{\"running\":true,\"status\":\"running\"}", "VM status: running\r\n" },
+	{ "query-status", "{\"running\":false,\"status\":\"paused\"}", "VM status: paused\r\n" },
+	{ "query-status", "{\"running\":false,\"status\":\"prelaunch\"}", "VM status: paused (prelaunch)\r\n" },
+	{ "query-version", "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"pmvm 0.1.0\"}",
 	  "8.2.0 pmvm 0.1.0\r\n" },
-	{ hmp_print_version, "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"\"}", "8.2.0\r\n" },
-	{ hmp_print_name, "{\"name\":\"vm1\"}", "vm1\r\n" },
-	{ hmp_print_name, "{}", "" },
-	{ hmp_print_uuid, "{\"UUID\":\"550e8400-e29b-41d4-a716-446655440000\"}",
+	{ "query-version", "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"\"}", "8.2.0\r\n" },
+	{ "query-name", "{\"name\":\"vm1\"}", "vm1\r\n" },
+	{ "query-name", "{}", "" },
+	{ "query-uuid", "{\"UUID\":\"550e8400-e29b-41d4-a716-446655440000\"}",
 	  "550e8400-e29b-41d4-a716-446655440000\r\n" },
-	{ hmp_print_kvm, "{\"enabled\":true,\"present\":true}", "kvm support: enabled\r\n" },
-	{ hmp_print_cpus, "[{\"cpu-index\":0,\"thread-id\":1234},{\"cpu-index\":1,\"thread-id\":1235}]",
+	{ "query-kvm", "{\"enabled\":true,\"present\":true}", "kvm support: enabled\r\n" },
+	{ "query-cpus-fast", "[{\"cpu-index\":0,\"thread-id\":1234},{\"cpu-index\":1,\"thread-id\":1235}]",
 	  "* CPU #0: thread_id=1234\r\n  CPU #1: thread_id=1235\r\n" },
-	{ hmp_print_memory_devices,
+	{ "query-memory-devices",
 	  "[{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m1\",\"memaddr\":4294967296,"
 	  "\"size\":67108864,\"id\":\"nv1\"}},"
 	  "{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m2\",\"memaddr\":1,\"size\":2}}]",
 	  "Memory device [virtio-pmem]: \"nv1\"\r\n  memaddr: 0x100000000\r\n  size: 67108864\r\n"
 	  "  memdev: /objects/m1\r\n"
 	  "Memory device [virtio-pmem]: \"\"\r\n  memaddr: 0x1\r\n  size: 2\r\n  memdev: /objects/m2\r\n" },
-	{ hmp_print_memdev,
+	{ "query-memdev",
 	  "[{\"share\":true,\"reserve\":true,\"prealloc\":false,\"host-nodes\":[0,2,3,4],\"size\":67108864,"
 	  "\"merge\":true,\"dump\":true,\"policy\":\"default\",\"id\":\"m1\"}]",
 	  "memory backend: m1\r\n  size:  67108864\r\n  merge: true\r\n  dump: true\r\n  prealloc: false\r\n"
 	  "  share: true\r\n  reserve: true\r\n  policy: default\r\n  host nodes: 0,2-4\r\n\r\n" },
-	{ hmp_print_memory_size_summary, "{\"base-memory\":268435456,\"plugged-memory\":67108864}",
+	{ "query-memory-size-summary", "{\"base-memory\":268435456,\"plugged-memory\":67108864}",
 	  "base memory: 268435456\r\nplugged memory: 67108864\r\n" },
-	{ hmp_print_pci,
+	{ "query-pci",
 	  "[{\"bus\":0,\"devices\":[{\"bus\":0,\"slot\":2,\"function\":0,\"class_info\":{\"class\":255},"
 	  "\"id\":{\"vendor\":6900,\"device\":4187,\"subsystem-vendor\":6900,\"subsystem\":4352},\"irq\":10,"
 	  "\"irq_pin\":1,\"qdev_id\":\"nv1\",\"regions\":["
@@ -62,7 +61,7 @@ static const struct print prints[] = {
 	  "      BAR4: 64 bit prefetchable memory at 0x800000000 [0x800003fff].\r\n"
 	  "      BAR0: I/O at 0xc000 [0xc01f].\r\n      id \"nv1\"\r\n"
 	  "  Bus  0, device   0, function 0:\r\n    Host bridge: PCI device 8086:29c0\r\n      id \"\"\r\n" },
-	{ hmp_print_pmem,
+	{ "query-pmem",
 	  "[{\"id\":\"nv1\",\"memdev\":\"/objects/m1\",\"mem-path\":\"/d/p.img\",\"memaddr\":4294967296,"
 	  "\"size\":67108864,\"resident\":4096,\"allocated\":8192,\"share\":true,\"readonly\":false,"
 	  "\"flushes\":{\"requested\":12,\"completed\":11,\"failed\":1},"
@@ -93,7 +92,7 @@ static void values_are_shown_as_qemu_does(void **state)
 
 		assert_non_null(json);
 		hmp_out_init(&out);
-		prints[i].print(json, &out);
+		command_find(prints[i].command)->hmp_print(json, &out);
 		assert_string_equal(out.text ? out.text : "", prints[i].text);
 		hmp_out_free(&out);
 		json_object_put(json);
@@ -123,7 +122,7 @@ static void times_of_errors_are_dates(void **state)
 		json = json_tokener_parse(text);
 		assert_non_null(json);
 		hmp_out_init(&out);
-		hmp_print_pmem(json, &out);
+		command_find("query-pmem")->hmp_print(json, &out);
 		assert_non_null(strstr(out.text, times[i].text));
 		hmp_out_free(&out);
 		json_object_put(json);

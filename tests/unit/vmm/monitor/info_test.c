@@ -33,8 +33,8 @@ static int end(void **state)
 static const struct command *find_hmp(const char *name)
 {
 	for (unsigned i = 0; i < command_count; i++)
-		if (command_table[i].hmp_name && !strcmp(command_table[i].hmp_name, name))
-			return &command_table[i];
+		if (command_table[i]->hmp_name && !strcmp(command_table[i]->hmp_name, name))
+			return command_table[i];
 	fail_msg("no command %s", name);
 	return NULL;
 }

@@ -233,6 +233,24 @@ static void expect_shape(const struct schema_type *type, struct json_object *val
 		fail_msg("%s: %s", what, err.text);
 }
 
+static const char *args_for(const struct command *cmd)
+{
+	static const struct {
+		const char *name, *args;
+	} cases[] = {
+		{ "human-monitor-command", "{\"command-line\": \"x\"}" },
+		{ "qom-list", "{\"path\": \"/\"}" },
+		{ "qom-get", "{\"path\": \"/\", \"property\": \"type\"}" },
+		{ "device-list-properties", "{\"typename\": \"virtio-pmem-pci\"}" },
+	};
+
+	for (unsigned i = 0; i < COUNT(cases); i++)
+		if (!strcmp(cases[i].name, cmd->name))
+			return cases[i].args;
+	assert_null(cmd->args);
+	return NULL;
+}
+
 static void every_answer_has_the_declared_shape(void **state)
 {
 	struct qmp_rig *rig = *state;
@@ -250,18 +268,12 @@ static void every_answer_has_the_declared_shape(void **state)
 		if (round == 1)
 			rig->fake->stats = (struct vpmem_stats) { .error = -EIO, .sync_started_ns = 1 };
 		for (unsigned i = 0; i < command_count; i++) {
-			const struct command *cmd = &command_table[i];
-			const char *args = !cmd->args                    ? NULL :
-			                   cmd->args == &schema_path_arg ? "{\"path\": \"/\"}" :
-			                   cmd->args == &schema_qom_get_arg ?
-			                                                   "{\"path\": \"/\", \"property\": \"type\"}" :
-			                   cmd->args == &schema_typename_arg ? "{\"typename\": \"virtio-pmem-pci\"}" :
-			                                                       "{\"command-line\": \"x\"}";
+			const struct command *cmd = command_table[i];
 			struct json_object *ret;
 
-			if (!cmd->name || !cmd->ret)
+			if (!cmd->ret)
 				continue;
-			ret = qmp_rig_run(rig, cmd->name, args);
+			ret = qmp_rig_run(rig, cmd->name, args_for(cmd));
 			expect_shape(cmd->ret, ret, cmd->name);
 			json_object_put(ret);
 			nchecked++;
@@ -300,7 +312,7 @@ static void all_states_are_declared(void **state)
 
 		rig->fake->m.run_state = s;
 		ret = qmp_rig_run(rig, "query-status", NULL);
-		expect_shape(&schema_status, ret, "query-status");
+		expect_shape(command_find("query-status")->ret, ret, "query-status");
 		json_object_put(ret);
 	}
 }
@@ -309,7 +321,12 @@ static void all_states_are_declared(void **state)
 
 static void values_are_compared_with_their_types(void **state)
 {
-	static const struct {
+	const struct schema_type *status = command_find("query-status")->ret;
+	const struct schema_type *commands = command_find("query-commands")->ret;
+	const struct schema_type *memory_devices = command_find("query-memory-devices")->ret;
+	const struct schema_type *memory_size = command_find("query-memory-size-summary")->ret;
+	const struct schema_type *device_add = command_find("device_add")->args;
+	const struct {
 		const struct schema_type *type;
 		const char *val, *error;
 	} cases[] = {
@@ -318,28 +335,27 @@ static void values_are_compared_with_their_types(void **state)
 		{ &schema_str, "\"a\\u0000b\"", "Parameter 'v' expects a string without NUL" },
 		{ &schema_any, "[{}]", NULL },
 		{ &schema_any, "null", NULL },
-		{ &schema_status, "{\"running\": true, \"status\": \"paused\"}", NULL },
-		{ &schema_status, "{\"running\": 1, \"status\": \"paused\"}",
+		{ status, "{\"running\": true, \"status\": \"paused\"}", NULL },
+		{ status, "{\"running\": 1, \"status\": \"paused\"}",
 		  "Invalid parameter type for 'v.running', expected: boolean" },
-		{ &schema_status, "{\"running\": true}", "Parameter 'v.status' is missing" },
-		{ &schema_status, "{\"running\": true, \"status\": \"lost\"}",
+		{ status, "{\"running\": true}", "Parameter 'v.status' is missing" },
+		{ status, "{\"running\": true, \"status\": \"lost\"}",
 		  "Parameter 'v.status' does not accept value 'lost'" },
-		{ &schema_status, "{\"running\": true, \"status\": 7}",
+		{ status, "{\"running\": true, \"status\": 7}",
 		  "Invalid parameter type for 'v.status', expected: string" },
-		{ &schema_status, "{\"running\": true, \"status\": \"paused\", \"x\": 1}",
-		  "Parameter 'v.x' is unexpected" },
-		{ &schema_status, "[]", "Invalid parameter type for 'v', expected: object" },
-		{ &schema_commands, "[{\"name\": \"x\"}, {}]", "Parameter 'v[1].name' is missing" },
-		{ &schema_commands, "{}", "Invalid parameter type for 'v', expected: array" },
-		{ &schema_memory_devices, "[{\"type\": \"virtio-pmem\"}]", "Parameter 'v[0].data' is missing" },
-		{ &schema_memory_devices, "[{\"data\": {}}]", "Parameter 'v[0].type' is missing" },
-		{ &schema_memory_devices,
+		{ status, "{\"running\": true, \"status\": \"paused\", \"x\": 1}", "Parameter 'v.x' is unexpected" },
+		{ status, "[]", "Invalid parameter type for 'v', expected: object" },
+		{ commands, "[{\"name\": \"x\"}, {}]", "Parameter 'v[1].name' is missing" },
+		{ commands, "{}", "Invalid parameter type for 'v', expected: array" },
+		{ memory_devices, "[{\"type\": \"virtio-pmem\"}]", "Parameter 'v[0].data' is missing" },
+		{ memory_devices, "[{\"data\": {}}]", "Parameter 'v[0].type' is missing" },
+		{ memory_devices,
 		  "[{\"type\": \"virtio-pmem\", \"data\": {\"memaddr\": 1, \"size\": 2, \"memdev\": \"m\"}, \"z\": 1}]",
 		  "Parameter 'v[0].z' is unexpected" },
-		{ &schema_memory_size, "{\"base-memory\": 1.5}",
+		{ memory_size, "{\"base-memory\": 1.5}",
 		  "Invalid parameter type for 'v.base-memory', expected: integer" },
-		{ &schema_device_add_arg, "{\"driver\": \"x\", \"anything\": []}", NULL },
-		{ &schema_device_add_arg, "{\"anything\": []}", "Parameter 'v.driver' is missing" },
+		{ device_add, "{\"driver\": \"x\", \"anything\": []}", NULL },
+		{ device_add, "{\"anything\": []}", "Parameter 'v.driver' is missing" },
 		{ &schema_empty, "{\"a\": null}", "Parameter 'v.a' is unexpected" },
 	};
 

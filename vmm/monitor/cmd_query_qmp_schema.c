@@ -1,13 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// query-qmp-schema: every command and event, and every type that one of them leads to.
+// query-qmp-schema: every command and event, and every type that one of them refers to.
 #include "command.h"
+
 #include "event.h"
 #include "json_make.h"
 #include "props.h"
-#include "schema.h"
+#include "schema_make.h"
 
 #include <stdio.h>
 #include <string.h>
+
+// ---- the type of the schema itself
+
+static ENUM(meta_kind_type, "SchemaMetaType", "builtin", "enum", "array", "object", "command", "event");
+static ENUM(json_kind_type, "JSONType", "string", "number", "int", "boolean", "null", "object", "array", "value");
+static OBJECT(builtin_type, "SchemaInfoBuiltin", MEMBER("json-type", json_kind_type));
+static OBJECT(enum_member_type, "SchemaInfoEnumMember", MEMBER("name", schema_str));
+static ARRAY(enum_members_type, enum_member_type);
+static OBJECT(enum_type, "SchemaInfoEnum", MEMBER("members", enum_members_type), MEMBER("values", schema_strs));
+static OBJECT(array_type, "SchemaInfoArray", MEMBER("element-type", schema_str));
+static OBJECT(member_type, "SchemaInfoObjectMember", MEMBER("name", schema_str), MEMBER("type", schema_str),
+              OPTIONAL("default", schema_any));
+static ARRAY(members_type, member_type);
+static OBJECT(variant_type, "SchemaInfoObjectVariant", MEMBER("case", schema_str), MEMBER("type", schema_str));
+static ARRAY(variants_type, variant_type);
+static OBJECT(object_type, "SchemaInfoObject", MEMBER("members", members_type), OPTIONAL("tag", schema_str),
+              OPTIONAL("variants", variants_type));
+static OBJECT(command_type, "SchemaInfoCommand", MEMBER("arg-type", schema_str), MEMBER("ret-type", schema_str));
+static OBJECT(event_type, "SchemaInfoEvent", MEMBER("arg-type", schema_str));
+static const struct schema_type schema_info_type = {
+	.kind = SCHEMA_OBJECT,
+	.name = "SchemaInfo",
+	MEMBERS(MEMBER("name", schema_str), MEMBER("meta-type", meta_kind_type)),
+	.tag = "meta-type",
+	VARIANTS({ "builtin", &builtin_type }, { "enum", &enum_type }, { "array", &array_type },
+	         { "object", &object_type }, { "command", &command_type }, { "event", &event_type }),
+};
+static ARRAY(schema_infos_type, schema_info_type);
+
+// ---- the walk
 
 struct walk {
 	struct json_object *list; // of SchemaInfo
@@ -65,11 +96,9 @@ static struct json_object *new_member(const char *name, const char *type, bool o
 // A type for a property: builtin, or an enum of its own that is named by the property's type.
 static void type_of_prop(const struct prop *prop, struct schema_type *out)
 {
-	static const struct schema_type integer = { .name = "int", .json = "int" };
-
 	switch (prop->type) {
 	case PROP_BOOL:
-		*out = (struct schema_type) { .name = "bool", .json = "boolean" };
+		*out = schema_bool;
 		return;
 	case PROP_STR:
 	case PROP_ID:
@@ -83,7 +112,7 @@ static void type_of_prop(const struct prop *prop, struct schema_type *out)
 			                      .words = prop->words };
 		return;
 	case PROP_NODES:
-		*out = (struct schema_type) { .kind = SCHEMA_ARRAY, .element = &integer };
+		*out = (struct schema_type) { .kind = SCHEMA_ARRAY, .element = &schema_int };
 		return;
 	case PROP_SIZE:
 	case PROP_COUNT:
@@ -93,7 +122,7 @@ static void type_of_prop(const struct prop *prop, struct schema_type *out)
 	case PROP_OPT_NUMBER:
 		break;
 	}
-	*out = integer;
+	*out = schema_int;
 }
 
 static void add_props(struct walk *walk, const struct schema_type *type, struct json_object *members)
@@ -188,27 +217,39 @@ static void put_type(struct walk *walk, struct json_object *info, const char *ke
 	add_type(walk, type);
 }
 
-struct json_object *schema_info(void)
+static void add_commands(struct walk *walk)
+{
+	for (unsigned i = 0; i < command_count; i++) {
+		const struct command *cmd = command_table[i];
+		struct json_object *info = new_info(cmd->name, "command");
+
+		add_to(walk->list, info);
+		put_type(walk, info, "arg-type", cmd->args ? cmd->args : &schema_empty);
+		put_type(walk, info, "ret-type", cmd->ret ? cmd->ret : &schema_empty);
+	}
+}
+
+static void add_events(struct walk *walk)
+{
+	for (unsigned i = 0; i < event_count; i++) {
+		struct json_object *info = new_info(event_table[i].name, "event");
+
+		add_to(walk->list, info);
+		put_type(walk, info, "arg-type", event_table[i].data ? event_table[i].data : &schema_empty);
+	}
+}
+
+static struct json_object *query(const struct machine *m)
 {
 	struct walk walk = { .list = json_object_new_array(), .seen = json_object_new_object() };
 
-	for (unsigned i = 0; i < command_count && walk.list && walk.seen; i++) {
-		const struct command *cmd = &command_table[i];
-		struct json_object *info;
-
-		if (!cmd->name)
-			continue;
-		info = new_info(cmd->name, "command");
-		add_to(walk.list, info);
-		put_type(&walk, info, "arg-type", cmd->args ? cmd->args : &schema_empty);
-		put_type(&walk, info, "ret-type", cmd->ret ? cmd->ret : &schema_empty);
-	}
-	for (unsigned i = 0; i < event_count && walk.list && walk.seen; i++) {
-		struct json_object *info = new_info(event_table[i].name, "event");
-
-		add_to(walk.list, info);
-		put_type(&walk, info, "arg-type", event_table[i].data ? event_table[i].data : &schema_empty);
+	(void)m;
+	if (walk.list && walk.seen) {
+		add_commands(&walk);
+		add_events(&walk);
 	}
 	json_object_put(walk.seen);
 	return walk.list;
 }
+
+const struct command cmd_query_qmp_schema = { .name = "query-qmp-schema", .ret = &schema_infos_type, .query = query };

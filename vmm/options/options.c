@@ -119,6 +119,30 @@ static int no_option(struct cmdline *cl, const char *word)
 	return -EINVAL;
 }
 
+static bool has_argument(const struct option *opt)
+{
+	return opt->kind == OPTION_ARGUMENT || opt->kind == OPTION_STRING;
+}
+
+static int apply(struct cmdline *cl, const struct option *opt, const char *arg)
+{
+	void *field = (char *)cl->opts + opt->offset;
+
+	switch (opt->kind) {
+	case OPTION_ARGUMENT:
+	case OPTION_PLAIN:
+		return opt->handle(cl, arg);
+	case OPTION_STRING:
+		return option_string(cl, field, arg);
+	case OPTION_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case OPTION_NOTHING:
+		return 0;
+	}
+	return -EINVAL;
+}
+
 // Reads the option at argv[0]. Returns what its handler did, and in *used the words it took.
 static int parse_option(struct cmdline *cl, char **argv, int *used)
 {
@@ -133,14 +157,14 @@ static int parse_option(struct cmdline *cl, char **argv, int *used)
 
 		return rc < 0 ? rc : invalid_option(cl, argv[0], name);
 	}
-	if (opt->has_arg && !argv[1]) {
+	if (has_argument(opt) && !argv[1]) {
 		error_set(cl->err, -EINVAL, "%s: requires an argument", argv[0]);
 		error_hint(cl->err, "usage: -%s %s", opt->name, opt->usage);
 		return -EINVAL;
 	}
-	*used += opt->has_arg;
-	cl->now = (struct place) { .option = argv[0], .arg = opt->has_arg ? argv[1] : NULL };
-	return opt->handle(cl, cl->now.arg);
+	*used += has_argument(opt);
+	cl->now = (struct place) { .option = argv[0], .arg = has_argument(opt) ? argv[1] : NULL };
+	return apply(cl, opt, cl->now.arg);
 }
 
 static int finish_kernel(struct cmdline *cl)

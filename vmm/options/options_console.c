@@ -128,6 +128,20 @@ static int add_monitor(struct cmdline *cl, const struct monitor_config *cfg)
 	return 0;
 }
 
+int handle_nographic(struct cmdline *cl, const char *arg)
+{
+	(void)arg;
+	cl->nographic = true;
+	return 0;
+}
+
+int handle_nodefaults(struct cmdline *cl, const char *arg)
+{
+	(void)arg;
+	cl->nodefaults = true;
+	return 0;
+}
+
 int handle_serial(struct cmdline *cl, const char *arg)
 {
 	struct chardev_config cfg;

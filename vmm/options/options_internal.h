@@ -52,10 +52,19 @@ struct cmdline {
 	unsigned ndevices;
 };
 
+enum option_kind {
+	OPTION_ARGUMENT, /* handle(cl, argument) */
+	OPTION_PLAIN,    /* handle(cl, NULL): there is no argument */
+	OPTION_STRING,   /* the argument goes into the char * at offset */
+	OPTION_FLAG,     /* no argument: sets the bool at offset */
+	OPTION_NOTHING,  /* no argument: what it asks for is always so */
+};
+
 struct option {
 	const char *name; /* without dash; NULL: usage is a heading of -help */
-	bool has_arg;
-	int (*handle)(struct cmdline *cl, const char *arg); /* arg is NULL without has_arg */
+	enum option_kind kind;
+	int (*handle)(struct cmdline *cl, const char *arg); /* OPTION_ARGUMENT, OPTION_PLAIN */
+	size_t offset;                                      /* in struct machine_config: OPTION_STRING, OPTION_FLAG */
 	const char *usage;                                  /* what follows the name in -help; "" if nothing */
 	const char *help;                                   /* lines separated by '\n' */
 };
@@ -96,6 +105,8 @@ int finish_m(struct cmdline *cl);
 int finish_smp(struct cmdline *cl);
 
 /* options_console.c */
+int handle_nographic(struct cmdline *cl, const char *arg);
+int handle_nodefaults(struct cmdline *cl, const char *arg);
 int handle_serial(struct cmdline *cl, const char *arg);
 int handle_display(struct cmdline *cl, const char *arg);
 int handle_vga(struct cmdline *cl, const char *arg);

@@ -68,6 +68,22 @@ static void loop_down(struct machine *m)
 
 // ---- the kernel's files, opened before anything is created; boot.c looks at what they are
 
+static void hint_open(const char *path, int rc, struct vpmem_error *err)
+{
+	size_t len = strlen(path);
+
+	if (len > 0 && path[len - 1] == '\r')
+		error_hint(err, "the path ends in a carriage return: a script with the line ends of DOS needs "
+		                "sed -i 's/\\r$//'");
+	else if (rc == -ENOENT)
+		error_hint(err, "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
+		                "/boot/initrd.img-VERSION");
+	else if (rc == -ENOTDIR)
+		error_hint(err, "check the path: a part of it that should be a directory is none");
+	else if (rc == -EACCES || rc == -EPERM)
+		error_hint(err, "check the permissions of the file and of the directories above it");
+}
+
 static int open_guest_file(const char *path, const char *what, struct vpmem_error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -77,9 +93,7 @@ static int open_guest_file(const char *path, const char *what, struct vpmem_erro
 		return fd;
 	rc = -errno;
 	error_set(err, rc, "could not load %s '%s': %s", what, path, strerror(-rc));
-	error_hint(err, rc == -ENOENT ? "check the path; Debian's kernels are /boot/vmlinuz-VERSION and "
-	                                "/boot/initrd.img-VERSION" :
-	                                "check the file's permissions");
+	hint_open(path, rc, err);
 	return rc;
 }
 

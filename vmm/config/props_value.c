@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,47 @@ static int string_value(const struct prop_class *cls, const struct prop *prop, c
 	return val->s ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
+/* "64MB", "64MiB", "64 M": the letters that are too many are left out. */
+static bool nearest_size(const char *text, char *buf, size_t buf_size)
+{
+	size_t len = 0;
+	uint64_t bytes;
+
+	for (; *text && len + 1 < buf_size; text++)
+		if (!isspace((unsigned char)*text))
+			buf[len++] = *text;
+	if (len > 1 && tolower((unsigned char)buf[len - 1]) == 'b')
+		len--;
+	if (len > 1 && tolower((unsigned char)buf[len - 1]) == 'i')
+		len--;
+	buf[len] = '\0';
+	return size_parse(buf, &bytes) == 0;
+}
+
+static void hint_size(const char *text, struct vpmem_error *err)
+{
+	char nearest[32];
+	bool has_nearest = nearest_size(text, nearest, sizeof(nearest));
+
+	error_hint(err, "%s%s%soptional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes",
+	           has_nearest ? "did you mean " : "", has_nearest ? nearest : "", has_nearest ? "? " : "");
+}
+
+static int size_value(const struct prop_class *cls, const struct prop *prop, const char *text, uint64_t *bytes,
+                      struct vpmem_error *err)
+{
+	int rc = size_parse(text, bytes);
+
+	if (rc == 0)
+		return 0;
+	expects(cls, prop, "a size value", err);
+	if (rc == -ERANGE)
+		error_hint(err, "it is 2^64 bytes or more");
+	else
+		hint_size(text, err);
+	return -EINVAL;
+}
+
 static int opt_size_value(const struct prop *prop, const char *text, uint64_t *bytes, struct vpmem_error *err)
 {
 	int rc = size_parse(text, bytes);
@@ -51,7 +93,7 @@ static int opt_size_value(const struct prop *prop, const char *text, uint64_t *b
 	if (rc == 0)
 		return 0;
 	error_set(err, rc, "Parameter '%s' expects a non-negative number below 2^64", prop->name);
-	error_hint(err, "optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta- and exabytes");
+	hint_size(text, err);
 	return rc;
 }
 
@@ -178,7 +220,7 @@ int prop_from_text(const struct prop_class *cls, const struct prop *prop, const 
 	case PROP_LINK:
 		return string_value(cls, prop, text, val, err);
 	case PROP_SIZE:
-		return size_parse(text, &val->u) < 0 ? expects(cls, prop, "a size value", err) : 0;
+		return size_value(cls, prop, text, &val->u, err);
 	case PROP_COUNT:
 		return uint_parse(text, &val->u) < 0 ? expects(cls, prop, "a uint64 value", err) : 0;
 	case PROP_UINT64:
@@ -211,6 +253,18 @@ static int uint_from_json(struct json_object *json, uint64_t *val)
 		return -EINVAL;
 	*val = json_object_get_uint64(json);
 	return 0;
+}
+
+static int no_uint(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
+                   struct vpmem_error *err)
+{
+	uint64_t bytes;
+
+	expects(cls, prop, "uint64", err);
+	if (prop->type == PROP_SIZE && json_object_is_type(json, json_type_string) &&
+	    size_parse(json_object_get_string(json), &bytes) == 0)
+		error_hint(err, "in JSON a size is a number of bytes: %" PRIu64, bytes);
+	return -EINVAL;
 }
 
 static int nodes_from_json(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
@@ -275,7 +329,7 @@ int prop_from_json(const struct prop_class *cls, const struct prop *prop, struct
 	case PROP_OPT_SIZE:
 	case PROP_OPT_NUMBER:
 		if (uint_from_json(json, &val->u) < 0)
-			return expects(cls, prop, "uint64", err);
+			return no_uint(cls, prop, json, err);
 		if (prop->type == PROP_UINT32 && val->u > UINT32_MAX)
 			return expects(cls, prop, "uint32_t", err);
 		return 0;

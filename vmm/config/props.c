@@ -131,12 +131,34 @@ static int apply_one(const struct prop_class *cls, const struct prop *prop, stru
 	return 0;
 }
 
+static bool same_name(const struct prop_class *cls, const char *a, const char *b)
+{
+	if (!cls->underscores)
+		return strcmp(a, b) == 0;
+	while (*a && (*a == '_' ? '-' : *a) == (*b == '_' ? '-' : *b))
+		a++, b++;
+	return !*a && !*b;
+}
+
 const struct prop *props_find(const struct prop_class *cls, const char *name)
 {
 	for (unsigned i = 0; i < cls->nprops; i++)
-		if (!strcmp(cls->props[i].name, name))
+		if (same_name(cls, cls->props[i].name, name))
 			return &cls->props[i];
 	return NULL;
+}
+
+// "a_b" and "a-b" in one object: QEMU does not say which one counts either.
+static int check_conflict(const struct prop_class *cls, const char *name, struct json_object *in,
+                          struct vpmem_error *err)
+{
+	json_object_object_foreach(in, other, val)
+	{
+		(void)val;
+		if (strchr(name, '_') && strcmp(name, other) != 0 && same_name(cls, name, other))
+			return error_set(err, -EINVAL, "Conflict between '%s' and '%s'", name, other);
+	}
+	return 0;
 }
 
 static int unknown(const struct prop_class *cls, const char *name, enum props_form form, struct vpmem_error *err)
@@ -164,8 +186,10 @@ int props_apply(const struct prop_class *cls, struct json_object *in, enum props
 	json_object_object_foreach(in, name, json)
 	{
 		const struct prop *prop = props_find(cls, name);
-		int rc = prop ? apply_one(cls, prop, json, form, obj, err) : unknown(cls, name, form, err);
+		int rc = cls->underscores ? check_conflict(cls, name, in, err) : 0;
 
+		if (rc == 0)
+			rc = prop ? apply_one(cls, prop, json, form, obj, err) : unknown(cls, name, form, err);
 		if (rc < 0)
 			return rc;
 	}

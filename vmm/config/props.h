@@ -68,6 +68,7 @@ struct prop_class {
 	const char *name;   /* "virtio-pmem-pci" */
 	const char *prefix; /* before names in messages: "smp."; or "" */
 	enum prop_unknown unknown;
+	bool underscores;         /* '_' in a name counts as '-', where QEMU has it so: -machine and -cpu */
 	const struct prop *props; /* in the order that help shows: sorted by "name=" */
 	unsigned nprops;
 };

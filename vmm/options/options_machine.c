@@ -50,6 +50,7 @@ static const struct prop_class machine_class = {
 	.name = "pmvm-machine",
 	.prefix = "",
 	.unknown = PROP_UNKNOWN_NOT_FOUND,
+	.underscores = true,
 	.props = machine_props,
 	.nprops = COUNT(machine_props),
 };

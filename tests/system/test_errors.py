@@ -38,6 +38,42 @@ def test_initrd_missing(tmp_path, kernel):
     assert "could not load initrd 'nothing': No such file or directory" in errors
 
 
+def test_a_part_of_the_path_is_no_directory(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    errors = refused(tmp_path, "-kernel", "file/vmlinuz")
+    assert (
+        "could not load kernel 'file/vmlinuz': Not a directory" in errors and "should be a directory is none" in errors
+    )
+
+
+def test_line_ends_of_dos(tmp_path, kernel):
+    """A script with CR LF: the last word of a line ends in a carriage return."""
+    assert "hint: the path ends in a carriage return" in refused(tmp_path, "-kernel", f"{kernel}\r")
+    assert "hint: the word ends in a carriage return" in refused(tmp_path, "-kernel", kernel, "-smp", "2\r")
+    assert "hint: the word ends in a carriage return" in refused(tmp_path, "-kernel", kernel, "\r")
+
+
+def test_append_without_quotes(tmp_path, kernel):
+    errors = refused(tmp_path, "-kernel", kernel, "-append", "console=ttyS0", "root=/dev/pmem0", "rw")
+    assert 'hint: quote the whole text of -append: -append "console=ttyS0 root=/dev/pmem0 ..."' in errors
+    assert "-pmem" not in errors
+
+
+def test_typographic_dash(tmp_path, kernel):
+    errors = refused(tmp_path, "-kernel", kernel, "\u2013no-reboot")
+    assert "begins with U+2013 (en dash), not with '-'" in errors and "-no-reboot" in errors
+
+
+@pytest.mark.parametrize(
+    "args", [["-help"], ["-version"], ["-device", "help"], ["-object", "memory-backend-file,help"]]
+)
+def test_help_that_cannot_be_written(args):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([pmvm(), *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "cannot write to standard output: No space left on device" in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 def test_kernel_unreadable(tmp_path):
     tmp_path.chmod(0o755)
@@ -131,6 +167,7 @@ def test_an_existing_file_stays_when_the_start_fails(tmp_path, kernel):
         (["-object", "memory-backend-file,id=m,mem-path=a,size=16M,sise=3"], "'sise'"),
         (["-no-such-option"], "invalid option"),
         (["-smb", "2"], "smp"),
+        (["-object", "memory-backend-file,id=m,mem-path=a,size=64MB"], "did you mean 64M?"),
         (["-m", "64X"], "64X"),
     ],
 )

@@ -3,7 +3,6 @@
 #include "error.h"
 #include "keyval.h"
 #include "options_internal.h"
-#include "suggest.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -63,14 +62,14 @@ static void add_place(const struct place *place, struct vpmem_error *err)
 }
 
 // The name of an option without its dash, or two; NULL if it has none.
-static const char *option_name(const char *word)
+const char *option_name(const char *word)
 {
 	if (word[0] != '-')
 		return NULL;
 	return word[1] == '-' ? word + 2 : word + 1;
 }
 
-static const struct option *find_option(const char *name, size_t len)
+const struct option *option_find(const char *name, size_t len)
 {
 	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
 		if (opt->name && strlen(opt->name) == len && !strncmp(opt->name, name, len))
@@ -92,31 +91,6 @@ static int refuse(struct cmdline *cl, const char *word, const char *name)
 	if (refused->hint)
 		error_hint(cl->err, "%s", refused->hint);
 	return -ENOTSUP;
-}
-
-static int invalid_option(struct cmdline *cl, const char *word, const char *name)
-{
-	struct suggest s = { .word = name };
-	size_t len = strcspn(name, "=");
-
-	error_set(cl->err, -EINVAL, "%s: invalid option", word);
-	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
-		if (opt->name)
-			suggest_offer(&s, opt->name);
-	if (name[len] && find_option(name, len))
-		error_hint(cl->err, "the value is a word of its own: -%.*s %s", (int)len, name, name + len + 1);
-	else if (s.best)
-		error_hint(cl->err, "did you mean -%s?", s.best);
-	else
-		error_hint(cl->err, "pmvm -help lists the options");
-	return -EINVAL;
-}
-
-static int no_option(struct cmdline *cl, const char *word)
-{
-	error_set(cl->err, -EINVAL, "%s: an option begins with '-'", word);
-	error_hint(cl->err, "to give the guest this file as persistent memory: -pmem %s", word);
-	return -EINVAL;
 }
 
 static bool has_argument(const struct option *opt)
@@ -147,15 +121,15 @@ static int apply(struct cmdline *cl, const struct option *opt, const char *arg)
 static int parse_option(struct cmdline *cl, char **argv, int *used)
 {
 	const char *name = option_name(argv[0]);
-	const struct option *opt = name ? find_option(name, strlen(name)) : NULL;
+	const struct option *opt = name ? option_find(name, strlen(name)) : NULL;
 
 	*used = 1;
 	if (!name)
-		return no_option(cl, argv[0]);
+		return option_stray(cl, argv[0]);
 	if (!opt) {
 		int rc = refuse(cl, argv[0], name);
 
-		return rc < 0 ? rc : invalid_option(cl, argv[0], name);
+		return rc < 0 ? rc : option_unknown(cl, argv[0], name);
 	}
 	if (has_argument(opt) && !argv[1]) {
 		error_set(cl->err, -EINVAL, "%s: requires an argument", argv[0]);
@@ -206,12 +180,25 @@ static int parse_all(struct cmdline *cl, int argc, char **argv)
 	for (int i = 1; i < argc; i += used) {
 		int rc;
 
+		cl->last = cl->now;
 		cl->now = (struct place) { 0 };
 		rc = parse_option(cl, argv + i, &used);
+		if (rc < 0 && (word_has_cr(argv[i]) || word_has_cr(cl->now.arg)))
+			hint_cr(cl->err);
 		if (rc != 0)
 			return rc;
 	}
 	return finish(cl);
+}
+
+// Help that did not arrive is an error.
+static enum options_result end_output(struct vpmem_error *err)
+{
+	errno = EIO;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return OPTIONS_DONE;
+	error_set(err, -errno, "cannot write to standard output: %s", strerror(errno));
+	return OPTIONS_ERROR;
 }
 
 enum options_result options_parse(int argc, char **argv, struct machine_config *opts, struct vpmem_error *err)
@@ -232,7 +219,7 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 		return OPTIONS_RUN;
 	machine_config_free(opts);
 	if (rc > 0)
-		return OPTIONS_DONE;
+		return end_output(err);
 	add_place(&cl.now, err);
 	return OPTIONS_ERROR;
 }

@@ -38,7 +38,8 @@ struct smp_args {
 struct cmdline {
 	struct machine_config *opts;
 	struct vpmem_error *err;
-	struct place now; /* the option at hand */
+	struct place now;  /* the option at hand */
+	struct place last; /* the one before it */
 	struct mem_args mem;
 	struct smp_args smp;
 	bool nographic, nodefaults;
@@ -84,6 +85,17 @@ int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, 
 /* Replaces an allocated string. */
 int option_string(struct cmdline *cl, char **field, const char *arg);
 int option_not_supported(struct cmdline *cl, bool not_yet);
+
+const char *option_name(const char *word);
+/* NULL: there is none. */
+const struct option *option_find(const char *name, size_t len);
+
+/* options_word.c. Both return -EINVAL: a word without a dash where an option should be; an unknown option. */
+int option_stray(struct cmdline *cl, const char *word);
+int option_unknown(struct cmdline *cl, const char *word, const char *name);
+/* The word (may be NULL) ends in a carriage return. */
+bool word_has_cr(const char *word);
+void hint_cr(struct vpmem_error *err);
 
 /* options_help.c */
 int handle_help(struct cmdline *cl, const char *arg);

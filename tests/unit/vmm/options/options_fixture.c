@@ -4,8 +4,10 @@
 #include "fake_log.h"
 #include "unit_test.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -185,6 +187,25 @@ char *output_of(const char *line, enum options_result *result)
 	assert_int_equal(fread(output, 1, (size_t)len, file), len);
 	fclose(file);
 	return output;
+}
+
+enum options_result result_on_full_output(const char *line, struct vpmem_error *err)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), saved = dup(STDOUT_FILENO);
+	enum options_result result;
+	struct machine_config opts;
+
+	assert_true(full >= 0 && saved >= 0);
+	fflush(stdout);
+	assert_true(dup2(full, STDOUT_FILENO) >= 0);
+	result = parse_line(line, &opts, err);
+	__fpurge(stdout);
+	clearerr(stdout);
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	close(saved);
+	close(full);
+	machine_config_free(&opts);
+	return result;
 }
 
 char *read_source(const char *path)

@@ -30,6 +30,9 @@ void check_refused(const struct refused *c);
 /* What the line prints on standard output; the caller frees it. */
 char *output_of(const char *line, enum options_result *result);
 
+/* The result of a line whose output no room is left for. */
+enum options_result result_on_full_output(const char *line, struct vpmem_error *err);
+
 /* The whole of a file of the source tree; the caller frees it. Fails the test if it cannot be read. */
 char *read_source(const char *path);
 

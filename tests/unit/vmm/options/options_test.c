@@ -97,6 +97,7 @@ static const struct accepted accepted[] = {
 	{ "-nodefaults -no-user-config -enable-kvm", DEFAULTS },
 	{ "-accel kvm", DEFAULTS },
 	{ "-accel accel=kvm,kernel-irqchip=on,dirty-ring-size=0", DEFAULTS },
+	{ "-machine q35,kernel_irqchip=on,mem_merge=off,dump_guest_core=on,pci_buses=1", DEFAULTS },
 	{ "-machine q35", DEFAULTS },
 	{ "-M pc,accel=kvm:tcg", DEFAULTS },
 	{ "-machine pc-q35-9.0,usb=off,vmport=off,smm=off,dump-guest-core=on,mem-merge=off,hpet=off,acpi=on",
@@ -372,6 +373,27 @@ static void prints_and_is_done(void **state)
 	}
 }
 
+static void help_that_cannot_be_written_is_an_error(void **state)
+{
+	static const char *const lines[] = {
+		"-help",         "-version",
+		"-device help",  "-device virtio-pmem-pci,help",
+		"-object help",  "-object memory-backend-file,help",
+		"-pmem help",    "-machine help",
+		"-accel help",   "-cpu help",
+		"-display help", "-m help",
+		"-smp help",
+	};
+	struct vpmem_error err;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(lines); i++) {
+		if (result_on_full_output(lines[i], &err) != OPTIONS_ERROR)
+			fail_msg("%s > /dev/full succeeds", lines[i]);
+		assert_non_null(strstr(err.text, "cannot write to standard output: No space left on device"));
+	}
+}
+
 static void help_lists_all_properties(void **state)
 {
 	enum options_result result;
@@ -476,6 +498,7 @@ int main(void)
 		cmocka_unit_test(takes_as_many_devices_as_the_bus_has_slots),
 		cmocka_unit_test(warns),
 		cmocka_unit_test(prints_and_is_done),
+		cmocka_unit_test(help_that_cannot_be_written_is_an_error),
 		cmocka_unit_test(help_lists_all_properties),
 		cmocka_unit_test(help_fits_a_terminal),
 		cmocka_unit_test(documents_know_every_option),

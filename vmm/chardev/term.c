@@ -72,8 +72,13 @@ int term_raw(bool signals)
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 
-	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
-		sigaction(fatal_signals[i], &fatal, NULL);
+	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++) {
+		struct sigaction old;
+
+		// A signal that the parent process ignores ends nothing.
+		if (sigaction(fatal_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(fatal_signals[i], &fatal, NULL);
+	}
 	sigaction(SIGCONT, &resume, NULL);
 	// A background job that sets the terminal would be stopped.
 	sigaction(SIGTTOU, &ignore, NULL);

@@ -7,6 +7,7 @@
 #include "memory_map.h"
 #include "monitor.h"
 #include "pidfile.h"
+#include "signals.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,14 +41,7 @@ static int loop_up(struct machine *m, struct vpmem_error *err)
 	sigset_t signals;
 	int rc = loop_init(&m->loop, &m->lock);
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	// Blocked here, before any thread exists, and so in all of them. Nothing else is: what whoever started the program
-	// had blocked would keep vCPUs in the guest (vcpu.c).
-	pthread_sigmask(SIG_SETMASK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	signals_set_up(&signals);
 	m->signals = (struct loop_source) { .fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
 		                            .events = POLLIN,
 		                            .ready = on_signal,
@@ -340,15 +334,6 @@ static const struct stage {
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 
-// The signals that end the program are blocked, and the event loop does not run yet.
-static bool end_is_pending(void)
-{
-	sigset_t pending;
-
-	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
-	                                     sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGHUP) == 1);
-}
-
 static void take_down(struct machine *m, size_t nstages)
 {
 	while (nstages-- > 0)
@@ -385,7 +370,7 @@ int machine_build(struct machine_config *opts, struct machine *m, struct vpmem_e
 	pthread_mutex_lock(&m->lock);
 	for (i = 0; i < NSTAGES && rc == 0; i++)
 		rc = stages[i].up(m, err);
-	if (rc == 0 && end_is_pending())
+	if (rc == 0 && signals_end_pending())
 		rc = error_set(err, -EINTR, "interrupted by a signal while starting");
 	if (rc == 0)
 		keep(m);

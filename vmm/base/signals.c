@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which signals end the program, and which must not.
+#include "signals.h"
+
+#include <stddef.h>
+
+static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
+#define NENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
+
+static bool is_ignored(int signo)
+{
+	struct sigaction action;
+
+	return sigaction(signo, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void signals_set_up(sigset_t *ending)
+{
+	sigemptyset(ending);
+	// A blocked signal is queued for the signalfd even if it is ignored. SIGTERM is how an operator ends us.
+	for (size_t i = 0; i < NENDING; i++)
+		if (ending_signals[i] == SIGTERM || !is_ignored(ending_signals[i]))
+			sigaddset(ending, ending_signals[i]);
+	// Nothing else stays blocked: a signal that the parent process had blocked would keep vCPUs in the guest (vcpu.c).
+	pthread_sigmask(SIG_SETMASK, ending, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+bool signals_end_pending(void)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending) < 0)
+		return false;
+	for (size_t i = 0; i < NENDING; i++)
+		if (sigismember(&pending, ending_signals[i]) == 1)
+			return true;
+	return false;
+}

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import signal
+import stat
 import time
 
 import pytest
@@ -603,8 +604,15 @@ def test_daemonize(tmp_path):
         "-qmp",
         "unix:qmp,server=on,wait=off",
     ]
-    status, output, errors = run_pmvm(*options, *pmem("a.img", size="16M"), cwd=tmp_path)
+    before = os.umask(0)
+    try:
+        status, output, errors = run_pmvm(*options, *pmem("a.img", size="16M"), cwd=tmp_path)
+    finally:
+        os.umask(before)
     assert (status, output, errors) == (0, "", "")
+    # Nothing is for everybody, whatever the umask was; the monitor and the pidfile are for the owner alone.
+    modes = {name: stat.S_IMODE((tmp_path / name).lstat().st_mode) for name in ("pid", "qmp", "console", "a.img")}
+    assert modes["pid"] == 0o600 and modes["qmp"] == 0o700 and not any(mode & 0o027 for mode in modes.values()), modes
     pid = int((tmp_path / "pid").read_text())
     try:
         assert os.getsid(pid) != os.getsid(0) and os.readlink(f"/proc/{pid}/fd/2") == "/dev/null"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// -daemonize: two forks, and a pipe that tells the command when the machine is ready.
+// -daemonize: two forks, and a pipe on which the daemon reports that the machine is ready.
 #include "daemon.h"
 
 #include "error.h"
@@ -9,12 +9,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static int ready_fd = -1;
 
-// The command: ends as the daemon begins. A daemon that fails has said why, and closes the pipe by its end.
+// The first process exits as the start of the daemon ended: a daemon that failed has printed why, and its exit closes
+// the pipe.
 static void __attribute__((noreturn)) wait_for_daemon(int fd, pid_t child)
 {
 	char byte;
@@ -55,6 +57,8 @@ int daemon_start(struct vpmem_error *err)
 		log_error("cannot daemonize: fork: %s", strerror(errno));
 	if (child != 0)
 		_exit(child > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	// As QEMU's: no file or socket of a daemon is for everybody, whatever the umask of the parent process.
+	umask(027);
 	ready_fd = fds[1];
 	return 0;
 }
@@ -71,7 +75,7 @@ int daemon_ready(struct vpmem_error *err)
 	close(fd);
 	if (rc < 0)
 		return error_set(err, rc, "cannot daemonize: dup2: %s", strerror(-rc));
-	// A command that was killed meanwhile is nobody's loss: SIGPIPE is ignored by now.
+	// The pipe is empty, so this does not wait. If the first process was killed, it fails with EPIPE: SIGPIPE is ignored.
 	while (write(ready_fd, "r", 1) < 0 && errno == EINTR)
 		;
 	close(ready_fd);

@@ -2,9 +2,9 @@
 /*
  * daemon.h - -daemonize: the program goes on in the background once the machine is ready.
  *
- * As in QEMU, the command returns when the machine is there: 0, or 1 with the error on standard error. The
- * daemon has its own session and no terminal. Unlike QEMU's it keeps its working directory, so that a
- * relative path in object_add means what it means on the command line.
+ * As in QEMU, the command returns when the machine is ready: 0, or 1 with the error on standard error. The daemon has
+ * its own session, no terminal, and the umask 027. Unlike QEMU's it keeps its working directory, so that a relative
+ * path means the same in object_add as on the command line.
  */
 #ifndef PMVM_DAEMON_H
 #define PMVM_DAEMON_H
@@ -12,13 +12,16 @@
 #include <vpmem.h>
 
 /*
- * Goes on in a new process; to be called before anything is opened and before there are threads. The process
- * that called waits for daemon_ready or for the end of the new one, and exits; this returns in the new one
- * only. On failure it returns -errno in the process that called.
+ * Continues in a new process, with umask 027. Call it before anything is opened or created and before there are
+ * threads. The calling process waits for daemon_ready or for the end of the new process, and exits: the function
+ * returns in the new process only. On failure it returns -errno in the calling process.
  */
 int daemon_start(struct vpmem_error *err);
 
-/* The machine is ready: lets go of standard input, output and error, and ends the wait. Once, after start. */
+/*
+ * The machine is ready: standard input, output and error become /dev/null, and the first process exits with 0. To be
+ * called once, after daemon_start.
+ */
 int daemon_ready(struct vpmem_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "pidfile.h"
 
 #include "error.h"
+#include "file_id.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,16 +13,60 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ATTEMPTS 10u /* a process that ends may remove the file between our open and our lock */
+
 static void close_and_forget(int *fd)
 {
 	close(*fd);
 	*fd = -1;
 }
 
-// A file that holds something else than a process id is somebody's work and not ours to overwrite.
-static bool is_pidfile(int fd, const char *path)
+// The device that a path names may act on open, and the target of a link is not ours to write or to remove.
+static int refuse_other_kinds(const char *path, mode_t mode, struct vpmem_error *err)
 {
-	struct stat open_st, path_st;
+	if (S_ISREG(mode))
+		return 0;
+	error_set(err, -EINVAL, "cannot create PID file: %s is %s", path,
+	          S_ISLNK(mode) ? "a symbolic link" : "not a regular file");
+	error_hint(err, "choose the path of a regular file, or of one that does not exist");
+	return -EINVAL;
+}
+
+static int open_regular(const char *path, int *fd, struct vpmem_error *err)
+{
+	struct stat st;
+	int rc;
+
+	if (lstat(path, &st) == 0) {
+		rc = refuse_other_kinds(path, st.st_mode, err);
+		if (rc < 0)
+			return rc;
+	}
+	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return error_set(err, -errno, "cannot create PID file: Cannot open pid file %s: %s", path,
+		                 strerror(errno));
+	// The path may name another file than it did for lstat.
+	rc = fstat(*fd, &st) < 0 ? -errno : refuse_other_kinds(path, st.st_mode, err);
+	if (rc < 0)
+		close_and_forget(fd);
+	return rc;
+}
+
+static int lock(const char *path, int fd, struct vpmem_error *err)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+		return 0;
+	error_set(err, -EBUSY, "cannot create PID file: Cannot lock pid file %s", path);
+	error_hint(err, "another pmvm uses it: see the process in it");
+	return -EBUSY;
+}
+
+// A file that holds something else than a process id is not ours to overwrite.
+static bool holds_pid(int fd)
+{
 	char text[32];
 	ssize_t len = pread(fd, text, sizeof(text), 0);
 
@@ -30,33 +75,36 @@ static bool is_pidfile(int fd, const char *path)
 	for (ssize_t i = 0; i < len; i++)
 		if ((text[i] < '0' || text[i] > '9') && text[i] != ' ' && text[i] != '\n')
 			return false;
-	// Its last owner may have removed it between our open and our lock.
-	return fstat(fd, &open_st) == 0 && stat(path, &path_st) == 0 && open_st.st_ino == path_st.st_ino &&
-	       open_st.st_dev == path_st.st_dev;
+	return true;
+}
+
+// -EAGAIN: the file that was locked is not, or no longer, the one that the path names.
+static int open_and_lock(const char *path, int *fd, struct vpmem_error *err)
+{
+	struct file_id id;
+	int rc = open_regular(path, fd, err);
+
+	if (rc < 0)
+		return rc;
+	rc = lock(path, *fd, err);
+	if (rc == 0 && (file_id_of_fd(*fd, &id) < 0 || !file_id_is_at(&id, path)))
+		rc = error_set(err, -EAGAIN, "cannot create PID file: %s: other processes create and remove it", path);
+	if (rc == 0 && !holds_pid(*fd)) {
+		rc = error_set(err, -EEXIST, "cannot create PID file: %s exists and is no pid file", path);
+		error_hint(err, "choose another path, or remove the file");
+	}
+	if (rc < 0)
+		close_and_forget(fd);
+	return rc;
 }
 
 int pidfile_create(const char *path, int *fd, struct vpmem_error *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int rc = 0;
+	int rc = -EAGAIN;
 
-	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (*fd < 0)
-		return error_set(err, -errno, "cannot create PID file: Cannot open pid file %s: %s", path,
-		                 strerror(errno));
-	if (fcntl(*fd, F_OFD_SETLK, &lock) < 0) {
-		error_set(err, -EBUSY, "cannot create PID file: Cannot lock pid file %s", path);
-		error_hint(err, "another pmvm uses it: see the process in it");
-		close_and_forget(fd);
-		return -EBUSY;
-	}
-	if (!is_pidfile(*fd, path)) {
-		close_and_forget(fd);
-		error_set(err, -EEXIST, "cannot create PID file: %s exists and is no pid file", path);
-		error_hint(err, "choose another path, or remove the file");
-		return -EEXIST;
-	}
-	if (ftruncate(*fd, 0) < 0 || dprintf(*fd, "%d\n", (int)getpid()) < 0)
+	for (unsigned i = 0; i < ATTEMPTS && rc == -EAGAIN; i++)
+		rc = open_and_lock(path, fd, err);
+	if (rc == 0 && (ftruncate(*fd, 0) < 0 || dprintf(*fd, "%d\n", (int)getpid()) < 0))
 		rc = error_set(err, -errno, "cannot create PID file: Failed to write pid file %s: %s", path,
 		               strerror(errno));
 	return rc;
@@ -64,8 +112,11 @@ int pidfile_create(const char *path, int *fd, struct vpmem_error *err)
 
 void pidfile_remove(const char *path, int *fd)
 {
+	struct file_id id;
+
 	if (*fd < 0)
 		return;
-	unlink(path);
+	if (file_id_of_fd(*fd, &id) == 0)
+		file_id_unlink(&id, path);
 	close_and_forget(fd);
 }

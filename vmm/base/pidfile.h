@@ -2,8 +2,9 @@
 /*
  * pidfile.h - the file that holds the process id while the program runs.
  *
- * It is locked while it is ours, so a second program with the same path is refused, and a left-over is not
- * mistaken for a running one.
+ * It is locked while the program runs: a second program with the same path is refused, and the file that a killed
+ * program left behind is used again. It is a regular file: a symbolic link is not followed, and a device such as
+ * /dev/null is refused. A new one can be read by its owner only, as QEMU's.
  */
 #ifndef PMVM_PIDFILE_H
 #define PMVM_PIDFILE_H
@@ -12,10 +13,11 @@
 
 /*
  * Writes our process id to the file. *fd (-1 before) keeps the lock, also when writing failed: call
- * pidfile_remove then. -EBUSY: another program has it. -EEXIST: the file holds something else.
+ * pidfile_remove then. -EBUSY: another program has it. -EEXIST: the file holds something else. -EINVAL: it is no
+ * regular file. After these three, the file is as it was.
  */
 int pidfile_create(const char *path, int *fd, struct vpmem_error *err);
-/* Removes the file if it is ours; *fd is -1 then. */
+/* Removes the file if the path still names the one that *fd has open; *fd is -1 then. */
 void pidfile_remove(const char *path, int *fd);
 
 #endif

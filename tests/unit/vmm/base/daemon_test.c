@@ -16,8 +16,9 @@
 
 #include <cmocka.h>
 
-struct tale {
+struct report {
 	pid_t pid, sid, parent;
+	mode_t mask;
 	bool null_fds, same_dir;
 };
 
@@ -28,23 +29,24 @@ static bool is_null(int fd)
 	return fstat(fd, &st) == 0 && stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev;
 }
 
-// The daemon's life: it tells about itself when it is ready, and ends when the test closes its pipe.
+// The daemon: it reports on itself when it is ready, and ends when the test closes its pipe.
 static void live(int out_fd, int hold_fd, const char *dir)
 {
-	struct tale tale = { 0 };
+	struct report report = { 0 };
 	char now[4096], byte;
 
 	alarm(20);
 	if (daemon_start(NULL) < 0 || daemon_ready(NULL) < 0)
 		_exit(3);
-	tale = (struct tale) {
+	report = (struct report) {
 		.pid = getpid(),
 		.sid = getsid(0),
 		.parent = getppid(),
+		.mask = umask(0),
 		.null_fds = is_null(0) && is_null(1) && is_null(2),
 		.same_dir = getcwd(now, sizeof(now)) && !strcmp(now, dir),
 	};
-	if (write(out_fd, &tale, sizeof(tale)) != sizeof(tale))
+	if (write(out_fd, &report, sizeof(report)) != sizeof(report))
 		_exit(4);
 	(void)!read(hold_fd, &byte, 1);
 	_exit(0);
@@ -59,39 +61,41 @@ static bool has_come(int fd)
 
 static void the_command_ends_when_the_daemon_is_ready(void **state)
 {
-	int tale_fds[2], hold_fds[2], status;
+	int report_fds[2], hold_fds[2], status;
 	char dir[4096], byte;
-	struct tale tale;
+	struct report report;
 	pid_t command;
 
 	(void)state;
 	assert_non_null(getcwd(dir, sizeof(dir)));
-	assert_int_equal(pipe(tale_fds) | pipe(hold_fds), 0);
+	assert_int_equal(pipe(report_fds) | pipe(hold_fds), 0);
 	command = fork();
 	if (command == 0) {
-		close(tale_fds[0]);
+		close(report_fds[0]);
 		close(hold_fds[1]);
-		live(tale_fds[1], hold_fds[0], dir);
+		umask(0);
+		live(report_fds[1], hold_fds[0], dir);
 	}
-	close(tale_fds[1]);
+	close(report_fds[1]);
 	close(hold_fds[0]);
 	assert_int_equal(waitpid(command, &status, 0), command);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 
 	// The command is gone, the daemon is there: in a session that is not ours, and that it does not lead.
-	assert_true(has_come(tale_fds[0]));
-	assert_int_equal(read(tale_fds[0], &tale, sizeof(tale)), sizeof(tale));
-	assert_int_not_equal(tale.pid, command);
-	assert_int_equal(kill(tale.pid, 0), 0);
-	assert_int_not_equal(tale.sid, getsid(0));
-	assert_int_not_equal(tale.sid, tale.pid);
-	assert_true(tale.null_fds);
-	assert_true(tale.same_dir);
+	assert_true(has_come(report_fds[0]));
+	assert_int_equal(read(report_fds[0], &report, sizeof(report)), sizeof(report));
+	assert_int_not_equal(report.pid, command);
+	assert_int_equal(kill(report.pid, 0), 0);
+	assert_int_not_equal(report.sid, getsid(0));
+	assert_int_not_equal(report.sid, report.pid);
+	assert_true(report.null_fds);
+	assert_true(report.same_dir);
+	assert_int_equal(report.mask, 027);
 	close(hold_fds[1]);
-	assert_true(has_come(tale_fds[0]));
-	assert_int_equal(read(tale_fds[0], &byte, 1), 0);
-	close(tale_fds[0]);
+	assert_true(has_come(report_fds[0]));
+	assert_int_equal(read(report_fds[0], &byte, 1), 0);
+	close(report_fds[0]);
 }
 
 static void a_daemon_that_fails_is_the_commands_failure(void **state)

@@ -9,16 +9,38 @@
 #include <string.h>
 
 /* One line for each `const struct command cmd_NAME`. The order is that of query-commands. */
-#define COMMANDS(entry)                                                                                             \
-	entry(qmp_capabilities) entry(human_monitor_command) entry(query_commands) entry(query_events)              \
-		entry(query_qmp_schema) entry(stop) entry(cont) entry(quit) entry(system_reset)                     \
-			entry(system_powerdown) entry(object_add) entry(object_del) entry(device_add)               \
-				entry(device_del) entry(pmem_clear_error) entry(query_version) entry(query_status)  \
-					entry(query_name) entry(query_uuid) entry(query_kvm) entry(query_cpus_fast) \
-						entry(query_pci) entry(query_memory_devices) entry(query_memdev)    \
-							entry(query_memory_size_summary) entry(query_pmem)          \
-								entry(qom_list) entry(qom_get)                      \
-									entry(device_list_properties)
+// clang-format off
+#define COMMANDS(entry) \
+	entry(qmp_capabilities) \
+	entry(human_monitor_command) \
+	entry(query_commands) \
+	entry(query_events) \
+	entry(query_qmp_schema) \
+	entry(stop) \
+	entry(cont) \
+	entry(quit) \
+	entry(system_reset) \
+	entry(system_powerdown) \
+	entry(object_add) \
+	entry(object_del) \
+	entry(device_add) \
+	entry(device_del) \
+	entry(pmem_clear_error) \
+	entry(query_version) \
+	entry(query_status) \
+	entry(query_name) \
+	entry(query_uuid) \
+	entry(query_kvm) \
+	entry(query_cpus_fast) \
+	entry(query_pci) \
+	entry(query_memory_devices) \
+	entry(query_memdev) \
+	entry(query_memory_size_summary) \
+	entry(query_pmem) \
+	entry(qom_list) \
+	entry(qom_get) \
+	entry(device_list_properties)
+// clang-format on
 
 #define DECLARE(name) extern const struct command cmd_##name;
 COMMANDS(DECLARE)

@@ -31,6 +31,7 @@
 	entry(query_name) \
 	entry(query_uuid) \
 	entry(query_kvm) \
+	entry(query_accelerators) \
 	entry(query_cpus_fast) \
 	entry(query_pci) \
 	entry(query_memory_devices) \

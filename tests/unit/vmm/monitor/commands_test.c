@@ -68,6 +68,7 @@ static void the_machine_says_what_it_is(void **state)
 	              "{\"qemu\": {\"micro\": 0, \"minor\": 2, \"major\": 8}, \"package\": \"pmvm " VPMEM_VERSION
 	              "\"}");
 	expect_return(rig, "query-kvm", NULL, "{\"enabled\": true, \"present\": true}");
+	expect_return(rig, "query-accelerators", NULL, "{\"enabled\": \"kvm\", \"present\": [\"kvm\"]}");
 	expect_return(rig, "query-name", NULL, "{}");
 	expect_return(rig, "query-uuid", NULL, "{\"UUID\": \"00000000-0000-0000-0000-000000000000\"}");
 	rig->fake->opts.name = name;

@@ -28,6 +28,7 @@ static const struct print prints[] = {
 	{ "query-uuid", "{\"UUID\":\"550e8400-e29b-41d4-a716-446655440000\"}",
 	  "550e8400-e29b-41d4-a716-446655440000\r\n" },
 	{ "query-kvm", "{\"enabled\":true,\"present\":true}", "kvm support: enabled\r\n" },
+	{ "query-accelerators", "{\"enabled\":\"kvm\",\"present\":[\"kvm\",\"tcg\"]}", "[kvm] tcg\r\n" },
 	{ "query-cpus-fast", "[{\"cpu-index\":0,\"thread-id\":1234},{\"cpu-index\":1,\"thread-id\":1235}]",
 	  "* CPU #0: thread_id=1234\r\n  CPU #1: thread_id=1235\r\n" },
 	{ "query-memory-devices",

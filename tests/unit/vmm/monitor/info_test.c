@@ -66,6 +66,7 @@ static void the_machine_is_shown(void **state)
 	expect_shown(rig, "info name", "vm1\r\n");
 	expect_shown(rig, "info uuid", "00000000-0000-0000-0000-000000000000\r\n");
 	expect_shown(rig, "info kvm", "kvm support: enabled\r\n");
+	expect_shown(rig, "info accelerators", "[kvm]\r\n");
 	expect_shown(rig, "info cpus", "* CPU #0: thread_id=100\r\n  CPU #1: thread_id=101\r\n");
 }
 

@@ -159,6 +159,7 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"query-name",
 		"query-uuid",
 		"query-kvm",
+		"query-accelerators",
 		"query-cpus-fast",
 		"query-pci",
 		"query-memory-devices",

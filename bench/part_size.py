@@ -12,24 +12,22 @@ from bench_common import MIB, Figure, say
 
 METHOD = "meson --buildtype=minsize -Dstatic=enabled, unused sections dropped, strip"
 STATIC = Figure("stripped static program", "MiB", METHOD, value_max=1)
-SMALL = Figure("stripped static program without line editing", "MiB", f"{METHOD}; -Dlibedit=disabled", value_max=1)
+DEFAULT = Figure("the same as it is built by default", "MiB", "make, strip", value_max=1)
 PROGRAM = Figure("program and its libraries", "MiB", "stripped; the libraries that ldd names")
-FIGURES = [STATIC, SMALL, PROGRAM]
+FIGURES = [STATIC, DEFAULT, PROGRAM]
 OPTIONS = [
     "--buildtype=minsize",
     "-Dstatic=enabled",
     "-Db_pie=false",
     "-Ddefault_library=static",
-    "-Dc_args=-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables",
-    "-Dc_link_args=-Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none",
+    "-Dc_link_args=-Wl,-z,noseparate-code -Wl,--build-id=none",
 ]
 
 
-def build_static(libedit):
-    build = machine.CHECKOUT / f"build/bench-static-libedit-{libedit}"
+def build_static():
+    build = machine.CHECKOUT / "build/bench-static"
     again = ["--reconfigure"] if (build / "build.ninja").exists() else []
-    options = [*OPTIONS, f"-Dlibedit={libedit}"]
-    subprocess.run(["meson", "setup", *again, build, machine.CHECKOUT, *options], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["meson", "setup", *again, build, machine.CHECKOUT, *OPTIONS], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", build, "pmvm"], check=True, stdout=subprocess.DEVNULL)
     return build / "pmvm"
 
@@ -49,9 +47,9 @@ def with_libraries_mib(program):
 
 
 def measure(_, __, samples):
-    say("  size: building static programs")
-    samples.add(STATIC, "pmvm", stripped_mib(build_static("enabled")))
-    samples.add(SMALL, "pmvm", stripped_mib(build_static("disabled")))
+    say("  size: building a static program")
+    samples.add(STATIC, "pmvm", stripped_mib(build_static()))
+    samples.add(DEFAULT, "pmvm", stripped_mib(machine.CHECKOUT / "build/pmvm"))
     samples.add(PROGRAM, "pmvm", with_libraries_mib(machine.CHECKOUT / "build/pmvm"))
     if shutil.which(peers_module.QEMU):
         samples.add(PROGRAM, "QEMU", with_libraries_mib(shutil.which(peers_module.QEMU)))

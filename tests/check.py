@@ -39,7 +39,7 @@ BUILDS = [
     ("gcc-asan-ubsan", "gcc", ["-Db_sanitize=address,undefined"]),
     ("clang-asan-ubsan", "clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"]),
     ("gcc-tsan", "gcc", ["-Db_sanitize=thread"]),
-    ("clang-ndebug", "clang", ["-Db_ndebug=true", "-Dlibedit=disabled"]),
+    ("clang-ndebug", "clang", ["-Db_ndebug=true"]),
 ]
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:detect_stack_use_after_return=1",

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * hmp_fuzz.c - libFuzzer target: bytes of a client into HMP, from the keys to the arguments of commands (which
- * do nothing). `make fuzz ONLY=hmp`.
+ * do nothing), and into a line editor whose terminal must show its line after each byte. `make fuzz ONLY=hmp`.
  */
+#include "hmp.h"
+#include "hmp_edit_terminal.h"
 #include "machine.h"
 #include "monitor_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct memdev memdev = { .cfg = { .id = (char *)"mem1" } };
 static struct pmem pmem = { .cfg = { .id = (char *)"nv1" } };
@@ -41,10 +44,45 @@ void session_write(struct session *s, const void *buf, size_t len)
 	assert(buf || len == 0);
 }
 
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
+// ---- the editor alone, and the terminal before it
+
+static struct terminal terminal;
+
+static void on_write(void *owner, const char *buf, size_t len)
 {
-	return "leak:_nc_trim_sgr0\n";
+	(void)owner;
+	if (terminal_write(&terminal, buf, len))
+		abort();
+}
+
+static void on_line(void *owner, const char *line)
+{
+	(void)owner;
+	assert(!line || strlen(line) <= HMP_LINE_MAX);
+}
+
+static void on_complete(void *owner, const char *text, struct hmp_edit *edit)
+{
+	(void)owner;
+	hmp_complete(&machine, text, edit);
+}
+
+static void edit(const uint8_t *data, size_t len)
+{
+	const struct hmp_edit_client client = { .write = on_write, .line = on_line, .complete = on_complete };
+	struct hmp_edit *editor = hmp_edit_create("(pmvm) ", &client);
+
+	if (!editor)
+		return;
+	terminal_init(&terminal, HMP_COLUMNS_DEFAULT);
+	hmp_edit_prompt(editor);
+	// A byte at a time: the terminal shows the line after each.
+	for (size_t i = 0; i < len; i++) {
+		hmp_edit_feed(editor, data + i, 1);
+		if (terminal_compare(&terminal, editor))
+			abort();
+	}
+	hmp_edit_destroy(editor);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -58,5 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		hmp_face.input(face, (const uint8_t *)"\r", 1);
 		hmp_face.close(face);
 	}
+	edit(data, len);
 	return 0;
 }

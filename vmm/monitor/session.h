@@ -48,7 +48,7 @@ void session_write(struct session *s, const void *buf, size_t len);
 void session_hang_up(struct session *s);
 /* What the client is: a face that greets does it at once, or at the first focus. */
 bool session_is_mux(const struct session *s);
-/* The stream is our standard input and output: the terminal's type is $TERM. */
+/* The stream is our standard input and output. */
 bool session_is_stdio(const struct session *s);
 
 #endif

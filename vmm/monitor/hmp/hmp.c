@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HMP, the monitor's face for people: a client with its line editor, and what a line does.
+// HMP, the monitor for people: a client with its line editor, and what a line does.
 #include "hmp.h"
 
 #include "hmp_edit.h"
@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #define PROMPT "(pmvm) "
 #define BANNER "pmvm " VPMEM_VERSION " monitor - type 'help' for more information\n"
@@ -122,6 +124,17 @@ static void on_edit_complete(void *owner, const char *text, struct hmp_edit *edi
 	hmp_complete(session_monitor(hmp->session)->machine, text, edit);
 }
 
+// Of a terminal that is not ours nothing is known.
+static unsigned on_edit_columns(void *owner)
+{
+	const struct hmp *hmp = owner;
+	struct winsize size;
+
+	if (!session_is_stdio(hmp->session) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
+}
+
 // The editor is made when it is needed: most multiplexed consoles never show their monitor.
 static bool greet(struct hmp *hmp)
 {
@@ -129,11 +142,12 @@ static bool greet(struct hmp *hmp)
 		.write = on_edit_write,
 		.line = on_edit_line,
 		.complete = on_edit_complete,
+		.columns = on_edit_columns,
 		.owner = hmp,
 	};
 	struct hmp_out out;
 
-	hmp->edit = hmp_edit_create(PROMPT, &client, session_is_stdio(hmp->session));
+	hmp->edit = hmp_edit_create(PROMPT, &client);
 	if (!hmp->edit)
 		return false;
 	hmp_out_init(&out);

@@ -5,15 +5,15 @@
 #define ESC 0x1b
 #define DEL 0x7f
 
-// The control keys that mean something; the rest is dropped.
+// The control keys that have a function; the others give no key.
 static const bool known_control[0x20] = {
-	[KEY_HOME] = true,         [KEY_LEFT] = true,      [KEY_DELETE] = true,    [KEY_END] = true,
-	[KEY_RIGHT] = true,        [KEY_BACKSPACE] = true, [KEY_TAB] = true,       [KEY_KILL_TO_END] = true,
-	[KEY_CLEAR_SCREEN] = true, [KEY_DOWN] = true,      [KEY_UP] = true,        [KEY_REDRAW] = true,
-	[KEY_TRANSPOSE] = true,    [KEY_KILL_LINE] = true, [KEY_KILL_WORD] = true, [KEY_YANK] = true,
+	[KEY_HOME] = true,         [KEY_LEFT] = true,          [KEY_DELETE] = true, [KEY_END] = true,
+	[KEY_RIGHT] = true,        [KEY_BACKSPACE] = true,     [KEY_TAB] = true,    [KEY_KILL_TO_END] = true,
+	[KEY_CLEAR_SCREEN] = true, [KEY_DOWN] = true,          [KEY_UP] = true,     [KEY_REDRAW] = true,
+	[KEY_TRANSPOSE] = true,    [KEY_KILL_TO_START] = true, [KEY_YANK] = true,   [KEY_KILL_ARGUMENT] = true,
 };
 
-static wchar_t arrow(uint8_t final)
+static uint32_t cursor_key(uint8_t final)
 {
 	switch (final) {
 	case 'A':
@@ -33,8 +33,8 @@ static wchar_t arrow(uint8_t final)
 	}
 }
 
-// ESC [ number ~: the editing keys of a VT220, and what Linux and rxvt made of them.
-static wchar_t editing_key(unsigned number)
+// ESC [ number ~: the editing keys of a VT220, and those of the Linux console and of rxvt.
+static uint32_t editing_key(unsigned number)
 {
 	switch (number) {
 	case 1:
@@ -50,24 +50,25 @@ static wchar_t editing_key(unsigned number)
 	}
 }
 
-// ESC [ parameters final. With a modifier, 1;5C, an arrow goes by words.
-static wchar_t feed_csi(struct keys *keys, uint8_t byte)
+// ESC [ parameters final. With a modifier, as in 1;5C, the cursor moves by a word.
+static uint32_t feed_csi(struct keys *keys, uint8_t byte)
 {
-	wchar_t key;
+	uint32_t key;
 
 	if (byte >= '0' && byte <= '9') {
 		if (!keys->more_params && keys->number < 1000)
 			keys->number = keys->number * 10 + (byte - '0');
 		return KEY_NONE;
 	}
-	if (byte >= 0x20 && byte < 0x40) {
+	if (byte < 0x40) {
 		keys->more_params |= byte == ';';
 		return KEY_NONE;
 	}
-	keys->state = KEYS_GROUND;
+	// The function keys of the Linux console, ESC [ [ A, have one character more.
+	keys->state = byte == '[' ? KEYS_LINUX_F : KEYS_GROUND;
 	if (byte == '~')
 		return editing_key(keys->number);
-	key = arrow(byte);
+	key = cursor_key(byte);
 	if (keys->more_params && key == KEY_LEFT)
 		return KEY_WORD_LEFT;
 	if (keys->more_params && key == KEY_RIGHT)
@@ -75,9 +76,9 @@ static wchar_t feed_csi(struct keys *keys, uint8_t byte)
 	return key;
 }
 
-static wchar_t feed_ground(struct keys *keys, uint8_t byte);
+static uint32_t feed_ground(struct keys *keys, uint8_t byte);
 
-static wchar_t feed_escape(struct keys *keys, uint8_t byte)
+static uint32_t feed_escape(struct keys *keys, uint8_t byte)
 {
 	keys->state = KEYS_GROUND;
 	switch (byte) {
@@ -94,17 +95,17 @@ static wchar_t feed_escape(struct keys *keys, uint8_t byte)
 	case 'f':
 		return KEY_WORD_RIGHT;
 	case 'd':
-		return KEY_DELETE_WORD;
+		return KEY_KILL_WORD_RIGHT;
 	case KEY_BACKSPACE:
 	case DEL:
-		return KEY_BACKSPACE_WORD;
+		return KEY_KILL_WORD_LEFT;
 	default:
 		// Escape was pressed by itself.
 		return feed_ground(keys, byte);
 	}
 }
 
-static wchar_t feed_utf8(struct keys *keys, uint8_t byte)
+static uint32_t feed_utf8(struct keys *keys, uint8_t byte)
 {
 	uint32_t ch;
 
@@ -115,7 +116,7 @@ static wchar_t feed_utf8(struct keys *keys, uint8_t byte)
 	// Overlong, a surrogate, beyond Unicode, or a control character of ISO 6429.
 	if (ch < keys->utf8_min || ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000) || ch < 0xa0)
 		return KEY_NONE;
-	return (wchar_t)ch;
+	return ch;
 }
 
 static void begin_utf8(struct keys *keys, uint8_t byte)
@@ -135,7 +136,7 @@ static void begin_utf8(struct keys *keys, uint8_t byte)
 	}
 }
 
-static wchar_t feed_ground(struct keys *keys, uint8_t byte)
+static uint32_t feed_ground(struct keys *keys, uint8_t byte)
 {
 	bool after_cr = keys->after_cr;
 
@@ -158,15 +159,20 @@ static wchar_t feed_ground(struct keys *keys, uint8_t byte)
 	return KEY_NONE;
 }
 
-wchar_t keys_feed(struct keys *keys, uint8_t byte)
+// A sequence that was cut off ends where another begins, and at a control key: an Enter is never swallowed.
+static bool ends_sequence(const struct keys *keys, uint8_t byte)
+{
+	return byte < 0x20 && !(keys->state == KEYS_ESCAPE && byte == KEY_BACKSPACE);
+}
+
+uint32_t keys_feed(struct keys *keys, uint8_t byte)
 {
 	if (keys->utf8_left > 0) {
 		if ((byte & 0xc0) == 0x80)
 			return feed_utf8(keys, byte);
 		keys->utf8_left = 0;
 	}
-	// A new sequence, or the end of a line, ends one that was cut off.
-	if (keys->state != KEYS_GROUND && (byte == ESC || byte == '\r' || byte == '\n'))
+	if (ends_sequence(keys, byte))
 		keys->state = KEYS_GROUND;
 	switch (keys->state) {
 	case KEYS_ESCAPE:
@@ -175,7 +181,10 @@ wchar_t keys_feed(struct keys *keys, uint8_t byte)
 		return feed_csi(keys, byte);
 	case KEYS_SS3:
 		keys->state = KEYS_GROUND;
-		return arrow(byte);
+		return cursor_key(byte);
+	case KEYS_LINUX_F:
+		keys->state = KEYS_GROUND;
+		return KEY_NONE;
 	case KEYS_GROUND:
 		break;
 	}

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * hmp_keys.h - bytes of a terminal into keys: UTF-8 characters, control keys, and the escape sequences of
- * the keys that a line editor knows.
+ * hmp_keys.h - bytes of a terminal into keys: UTF-8 characters, control keys, and the escape sequences of the keys
+ * that a line editor knows.
  *
- * The sequences of terminals are told apart here, byte by byte, and not by libedit, which wants to read
- * the rest of a sequence at once: a network may cut one anywhere. Whatever is not known is dropped.
+ * The decoder takes one byte at a time, because a network may split a sequence anywhere. It never waits for time to
+ * pass: an Escape that was pressed alone has no effect, and the next byte that cannot continue a sequence is taken as a
+ * key. Unknown control characters, unknown sequences and bytes that are not UTF-8 give no key.
  */
 #ifndef PMVM_HMP_KEYS_H
 #define PMVM_HMP_KEYS_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <wchar.h>
 
+/* A key is a character (0x20 and above, never a control character) or one of these. */
 enum {
 	KEY_NONE = 0,
-	KEY_HOME = 0x01, /* Ctrl-a, and so on: what a terminal sends, or would */
+	KEY_HOME = 0x01, /* Ctrl-a; the others likewise have the code of their control key */
 	KEY_LEFT = 0x02,
 	KEY_DELETE = 0x04,
 	KEY_END = 0x05,
@@ -29,18 +30,18 @@ enum {
 	KEY_UP = 0x10,
 	KEY_REDRAW = 0x12,
 	KEY_TRANSPOSE = 0x14,
-	KEY_KILL_LINE = 0x15,
-	KEY_KILL_WORD = 0x17,
+	KEY_KILL_TO_START = 0x15,
+	KEY_KILL_ARGUMENT = 0x17, /* back to a space */
 	KEY_YANK = 0x19,
-	KEY_WORD_LEFT = 0x1c, /* no byte of a terminal gives these four: only a sequence does */
+	KEY_WORD_LEFT = 0x1c, /* these four come from sequences only, not from the control keys of their codes */
 	KEY_WORD_RIGHT = 0x1d,
-	KEY_DELETE_WORD = 0x1e,
-	KEY_BACKSPACE_WORD = 0x1f,
+	KEY_KILL_WORD_RIGHT = 0x1e,
+	KEY_KILL_WORD_LEFT = 0x1f,
 };
 
 /* Zero is the initial state. */
 struct keys {
-	enum { KEYS_GROUND, KEYS_ESCAPE, KEYS_CSI, KEYS_SS3 } state;
+	enum { KEYS_GROUND, KEYS_ESCAPE, KEYS_CSI, KEYS_SS3, KEYS_LINUX_F } state;
 	unsigned number; /* CSI: the first parameter */
 	bool more_params;
 	bool after_cr;      /* a line feed that follows is the same Enter */
@@ -48,7 +49,7 @@ struct keys {
 	uint32_t utf8, utf8_min;
 };
 
-/* Takes a byte. Returns the key that it completes, or KEY_NONE. Characters are 0x20 and above. */
-wchar_t keys_feed(struct keys *keys, uint8_t byte);
+/* Takes a byte. Returns the key that it completes, or KEY_NONE. */
+uint32_t keys_feed(struct keys *keys, uint8_t byte);
 
 #endif

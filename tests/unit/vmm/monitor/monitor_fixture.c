@@ -21,12 +21,6 @@
 
 struct rig rig;
 
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:_nc_trim_sgr0\n";
-}
-
 int rig_up(void **state)
 {
 	(void)state;

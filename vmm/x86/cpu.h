@@ -7,11 +7,21 @@
 
 #include "boot.h"
 
+#include <stdbool.h>
+
 /* What this host's KVM tells about vCPUs in general: their CPUID, their MSRs. */
 struct cpu_host;
 int cpu_host_read(int kvm_fd, struct cpu_host **out, struct vpmem_error *err);
 /* NULL is allowed. */
 void cpu_host_free(struct cpu_host *host);
+
+/* Features of the host that its guests shall not have. */
+struct cpu_hide {
+	bool vmx, svm; /* running guests of their own */
+	bool pmu;      /* performance counters */
+};
+/* Takes them out of the CPUID of all vCPUs that are created later. */
+void cpu_host_hide(struct cpu_host *host, const struct cpu_hide *hide);
 
 /* How many bits of a physical address the guest can use (CPUID 0x80000008; less where nested paging has less). */
 unsigned cpu_phys_bits(const struct cpu_host *host);

@@ -6,6 +6,7 @@
  * KVM reports the host's topology leaves as they are, so each one that it reports is rewritten.
  */
 #include "cpu_cpuid.h"
+#include "cpu.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,9 +15,13 @@
 #define PHYS_BITS_DEFAULT 36u /* of a processor without leaf 0x80000008 */
 #define PHYS_BITS_MAX 52u
 
+#define LEAF1_ECX_VMX (1u << 5)
+#define LEAF1_ECX_PDCM (1u << 15) /* the MSR that says what the performance counters can do */
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
 #define EXT1_ECX_CMP_LEGACY (1u << 1) /* HTT means cores, not threads */
+#define EXT1_ECX_SVM (1u << 2)
+#define EXT1_ECX_PERFCTR_CORE (1u << 23)
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
 #define LEVEL_SMT 1u
@@ -169,6 +174,31 @@ void cpuid_set_topology(union cpuid *cpuid, const struct cpuid_topology *topolog
 	add_levels(cpuid, 0xb, topology);
 	if (max_leaf(cpuid) >= 0x1f)
 		add_levels(cpuid, 0x1f, topology);
+}
+
+static void clear_ecx(union cpuid *cpuid, uint32_t leaf, uint32_t bits)
+{
+	struct kvm_cpuid_entry2 *entry = find(cpuid, leaf);
+
+	if (entry)
+		entry->ecx &= ~bits;
+}
+
+/* A leaf that is not there reads as zeros. */
+void cpuid_hide(union cpuid *cpuid, const struct cpu_hide *hide)
+{
+	if (hide->vmx)
+		clear_ecx(cpuid, 1, LEAF1_ECX_VMX);
+	if (hide->svm) {
+		clear_ecx(cpuid, 0x80000001, EXT1_ECX_SVM);
+		remove_leaf(cpuid, 0x8000000a);
+	}
+	if (hide->pmu) {
+		clear_ecx(cpuid, 1, LEAF1_ECX_PDCM);
+		clear_ecx(cpuid, 0x80000001, EXT1_ECX_PERFCTR_CORE);
+		remove_leaf(cpuid, 0xa);
+		remove_leaf(cpuid, 0x80000022);
+	}
 }
 
 unsigned cpuid_phys_bits(const union cpuid *cpuid)

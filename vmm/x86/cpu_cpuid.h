@@ -24,6 +24,10 @@ struct cpuid_topology {
 /* Changes what depends on the processor's place among the others, and the bits that KVM leaves to us. */
 void cpuid_set_topology(union cpuid *cpuid, const struct cpuid_topology *topology);
 
+/* Takes features out. */
+struct cpu_hide;
+void cpuid_hide(union cpuid *cpuid, const struct cpu_hide *hide);
+
 /* How many bits of a physical address the guest can use. */
 unsigned cpuid_phys_bits(const union cpuid *cpuid);
 

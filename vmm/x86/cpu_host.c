@@ -47,6 +47,11 @@ void cpu_host_free(struct cpu_host *host)
 	free(host);
 }
 
+void cpu_host_hide(struct cpu_host *host, const struct cpu_hide *hide)
+{
+	cpuid_hide(host->cpuid, hide);
+}
+
 unsigned cpu_phys_bits(const struct cpu_host *host)
 {
 	return cpuid_phys_bits(host->cpuid);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests of CPUID: the topology on an Intel host, on an AMD host, and on one that reports little.
+#include "cpu.h"
 #include "cpu_cpuid.h"
 
 #include <setjmp.h>
@@ -264,6 +265,44 @@ static void takes_a_full_or_an_empty_list(void **state)
 	assert_int_equal(cpuid.head.nent, CPUID_ENTRIES_MAX);
 }
 
+static void hide(struct cpu_hide what)
+{
+	cpuid_hide(&cpuid, &what);
+}
+
+static void features_are_hidden(void **state)
+{
+	union cpuid before;
+
+	(void)state;
+	intel_host();
+	give(0xa, 0, 0x08300802, 0, 0, 0x603);
+	before = cpuid;
+	hide((struct cpu_hide) { 0 });
+	assert_memory_equal(&cpuid, &before, sizeof(cpuid));
+	assert_int_equal(bits(get(1, 0)->ecx, 5, 5), 1);
+	hide((struct cpu_hide) { .vmx = true });
+	assert_int_equal(get(1, 0)->ecx, 0x77faf3bf & ~(1u << 5));
+	assert_non_null(find(0xa, 0));
+	hide((struct cpu_hide) { .pmu = true });
+	assert_int_equal(get(1, 0)->ecx, 0x77faf3bf & ~(1u << 5 | 1u << 15));
+	assert_null(find(0xa, 0));
+	assert_int_equal(cpuid.head.nent, before.head.nent - 1);
+
+	amd_host();
+	give(0x8000000a, 0, 1, 0x8000, 0, 0x119b);
+	give(0x80000022, 0, 1, 6, 0, 0);
+	before = cpuid;
+	hide((struct cpu_hide) { .svm = true });
+	assert_int_equal(get(0x80000001, 0)->ecx, 0x75c237ff & ~(1u << 2));
+	assert_null(find(0x8000000a, 0));
+	assert_non_null(find(0x80000022, 0));
+	hide((struct cpu_hide) { .pmu = true });
+	assert_int_equal(get(0x80000001, 0)->ecx, 0x75c237ff & ~(1u << 2 | 1u << 23));
+	assert_null(find(0x80000022, 0));
+	assert_int_equal(cpuid.head.nent, before.head.nent - 2);
+}
+
 static void physical_bits_are_what_the_guest_can_use(void **state)
 {
 	static const uint32_t eax_and_bits[][2] = {
@@ -293,6 +332,7 @@ int main(void)
 		cmocka_unit_test(gives_the_topology_leaf_to_old_processors),
 		cmocka_unit_test(keeps_kvms_own_leaves),
 		cmocka_unit_test(takes_a_full_or_an_empty_list),
+		cmocka_unit_test(features_are_hidden),
 		cmocka_unit_test(physical_bits_are_what_the_guest_can_use),
 	};
 

@@ -195,6 +195,17 @@ void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size)
 		kvm->posted_page = (unsigned)page;
 }
 
+// ---- performance counters
+
+void kvm_disable_pmu(struct kvm *kvm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_PMU_CAPABILITY, .args = { KVM_PMU_CAP_DISABLE } };
+	int can = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_PMU_CAPABILITY);
+
+	if (can > 0 && (can & KVM_PMU_CAP_DISABLE) && ioctl(kvm->vm_fd, KVM_ENABLE_CAP, &cap) < 0)
+		log_warn("kvm: cannot disable performance counters: %s", strerror(errno));
+}
+
 // ---- opening
 
 static int open_dev_kvm(struct kvm *kvm, struct vpmem_error *err)

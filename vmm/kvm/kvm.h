@@ -40,6 +40,12 @@ struct kvm {
 int kvm_open(struct kvm *kvm, struct vpmem_error *err);
 void kvm_close(struct kvm *kvm);
 
+/*
+ * The machine's vCPUs get no performance counters. Before the first vCPU. An older kernel (before 5.18) cannot: what
+ * CPUID says keeps guests away from them then.
+ */
+void kvm_disable_pmu(struct kvm *kvm);
+
 /* Puts both PICs and the I/O APIC into their reset state, in which KVM creates them. vCPUs must not run. */
 int kvm_reset_irqchips(struct kvm *kvm);
 

@@ -23,6 +23,8 @@ struct machine_config {
 	char *kernel, *initrd, *append;
 	uint64_t ram_size; /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
 	unsigned ncpus;
+	bool no_vmx, no_svm, no_pmu; /* -cpu host,-vmx,-svm,pmu=off: hidden from the guest */
+	bool no_guest_core;          /* -machine dump-guest-core=off: a core dump is without guest memory */
 	unsigned nbuses; /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
 	bool no_reboot, no_shutdown, daemonize;
 	bool stopped;    /* -S: the guest does not start before cont */

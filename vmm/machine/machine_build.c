@@ -119,9 +119,18 @@ static void files_down(struct machine *m)
 
 static int kvm_up(struct machine *m, struct vpmem_error *err)
 {
+	const struct machine_config *opts = m->opts;
 	int rc = kvm_open(&m->kvm, err);
 
-	return rc ? rc : cpu_host_read(m->kvm.fd, &m->cpu_host, err);
+	if (rc == 0)
+		rc = cpu_host_read(m->kvm.fd, &m->cpu_host, err);
+	if (rc < 0)
+		return rc;
+	cpu_host_hide(m->cpu_host,
+	              &(struct cpu_hide) { .vmx = opts->no_vmx, .svm = opts->no_svm, .pmu = opts->no_pmu });
+	if (opts->no_pmu)
+		kvm_disable_pmu(&m->kvm);
+	return 0;
 }
 
 static void kvm_down(struct machine *m)

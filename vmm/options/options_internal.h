@@ -104,11 +104,13 @@ int handle_version(struct cmdline *cl, const char *arg);
 /* options_machine.c */
 int handle_machine(struct cmdline *cl, const char *arg);
 int handle_accel(struct cmdline *cl, const char *arg);
-int handle_cpu(struct cmdline *cl, const char *arg);
 int handle_rtc(struct cmdline *cl, const char *arg);
 int handle_overcommit(struct cmdline *cl, const char *arg);
 int handle_name(struct cmdline *cl, const char *arg);
 int handle_uuid(struct cmdline *cl, const char *arg);
+
+/* options_cpu.c */
+int handle_cpu(struct cmdline *cl, const char *arg);
 
 /* options_size.c: -m and -smp */
 int handle_m(struct cmdline *cl, const char *arg);

@@ -172,28 +172,6 @@ int handle_accel(struct cmdline *cl, const char *arg)
 	return rc;
 }
 
-int handle_cpu(struct cmdline *cl, const char *arg)
-{
-	size_t len = strcspn(arg, ",");
-
-	if (keyval_is_help(arg)) {
-		printf("Available CPUs:\n"
-		       "  host                  the host's processor, as KVM supports it (default)\n"
-		       "  max                   the same\n");
-		return HANDLED_HELP;
-	}
-	if ((len != 4 || strncmp(arg, "host", len) != 0) && (len != 3 || strncmp(arg, "max", len) != 0)) {
-		error_set(cl->err, -EINVAL, "unable to find CPU model '%.*s'", (int)len, arg);
-		error_hint(cl->err, "the guest gets the host's processor: use -cpu host, or leave it out");
-		return -EINVAL;
-	}
-	if (!arg[len])
-		return 0;
-	error_set(cl->err, -ENOTSUP, "'%s' is not supported yet: CPU features cannot be chosen", arg + len + 1);
-	error_hint(cl->err, "use -cpu host alone");
-	return -ENOTSUP;
-}
-
 static const struct prop rtc_props[] = {
 	FIXED("base", "utc", "the guest's clock is KVM's, in UTC"),
 	FIXED("clock", "host", "the guest's clock is KVM's, and follows the host's"),

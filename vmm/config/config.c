@@ -183,6 +183,7 @@ int config_memdev(struct json_object *props, enum props_form form, struct memdev
 	out->backing.id = out->id;
 	out->backing.path = out->mem_path;
 	out->size_set = out->backing.size != 0;
+	out->dump_set = json_object_object_get_ex(props, "dump", NULL);
 	return 0;
 }
 

@@ -66,6 +66,9 @@ int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpme
 		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
 	if (m->nmemdevs == MANY_MEMDEVS)
 		raise_file_limit();
+	// As in QEMU: what the object does not say, the machine does.
+	if (m->opts->no_guest_core && !cfg->dump_set)
+		cfg->backing.dump = false;
 	memdev = calloc(1, sizeof(*memdev));
 	if (!memdev)
 		return error_set(err, -ENOMEM, "cannot set up memory backend: %s", strerror(ENOMEM));

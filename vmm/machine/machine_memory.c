@@ -28,6 +28,8 @@ static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
 	if (mmap(ram->hva, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return -errno;
 	(void)madvise(ram->hva, size, MADV_HUGEPAGE);
+	if (m->opts->no_guest_core && madvise(ram->hva, size, MADV_DONTDUMP) < 0)
+		return -errno;
 	rc = gmem_add(&m->gmem, gpa, size, ram->hva);
 	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
 }

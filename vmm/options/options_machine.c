@@ -21,12 +21,17 @@
 struct machine_args {
 	char *type, *accel;
 	uint32_t nbuses;
+	bool dump_guest_core;
 };
 
 static const struct prop machine_props[] = {
 	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct machine_args, accel) },
 	FIXED("acpi", "on|auto", "a guest finds its devices by ACPI: leave it out"),
-	{ .name = "dump-guest-core", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "on", .not_yet = true },
+	{ .name = "dump-guest-core",
+	  .type = PROP_BOOL,
+	  .offset = offsetof(struct machine_args, dump_guest_core),
+	  .def = "on",
+	  .help = "Include guest memory in a core dump" },
 	FIXED("graphics", "off", ABSENT("display")),
 	FIXED("hmat", "off", ABSENT("NUMA nodes")),
 	FIXED("hpet", "off", ABSENT("HPET")),
@@ -116,7 +121,7 @@ static int check_nbuses(struct cmdline *cl, uint32_t nbuses)
 
 int handle_machine(struct cmdline *cl, const char *arg)
 {
-	struct machine_args args = { 0 };
+	struct machine_args args = { .dump_guest_core = !cl->opts->no_guest_core };
 	int rc;
 
 	if (keyval_is_help(arg)) {
@@ -130,6 +135,7 @@ int handle_machine(struct cmdline *cl, const char *arg)
 		rc = check_accel(cl, args.accel, strlen(args.accel));
 	if (rc == 0)
 		rc = check_nbuses(cl, args.nbuses);
+	cl->opts->no_guest_core = !args.dump_guest_core;
 	props_release(&machine_class, &args);
 	return rc;
 }

@@ -46,7 +46,7 @@ static void describe_memdev(const struct memdev_config *cfg, FILE *out)
 		fprintf(out, " size=%" PRIu64, b->size);
 	fprintf(out, "%s%s%s%s%s%s%s", b->share ? " share" : "", b->readonly ? " readonly" : "",
 	        b->prealloc ? " prealloc" : "", b->reserve ? "" : " noreserve", b->merge ? "" : " nomerge",
-	        b->dump ? "" : " nodump", b->discard_data ? " discard" : "");
+	        cfg->dump_set ? b->dump ? " dump" : " nodump" : "", b->discard_data ? " discard" : "");
 	if (b->offset || b->align)
 		fprintf(out, " offset=%" PRIu64 " align=%" PRIu64, b->offset, b->align);
 	if (b->rom != VPMEM_ROM_AUTO || b->policy != VPMEM_POLICY_DEFAULT || b->host_nodes)
@@ -117,6 +117,8 @@ const char *describe(const struct machine_config *opts)
 	if (opts->ram_size & 0xfffff)
 		fprintf(out, "+%" PRIu64, opts->ram_size & 0xfffff);
 	fprintf(out, " cpus=%u", opts->ncpus);
+	fprintf(out, "%s%s%s%s", opts->no_vmx ? " novmx" : "", opts->no_svm ? " nosvm" : "",
+	        opts->no_pmu ? " nopmu" : "", opts->no_guest_core ? " nocore" : "");
 	describe_serial(opts, out);
 	fprintf(out, " kernel=%s", text(opts->kernel));
 	if (opts->initrd)

@@ -60,6 +60,7 @@ struct accepted {
 
 #define MUX " monitor(hmp mux)"
 #define DEFAULTS "ram=128M cpus=1 serial=no-null"
+#define NO_FEATURES "ram=128M cpus=1 novmx nosvm nopmu serial=no-null"
 #define M1 "-object memory-backend-file,id=m1,mem-path=f"
 
 static const struct accepted accepted[] = {
@@ -116,6 +117,15 @@ static const struct accepted accepted[] = {
 	{ "-machine accel=kvm", DEFAULTS },
 	{ "-cpu host", DEFAULTS },
 	{ "-cpu max", DEFAULTS },
+	{ "-cpu host,-vmx,-svm,pmu=off", NO_FEATURES },
+	{ "-cpu host,vmx=off,svm=no,-pmu", NO_FEATURES },
+	{ "-cpu max,,-vmx,-svm,-pmu,", NO_FEATURES },
+	{ "-cpu host,+vmx,svm,pmu=on", DEFAULTS },
+	{ "-cpu host,-vmx,-svm,-pmu,+vmx,svm=on,pmu", DEFAULTS }, // the last one counts
+	{ "-cpu host,-vmx -cpu host", DEFAULTS },
+	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=no-null" },
+	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=no-null" },
+	{ "-machine dump-guest-core=off -M pc,dump-guest-core=on", DEFAULTS },
 	{ "-rtc base=utc,clock=host,driftfix=none", DEFAULTS },
 	{ "-overcommit mem-lock=off,cpu-pm=off", DEFAULTS },
 	{ "-display none -vga none -parallel none -net none -nic none -monitor none -qmp none", DEFAULTS },
@@ -340,6 +350,7 @@ static void prints_and_is_done(void **state)
 		{ "-h", "usage: pmvm " },
 		{ "--help", "usage: pmvm " },
 		{ "-cpu help", "\n  host " },
+		{ "-cpu help", "\n  vmx=<bool> " },
 		{ "-machine help", "Supported machines are:\npmvm " },
 		{ "-M ?", "Supported machines are:\npmvm " },
 		{ "-smp help", "smp-opts options:\n" },

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,21 @@ static int add_value(struct json_object *obj, const struct keyval_syntax *syntax
 	return json_object_object_add(obj, key, val) ? -ENOMEM : 0;
 }
 
+static int warn_short_form(const struct keyval_syntax *syntax, const char *word, const char *key, const char *value)
+{
+	static const char fmt[] = "short-form boolean option '%s' deprecated\nPlease use %s=%s instead";
+	char *text;
+
+	if (asprintf(&text, fmt, word, key, value) < 0)
+		return -ENOMEM;
+	if (syntax->warn)
+		syntax->warn(syntax->warn_owner, text);
+	else
+		log_warn("%s", text);
+	free(text);
+	return 0;
+}
+
 static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax, const char *word, bool *help)
 {
 	bool off = !strncmp(word, "no", 2);
@@ -63,7 +79,8 @@ static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax,
 		*help = true;
 		return 0;
 	}
-	log_warn("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", word, key, off ? "off" : "on");
+	if (warn_short_form(syntax, word, key, off ? "off" : "on") < 0)
+		return -ENOMEM;
 	return add_value(obj, syntax, key, off ? "off" : "on");
 }
 

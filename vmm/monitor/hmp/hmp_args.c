@@ -156,11 +156,19 @@ static void print_help(const struct command *cmd, struct json_object *args, stru
 		print_error(&err, out);
 }
 
+// Not to the log: the line is the client's, and so are the words in the warning.
+static void print_warning(void *owner, const char *text)
+{
+	hmp_printf(owner, "warning: %s\n", text);
+}
+
 static struct json_object *parse_options(const struct command *cmd, const char *text, struct hmp_out *out)
 {
 	struct keyval_syntax syntax = {
 		.implied_key = cmd->hmp_key,
 		.list_key = is_object_add(cmd) ? "host-nodes" : NULL,
+		.warn = print_warning,
+		.warn_owner = out,
 	};
 	struct vpmem_error err = { "", "" };
 	struct json_object *args = NULL;

@@ -55,6 +55,10 @@ static const struct line lines[] = {
 	{ "object_add memory-backend-file,id=m1,mem-path=/a b/c,size=1G  ", "",
 	  "{\"qom-type\":\"memory-backend-file\",\"id\":\"m1\",\"mem-path\":\"\\/a b\\/c\",\"size\":\"1G\"}" },
 	{ "object_add t,host-nodes=0,host-nodes=2", "", "{\"qom-type\":\"t\",\"host-nodes\":[\"0\",\"2\"]}" },
+	{ "device_add x,shmem,\033[2J",
+	  "warning: short-form boolean option 'shmem' deprecated\r\nPlease use shmem=on instead\r\n"
+	  "warning: short-form boolean option '\033[2J' deprecated\r\nPlease use \033[2J=on instead\r\n",
+	  "{\"driver\":\"x\",\"shmem\":\"on\",\"\\u001b[2J\":\"on\"}" },
 	{ "object_add", "object_add: string expected\r\n" TRY("object_add"), NULL },
 	{ "object_add help", "List of user creatable objects:\r\n  memory-backend-file\r\n", NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
@@ -97,6 +101,27 @@ static void a_line_does_what_it_says(void **state)
 			fail_msg("'%s' has the arguments '%s'", lines[i].line, fake_args);
 		hmp_out_free(&out);
 	}
+}
+
+/* What a client writes must not reach the terminal of the operator: it could forge lines, and send control characters. */
+static void warnings_do_not_reach_standard_error(void **state)
+{
+	FILE *file = tmpfile();
+	int stderr_fd = dup(STDERR_FILENO);
+	struct hmp_out out;
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+	hmp_out_init(&out);
+	hmp_run_line(rig.monitor, "device_add x,forged\033[2J,noshmem", &out);
+	hmp_run_line(rig.monitor, "object_add x,noshare", &out);
+	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	assert_non_null(strstr(out.text, "'noshmem' deprecated\r\nPlease use shmem=off"));
+	hmp_out_free(&out);
+	assert_int_equal(lseek(fileno(file), 0, SEEK_END), 0);
+	fclose(file);
+	close(stderr_fd);
 }
 
 static void properties_are_listed(void **state)
@@ -351,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_line_does_what_it_says, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(warnings_do_not_reach_standard_error, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(properties_are_listed, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_client_is_greeted_and_served, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(tab_completes, rig_up, rig_down),

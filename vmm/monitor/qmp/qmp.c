@@ -10,6 +10,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,13 +47,24 @@ static const char *error_class(int rc)
 	return rc == -ENODEV ? "DeviceNotFound" : rc == -ENOSYS ? "CommandNotFound" : "GenericError";
 }
 
+// HMP shows the next step as a line of its own. QMP has no member for it, so it follows the text.
+static struct json_object *description(const struct vpmem_error *err)
+{
+	char desc[sizeof(err->text) + sizeof(err->hint) + 16];
+
+	if (!err->hint[0])
+		return json_object_new_string(err->text);
+	snprintf(desc, sizeof(desc), "%s (hint: %s)", err->text, err->hint);
+	return json_object_new_string(desc);
+}
+
 // `id` is borrowed; a request that has null as its id gets null back, one without gets none.
-static void reply_error(struct qmp *qmp, int rc, const char *desc, bool has_id, struct json_object *id)
+static void reply_error(struct qmp *qmp, int rc, const struct vpmem_error *err, bool has_id, struct json_object *id)
 {
 	struct json_object *reply = json_object_new_object(), *error = json_object_new_object();
 
 	put_str(error, "class", error_class(rc));
-	put_str(error, "desc", desc);
+	put(error, "desc", description(err));
 	if (has_id)
 		put(reply, "id", json_object_get(id));
 	put(reply, "error", error);
@@ -159,20 +171,18 @@ static void handle(void *face, struct json_object *json, const char *parse_error
 	int rc;
 
 	if (parse_error) {
-		reply_error(qmp, -EINVAL, parse_error, false, NULL);
-		return;
+		rc = error_set(&err, -EINVAL, "%s", parse_error);
+	} else if (!json_object_is_type(json, json_type_object)) {
+		rc = error_set(&err, -EINVAL, "QMP input must be a JSON object");
+	} else {
+		has_id = json_object_object_get_ex(json, "id", &id);
+		rc = take_request(qmp, json, &req, &err);
 	}
-	if (!json_object_is_type(json, json_type_object)) {
-		reply_error(qmp, -EINVAL, "QMP input must be a JSON object", false, NULL);
-		return;
-	}
-	has_id = json_object_object_get_ex(json, "id", &id);
-	rc = take_request(qmp, json, &req, &err);
 	if (rc == 0)
 		rc = run(qmp, &req, &ret, &err);
 	if (rc < 0) {
 		json_object_put(ret);
-		reply_error(qmp, rc, err.text, has_id, id);
+		reply_error(qmp, rc, &err, has_id, id);
 	} else {
 		reply_return(qmp, ret, has_id, id);
 	}

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What follows the text of an error. */
+#define HINT(text) " (hint: " text ")"
+
 #define FILE_M1 "\"qom-type\": \"memory-backend-file\", \"id\": \"m1\""
 
 static int start(void **state)
@@ -89,20 +92,26 @@ static void arguments_are_checked(void **state)
 static void objects_fail_as_in_qemu(void **state)
 {
 	static const struct failure failures[] = {
-		{ "object-add", NULL, "GenericError", "Parameter 'qom-type' is missing" },
+		{ "object-add", NULL, "GenericError",
+		  "Parameter 'qom-type' is missing" HINT(
+			  "for example memory-backend-file,id=mem1,share=on,mem-path=FILE") },
 		{ "object-add", "{\"qom-type\": \"memory-backend-file\"}", "GenericError",
 		  "Parameter 'id' is missing" },
 		{ "object-add", "{\"qom-type\": \"memory-backend-xx\", \"id\": \"m1\"}", "GenericError",
-		  "Parameter 'qom-type' does not accept value 'memory-backend-xx'" },
+		  "Parameter 'qom-type' does not accept value 'memory-backend-xx'" HINT(
+			  "the one object type here is memory-backend-file") },
 		{ "object-add", "{\"qom-type\": 1, \"id\": \"m1\"}", "GenericError",
-		  "Invalid parameter type for 'qom-type', expected: string" },
+		  "Invalid parameter type for 'qom-type', expected: string" HINT(
+			  "for example memory-backend-file,id=mem1,share=on,mem-path=FILE") },
 		{ "object-add", "{" FILE_M1 "}", "GenericError", "Parameter 'mem-path' is missing" },
 		{ "object-add", "{\"qom-type\": \"memory-backend-file\", \"id\": \"1x\", \"mem-path\": \"p\"}",
-		  "GenericError", "Parameter 'id' expects an identifier" },
+		  "GenericError",
+		  "Parameter 'id' expects an identifier" HINT(
+			  "identifiers consist of letters, digits, '-', '.', '_', starting with a letter") },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"bogus\": 1}", "GenericError",
 		  "Parameter 'bogus' is unexpected" },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"size\": \"64M\"}", "GenericError",
-		  "Parameter 'size' expects uint64" },
+		  "Parameter 'size' expects uint64" HINT("in JSON a size is a number of bytes: 67108864") },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"size\": -1}", "GenericError",
 		  "Parameter 'size' expects uint64" },
 		{ "object-add", "{" FILE_M1 ", \"mem-path\": \"p\", \"size\": 0}", "GenericError",
@@ -134,20 +143,27 @@ static void objects_fail_as_in_qemu(void **state)
 static void devices_fail_as_in_qemu(void **state)
 {
 	static const struct failure failures[] = {
-		{ "device_add", NULL, "GenericError", "Parameter 'driver' is missing" },
+		{ "device_add", NULL, "GenericError",
+		  "Parameter 'driver' is missing" HINT("for example virtio-pmem-pci,memdev=mem1") },
 		{ "device_add", "{\"driver\": 5}", "GenericError",
-		  "Invalid parameter type for 'driver', expected: string" },
+		  "Invalid parameter type for 'driver', expected: string" HINT(
+			  "for example virtio-pmem-pci,memdev=mem1") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
-		  "'virtio-pmem-xxx' is not a valid device model name" },
+		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
+			  "the one device model here is virtio-pmem-pci") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },
 		{ "device_add", "{" DEVICE ", \"foo\": 1}", "GenericError",
 		  "Property 'virtio-pmem-pci.foo' not found" },
-		{ "device_add", "{" DEVICE ", \"bus\": \"nobus\"}", "GenericError", "Bus 'nobus' not found" },
+		{ "device_add", "{" DEVICE ", \"bus\": \"nobus\"}", "GenericError",
+		  "Bus 'nobus' not found" HINT(
+			  "buses are pcie.0 to pcie.7: leave bus out for the first one that has room") },
 		{ "device_add", "{" DEVICE ", \"id\": 1}", "GenericError",
 		  "Invalid parameter type for 'id', expected: string" },
-		{ "device_add", "{" DEVICE ", \"id\": \"1\"}", "GenericError", "Parameter 'id' expects an identifier" },
+		{ "device_add", "{" DEVICE ", \"id\": \"1\"}", "GenericError",
+		  "Parameter 'id' expects an identifier" HINT(
+			  "identifiers consist of letters, digits, '-', '.', '_', starting with a letter") },
 		{ "device_add", "{" DEVICE ", \"memaddr\": 4096}", "GenericError",
 		  "address must be aligned to 0x200000 bytes" },
 		{ "device_add", "{" DEVICE ", \"memaddr\": null}", "GenericError",

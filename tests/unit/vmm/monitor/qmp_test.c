@@ -129,6 +129,18 @@ static void wrong_requests_are_named(void **state)
 	assert_string_equal(qmp_rig_ask(rig, "}\n"), ERROR("GenericError", "JSON parse error, expecting value") "\r\n");
 }
 
+static void a_hint_follows_the_text(void **state)
+{
+	struct qmp_rig *rig = *state;
+
+	qmp_rig_expect(rig, "{\"execute\": \"device_add\", \"arguments\": {}}",
+	               ERROR("GenericError",
+	                     "Parameter 'driver' is missing (hint: for example virtio-pmem-pci,memdev=mem1)"));
+	// One without a next step is QEMU's text alone.
+	qmp_rig_expect(rig, "{\"execute\": \"device_del\", \"arguments\": {}}",
+	               ERROR("GenericError", "Parameter 'id' is missing"));
+}
+
 static void ids_come_back(void **state)
 {
 	static const char *const ids[] = {
@@ -284,6 +296,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(greets, open_rig, close_rig),
 		cmocka_unit_test_setup_teardown(events_wait_for_negotiation, open_rig, close_rig),
 		cmocka_unit_test_setup_teardown(wrong_requests_are_named, start_rig, close_rig),
+		cmocka_unit_test_setup_teardown(a_hint_follows_the_text, start_rig, close_rig),
 		cmocka_unit_test_setup_teardown(ids_come_back, start_rig, close_rig),
 		cmocka_unit_test_setup_teardown(requests_may_come_together_or_in_pieces, start_rig, close_rig),
 		cmocka_unit_test_setup_teardown(half_a_request_at_the_end_is_dropped, start_rig, close_rig),

@@ -94,6 +94,9 @@ enum vpmem_policy {
 	VPMEM_POLICY_INTERLEAVE,
 };
 
+/* QEMU's word for each policy, with a NULL at the end. */
+VPMEM_API extern const char *const vpmem_policy_words[];
+
 /*
  * Real persistent memory (`pmem`): who sees to it that stores leave the CPU caches before a flush is
  * answered. Linux as the guest does so itself: its fsync writes back the cache lines of every page that was
@@ -139,6 +142,12 @@ struct vpmem_backing_options {
 	{                                                    \
 		.reserve = true, .merge = true, .dump = true \
 	}
+
+/*
+ * Do options contradict each other, whatever the file is? Touches nothing. Returns 0, or -EINVAL with err filled.
+ * vpmem_backing_open begins with it. The rules and texts are those of QEMU's memory-backend-file.
+ */
+VPMEM_API int vpmem_backing_check(const struct vpmem_backing_options *opts, struct vpmem_error *err);
 
 /*
  * Opens, locks, if missing creates, and maps a file. A file that is opened for writing is locked by an

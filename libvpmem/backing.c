@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * backing.c - a memory backend: one file, opened, locked and mapped once, and synced through the same
- * descriptor. The properties, their rules and the error texts are those of QEMU's memory-backend-file.
+ * descriptor.
  */
 #include "backing.h"
 
@@ -11,54 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static const char *const policy_names[] = {
-	[VPMEM_POLICY_DEFAULT] = "default",
-	[VPMEM_POLICY_PREFERRED] = "preferred",
-	[VPMEM_POLICY_BIND] = "bind",
-	[VPMEM_POLICY_INTERLEAVE] = "interleave",
-};
-
-static int pmem_needs_store(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	err_fail(err, -EINVAL, "property 'pmem' = 'on' is not supported with %s",
-	         opts->readonly ? "'readonly' = 'on'" : "'share' = 'off'");
-	if (opts->readonly)
-		err_hint(err, "leave pmem out: nothing is stored, so nothing has to be made durable");
-	else
-		err_hint(err, "add share=on: a copy on write never reaches the persistent memory");
-	return -EINVAL;
-}
-
-/* Contradictions between options, before anything is touched. */
-static int check_options(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	if (!opts->path || !*opts->path)
-		return err_fail(err, -EINVAL, "Parameter 'mem-path' is missing");
-	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return err_fail(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
-	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
-		return err_fail(err, -EINVAL,
-		                "property 'rom' = 'off' is incompatible with 'readonly' = 'on' "
-		                "and 'share' = 'on'");
-	if (opts->pmem && (!opts->share || opts->readonly))
-		return pmem_needs_store(opts, err);
-	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
-		return err_fail(err, -EINVAL, "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
-	if ((unsigned)opts->writeback > VPMEM_WRITEBACK_GUEST)
-		return err_fail(err, -EINVAL, "Parameter 'pmem-writeback' is not valid");
-	if (opts->prealloc && !opts->reserve)
-		return err_fail(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
-	if ((unsigned)opts->policy > VPMEM_POLICY_INTERLEAVE)
-		return err_fail(err, -EINVAL, "Parameter 'policy' is not valid");
-	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes)
-		return err_fail(err, -EINVAL,
-		                "host-nodes must be empty for policy default, or you should explicitly "
-		                "specify a policy other than default");
-	if (opts->policy != VPMEM_POLICY_DEFAULT && !opts->host_nodes)
-		return err_fail(err, -EINVAL, "host-nodes must be set for policy %s", policy_names[opts->policy]);
-	return 0;
-}
 
 static void backing_free(struct vpmem_backing *b)
 {
@@ -90,7 +42,7 @@ static struct vpmem_backing *backing_new(const struct vpmem_backing_options *opt
 int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_backing **out, struct vpmem_error *err)
 {
 	struct vpmem_backing *b;
-	int rc = check_options(opts, err);
+	int rc = vpmem_backing_check(opts, err);
 
 	if (rc)
 		return rc;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing.h - the parts of a memory backend: finding the file (backing_find.c), its size (backing_file.c),
- * its lock (backing_lock.c), its mapping (backing_map.c), what of it exists (backing_usage.c), what to do when it is
- * gone (backing_fault.c), and real persistent memory (backing_pmem.c). backing.c puts them together.
+ * backing.h - the parts of a memory backend: its options (backing_check.c), finding the file (backing_find.c), its
+ * size (backing_file.c), its lock (backing_lock.c), its mapping (backing_map.c), what of it exists (backing_usage.c),
+ * what to do when it is gone (backing_fault.c), and real persistent memory (backing_pmem.c). backing.c puts them
+ * together.
  *
  * There is one descriptor for the lock, the map and the sync: Linux keeps a writeback error per open file
  * and reports it once, so a descriptor opened later could miss what happened before.
@@ -45,6 +46,9 @@ static inline uint64_t round_up(uint64_t val, uint64_t unit)
 {
 	return (val + unit - 1) / unit * unit;
 }
+
+/* Are the alignment and the offset multiples of this page size? Returns 0, or -EINVAL with err filled. */
+int backing_check_units(const struct vpmem_backing_options *opts, uint64_t page_size, struct vpmem_error *err);
 
 /* Opens or creates what the path names; a file created here is marked for undo. On failure fd is -1. */
 int backing_find(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);

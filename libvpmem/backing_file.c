@@ -71,21 +71,14 @@ static int file_page_size(const struct vpmem_backing *b, const struct stat *st, 
 	return 0;
 }
 
+/* The host's page was checked before (vpmem_backing_check); the file's may be larger. */
 static int check_units(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
-	if (opts->align % b->page_size)
-		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
-		                opts->align, b->page_size);
-	if (opts->align & (opts->align - 1))
-		return err_fail(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
-	if (opts->offset % b->page_size)
-		return err_fail(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
-		                opts->offset, b->page_size);
 	if (opts->size && opts->size < b->page_size && b->page_size != (uint64_t)sysconf(_SC_PAGESIZE))
 		return err_fail(err, -EINVAL,
 		                "memory size 0x%" PRIx64 " must be equal to or larger than page size 0x%" PRIx64,
 		                opts->size, b->page_size);
-	return 0;
+	return backing_check_units(opts, b->page_size, err);
 }
 
 /* An empty file gets its full size. One with content is never extended: its end may mean something. */

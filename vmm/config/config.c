@@ -11,7 +11,6 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 // The word that says what to make: qom-type or driver. NULL with err set if there is none.
 static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
@@ -92,75 +91,6 @@ static int check_driver(struct json_object *props, struct vpmem_error *err)
 	return -EINVAL;
 }
 
-static int check_numa(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	static const char *const names[] = {
-		[VPMEM_POLICY_PREFERRED] = "preferred",
-		[VPMEM_POLICY_BIND] = "bind",
-		[VPMEM_POLICY_INTERLEAVE] = "interleave",
-	};
-
-	if (opts->policy == VPMEM_POLICY_DEFAULT && opts->host_nodes != 0)
-		return error_set(err, -EINVAL,
-		                 "host-nodes must be empty for policy default, or you should explicitly "
-		                 "specify a policy other than default");
-	if (opts->policy != VPMEM_POLICY_DEFAULT && opts->host_nodes == 0)
-		return error_set(err, -EINVAL, "host-nodes must be set for policy %s", names[opts->policy]);
-	return 0;
-}
-
-static int check_alignment(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-
-	if (opts->align % page_size != 0)
-		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
-		                 opts->align, page_size);
-	if (opts->align & (opts->align - 1))
-		return error_set(err, -EINVAL, "alignment 0x%" PRIx64 " must be a power of two", opts->align);
-	if (opts->offset % page_size != 0)
-		return error_set(err, -EINVAL, "offset 0x%" PRIx64 " must be multiples of page size 0x%" PRIx64,
-		                 opts->offset, page_size);
-	return 0;
-}
-
-static int check_real_pmem(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	if (opts->pmem && opts->readonly) {
-		error_set(err, -EINVAL, "property 'pmem' = 'on' is not supported with 'readonly' = 'on'");
-		error_hint(err, "leave pmem out: nothing is stored, so nothing has to be made durable");
-		return -EINVAL;
-	}
-	if (opts->pmem && !opts->share) {
-		error_set(err, -EINVAL, "property 'pmem' = 'on' is not supported with 'share' = 'off'");
-		error_hint(err, "add share=on: a copy on write never reaches the persistent memory");
-		return -EINVAL;
-	}
-	if (opts->writeback != VPMEM_WRITEBACK_AUTO && !opts->pmem)
-		return error_set(err, -EINVAL, "property 'pmem-writeback' is not supported with 'pmem' = 'off'");
-	return 0;
-}
-
-// Properties that contradict each other, whatever the file is.
-static int check_backing(const struct vpmem_backing_options *opts, struct vpmem_error *err)
-{
-	int rc = check_numa(opts, err);
-
-	if (rc == 0)
-		rc = check_alignment(opts, err);
-	if (rc < 0)
-		return rc;
-	if (opts->prealloc && !opts->reserve)
-		return error_set(err, -EINVAL, "'prealloc=on' and 'reserve=off' are incompatible");
-	if (opts->rom == VPMEM_ROM_ON && !opts->readonly)
-		return error_set(err, -EINVAL, "property 'rom' = 'on' is not supported with 'readonly' = 'off'");
-	if (opts->rom == VPMEM_ROM_OFF && opts->readonly && opts->share)
-		return error_set(err, -EINVAL,
-		                 "property 'rom' = 'off' is incompatible with 'readonly' = 'on' and "
-		                 "'share' = 'on'");
-	return check_real_pmem(opts, err);
-}
-
 int config_memdev(struct json_object *props, enum props_form form, struct memdev_config *out, struct vpmem_error *err)
 {
 	int rc = check_qom_type(props, err);
@@ -172,16 +102,14 @@ int config_memdev(struct json_object *props, enum props_form form, struct memdev
 		rc = props_apply(&memory_backend_file_class, props, form, out, err);
 	if (rc == 0 && !out->id)
 		rc = error_set(err, -EINVAL, "Parameter 'id' is missing");
-	if (rc == 0 && !out->mem_path)
-		rc = error_set(err, -EINVAL, "Parameter 'mem-path' is missing");
+	out->backing.id = out->id;
+	out->backing.path = out->mem_path;
 	if (rc == 0)
-		rc = check_backing(&out->backing, err);
+		rc = vpmem_backing_check(&out->backing, err);
 	if (rc < 0) {
 		memdev_config_free(out);
 		return rc;
 	}
-	out->backing.id = out->id;
-	out->backing.path = out->mem_path;
 	out->size_set = out->backing.size != 0;
 	out->dump_set = json_object_object_get_ex(props, "dump", NULL);
 	return 0;

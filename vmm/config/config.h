@@ -60,10 +60,9 @@ int config_object_help(const char *type, FILE *out, struct vpmem_error *err);
 int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 
 /*
- * The properties, and the words of those that other parts name as well: for help, -pmem, device-list-properties,
+ * The properties, and the words of one that other parts name as well: for help, -pmem, device-list-properties,
  * query-qmp-schema (props.h).
  */
-extern const char *const policy_words[]; /* enum vpmem_policy; ends with NULL */
 extern const char *const werror_words[]; /* enum werror; ends with NULL */
 extern const struct prop_class memory_backend_file_class;
 extern const struct prop_class virtio_pmem_pci_class;

@@ -16,11 +16,6 @@ static const char *const rom_words[] = {
 static const char *const writeback_words[] = {
 	[VPMEM_WRITEBACK_AUTO] = "auto", [VPMEM_WRITEBACK_HOST] = "host", [VPMEM_WRITEBACK_GUEST] = "guest", NULL
 };
-const char *const policy_words[] = { [VPMEM_POLICY_DEFAULT] = "default",
-	                             [VPMEM_POLICY_PREFERRED] = "preferred",
-	                             [VPMEM_POLICY_BIND] = "bind",
-	                             [VPMEM_POLICY_INTERLEAVE] = "interleave",
-	                             NULL };
 
 #define BACKING(field) offsetof(struct memdev_config, backing.field)
 
@@ -76,7 +71,7 @@ static const struct prop memory_backend_file_props[] = {
 	  .type = PROP_WORD,
 	  .type_name = "HostMemPolicy",
 	  .offset = BACKING(policy),
-	  .words = policy_words,
+	  .words = vpmem_policy_words,
 	  .def = "default",
 	  .help = "NUMA policy: default, preferred, bind, interleave" },
 	{ .name = "prealloc-context",

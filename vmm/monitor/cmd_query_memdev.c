@@ -11,7 +11,7 @@
 
 #include <inttypes.h>
 
-static ENUM_OF(policy_type, "HostMemPolicy", policy_words);
+static ENUM_OF(policy_type, "HostMemPolicy", vpmem_policy_words);
 static OBJECT(memdev_type, "Memdev", OPTIONAL("id", schema_str), MEMBER("size", schema_int),
               MEMBER("merge", schema_bool), MEMBER("dump", schema_bool), MEMBER("prealloc", schema_bool),
               MEMBER("share", schema_bool), OPTIONAL("reserve", schema_bool), MEMBER("host-nodes", schema_ints),

@@ -63,6 +63,24 @@ static void refuses_contradictions(void **state)
 	assert_int_equal(files_in(d->path), 0);
 }
 
+static void the_check_touches_no_file(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_error err;
+
+	assert_int_equal(vpmem_backing_check(&opts, NULL), 0);
+	opts.align = 3 * MIB;
+	assert_int_equal(vpmem_backing_check(&opts, &err), -EINVAL);
+	assert_string_equal(err.text, "alignment 0x300000 must be a power of two");
+	assert_int_equal(vpmem_backing_check(&opts, NULL), -EINVAL);
+	opts = options(d, MIB);
+	opts.policy = VPMEM_POLICY_INTERLEAVE + 1;
+	assert_int_equal(vpmem_backing_check(&opts, &err), -EINVAL);
+	assert_string_equal(err.text, "Parameter 'policy' is not valid");
+	assert_int_equal(files_in(d->path), 0);
+}
+
 static void refuses_bad_units_and_takes_the_file_away_again(void **state)
 {
 	const struct dir *d = *state;
@@ -418,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(refuses_contradictions),
+		CASE(the_check_touches_no_file),
 		CASE(refuses_bad_units_and_takes_the_file_away_again),
 		CASE(refuses_what_cannot_be_opened),
 		CASE(refuses_other_kinds_of_files),

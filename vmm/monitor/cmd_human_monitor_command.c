@@ -17,16 +17,17 @@ static int run(const struct command_context *ctx, struct json_object *args, stru
                struct vpmem_error *err)
 {
 	struct json_object *cpu, *text;
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
+	const char *str;
 
 	// No command here acts on one processor; that the processor exists is still checked.
 	if (json_object_object_get_ex(args, "cpu-index", &cpu) &&
 	    (json_object_get_int64(cpu) < 0 || json_object_get_int64(cpu) >= ctx->machine->vcpus.n))
 		return error_set(err, -EINVAL, "Parameter 'cpu-index' expects a CPU number");
-	hmp_out_init(&out);
 	hmp_run_line(ctx->monitor, get_str(args, "command-line"), &out);
-	text = out.failed ? NULL : json_object_new_string_len(out.text ? out.text : "", (int)out.len);
-	hmp_out_free(&out);
+	str = text_str(&out.text);
+	text = str ? json_object_new_string_len(str, (int)out.text.len) : NULL;
+	text_free(&out.text);
 	return command_give(text, ret, err);
 }
 

@@ -104,17 +104,16 @@ static void on_edit_write(void *owner, const char *buf, size_t len)
 static void on_edit_line(void *owner, const char *line)
 {
 	struct hmp *hmp = owner;
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
 
-	hmp_out_init(&out);
 	if (line)
 		hmp_run_line(session_monitor(hmp->session), line, &out);
 	else
 		hmp_printf(&out, "Error: a line has at most %u characters: this one was dropped\n", HMP_LINE_MAX);
-	session_write(hmp->session, out.text, out.len);
-	if (out.failed)
+	session_write(hmp->session, out.text.buf, out.text.len);
+	if (out.text.failed)
 		on_edit_write(hmp, "Error: out of memory\r\n", 22);
-	hmp_out_free(&out);
+	text_free(&out.text);
 }
 
 static void on_edit_complete(void *owner, const char *text, struct hmp_edit *edit)
@@ -145,15 +144,14 @@ static bool greet(struct hmp *hmp)
 		.columns = on_edit_columns,
 		.owner = hmp,
 	};
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
 
 	hmp->edit = hmp_edit_create(PROMPT, &client);
 	if (!hmp->edit)
 		return false;
-	hmp_out_init(&out);
 	hmp_printf(&out, "%s", BANNER);
-	session_write(hmp->session, out.text, out.len);
-	hmp_out_free(&out);
+	session_write(hmp->session, out.text.buf, out.text.len);
+	text_free(&out.text);
 	hmp_edit_prompt(hmp->edit);
 	return true;
 }

@@ -143,12 +143,12 @@ static void print_help(const struct command *cmd, struct json_object *args, stru
 	int rc;
 
 	if (!file) {
-		out->failed = true;
+		out->text.failed = true;
 		return;
 	}
 	rc = is_object_add(cmd) ? config_object_help(type, file, &err) : config_device_help(type, file, &err);
 	if (fclose(file) != 0)
-		out->failed = true;
+		out->text.failed = true;
 	else
 		hmp_out_append(out, text, len);
 	free(text);
@@ -187,7 +187,7 @@ static struct json_object *parse_options(const struct command *cmd, const char *
 		return NULL;
 	}
 	if (!args)
-		out->failed = true;
+		out->text.failed = true;
 	return args;
 }
 
@@ -221,7 +221,7 @@ struct json_object *hmp_parse_args(const struct command *cmd, const char *text, 
 	int rc = 0;
 
 	if (!buf) {
-		out->failed = true;
+		out->text.failed = true;
 		return NULL;
 	}
 	if (cmd->hmp_args == HMP_OPTIONS)

@@ -86,7 +86,7 @@ static void every_command_of_hmp_has_help(void **state)
 	for (unsigned i = 0; i < command_count; i++) {
 		const struct command *cmd = command_table[i];
 		const char *list = cmd->hmp_name && hmp_info_name(cmd) ? "info" : "";
-		struct hmp_out out;
+		struct hmp_out out = { 0 };
 
 		if (!cmd->hmp_name)
 			continue;
@@ -94,15 +94,13 @@ static void every_command_of_hmp_has_help(void **state)
 		assert_null(strchr(cmd->hmp_help, '\n'));
 		snprintf(line, sizeof(line), "%s%s%s %s -- %s\r\n", cmd->hmp_name, cmd->hmp_alias ? "|" : "",
 		         cmd->hmp_alias ? cmd->hmp_alias : "", cmd->hmp_params ? cmd->hmp_params : "", cmd->hmp_help);
-		hmp_out_init(&out);
 		hmp_help(list, &out);
-		if (!strstr(out.text, line))
+		if (!strstr(text_str(&out.text), line))
 			fail_msg("help %s does not list: %s", list, line);
-		hmp_out_free(&out);
-		hmp_out_init(&out);
+		text_free(&out.text);
 		hmp_help(cmd->hmp_name, &out);
-		assert_string_equal(out.text, line);
-		hmp_out_free(&out);
+		assert_string_equal(text_str(&out.text), line);
+		text_free(&out.text);
 	}
 }
 

@@ -9,7 +9,7 @@ void hmp_run_line(struct monitor *mon, const char *line, struct hmp_out *out)
 {
 	(void)mon;
 	// A line of nothing has no output, and "fail" is out of memory.
-	out->failed = !strcmp(line, "fail");
+	out->text.failed = !strcmp(line, "fail");
 	if (*line)
 		hmp_printf(out, "line: %s\n", line);
 }

@@ -89,13 +89,12 @@ static void values_are_shown_as_qemu_does(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(prints) / sizeof(prints[0]); i++) {
 		struct json_object *json = json_tokener_parse(prints[i].json);
-		struct hmp_out out;
+		struct hmp_out out = { 0 };
 
 		assert_non_null(json);
-		hmp_out_init(&out);
 		command_find(prints[i].command)->hmp_print(json, &out);
-		assert_string_equal(out.text ? out.text : "", prints[i].text);
-		hmp_out_free(&out);
+		assert_string_equal(text_str(&out.text), prints[i].text);
+		text_free(&out.text);
 		json_object_put(json);
 	}
 }
@@ -114,7 +113,7 @@ static void times_of_errors_are_dates(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		struct json_object *json;
-		struct hmp_out out;
+		struct hmp_out out = { 0 };
 		char text[256];
 
 		snprintf(text, sizeof(text),
@@ -122,10 +121,9 @@ static void times_of_errors_are_dates(void **state)
 		         times[i].time);
 		json = json_tokener_parse(text);
 		assert_non_null(json);
-		hmp_out_init(&out);
 		command_find("query-pmem")->hmp_print(json, &out);
-		assert_non_null(strstr(out.text, times[i].text));
-		hmp_out_free(&out);
+		assert_non_null(strstr(text_str(&out.text), times[i].text));
+		text_free(&out.text);
 		json_object_put(json);
 	}
 }

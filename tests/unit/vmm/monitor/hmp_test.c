@@ -89,17 +89,16 @@ static void a_line_does_what_it_says(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		struct hmp_out out;
+		struct hmp_out out = { 0 };
 
-		hmp_out_init(&out);
 		fake_args[0] = '\0';
 		hmp_run_line(rig.monitor, lines[i].line, &out);
-		assert_false(out.failed);
-		if (strcmp(out.text ? out.text : "", lines[i].output) != 0)
-			fail_msg("'%s' prints '%s'", lines[i].line, out.text);
+		assert_false(out.text.failed);
+		if (strcmp(text_str(&out.text), lines[i].output) != 0)
+			fail_msg("'%s' prints '%s'", lines[i].line, text_str(&out.text));
 		if (strcmp(fake_args, lines[i].args ? lines[i].args : "") != 0)
 			fail_msg("'%s' has the arguments '%s'", lines[i].line, fake_args);
-		hmp_out_free(&out);
+		text_free(&out.text);
 	}
 }
 
@@ -108,17 +107,16 @@ static void warnings_do_not_reach_standard_error(void **state)
 {
 	FILE *file = tmpfile();
 	int stderr_fd = dup(STDERR_FILENO);
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
 
 	(void)state;
 	assert_non_null(file);
 	assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
-	hmp_out_init(&out);
 	hmp_run_line(rig.monitor, "device_add x,forged\033[2J,noshmem", &out);
 	hmp_run_line(rig.monitor, "object_add x,noshare", &out);
 	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
-	assert_non_null(strstr(out.text, "'noshmem' deprecated\r\nPlease use shmem=off"));
-	hmp_out_free(&out);
+	assert_non_null(strstr(text_str(&out.text), "'noshmem' deprecated\r\nPlease use shmem=off"));
+	text_free(&out.text);
 	assert_int_equal(lseek(fileno(file), 0, SEEK_END), 0);
 	fclose(file);
 	close(stderr_fd);
@@ -126,16 +124,15 @@ static void warnings_do_not_reach_standard_error(void **state)
 
 static void properties_are_listed(void **state)
 {
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
 
 	(void)state;
-	hmp_out_init(&out);
 	hmp_run_line(rig.monitor, "device_add virtio-pmem-pci,help", &out);
-	assert_non_null(strstr(out.text, "  memaddr=<uint64>"));
+	assert_non_null(strstr(text_str(&out.text), "  memaddr=<uint64>"));
 	hmp_run_line(rig.monitor, "object_add memory-backend-file,help", &out);
-	assert_non_null(strstr(out.text, "  mem-path=<string>"));
-	assert_null(strstr(out.text, "Error"));
-	hmp_out_free(&out);
+	assert_non_null(strstr(text_str(&out.text), "  mem-path=<string>"));
+	assert_null(strstr(text_str(&out.text), "Error"));
+	text_free(&out.text);
 }
 
 static void a_client_is_greeted_and_served(void **state)

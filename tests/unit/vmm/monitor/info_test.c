@@ -45,13 +45,12 @@ static void expect_shown(struct qmp_rig *rig, const char *name, const char *expe
 	const struct command *cmd = find_hmp(name);
 	struct json_object *ret;
 	struct vpmem_error err;
-	struct hmp_out out;
+	struct hmp_out out = { 0 };
 
 	assert_int_equal(command_run(cmd, &ctx, NULL, &ret, &err), 0);
-	hmp_out_init(&out);
 	cmd->hmp_print(ret, &out);
-	assert_string_equal(out.text ? out.text : "", expected);
-	hmp_out_free(&out);
+	assert_string_equal(text_str(&out.text), expected);
+	text_free(&out.text);
 	json_object_put(ret);
 }
 

@@ -2,7 +2,7 @@
 /*
  * json_parse.h - a text that is one JSON value, such as the argument of -object '{...}'.
  *
- * The dialect is QMP's (json_stream.h): strict, but that strings may stand in single quotes, as in QEMU.
+ * The dialect is QMP's (json_stream.h): strict JSON, except that strings may be in single quotes, as in QEMU.
  */
 #ifndef PMVM_JSON_PARSE_H
 #define PMVM_JSON_PARSE_H

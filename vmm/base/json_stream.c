@@ -101,7 +101,7 @@ static bool is_structural(uint8_t byte)
 	return byte && strchr("{}[]:,", byte);
 }
 
-// Keywords and numbers, as far as a byte can tell.
+// A byte of a keyword or number.
 static bool is_word(uint8_t byte)
 {
 	return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || (byte && strchr("+-.E", byte));
@@ -120,8 +120,8 @@ static bool is_nested(const struct json_stream *s)
 }
 
 /*
- * A number is over. json-c makes the nearest it can keep of one that is too large, and takes "1." for 1;
- * either would come back to the client as something else than it sent.
+ * Checks the number that the text ends with. Of one that is too large json-c makes the nearest that fits, and it takes
+ * "1." for 1; the id of a request would come back to the client changed.
  */
 static bool is_number_kept(struct json_stream *s)
 {
@@ -206,7 +206,7 @@ static bool hex_value(uint8_t byte, unsigned *val)
 	return true;
 }
 
-// Digits of \uXXXX pass through; json-c checks them. But 0 would end a string for every reader in C.
+// The digits of \uXXXX are json-c's to check. But a string with \u0000 would end there for C code.
 static bool is_nul_escape(struct json_stream *s, uint8_t byte)
 {
 	unsigned val;

@@ -2,7 +2,7 @@
 /*
  * json_stream.h - a stream of bytes, in pieces of any length, as a sequence of JSON values. The one JSON dialect of pmvm.
  *
- * A value ends where its brackets balance; no separator is needed. Strings may stand in single quotes, with \' for one
+ * A value ends where its brackets balance; no separator is needed. Strings may be in single quotes, with \' for one
  * in them, as in QEMU. The text of one value is kept until it is complete, then it is parsed strictly. What is not JSON
  * (a byte that no token has, invalid UTF-8, a duplicate key, \u0000, a number beyond 64 bits) is reported in QEMU's
  * words, once for each value, and reading goes on:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The strict parsing of one JSON value, with QEMU's words for what is wrong.
+// One JSON value, parsed strictly, with QEMU's error texts.
 #include "json_value.h"
 
 #include <json-c/json.h>

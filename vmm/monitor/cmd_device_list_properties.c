@@ -42,7 +42,7 @@ static int run(const struct command_context *ctx, struct json_object *args, stru
 	for (unsigned i = 0; i < cls->nprops; i++)
 		if (!cls->props[i].hidden)
 			add_to(list, describe(cls, &cls->props[i]));
-	return command_give(list, ret, err);
+	return command_return(list, ret, err);
 }
 
 const struct command cmd_device_list_properties = {

@@ -28,7 +28,7 @@ static int run(const struct command_context *ctx, struct json_object *args, stru
 	str = text_str(&out.text);
 	text = str ? json_object_new_string_len(str, (int)out.text.len) : NULL;
 	text_free(&out.text);
-	return command_give(text, ret, err);
+	return command_return(text, ret, err);
 }
 
 const struct command cmd_human_monitor_command = {

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * query-pmem: what the pmem devices did and how they are. Not a command of QEMU's. An array with an object
- * for each device, in the order in which they were added:
+ * query-pmem: statistics of the pmem devices. QEMU does not have this command. An array with an object for each device,
+ * in the order in which they were added:
  *
- *   id          the device's id; absent: it has none
+ *   id          the device's id; absent if it has none
  *   memdev      QOM path of its memory backend: "/objects/mem1"
  *   mem-path    the backend's file
- *   memaddr     guest-physical address; with shmem=on 0 while the guest has the BAR switched off
+ *   memaddr     guest-physical address; with shmem=on 0 while the guest has disabled the BAR
  *   size        bytes that are mapped
- *   resident    bytes of the mapping that are in the host's memory; absent: the host cannot tell
- *   allocated   bytes that the file takes on the host's disk; absent: the host cannot tell
- *   share       stores go to the file
+ *   resident    bytes of the mapping that are in the host's memory; absent if the host does not say
+ *   allocated   bytes that the file takes on the host's disk; absent if the host does not say
+ *   share       the guest's stores change the file
  *   readonly    the guest cannot write
- *   flushes     the guest's flush requests: {requested, completed, failed}; completed counts the failed too
- *   syncs       the fdatasync calls made for them, fewer when one served several: {count, errors,
- *               in-flight-ns (how long the one under way has run; absent: none is), total-ns, max-ns,
- *               histogram}. histogram: [{below-ns, count}...], counts of syncs that took less than below-ns
- *               and not less than the entry before; the last one has no below-ns and counts the rest
+ *   flushes     the guest's flush requests: {requested, completed, failed}; completed includes the failed ones
+ *   syncs       the fdatasync calls for these requests, fewer when one served several: {count, errors, in-flight-ns
+ *               (how long the present call has run; absent if there is none), total-ns, max-ns, histogram}. histogram:
+ *               [{below-ns, count}...], counts of syncs that took less than below-ns and not less than the entry
+ *               before; the last entry has no below-ns and counts the rest
  *   interrupts  sent for completed requests
  *   refused-stores  of the guest to read-only memory
- *   werror      what happens when a sync fails: "report" (the guest is told), "stop" (the machine pauses first)
+ *   werror      what happens when a sync fails: "report" (the guest's flush fails), "stop" (the machine pauses first)
  *   state       "ok"; "no-space": the machine paused because the host had no room; or "failed": a sync
  *               failed, and every flush fails from then on
  *   error       why, if failed: {errno, message, time (seconds since 1970)}
  *
- * All of it is read without a lock of the flush path.
+ * The statistics are read without a lock of the flush path.
  */
 #include "command.h"
 
@@ -156,12 +156,12 @@ static int run(const struct command_context *ctx, struct json_object *args, stru
 		infos[i] = pmem_info(pmems[i]);
 		memdevs[i] = pmems[i]->memdev;
 	}
-	// From here on the machine lock is free now and then: a device may go meanwhile, a memdev cannot.
+	// machine_memdev_usage releases the machine lock: meanwhile a device may be removed, but no memory backend.
 	for (unsigned i = 0; i < n; i++) {
 		add_usage(infos[i], ctx->machine, memdevs[i]);
 		add_to(list, infos[i]);
 	}
-	return command_give(list, ret, err);
+	return command_return(list, ret, err);
 }
 
 // ---- info pmem
@@ -241,7 +241,7 @@ static void print_failure(struct json_object *error, struct hmp_out *out)
 		print_utc(seconds, out);
 }
 
-// "12 (resident: 8, allocated: 4)", as far as the host can tell.
+// "12 (resident: 8, allocated: 4)", as far as the host says.
 static void print_size(struct json_object *dev, struct hmp_out *out)
 {
 	static const char *const usages[] = { "resident", "allocated" };

@@ -89,7 +89,7 @@ int command_run(const struct command *cmd, const struct command_context *ctx, st
                 struct json_object **ret, struct vpmem_error *err);
 
 /* For a command's function: stores the value as its result. -ENOMEM with its text if the value is NULL. */
-int command_give(struct json_object *val, struct json_object **ret, struct vpmem_error *err);
+int command_return(struct json_object *val, struct json_object **ret, struct vpmem_error *err);
 
 /* The machine that the monitor serves. monitor.c */
 struct machine *monitor_machine(struct monitor *mon);

@@ -78,12 +78,12 @@ int command_run(const struct command *cmd, const struct command_context *ctx, st
 	if (!is_checked_by_command(cmd))
 		rc = schema_check(cmd->args ? cmd->args : &schema_empty, args, "", err);
 	if (rc == 0)
-		rc = cmd->query ? command_give(cmd->query(ctx->machine), ret, err) : cmd->run(ctx, args, ret, err);
+		rc = cmd->query ? command_return(cmd->query(ctx->machine), ret, err) : cmd->run(ctx, args, ret, err);
 	json_object_put(none);
 	return rc;
 }
 
-int command_give(struct json_object *val, struct json_object **ret, struct vpmem_error *err)
+int command_return(struct json_object *val, struct json_object **ret, struct vpmem_error *err)
 {
 	*ret = val;
 	return val ? 0 : error_set(err, -ENOMEM, "out of memory");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine's events in the shape that QEMU gives them.
+// The machine's events in QEMU's JSON.
 #include "event.h"
 
 #include "json_make.h"
@@ -41,7 +41,7 @@ static struct json_object *timestamp(void)
 	return stamp;
 }
 
-// Ours: which device, its file, and the errno of the host.
+// Events that QEMU does not have: the device, its file, and the host's errno.
 static void put_pmem(struct json_object *data, const struct machine_event *event)
 {
 	if (event->device)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * event.h - what happened to the machine, as the JSON that QMP clients are told.
+ * event.h - the events of the machine, as the JSON that QMP clients receive.
  */
 #ifndef PMVM_EVENT_H
 #define PMVM_EVENT_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * json_make.h - short names for building JSON values. All take over what they are given, and do nothing
- * with an object that could not be allocated (NULL).
+ * json_make.h - short names for building JSON values. All take the value, also on failure. With NULL as the object or
+ * array, which is one that could not be allocated, they only free the value.
  */
 #ifndef PMVM_JSON_MAKE_H
 #define PMVM_JSON_MAKE_H

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Long enough for every name in the schema; what a client calls its own members is truncated.
+// Long enough for every name in the schema; the names of a client's own members are truncated.
 #define NAME_MAX_LEN 128
 
 static int wrong_type(const char *name, const char *expected, struct vpmem_error *err)
@@ -131,7 +131,7 @@ static int check_object(const struct schema_type *type, struct json_object *val,
 	if (rc < 0)
 		return rc;
 	variant = variant_of(type, val);
-	// A property table's own code knows its texts better (config.c).
+	// The property table checks the members, with texts of its own (config.c).
 	if (type->open || (variant && variant->props))
 		return 0;
 	rc = variant ? check_members(variant->members, val, name, err) : 0;

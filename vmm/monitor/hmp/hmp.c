@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HMP, the monitor for people: a client with its line editor, and what a line does.
+// HMP, the monitor for people: a client with its line editor, and the execution of a line.
 #include "hmp.h"
 
 #include "hmp_edit.h"

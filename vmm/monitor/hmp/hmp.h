@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * hmp.h - what the parts of HMP share: hmp.c (a client, a line), hmp_args.c (a line's words), hmp_help.c,
+ * hmp.h - the functions that the parts of HMP share: hmp.c (a client, a line), hmp_args.c (a line's words), hmp_help.c,
  * hmp_complete.c (Tab). Commands and their arguments are those of command.h; `help` and `info` alone are HMP's.
  */
 #ifndef PMVM_HMP_H
@@ -18,7 +18,7 @@ size_t hmp_next_word(const char **text, const char **word);
 
 /*
  * The arguments that the text after a command's name makes, as the command wants them. Returns the object
- * (the caller owns it); NULL: *out says what is wrong, or the help that was asked for.
+ * (the caller owns it); NULL: *out has the error, or the help that was asked for.
  */
 struct json_object *hmp_parse_args(const struct command *cmd, const char *text, struct hmp_out *out);
 
@@ -26,11 +26,11 @@ struct json_object *hmp_parse_args(const struct command *cmd, const char *text, 
 
 /* By name or alias; "info status" is one name. NULL: none. */
 const struct command *hmp_find(const char *name, size_t len);
-/* `help`, `help info`, `help device_add`: text is what stands behind it. */
+/* `help`, `help info`, `help device_add`: text is the rest of the line. */
 void hmp_help(const char *text, struct hmp_out *out);
-/* What begins with "info " in the table: its name without that; else NULL. */
+/* "status" for "info status"; NULL if the command is no subcommand of info. */
 const char *hmp_info_name(const struct command *cmd);
-/* true for what a top-level list shows. */
+/* true: `help` without arguments lists the command. */
 bool hmp_is_listed(const struct command *cmd);
 
 /* ---- Tab (hmp_complete.c) */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A line's words into the arguments of a command. Texts are those of QEMU's monitor.
+// Converts the words of a line into the arguments of a command. Texts are those of QEMU's monitor.
 #include "hmp.h"
 
 #include "config.h"
@@ -46,7 +46,7 @@ static char unescape(char c)
 	}
 }
 
-// "a \"quoted\" word", from behind its first quote. Returns the length, or -1: the output says why.
+// "a \"quoted\" word", from after its first quote. Returns the length, or -1 with the error in the output.
 static ssize_t read_quoted(const char **text, char *buf, struct hmp_out *out)
 {
 	const char *p = *text;
@@ -113,8 +113,8 @@ static bool is_object_add(const struct command *cmd)
 	return !strcmp(cmd->hmp_key, "qom-type");
 }
 
-// QEMU takes all that follows object_add as its argument (so that a path may have blanks), but one word of
-// device_add. JSON has blanks in any case.
+// In QEMU the argument of object_add is the rest of the line (so a path may have blanks), that of device_add is one
+// word. JSON may have blanks in both.
 static int read_options(const struct command *cmd, const char **text, char *buf, struct hmp_out *out)
 {
 	const char *p = skip_blanks(*text);
@@ -203,7 +203,7 @@ static struct json_object *make(const struct command *cmd, const char *word, boo
 	return args;
 }
 
-// What a line lacks, or has too much of, is followed by where to read on.
+// The line has too few or too many words. The second line of the message says where the help is.
 static struct json_object *misused(const struct command *cmd, const char *what, struct hmp_out *out)
 {
 	if (what)
@@ -214,7 +214,7 @@ static struct json_object *misused(const struct command *cmd, const char *what, 
 
 struct json_object *hmp_parse_args(const struct command *cmd, const char *text, struct hmp_out *out)
 {
-	// QEMU's device_add misses its driver later, in its own words.
+	// QEMU's device_add reports a missing driver later, with a text of its own.
 	bool needed = cmd->hmp_args == HMP_WORD || (cmd->hmp_args == HMP_OPTIONS && is_object_add(cmd));
 	char *buf = calloc(1, strlen(text) + 1);
 	struct json_object *args = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Tab offers.
+// The words that Tab offers.
 #include "hmp.h"
 
 #include "hmp_edit.h"
@@ -46,7 +46,7 @@ static void offer_props(const struct prop_class *cls, struct hmp_edit *edit, siz
 		const struct prop *prop = &cls->props[i];
 		size_t len = strlen(prop->name);
 
-		// Those that only QEMU has a use for are taken, and not advertised.
+		// Accepted for QEMU's sake, but without effect: not offered.
 		if (prop->offset == PROP_NOWHERE || len + 2 > sizeof(name))
 			continue;
 		memcpy(name, prop->name, len);

@@ -11,7 +11,7 @@ struct entry {
 	const char *name, *alias, *params, *help;
 };
 
-// Not in the table of commands: they are about it.
+// Not in the table of commands: both show the table.
 static const struct entry own[] = {
 	{ "help", "?", "[cmd]", "show the help" },
 	{ "info", NULL, "[subcommand]", "show various information about the system state" },

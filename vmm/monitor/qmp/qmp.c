@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The QMP face: greeting, negotiation, requests, replies, events.
+// QMP, the monitor for programs: greeting, negotiation, requests, replies, events.
 #include "command.h"
 #include "error.h"
 #include "json_make.h"
@@ -26,7 +26,7 @@ struct qmp {
 static void send_text(struct qmp *qmp, struct text *text)
 {
 	text_add(text, "\r\n", 2);
-	// Without an answer the client would wait for ever.
+	// A client without a reply would wait for it without end.
 	if (text->failed)
 		session_hang_up(qmp->session);
 	else
@@ -155,7 +155,7 @@ static int run(struct qmp *qmp, const struct request *req, struct json_object **
 		return error_set(err, -ENOSYS, "Expecting capabilities negotiation with 'qmp_capabilities'");
 	if (!cmd)
 		return error_set(err, -ENOSYS, "The command %.200s has not been found", req->command);
-	// None of ours can run while another one does.
+	// Commands run one at a time.
 	if (!strcmp(req->exec_key, "exec-oob"))
 		return error_set(err, -EINVAL, "The command %s does not support OOB", cmd->name);
 	return command_run(cmd, &ctx, req->args, ret, err);
@@ -188,7 +188,7 @@ static void handle(void *face, struct json_object *json, const char *parse_error
 	}
 }
 
-// ---- the face
+// ---- a client
 
 static void greet(struct qmp *qmp)
 {
@@ -243,7 +243,7 @@ static void qmp_input(void *face, const uint8_t *buf, size_t len)
 	json_stream_feed(((struct qmp *)face)->stream, buf, len);
 }
 
-// May come while a command runs that released the machine lock: nothing here touches the stream.
+// May be called while a command runs that released the machine lock: nothing here uses the stream.
 static void qmp_event(void *face, const char *event)
 {
 	struct qmp *qmp = face;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values out of a stream that is cut anywhere, what is refused, and where reading goes on.
+// Values from a stream in pieces, the errors, and where reading goes on.
 #include "json_stream.h"
 #include "json_text.h"
 #include "text.h"
@@ -11,44 +11,44 @@
 #include <string.h>
 
 // What came: values as text and errors, a line each.
-struct heard {
+struct received {
 	struct text text;
 	unsigned nvalues, nerrors;
 };
 
-static void hear(void *owner, struct json_object *val, const char *error)
+static void receive(void *owner, struct json_object *val, const char *error)
 {
-	struct heard *heard = owner;
+	struct received *received = owner;
 
 	if (error) {
-		text_add(&heard->text, error, strlen(error));
-		heard->nerrors++;
+		text_add(&received->text, error, strlen(error));
+		received->nerrors++;
 	} else {
-		json_text_add(&heard->text, val, false);
-		heard->nvalues++;
+		json_text_add(&received->text, val, false);
+		received->nvalues++;
 	}
-	text_add(&heard->text, "\n", 1);
+	text_add(&received->text, "\n", 1);
 }
 
-static void feed_pieces(const void *buf, size_t len, size_t piece, struct heard *heard)
+static void feed_pieces(const void *buf, size_t len, size_t piece, struct received *received)
 {
-	struct json_stream *s = json_stream_create(hear, heard);
+	struct json_stream *s = json_stream_create(receive, received);
 
 	assert_non_null(s);
 	for (size_t off = 0; off < len; off += piece)
 		json_stream_feed(s, (const uint8_t *)buf + off, len - off < piece ? len - off : piece);
 	json_stream_destroy(s);
-	text_add(&heard->text, "", 1);
+	text_add(&received->text, "", 1);
 }
 
 static void expect_bytes(const void *buf, size_t len, const char *lines)
 {
 	for (size_t piece = 1; piece <= 3; piece++) {
-		struct heard heard = { 0 };
+		struct received received = { 0 };
 
-		feed_pieces(buf, len, piece, &heard);
-		assert_string_equal(heard.text.buf, lines);
-		text_free(&heard.text);
+		feed_pieces(buf, len, piece, &received);
+		assert_string_equal(received.text.buf, lines);
+		text_free(&received.text);
 	}
 }
 
@@ -128,15 +128,15 @@ static void mistakes_are_named(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
-		struct heard heard = { 0 };
+		struct received received = { 0 };
 		const char *prefix = "JSON parse error, ";
 
-		feed_pieces(cases[i].text, strlen(cases[i].text), 100, &heard);
-		assert_int_equal(heard.nvalues, 0);
-		assert_memory_equal(heard.text.buf, prefix, strlen(prefix));
-		heard.text.buf[strcspn(heard.text.buf, "\n")] = '\0';
-		assert_string_equal(heard.text.buf + strlen(prefix), cases[i].error);
-		text_free(&heard.text);
+		feed_pieces(cases[i].text, strlen(cases[i].text), 100, &received);
+		assert_int_equal(received.nvalues, 0);
+		assert_memory_equal(received.text.buf, prefix, strlen(prefix));
+		received.text.buf[strcspn(received.text.buf, "\n")] = '\0';
+		assert_string_equal(received.text.buf + strlen(prefix), cases[i].error);
+		text_free(&received.text);
 	}
 	expect_bytes("[\0]", 3, "JSON parse error, stray ' '\nJSON parse error, expecting value\n");
 }
@@ -151,15 +151,15 @@ static void reading_goes_on_after_a_mistake(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(mistakes); i++) {
-		struct heard heard = { 0 };
+		struct received received = { 0 };
 		char text[128];
 
 		snprintf(text, sizeof(text), "%s{\"execute\": 1}\n", mistakes[i]);
-		feed_pieces(text, strlen(text), 1, &heard);
-		assert_int_equal(heard.nvalues, 1);
-		assert_true(heard.nerrors > 0);
-		assert_non_null(strstr(heard.text.buf, "\n{\"execute\": 1}\n"));
-		text_free(&heard.text);
+		feed_pieces(text, strlen(text), 1, &received);
+		assert_int_equal(received.nvalues, 1);
+		assert_true(received.nerrors > 0);
+		assert_non_null(strstr(received.text.buf, "\n{\"execute\": 1}\n"));
+		text_free(&received.text);
 	}
 	// The end of the line that is the mistake is already the way back.
 	expect("'abc\n7\n", "JSON parse error, stray '\n'\n7\n");
@@ -168,23 +168,23 @@ static void reading_goes_on_after_a_mistake(void **state)
 static void nesting_has_a_limit(void **state)
 {
 	static char deep[2 * JSON_STREAM_DEPTH_MAX + 4];
-	struct heard heard = { 0 };
+	struct received received = { 0 };
 
 	(void)state;
 	memset(deep, '[', JSON_STREAM_DEPTH_MAX);
 	memset(deep + JSON_STREAM_DEPTH_MAX, ']', JSON_STREAM_DEPTH_MAX);
-	feed_pieces(deep, 2 * JSON_STREAM_DEPTH_MAX, 1000, &heard);
-	assert_int_equal(heard.nvalues, 1);
-	assert_int_equal(heard.nerrors, 0);
-	text_free(&heard.text);
+	feed_pieces(deep, 2 * JSON_STREAM_DEPTH_MAX, 1000, &received);
+	assert_int_equal(received.nvalues, 1);
+	assert_int_equal(received.nerrors, 0);
+	text_free(&received.text);
 
-	heard = (struct heard) { 0 };
+	received = (struct received) { 0 };
 	memset(deep, '[', JSON_STREAM_DEPTH_MAX + 1);
 	memset(deep + JSON_STREAM_DEPTH_MAX + 1, ']', JSON_STREAM_DEPTH_MAX + 1);
 	memcpy(deep + 2 * JSON_STREAM_DEPTH_MAX + 2, "\n7", 2);
-	feed_pieces(deep, sizeof(deep), 1000, &heard);
-	assert_string_equal(heard.text.buf, "JSON nesting depth limit exceeded\n");
-	text_free(&heard.text);
+	feed_pieces(deep, sizeof(deep), 1000, &received);
+	assert_string_equal(received.text.buf, "JSON nesting depth limit exceeded\n");
+	text_free(&received.text);
 }
 
 static void ten_megabytes_are_one_error(void **state)
@@ -206,14 +206,14 @@ static void ten_megabytes_are_one_error(void **state)
 	(void)state;
 	assert_non_null(flood);
 	for (unsigned i = 0; i < COUNT(cases); i++) {
-		struct heard heard = { 0 };
+		struct received received = { 0 };
 
 		memset(flood, cases[i].fill, len);
 		memcpy(flood, cases[i].start, strlen(cases[i].start));
 		memcpy(flood + len, "\n[]\n", 4);
-		feed_pieces(flood, len + 4, 4096, &heard);
-		assert_string_equal(heard.text.buf, cases[i].error);
-		text_free(&heard.text);
+		feed_pieces(flood, len + 4, 4096, &received);
+		assert_string_equal(received.text.buf, cases[i].error);
+		text_free(&received.text);
 	}
 	free(flood);
 }
@@ -221,17 +221,17 @@ static void ten_megabytes_are_one_error(void **state)
 static void a_value_may_be_just_as_long_as_the_limit(void **state)
 {
 	char *text = malloc(JSON_STREAM_SIZE_MAX + 1);
-	struct heard heard = { 0 };
+	struct received received = { 0 };
 
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'x', JSON_STREAM_SIZE_MAX);
 	text[0] = '"';
 	text[JSON_STREAM_SIZE_MAX - 2] = '"';
-	feed_pieces(text, JSON_STREAM_SIZE_MAX - 1, 65536, &heard);
-	assert_int_equal(heard.nvalues, 1);
-	assert_int_equal(heard.nerrors, 0);
-	text_free(&heard.text);
+	feed_pieces(text, JSON_STREAM_SIZE_MAX - 1, 65536, &received);
+	assert_int_equal(received.nvalues, 1);
+	assert_int_equal(received.nerrors, 0);
+	text_free(&received.text);
 	free(text);
 }
 

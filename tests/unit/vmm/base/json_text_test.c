@@ -84,7 +84,7 @@ static void everything_but_printable_ascii_is_escaped(void **state)
 		{ "\xc3\xa9", "\"\\u00E9\"" },
 		{ "\xe2\x82\xac", "\"\\u20AC\"" },
 		{ "\xf0\x9f\x98\x80", "\"\\uD83D\\uDE00\"" },
-		// Not UTF-8: cut, without a start, overlong, a surrogate, beyond the end, never valid.
+		// Not UTF-8: truncated, without a start, overlong, a surrogate, beyond the end, never valid.
 		{ "\xc3", "\"\\uFFFD\"" },
 		{ "\xc3(", "\"\\uFFFD(\"" },
 		{ "\xa9x", "\"\\uFFFDx\"" },

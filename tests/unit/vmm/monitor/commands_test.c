@@ -108,7 +108,7 @@ static void a_device_comes_and_goes(void **state)
 }
 
 /* Another thread may be taking it down. */
-static void a_device_that_the_guest_let_go_is_not_looked_at(void **state)
+static void a_device_that_the_guest_released_is_not_listed(void **state)
 {
 	struct qmp_rig *rig = *state;
 	struct virtio_pci *vp;
@@ -353,7 +353,7 @@ int main(void)
 		TEST(the_guest_is_stopped_and_continued),
 		TEST(the_machine_says_what_it_is),
 		TEST(a_device_comes_and_goes),
-		TEST(a_device_that_the_guest_let_go_is_not_looked_at),
+		TEST(a_device_that_the_guest_released_is_not_listed),
 		TEST(devices_are_listed_by_address),
 		TEST(device_add_takes_text_and_native_values),
 		TEST(backends_and_ram_are_listed),

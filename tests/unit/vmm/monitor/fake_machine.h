@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * fake_machine.h - a machine without a VM: keeps what the monitor's commands look at, does what they ask
+ * fake_machine.h - a machine without a VM: has the state that the monitor's commands read, and does what they ask
  * for at once, and writes down what that was.
  */
 #ifndef FAKE_MACHINE_H

@@ -155,7 +155,7 @@ static void a_client_is_greeted_and_served(void **state)
 	close(other);
 }
 
-// What Tab makes of a line: it is run, and the arguments tell.
+// Lines with Tab in them: each is run, and its arguments show how it was completed.
 struct completion {
 	const char *keys, *args, *shown;
 };

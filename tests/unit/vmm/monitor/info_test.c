@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `info` shows of the values that the commands really give: the two are written apart.
+// The text of `info` for the values that the commands return.
 #include "command.h"
 #include "hmp_out.h"
 #include "qmp_rig.h"

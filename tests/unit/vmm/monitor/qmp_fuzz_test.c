@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * qmp_fuzz_test.c - QMP against clients that send what they like: random bytes, requests with mistakes,
- * requests cut anywhere. Nothing crashes or leaks, what comes back is lines of JSON, and the session
+ * truncated requests. Nothing crashes or leaks, what comes back is lines of JSON, and the session
  * still serves the next request. Iterations are bounded; the seed is fixed, and in the name of a failure.
  */
 #include "qmp_rig.h"
@@ -106,7 +106,7 @@ static size_t mutate(char *buf, size_t len)
 		len--;
 		memmove(buf + rng((uint32_t)len + 1), buf + len, 1);
 		return len;
-	case 2: // cut short
+	case 2: // truncated
 		return len ? rng((uint32_t)len) : 0;
 	case 3:
 		byte = (char)rng(256);
@@ -186,7 +186,7 @@ static void whatever_comes_the_session_goes_on(void **state)
 			feed(&rig, buf, make_input(buf));
 			check_output(qmp_rig_output(&rig), seed);
 		}
-		// The specification's way back to a known state: whatever was begun ends here.
+		// The specification's way back to a known state: it ends an unfinished request.
 		check_output(qmp_rig_ask(&rig, "\xff\n"), seed);
 		qmp_rig_expect(&rig, "{\"execute\": \"query-kvm\", \"id\": 9}",
 		               "{\"return\": {\"enabled\": true, \"present\": true}, \"id\": 9}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qmp_rig.h - a QMP client: the face on a session that keeps what is sent, with a fake machine behind it.
+ * qmp_rig.h - a QMP client on a session that keeps the output, with a fake machine.
  */
 #ifndef QMP_RIG_H
 #define QMP_RIG_H
@@ -19,7 +19,7 @@ struct qmp_rig {
 	void *state; /* of the face */
 };
 
-/* What the session sent and has not been looked at. */
+/* `out` is the output that qmp_rig_output has not returned yet. */
 struct session {
 	struct qmp_rig *rig;
 	struct text out;

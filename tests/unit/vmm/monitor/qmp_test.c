@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The protocol: greeting, negotiation, requests that are wrong, ids, events, the pretty face.
+// The protocol: greeting, negotiation, requests that are wrong, ids, events, the pretty form.
 #include "event.h"
 #include "qmp_rig.h"
 #include "unit_test.h"
@@ -219,7 +219,7 @@ static const char *after_timestamp(const char *text)
 	return text + len;
 }
 
-static void events_are_told(void **state)
+static void events_are_sent(void **state)
 {
 	static const struct {
 		struct machine_event event;
@@ -261,7 +261,7 @@ static void events_wait_for_negotiation(void **state)
 	assert_string_equal(qmp_rig_output(rig), "");
 }
 
-// ---- the pretty face
+// ---- -qmp-pretty
 
 static void pretty_is_the_same_on_many_lines(void **state)
 {
@@ -300,7 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ids_come_back, start_rig, close_rig),
 		cmocka_unit_test_setup_teardown(requests_may_come_together_or_in_pieces, start_rig, close_rig),
 		cmocka_unit_test_setup_teardown(half_a_request_at_the_end_is_dropped, start_rig, close_rig),
-		cmocka_unit_test_setup_teardown(events_are_told, start_rig, close_rig),
+		cmocka_unit_test_setup_teardown(events_are_sent, start_rig, close_rig),
 		cmocka_unit_test(pretty_is_the_same_on_many_lines),
 	};
 	const struct CMUnitTest negotiation[] = {

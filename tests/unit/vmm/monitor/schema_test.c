@@ -94,7 +94,7 @@ static void every_type_that_is_named_exists(void **state)
 		struct json_object *info = json_object_array_get_idx(schema, i);
 		const char *meta_type = str(info, "meta-type");
 
-		// Names are unique, whatever they name.
+		// Names are unique among types, commands and events.
 		assert_ptr_equal(find(schema, "name", str(info, "name")), info);
 		if (!strcmp(meta_type, "command")) {
 			expect_type(schema, str(info, "arg-type"), "object");

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The word that says what to make: qom-type or driver. NULL with err set if there is none.
+// The value of qom-type or driver. NULL with err set if there is none.
 static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
 {
 	struct json_object *json;
@@ -44,9 +44,9 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 		error_hint(err, "for example memory-backend-file,id=mem1,share=on,mem-path=FILE");
 		return -EINVAL;
 	}
-	if (!strcmp(type, memory_backend_file_class.name))
+	if (strcmp(type, memory_backend_file_class.name) == 0)
 		return 0;
-	if (!strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd")) {
+	if (strcmp(type, "memory-backend-ram") == 0 || strcmp(type, "memory-backend-memfd") == 0) {
 		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", type);
 		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked "
 		                "scratch file");
@@ -57,14 +57,14 @@ static int check_qom_type(struct json_object *props, struct vpmem_error *err)
 	return -EINVAL;
 }
 
-// QEMU's ways to more buses.
+// Devices that add buses in QEMU.
 static bool is_bridge(const char *driver)
 {
 	static const char *const names[] = { "pxb-pcie", "pxb",        "pcie-root-port",
 		                             "ioh3420",  "pci-bridge", "pcie-pci-bridge" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(driver, names[i]))
+		if (strcmp(driver, names[i]) == 0)
 			return true;
 	return false;
 }
@@ -77,9 +77,9 @@ static int check_driver(struct json_object *props, struct vpmem_error *err)
 		error_hint(err, "for example virtio-pmem-pci,memdev=mem1");
 		return -EINVAL;
 	}
-	if (!strcmp(driver, virtio_pmem_pci_class.name))
+	if (strcmp(driver, virtio_pmem_pci_class.name) == 0)
 		return 0;
-	if (!strcmp(driver, "virtio-pmem"))
+	if (strcmp(driver, "virtio-pmem") == 0)
 		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device 'virtio-pmem'");
 	else
 		error_set(err, -EINVAL, "'%s' is not a valid device model name", driver);
@@ -125,10 +125,10 @@ void memdev_config_free(struct memdev_config *cfg)
 static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
 {
 	static const char prefix[] = "pcie.";
-	const char *digit = cfg->bus && !strncmp(cfg->bus, prefix, strlen(prefix)) ? cfg->bus + strlen(prefix) : "";
+	const char *digit = cfg->bus && strncmp(cfg->bus, prefix, strlen(prefix)) == 0 ? cfg->bus + strlen(prefix) : "";
 
 	cfg->bus_nr = cfg->slot >= 0 || cfg->bus ? 0 : -1;
-	if (!cfg->bus || !strcmp(cfg->bus, "pci.0"))
+	if (!cfg->bus || strcmp(cfg->bus, "pci.0") == 0)
 		return 0;
 	if (*digit >= '0' && *digit < '0' + (int)PCI_BUSES_MAX && !digit[1]) {
 		cfg->bus_nr = *digit - '0';

@@ -28,7 +28,7 @@ struct memdev_config {
 	bool dump_set; /* else -machine dump-guest-core= says what backing.dump is */
 };
 
-/* When a sync fails: tell the guest, or pause the machine first. */
+/* When a sync fails: report it to the guest, or pause the machine first. */
 enum werror { WERROR_REPORT, WERROR_STOP };
 
 /* -device virtio-pmem-pci. Strings are owned by the struct. */
@@ -36,7 +36,7 @@ struct pmem_config {
 	char *id; /* NULL: none */
 	char *memdev;
 	char *bus;        /* NULL, "pcie.N", or "pci.0" */
-	int bus_nr;       /* what that says: N, or -1: any; 0 also where only addr is given */
+	int bus_nr;       /* N, or -1: any; 0 if only addr is given */
 	int slot;         /* addr=: device number on the bus, or -1 */
 	uint64_t memaddr; /* 0: chosen */
 	bool shmem;
@@ -60,8 +60,8 @@ int config_object_help(const char *type, FILE *out, struct vpmem_error *err);
 int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 
 /*
- * The properties, and the words of one that other parts name as well: for help, -pmem, device-list-properties,
- * query-qmp-schema (props.h).
+ * The properties, for help, -pmem, device-list-properties and query-qmp-schema (props.h); and the words of one that
+ * appears elsewhere as well.
  */
 extern const char *const werror_words[]; /* enum werror; ends with NULL */
 extern const struct prop_class memory_backend_file_class;

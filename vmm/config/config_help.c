@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be made by -object and -device: help on the command line and in the monitor.
+// Help on -object and -device, for the command line and the monitor.
 #include "config.h"
 #include "error.h"
 #include "keyval.h"
@@ -15,7 +15,7 @@ int config_object_help(const char *type, FILE *out, struct vpmem_error *err)
 		fprintf(out, "List of user creatable objects:\n  %s\n", memory_backend_file_class.name);
 		return 0;
 	}
-	if (!strcmp(type, memory_backend_file_class.name)) {
+	if (strcmp(type, memory_backend_file_class.name) == 0) {
 		props_help(&memory_backend_file_class, out);
 		return 0;
 	}
@@ -31,7 +31,7 @@ int config_device_help(const char *driver, FILE *out, struct vpmem_error *err)
 		        virtio_pmem_pci_class.name);
 		return 0;
 	}
-	if (!strcmp(driver, virtio_pmem_pci_class.name)) {
+	if (strcmp(driver, virtio_pmem_pci_class.name) == 0) {
 		props_help(&virtio_pmem_pci_class, out);
 		return 0;
 	}

@@ -14,10 +14,10 @@
 
 bool keyval_is_help(const char *word)
 {
-	return !strcmp(word, "help") || !strcmp(word, "?");
+	return strcmp(word, "help") == 0 || strcmp(word, "?") == 0;
 }
 
-// Takes a value off the text: up to a single comma, with ",," for a comma. Returns what follows it.
+// Reads a value: up to a single comma, with ",," for a comma. Returns the text behind it.
 static const char *take_value(const char *text, char **value)
 {
 	char *out = malloc(strlen(text) + 1);
@@ -42,11 +42,11 @@ static int add_value(struct json_object *obj, const struct keyval_syntax *syntax
 
 	if (!val)
 		return -ENOMEM;
-	if (exists && !strcmp(key, "id")) {
+	if (exists && strcmp(key, "id") == 0) {
 		json_object_put(val);
 		return 0;
 	}
-	if (syntax->list_key && !strcmp(key, syntax->list_key)) {
+	if (syntax->list_key && strcmp(key, syntax->list_key) == 0) {
 		struct json_object *list = exists ? json_object_get(old) : json_object_new_array();
 
 		json_object_array_add(list, val);
@@ -72,7 +72,7 @@ static int warn_short_form(const struct keyval_syntax *syntax, const char *word,
 
 static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax, const char *word, bool *help)
 {
-	bool off = !strncmp(word, "no", 2);
+	bool off = strncmp(word, "no", 2) == 0;
 	const char *key = off ? word + 2 : word;
 
 	if (keyval_is_help(word)) {
@@ -84,7 +84,7 @@ static int add_flag(struct json_object *obj, const struct keyval_syntax *syntax,
 	return add_value(obj, syntax, key, off ? "off" : "on");
 }
 
-// Takes one item off the text and adds it. Returns what follows, or NULL when out of memory.
+// Reads one item and adds it. Returns the text behind it, or NULL when out of memory.
 static const char *take_item(const char *text, bool first, const struct keyval_syntax *syntax, struct json_object *obj,
                              bool *help)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * keyval.h - `key=value,key=value` and JSON, as they stand on the command line, into a json_object.
+ * keyval.h - `key=value,key=value` and JSON, as on the command line, into a json_object.
  *
  * The text form is QEMU's (QemuOpts):
- *   - the first word may do without its key, if the option has an implied one: "memory-backend-file,id=m1";
+ *   - the first word needs no key if the option has an implied one: "memory-backend-file,id=m1";
  *   - `,,` in a value is a comma;
  *   - a bare `flag` is flag=on, a bare `noflag` is flag=off; both are deprecated and warn, in two lines;
  *   - the last of several equal keys counts, except `id`, where the first does;
@@ -30,8 +30,8 @@ struct keyval_syntax {
 };
 
 /*
- * Returns the object, which the caller owns; NULL only when out of memory. *help (may be NULL) tells
- * whether help was asked for. Nothing is an error at this stage: whoever knows the keys checks them.
+ * Returns the object, which the caller owns; NULL only when out of memory. *help (may be NULL) is
+ * set to whether help was requested. Keys and values are not checked here.
  */
 struct json_object *keyval_parse(const char *text, const struct keyval_syntax *syntax, bool *help);
 

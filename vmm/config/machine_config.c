@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that the user asks of a machine.
+// The configuration of a machine.
 #include "machine_config.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_config.h - everything that the user asks of a machine: the command line, parsed and checked.
+ * machine_config.h - the configuration of a machine: the command line, parsed and checked.
  */
 #ifndef PMVM_MACHINE_CONFIG_H
 #define PMVM_MACHINE_CONFIG_H
@@ -9,9 +9,9 @@
 #include "config.h"
 
 /* -monitor, -qmp, -qmp-pretty: one each. With mux, the chardev is the console's (-nographic, mon:stdio). */
-enum monitor_face { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
+enum monitor_protocol { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
 struct monitor_config {
-	enum monitor_face face;
+	enum monitor_protocol protocol;
 	bool mux; /* shares the console's terminal; chardev is empty */
 	struct chardev_config chardev;
 };
@@ -25,7 +25,7 @@ struct machine_config {
 	unsigned ncpus;
 	bool no_vmx, no_svm, no_pmu; /* -cpu host,-vmx,-svm,pmu=off: hidden from the guest */
 	bool no_guest_core;          /* -machine dump-guest-core=off: a core dump is without guest memory */
-	unsigned nbuses; /* -machine pci-buses=; 0 while the devices are not known yet: as many as they need */
+	unsigned nbuses; /* -machine pci-buses=; while the command line is parsed, 0: as many as the devices need */
 	bool no_reboot, no_shutdown, daemonize;
 	bool stopped;    /* -S: the guest does not start before cont */
 	bool has_serial; /* false: no UART back end given: serial is CHARDEV_NULL */

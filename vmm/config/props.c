@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Takes the value: a string moves into the struct, or is freed if it goes nowhere.
+// Takes the value: a string moves into the struct, or is freed if the property has no field.
 static void store(const struct prop *prop, union prop_value *val, void *obj)
 {
 	void *field;
@@ -55,7 +55,7 @@ static void store(const struct prop *prop, union prop_value *val, void *obj)
 static bool same_value(const struct prop *prop, const union prop_value *a, const union prop_value *b)
 {
 	if (prop_is_string(prop))
-		return !strcmp(a->s, b->s);
+		return strcmp(a->s, b->s) == 0;
 	if (prop->type == PROP_BOOL)
 		return a->b == b->b;
 	return prop->type == PROP_ADDR ? a->slot == b->slot : a->u == b->u;
@@ -109,7 +109,7 @@ static int apply_one(const struct prop_class *cls, const struct prop *prop, stru
 	union prop_value val;
 	int rc;
 
-	// What names the object itself has its type in every form.
+	// A property that names the object has its own type in every form.
 	if (form == PROPS_JSON || (form == PROPS_SCALAR && prop->hidden))
 		rc = prop_from_json(cls, prop, json, &val, err);
 	else if (form == PROPS_SCALAR)
@@ -148,7 +148,7 @@ const struct prop *props_find(const struct prop_class *cls, const char *name)
 	return NULL;
 }
 
-// "a_b" and "a-b" in one object: QEMU does not say which one counts either.
+// "a_b" and "a-b" in one object: QEMU refuses this as well.
 static int check_conflict(const struct prop_class *cls, const char *name, struct json_object *in,
                           struct vpmem_error *err)
 {
@@ -175,7 +175,7 @@ static int unknown(const struct prop_class *cls, const char *name, enum props_fo
 		suggest_offer(&s, cls->props[i].name);
 	if (s.best)
 		error_hint(err, "did you mean %s?", s.best);
-	else if (!strncmp(name, "x-", 2))
+	else if (strncmp(name, "x-", 2) == 0)
 		error_hint(err, "QEMU's internal x- properties do not exist here: leave it out");
 	return -EINVAL;
 }
@@ -204,7 +204,7 @@ int props_init(const struct prop_class *cls, void *obj)
 
 		if (!prop->def || prop->offset == PROP_NOWHERE)
 			continue;
-		// "-1" is no address that a user may write: it stands for "the first free slot".
+		// A user cannot write "-1": it stands for "the first free slot".
 		if (prop->type == PROP_ADDR)
 			val.slot = -1;
 		else if (prop_from_text(cls, prop, prop->def, &val, NULL) < 0)
@@ -244,7 +244,7 @@ const char *props_type_name(const struct prop *prop)
 static void print_default(const struct prop *prop, FILE *out)
 {
 	if (prop->type == PROP_BOOL)
-		fprintf(out, " (default: %s)", !strcmp(prop->def, "on") ? "true" : "false");
+		fprintf(out, " (default: %s)", strcmp(prop->def, "on") == 0 ? "true" : "false");
 	else if (prop->type == PROP_WORD || prop_is_string(prop))
 		fprintf(out, " (default: \"%s\")", prop->def);
 	else

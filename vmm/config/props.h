@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * props.h - tables of properties: what a device, a backend or an option takes, once, for all its readers.
+ * props.h - tables of properties: the parameters of a device, a backend or an option, described once for all uses.
  *
  * A class is a named table of properties over one C struct. The same table
- *   - checks and converts what the user gave, as text ("4G", "on") or as JSON with native types,
- *   - gives the defaults,
+ *   - checks and converts the user's input, as text ("4G", "on") or as JSON with native types,
+ *   - provides the defaults,
  *   - prints `help`,
- *   - and is what device-list-properties and query-qmp-schema walk.
+ *   - and is the source of device-list-properties and query-qmp-schema.
  * Errors are QEMU's texts, with the nearest known name or the reason as the hint.
  *
- * A property that QEMU has and that changes nothing here is in the table too, with PROP_NOWHERE: it is
- * accepted at the value that says what we do anyway (`only`), and refused otherwise.
+ * A property of QEMU that has no effect here is also in the table, with PROP_NOWHERE. It is accepted with the
+ * values that describe what pmvm does anyway (`only`), and refused with others.
  */
 #ifndef PMVM_PROPS_H
 #define PMVM_PROPS_H
@@ -23,7 +23,7 @@
 
 struct json_object;
 
-/* How a value is written, and how it is kept in the struct. */
+/* The text form of a value, and its type in the struct. */
 enum prop_type {
 	PROP_BOOL,       /* on/off (also yes/no, true/false, y/n); JSON boolean; bool */
 	PROP_STR,        /* char *, allocated */
@@ -57,7 +57,7 @@ struct prop {
 	bool hidden;              /* not in help: names the object itself (qom-type, driver, id) */
 };
 
-/* Which text of QEMU's an unknown name gives. */
+/* QEMU's error text for an unknown name. */
 enum prop_unknown {
 	PROP_UNKNOWN_INVALID,    /* Invalid parameter 'x' (in JSON: Parameter 'x' is unexpected) */
 	PROP_UNKNOWN_UNEXPECTED, /* Parameter 'smp.x' is unexpected */
@@ -78,7 +78,7 @@ int props_init(const struct prop_class *cls, void *obj);
 /* Frees the strings and sets them to NULL. */
 void props_release(const struct prop_class *cls, void *obj);
 
-/* How the values of an object are written. */
+/* The form of the values of an object. */
 enum props_form {
 	PROPS_TEXT,   /* all are strings: key=value */
 	PROPS_JSON,   /* native JSON types: -object and -device with JSON, QMP's object-add */
@@ -87,13 +87,13 @@ enum props_form {
 
 /*
  * Checks all members of the object, in their order, and writes them into the struct. -EINVAL: err says which and why.
- * What was written before an error stays: the caller releases the struct.
+ * After an error the struct may hold some values: the caller releases it.
  */
 int props_apply(const struct prop_class *cls, struct json_object *in, enum props_form form, void *obj,
                 struct vpmem_error *err);
 
 const struct prop *props_find(const struct prop_class *cls, const char *name);
-/* The name that a person sees for its type: "bool", "int", "OnOffAuto", "link<memory-backend>". */
+/* The name of its type in help: "bool", "int", "OnOffAuto", "link<memory-backend>". */
 const char *props_type_name(const struct prop *prop);
 /* QEMU's format: two spaces, name=<type>, " - ", description, (default: x). */
 void props_help(const struct prop_class *cls, FILE *out);

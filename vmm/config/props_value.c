@@ -105,7 +105,7 @@ static int bool_value(const char *text, union prop_value *val)
 	for (unsigned i = 0; i < 4; i++) {
 		if (strcmp(text, on[i]) && strcmp(text, off[i]))
 			continue;
-		val->b = !strcmp(text, on[i]);
+		val->b = strcmp(text, on[i]) == 0;
 		return 0;
 	}
 	return -EINVAL;
@@ -118,7 +118,7 @@ static int word_value(const struct prop_class *cls, const struct prop *prop, con
 	size_t len = 0;
 
 	for (unsigned i = 0; prop->words[i]; i++) {
-		if (!strcmp(prop->words[i], text)) {
+		if (strcmp(prop->words[i], text) == 0) {
 			val->u = i;
 			return 0;
 		}

@@ -53,7 +53,7 @@ static int open_stdio(struct monitor *mon, const struct session_face *face, cons
 
 static int open_one(struct monitor *mon, const struct monitor_config *cfg, struct vpmem_error *err)
 {
-	const struct session_face *face = faces[cfg->face];
+	const struct session_face *face = faces[cfg->protocol];
 	int rc;
 
 	if (cfg->mux) {

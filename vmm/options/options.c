@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: walks the arguments, checks the whole, and says where an error is.
+// The command line: handles each option, then checks the whole; adds the option's name to an error.
 #include "error.h"
 #include "keyval.h"
 #include "options_internal.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Of a long argument the start is enough to find it again; the error itself must not be cut off.
+// A long argument is truncated, so that the error behind it is not.
 #define PLACE_MAX 200
 
 int option_string(struct cmdline *cl, char **field, const char *arg)
@@ -72,12 +72,12 @@ const char *option_name(const char *word)
 const struct option *option_find(const char *name, size_t len)
 {
 	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
-		if (opt->name && strlen(opt->name) == len && !strncmp(opt->name, name, len))
+		if (opt->name && strlen(opt->name) == len && strncmp(opt->name, name, len) == 0)
 			return opt;
 	return NULL;
 }
 
-// 0 if the option is none of QEMU's.
+// 0 if QEMU has no such option.
 static int refuse(struct cmdline *cl, const char *word, const char *name)
 {
 	const struct refused_option *refused = refused_table;
@@ -158,7 +158,7 @@ static int finish_kernel(struct cmdline *cl)
 	return -EINVAL;
 }
 
-// What only the whole command line can tell.
+// The checks that need the whole command line.
 static int finish(struct cmdline *cl)
 {
 	int (*const steps[])(struct cmdline *) = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// -serial, -monitor, -qmp, -nographic, -display, -vga and what else a console is made of.
+// -serial, -monitor, -qmp, -nographic, -display, -vga and the other options of the console.
 #include "error.h"
 #include "keyval.h"
 #include "options_internal.h"
@@ -79,7 +79,7 @@ static int parse_file(struct cmdline *cl, const char *path, struct chardev_confi
 	return option_string(cl, &cfg->path, path);
 }
 
-// Standard input and output serve one.
+// Only one character device can use standard input and output.
 static int claim_stdio(struct cmdline *cl, struct chardev_config *cfg, bool mux)
 {
 	if (cl->stdio_used) {
@@ -90,20 +90,20 @@ static int claim_stdio(struct cmdline *cl, struct chardev_config *cfg, bool mux)
 	}
 	cl->stdio_used = true;
 	cl->stdio_place = cl->now;
-	// With the escape character, Ctrl-c belongs to the guest.
+	// With the escape character, Ctrl-c goes to the guest.
 	*cfg = (struct chardev_config) { .kind = CHARDEV_STDIO, .mux = mux, .signals = !mux };
 	return 0;
 }
 
-// What a serial port and a monitor both can be.
+// The back ends that a serial port and a monitor have in common.
 static int parse_chardev(struct cmdline *cl, const char *arg, const char *kinds, struct chardev_config *cfg)
 {
 	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
-	if (!strcmp(arg, "null") || !strcmp(arg, "none"))
+	if (strcmp(arg, "null") == 0 || strcmp(arg, "none") == 0)
 		return 0;
-	if (!strcmp(arg, "stdio"))
+	if (strcmp(arg, "stdio") == 0)
 		return claim_stdio(cl, cfg, false);
-	if (!strncmp(arg, "unix:", 5))
+	if (strncmp(arg, "unix:", 5) == 0)
 		return parse_unix(cl, arg + 5, cfg);
 	error_set(cl->err, -EINVAL, "'%s' is not a valid char driver", arg);
 	error_hint(cl->err, "it is one of: %s", kinds);
@@ -113,9 +113,9 @@ static int parse_chardev(struct cmdline *cl, const char *arg, const char *kinds,
 static int parse_serial(struct cmdline *cl, const char *arg, struct chardev_config *cfg)
 {
 	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
-	if (!strcmp(arg, "mon:stdio"))
+	if (strcmp(arg, "mon:stdio") == 0)
 		return claim_stdio(cl, cfg, true);
-	if (!strncmp(arg, "file:", 5))
+	if (strncmp(arg, "file:", 5) == 0)
 		return parse_file(cl, arg + 5, cfg);
 	return parse_chardev(cl, arg, SERIAL_KINDS, cfg);
 }
@@ -147,7 +147,7 @@ int handle_serial(struct cmdline *cl, const char *arg)
 	struct chardev_config cfg;
 	int rc;
 
-	// The first one is the serial port; only "no more of them" may follow.
+	// Only -serial none may follow the first -serial: it asks for no second port.
 	if (cl->serial_given && strcmp(arg, "none") != 0) {
 		error_set(cl->err, -EINVAL, "there is one serial port, and it was given before");
 		error_hint(cl->err, "leave one -serial out");
@@ -164,12 +164,12 @@ int handle_serial(struct cmdline *cl, const char *arg)
 	if (!cfg.mux)
 		return 0;
 	cl->monitor_given = true;
-	return add_monitor(cl, &(struct monitor_config) { .face = MONITOR_HMP, .mux = true });
+	return add_monitor(cl, &(struct monitor_config) { .protocol = MONITOR_HMP, .mux = true });
 }
 
-static int open_monitor(struct cmdline *cl, enum monitor_face face, const char *arg)
+static int open_monitor(struct cmdline *cl, enum monitor_protocol protocol, const char *arg)
 {
-	struct monitor_config cfg = { .face = face };
+	struct monitor_config cfg = { .protocol = protocol };
 	int rc = parse_chardev(cl, arg, MONITOR_KINDS, &cfg.chardev);
 
 	// As in QEMU, -qmp takes the place of the default monitor as well.
@@ -214,8 +214,8 @@ static int check_daemon(struct cmdline *cl)
 	return -EINVAL;
 }
 
-// -nographic moves the serial port and a monitor to standard input and output, unless something else was
-// said about them: both, multiplexed; or the one that was not given.
+// -nographic puts those of the serial port and the monitor that no other option configures on standard input and output:
+// both, multiplexed, or one.
 int finish_console(struct cmdline *cl)
 {
 	bool serial = cl->nographic && !cl->nodefaults && !cl->serial_given;
@@ -235,7 +235,7 @@ int handle_display(struct cmdline *cl, const char *arg)
 		printf("Available display backend types:\nnone\n");
 		return HANDLED_HELP;
 	}
-	if (!strcmp(arg, "none"))
+	if (strcmp(arg, "none") == 0)
 		return 0;
 	error_set(cl->err, -EINVAL, "Parameter 'type' does not accept value '%s'", arg);
 	error_hint(cl->err, "the machine has no display: use -display none");
@@ -244,17 +244,17 @@ int handle_display(struct cmdline *cl, const char *arg)
 
 int handle_vga(struct cmdline *cl, const char *arg)
 {
-	if (!strcmp(arg, "none"))
+	if (strcmp(arg, "none") == 0)
 		return 0;
 	error_set(cl->err, -EINVAL, "unknown vga type: %s", arg);
 	error_hint(cl->err, "the machine has no display: use -vga none");
 	return -EINVAL;
 }
 
-// -parallel, -net, -nic: what they would add is not there.
+// -parallel, -net, -nic: the machine has no such devices.
 int handle_none_only(struct cmdline *cl, const char *arg)
 {
-	if (!strcmp(arg, "none"))
+	if (strcmp(arg, "none") == 0)
 		return 0;
 	option_not_supported(cl, false);
 	error_hint(cl->err, "use %s none, or leave it out", cl->now.option);

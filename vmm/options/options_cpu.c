@@ -110,7 +110,7 @@ int handle_cpu(struct cmdline *cl, const char *arg)
 
 	if (keyval_is_help(arg))
 		return print_help();
-	if ((len == 4 && !strncmp(arg, "host", len)) || (len == 3 && !strncmp(arg, "max", len)))
+	if ((len == 4 && strncmp(arg, "host", len) == 0) || (len == 3 && strncmp(arg, "max", len) == 0))
 		return apply_features(cl, arg + len);
 	error_set(cl->err, -EINVAL, "unable to find CPU model '%.*s'", (int)len, arg);
 	error_hint(cl->err, "the guest gets the host's processor: use -cpu host, or leave it out");

@@ -144,9 +144,9 @@ static bool id_in_use(const struct cmdline *cl, const char *id)
 
 	snprintf(memdev, sizeof(memdev), "%.16s-mem", id);
 	for (unsigned i = 0; i < cl->opts->nmemdevs; i++)
-		used |= !strcmp(cl->opts->memdevs[i].id, memdev);
+		used |= strcmp(cl->opts->memdevs[i].id, memdev) == 0;
 	for (unsigned i = 0; i < cl->ndevices; i++)
-		used |= cl->devices[i].id && !strcmp(cl->devices[i].id, id);
+		used |= cl->devices[i].id && strcmp(cl->devices[i].id, id) == 0;
 	return used;
 }
 
@@ -158,10 +158,10 @@ static void default_id(struct cmdline *cl, char *id, size_t size)
 	while (id_in_use(cl, id));
 }
 
-// What -pmem fills in itself.
+// Keys that -pmem sets itself.
 static bool is_pair_key(const char *key)
 {
-	return !strcmp(key, "memdev") || !strcmp(key, "qom-type") || !strcmp(key, "driver");
+	return strcmp(key, "memdev") == 0 || strcmp(key, "qom-type") == 0 || strcmp(key, "driver") == 0;
 }
 
 static int unknown_pmem_key(struct cmdline *cl, const char *key)
@@ -188,13 +188,13 @@ static void put_text(struct json_object *obj, const char *key, const char *text)
 	json_object_object_add(obj, key, json_object_new_string(text));
 }
 
-// Which half of the pair does a key belong to?
+// Moves each key to the half of the pair that it belongs to.
 static int split_pmem(struct cmdline *cl, struct json_object *all, struct json_object *object,
                       struct json_object *device)
 {
 	json_object_object_foreach(all, key, val)
 	{
-		if (!strcmp(key, "id"))
+		if (strcmp(key, "id") == 0)
 			continue;
 		if (is_pair_key(key))
 			return unknown_pmem_key(cl, key);

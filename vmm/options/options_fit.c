@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Do the objects and devices of one command line fit together?
+// Checks each object and device of a command line against those before it.
 #include "error.h"
 #include "options_internal.h"
 #include "suggest.h"
@@ -32,7 +32,7 @@ static int check_memdev_exists(const struct machine_config *have, const char *id
 	struct suggest s = { .word = id };
 
 	for (unsigned i = 0; i < have->nmemdevs; i++) {
-		if (!strcmp(have->memdevs[i].id, id))
+		if (strcmp(have->memdevs[i].id, id) == 0)
 			return 0;
 		suggest_offer(&s, have->memdevs[i].id);
 	}
@@ -49,11 +49,11 @@ static int check_against(const struct pmem_config *other, const struct pmem_conf
 {
 	char by[128];
 
-	if (cfg->id && other->id && !strcmp(cfg->id, other->id))
+	if (cfg->id && other->id && strcmp(cfg->id, other->id) == 0)
 		return error_set(err, -EEXIST,
 		                 form == PROPS_JSON ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
 		                 cfg->id);
-	if (!strcmp(cfg->memdev, other->memdev)) {
+	if (strcmp(cfg->memdev, other->memdev) == 0) {
 		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
 		error_hint(err, "every device needs an object of its own");
 		return -EBUSY;

@@ -3,12 +3,11 @@
  * options_internal.h - the command line while it is read: shared by the files of this room only.
  *
  * options.c walks the arguments and calls the handler that the table (options_table.c) names. A handler
- * checks its argument alone and writes it into the options; what needs the whole command line is checked
- * at the end: -m and -smp, which merge when repeated, -kernel with -initrd and -append, the console, and
- * every device against the objects.
+ * checks its argument alone and stores it. The end of the command line is where the rest is checked: -m and -smp, which
+ * merge when repeated, -kernel with -initrd and -append, the console, and every device against the objects.
  *
  * Handlers return 0, -errno with err set, or HANDLED_HELP: something was printed and nothing is to be run.
- * They write err without the option's name: options.c puts it in front.
+ * They write err without the option's name: options.c prepends it.
  */
 #ifndef PMVM_OPTIONS_INTERNAL_H
 #define PMVM_OPTIONS_INTERNAL_H
@@ -19,7 +18,7 @@
 
 #define HANDLED_HELP 1
 
-/* Where something stood on the command line, for errors that are found later. Borrowed from argv. */
+/* An option with its argument, for errors that are found later. Borrowed from argv. */
 struct place {
 	const char *option, *arg;
 };
@@ -38,7 +37,7 @@ struct smp_args {
 struct cmdline {
 	struct machine_config *opts;
 	struct vpmem_error *err;
-	struct place now;  /* the option at hand */
+	struct place now;  /* the current option */
 	struct place last; /* the one before it */
 	struct mem_args mem;
 	struct smp_args smp;
@@ -137,7 +136,7 @@ int handle_pmem(struct cmdline *cl, const char *arg);
 int finish_devices(struct cmdline *cl);
 
 /*
- * options_fit.c: may this one join those that are there? memdev: the id is free. pmem: the id, the slot, the bus and a
+ * options_fit.c: can this one be added to those in `have`? memdev: the id is free. pmem: the id, the slot, the bus and a
  * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; QEMU has
  * other texts for JSON than for key=value.
  */

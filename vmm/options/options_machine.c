@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// -machine, -accel, -cpu, -rtc, -overcommit, -name, -uuid: what the machine is. Most of it is fixed.
+// -machine, -accel, -cpu, -rtc, -overcommit, -name, -uuid: properties of the machine. Most have one possible value.
 #include "error.h"
 #include "keyval.h"
 #include "options_internal.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-// A property that is accepted at the value that says what the machine does anyway.
+// A property that is accepted with the values that describe what the machine does anyway.
 #define FIXED(prop_name, values, reason)                                                                   \
 	{                                                                                                  \
 		.name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = values, .why = reason \
@@ -60,7 +60,7 @@ static const struct prop_class machine_class = {
 	.nprops = COUNT(machine_props),
 };
 
-// Names that people have on their command lines. The machine is the same.
+// Names in existing command lines. All mean the same machine.
 static const char *const machine_names[] = { "pmvm", "q35", "pc", "microvm" };
 
 static void print_machines(void)
@@ -75,11 +75,11 @@ static int check_machine_type(struct cmdline *cl, const char *type)
 {
 	struct suggest s = { .word = type };
 
-	// Versioned names, such as pc-q35-7.2: there is nothing here that a version could keep as it was.
-	if (!strncmp(type, "pc-q35-", 7) || !strncmp(type, "pc-i440fx-", 10))
+	// Versioned names, such as pc-q35-7.2: there is one version of this machine.
+	if (strncmp(type, "pc-q35-", 7) == 0 || strncmp(type, "pc-i440fx-", 10) == 0)
 		return 0;
 	for (unsigned i = 0; i < COUNT(machine_names); i++) {
-		if (!strcmp(type, machine_names[i]))
+		if (strcmp(type, machine_names[i]) == 0)
 			return 0;
 		suggest_offer(&s, machine_names[i]);
 	}
@@ -98,7 +98,7 @@ static int check_accel(struct cmdline *cl, const char *list, size_t list_len)
 
 	for (size_t at = 0; at < list_len; at += len + 1) {
 		len = strcspn(list + at, ":,");
-		if (len == 3 && !strncmp(list + at, "kvm", 3))
+		if (len == 3 && strncmp(list + at, "kvm", 3) == 0)
 			return 0;
 	}
 	error_set(cl->err, -EINVAL, "invalid accelerator %.*s", (int)list_len, list);
@@ -167,7 +167,7 @@ int handle_accel(struct cmdline *cl, const char *arg)
 		printf("Accelerators supported in pmvm binary:\nkvm\n");
 		return HANDLED_HELP;
 	}
-	// The accelerator first: of another one, no property is known.
+	// The accelerator first: the properties of another one are not known.
 	if (arg[len] != '=')
 		rc = check_accel(cl, arg, len);
 	if (rc == 0)

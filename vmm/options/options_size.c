@@ -104,7 +104,7 @@ int handle_m(struct cmdline *cl, const char *arg)
 	return rc;
 }
 
-// maxmem and slots are for machines that need their window for memory devices reserved: pmvm's has one.
+// In QEMU, maxmem and slots reserve address space for memory devices. pmvm always has such a window, and only checks them.
 static int check_maxmem(struct cmdline *cl)
 {
 	const struct mem_args *mem = &cl->mem;
@@ -146,7 +146,7 @@ int finish_m(struct cmdline *cl)
 	if (size > 0 && size < RAM_SIZE_MIN) {
 		error_set(cl->err, -EINVAL, "memory size (0x%" PRIx64 ") must be at least 0x%" PRIx64, size,
 		          RAM_SIZE_MIN);
-		error_hint(cl->err, "a Linux guest wants 128M");
+		error_hint(cl->err, "a Linux guest needs about 128M");
 		return -EINVAL;
 	}
 	if (size > 0)
@@ -159,7 +159,7 @@ int handle_smp(struct cmdline *cl, const char *arg)
 	struct smp_args given;
 	int rc;
 
-	// 0 is a value that a user can give, and must not.
+	// 0 cannot mean "not given": it is an error.
 	for (unsigned i = 0; i < SMP_FIELDS; i++)
 		*smp_field(&given, i) = NOT_GIVEN;
 	cl->smp.place = cl->now;

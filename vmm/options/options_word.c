@@ -46,7 +46,7 @@ static const struct lookalike {
 static const struct lookalike *at_start(const char *text)
 {
 	for (unsigned i = 0; i < NLOOKALIKES; i++)
-		if (!strncmp(text, lookalikes[i].bytes, strlen(lookalikes[i].bytes)))
+		if (strncmp(text, lookalikes[i].bytes, strlen(lookalikes[i].bytes)) == 0)
 			return &lookalikes[i];
 	return NULL;
 }
@@ -105,7 +105,7 @@ static void hint_stray(struct cmdline *cl, const char *word)
 		error_hint(cl->err,
 		           "the argument of %s begins with %s, which is no quote for a shell: type the quotes again",
 		           last->option, quote->name);
-	else if (last->arg && !strcmp(option_name(last->option), "append"))
+	else if (last->arg && strcmp(option_name(last->option), "append") == 0)
 		error_hint(cl->err, "quote the whole text of -append: -append \"%s %s ...\"", last->arg, word);
 	else if (is_file(word))
 		error_hint(cl->err, "to give the guest this file as persistent memory: -pmem %s", word);

@@ -256,7 +256,7 @@ static void mux_up(bool with_monitor)
 	assert_int_equal(chardev_open(&cfg, &rig.machine.loop, on_quit, NULL, &rig.machine.console, NULL), 0);
 	chardev_set_front(rig.machine.console, &front);
 	rig.opts.nmonitors = with_monitor;
-	rig.opts.monitors[0] = (struct monitor_config) { .face = MONITOR_HMP, .mux = true };
+	rig.opts.monitors[0] = (struct monitor_config) { .protocol = MONITOR_HMP, .mux = true };
 	assert_int_equal(monitor_create(&rig.machine, &rig.monitor, NULL), 0);
 }
 

@@ -35,11 +35,11 @@ int rig_up(void **state)
 	snprintf(rig.qmp_path, sizeof(rig.qmp_path), "%s/qmp", rig.dir);
 	rig.opts.nmonitors = 2;
 	rig.opts.monitors[0] = (struct monitor_config) {
-		.face = MONITOR_HMP,
+		.protocol = MONITOR_HMP,
 		.chardev = { .kind = CHARDEV_UNIX, .path = rig.hmp_path, .wait = true },
 	};
 	rig.opts.monitors[1] = (struct monitor_config) {
-		.face = MONITOR_QMP,
+		.protocol = MONITOR_QMP,
 		.chardev = { .kind = CHARDEV_UNIX, .path = rig.qmp_path },
 	};
 	rig.memdev.cfg.id = (char *)"mem1";

@@ -275,7 +275,8 @@ static void stdio_stays_when_its_input_ends(void **state)
 	monitor_destroy(rig.monitor);
 	rig.monitor = NULL;
 	rig.opts.nmonitors = 1;
-	rig.opts.monitors[0] = (struct monitor_config) { .face = MONITOR_QMP, .chardev = { .kind = CHARDEV_STDIO } };
+	rig.opts.monitors[0] =
+		(struct monitor_config) { .protocol = MONITOR_QMP, .chardev = { .kind = CHARDEV_STDIO } };
 	rig_take_stdio();
 	assert_int_equal(monitor_create(&rig.machine, &mon, NULL), 0);
 	rig_read_until(rig.out_fd, "hello\r\n");

@@ -88,14 +88,14 @@ static void describe_serial(const struct machine_config *opts, FILE *out)
 
 static void describe_monitors(const struct machine_config *opts, FILE *out)
 {
-	static const char *const faces[] = {
+	static const char *const protocols[] = {
 		[MONITOR_HMP] = "hmp", [MONITOR_QMP] = "qmp", [MONITOR_QMP_PRETTY] = "pretty"
 	};
 
 	for (unsigned i = 0; i < opts->nmonitors; i++) {
 		const struct monitor_config *cfg = &opts->monitors[i];
 
-		fprintf(out, " monitor(%s", faces[cfg->face]);
+		fprintf(out, " monitor(%s", protocols[cfg->protocol]);
 		if (cfg->mux)
 			fprintf(out, " mux");
 		else if (cfg->chardev.kind == CHARDEV_STDIO)

@@ -73,6 +73,8 @@ int daemon_ready(struct vpmem_error *err)
 		if (dup2(fd, std_fd) < 0)
 			rc = -errno;
 	close(fd);
+	// No message goes to the terminal any more.
+	log_open();
 	if (rc < 0)
 		return error_set(err, rc, "cannot daemonize: dup2: %s", strerror(-rc));
 	// The pipe is empty, so this does not wait. If the first process was killed, it fails with EPIPE: SIGPIPE is ignored.

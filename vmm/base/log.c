@@ -3,52 +3,146 @@
 #include "log.h"
 
 #include "monotonic.h"
+#include "nonblock.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LIMIT_MESSAGES 10u
 #define LIMIT_WINDOW_MS 10000u
+#define GUEST_MESSAGES 10u
+#define WARN_MESSAGES 50u
 
+#define LINE_MAX_LEN 1024u
 #define WAIT_MS 100
+
+// Standard error. `lock` is a leaf lock, and guards all of it; nothing that is done under it waits, but once WAIT_MS.
+static struct {
+	pthread_mutex_t lock;
+	struct nonblock to;
+	unsigned nlost;
+	bool mid_line; // the last message was written in part
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER, .to = { .fd = -1 } };
+
+static void open_out(void)
+{
+	nonblock_close(&out.to);
+	nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
+}
+
+void log_open(void)
+{
+	pthread_mutex_lock(&out.lock);
+	open_out();
+	pthread_mutex_unlock(&out.lock);
+}
 
 static bool is_writable(int wait_ms)
 {
-	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd fd = { .fd = out.to.fd, .events = POLLOUT };
 
 	return poll(&fd, 1, wait_ms) == 1;
 }
 
-static _Atomic unsigned nlost;
-
-// One write per line, so that lines of several threads do not mix.
-static void write_line(const char *prefix, const char *fmt, va_list args)
+static bool is_read_now(void)
 {
-	char line[1024];
-	int len = snprintf(line, sizeof(line), "pmvm: %s", prefix);
+	bool is_read;
 
-	vsnprintf(line + len, sizeof(line) - (size_t)len - 1, fmt, args);
-	fprintf(stderr, "%s\n", line);
+	pthread_mutex_lock(&out.lock);
+	if (out.to.fd < 0)
+		open_out();
+	is_read = is_writable(0);
+	pthread_mutex_unlock(&out.lock);
+	return is_read;
 }
 
-// Somebody may hold a lock, or be what SIGTERM waits for: a pipe that is full and that nobody reads must not stop him.
-static void print_line(const char *prefix, const char *fmt, va_list args)
+// What of the text fits, up to its end. A terminal takes a part of a line.
+static size_t write_some(const char *text, size_t len)
 {
-	unsigned lost;
+	size_t done = 0;
 
-	if (!is_writable(WAIT_MS)) {
-		atomic_fetch_add(&nlost, 1);
-		return;
+	while (done < len) {
+		ssize_t n = nonblock_write(&out.to, text + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
 	}
-	lost = atomic_exchange(&nlost, 0);
-	if (lost > 0)
-		fprintf(stderr, "pmvm: %u messages were lost: nobody read standard error\n", lost);
-	write_line(prefix, fmt, args);
+	return done;
+}
+
+// false: it did not fit, and it is not written later.
+static bool write_whole(const char *line, size_t len, int wait_ms)
+{
+	size_t done;
+
+	if (out.mid_line && write_some("\n", 1) == 1)
+		out.mid_line = false;
+	if (out.mid_line)
+		return false;
+	done = write_some(line, len);
+	// A reader that is only slow gets everything, and one that is gone is waited for once.
+	if (done < len && errno == EAGAIN && wait_ms > 0 && is_writable(wait_ms))
+		done += write_some(line + done, len - done);
+	out.mid_line = done > 0 && done < len;
+	return done == len;
+}
+
+static bool write_report(void)
+{
+	char line[80];
+	int len = snprintf(line, sizeof(line), "pmvm: %u messages were lost: nobody read standard error\n", out.nlost);
+
+	if (!write_whole(line, (size_t)len, 0))
+		return false;
+	out.nlost = 0;
+	return true;
+}
+
+static void write_or_count(const char *line, size_t len, int wait_ms)
+{
+	pthread_mutex_lock(&out.lock);
+	if (out.to.fd < 0)
+		open_out();
+	// While nobody reads, nothing waits.
+	if (out.nlost > 0)
+		wait_ms = 0;
+	if ((out.nlost > 0 && !write_report()) || !write_whole(line, len, wait_ms))
+		out.nlost++;
+	pthread_mutex_unlock(&out.lock);
+}
+
+// Names come from guests, from clients of the monitor and from files: none moves the cursor or begins a line of its own.
+static void replace_controls(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?'; // U+0080 to U+009F in UTF-8
+	}
+}
+
+// One write per line, so that lines of several threads and processes do not mix.
+static void print_line(const char *prefix, int wait_ms, const char *fmt, va_list args)
+{
+	char line[LINE_MAX_LEN];
+	int prefix_len = snprintf(line, sizeof(line), "pmvm: %s", prefix);
+	size_t len;
+
+	vsnprintf(line + prefix_len, sizeof(line) - (size_t)prefix_len - 1, fmt, args);
+	replace_controls(line);
+	len = strlen(line);
+	line[len++] = '\n';
+	write_or_count(line, len, wait_ms);
 }
 
 void log_error(const char *fmt, ...)
@@ -56,16 +150,7 @@ void log_error(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", fmt, args);
-	va_end(args);
-}
-
-void log_warn(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	print_line("warning: ", fmt, args);
+	print_line("", WAIT_MS, fmt, args);
 	va_end(args);
 }
 
@@ -74,36 +159,64 @@ void log_info(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", fmt, args);
+	print_line("", WAIT_MS, fmt, args);
 	va_end(args);
 }
 
-// Two threads that race on one limit print a line too many or too few, nothing worse: the fields are
-// accessed atomically, one by one.
-void log_guest_at(struct log_limit *limit, const char *fmt, ...)
+static void print_now(int wait_ms, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print_line("", wait_ms, fmt, args);
+	va_end(args);
+}
+
+// true: this message may be printed. Two threads that race on one limit print a message too many or too few, nothing
+// worse: the fields are accessed atomically, one by one.
+static bool take_place(struct log_limit *limit, unsigned max, int wait_ms)
 {
 	uint64_t now = monotonic_ms();
 	uint64_t start = __atomic_load_n(&limit->window_start_ms, __ATOMIC_RELAXED);
-	va_list args;
 
-	// A guest must not be able to fill a pipe that nobody reads, and stop us there, or hold us up at each message.
-	if (!is_writable(0)) {
-		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
-		return;
-	}
 	if (start == 0 || now - start >= LIMIT_WINDOW_MS) {
 		unsigned nskipped = __atomic_exchange_n(&limit->nskipped, 0, __ATOMIC_RELAXED);
 
 		__atomic_store_n(&limit->window_start_ms, now, __ATOMIC_RELAXED);
 		__atomic_store_n(&limit->nprinted, 0, __ATOMIC_RELAXED);
 		if (nskipped > 0)
-			log_info("%u messages like the next one were left out", nskipped);
+			print_now(wait_ms, "%u messages like the next one were left out", nskipped);
 	}
-	if (__atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) >= LIMIT_MESSAGES) {
+	if (__atomic_fetch_add(&limit->nprinted, 1, __ATOMIC_RELAXED) < max)
+		return true;
+	__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+void log_warn(const char *fmt, ...)
+{
+	static struct log_limit limit;
+	va_list args;
+
+	if (!take_place(&limit, WARN_MESSAGES, WAIT_MS))
+		return;
+	va_start(args, fmt);
+	print_line("warning: ", WAIT_MS, fmt, args);
+	va_end(args);
+}
+
+void log_guest_at(struct log_limit *limit, const char *fmt, ...)
+{
+	va_list args;
+
+	// Not even a slow reader is waited for: a guest, or a client, could hold up the others by that.
+	if (!is_read_now()) {
 		__atomic_fetch_add(&limit->nskipped, 1, __ATOMIC_RELAXED);
 		return;
 	}
+	if (!take_place(limit, GUEST_MESSAGES, 0))
+		return;
 	va_start(args, fmt);
-	print_line("", fmt, args);
+	print_line("", 0, fmt, args);
 	va_end(args);
 }

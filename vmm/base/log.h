@@ -3,9 +3,16 @@
  * log.h - messages for people, on standard error.
  *
  * A message reads `<module>: <object>: <what failed>: <values>: <strerror>`, lower case, no full stop.
+ * Control characters in it are replaced, so that a name that a guest or a client chose cannot act on the terminal.
+ *
  * Messages that a guest, or a client of the monitor, can cause are limited in rate: at most 10 per call site in
- * 10 seconds, then one line that says how many were left out. They are left out as well while nobody reads
- * standard error, so that they stop nothing.
+ * 10 seconds, then one line that says how many were left out. Warnings are limited to 50 in 10 seconds.
+ *
+ * No function here waits for a reader of standard error: the caller may hold a lock that all others need. What does
+ * not fit is dropped, and the next message that fits is preceded by the number of those that were lost. Only an error,
+ * a warning or an info waits for a reader that is slow, 100 ms at most, and not again while messages are lost.
+ *
+ * Any thread may call these functions, with or without locks.
  */
 #ifndef PMVM_LOG_H
 #define PMVM_LOG_H
@@ -13,6 +20,12 @@
 #include "printf_like.h"
 
 #include <stdint.h>
+
+/*
+ * Uses what standard error is now: call it at the start, and again after descriptor 2 was replaced. The first message
+ * does it otherwise.
+ */
+void log_open(void);
 
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "warning: ..." as QEMU prints it */

@@ -60,12 +60,15 @@ static int warn_short_form(const struct keyval_syntax *syntax, const char *word,
 	static const char fmt[] = "short-form boolean option '%s' deprecated\nPlease use %s=%s instead";
 	char *text;
 
+	if (!syntax->warn) {
+		// A message in the log is one line.
+		log_warn("short-form boolean option '%s' deprecated", word);
+		log_info("Please use %s=%s instead", key, value);
+		return 0;
+	}
 	if (asprintf(&text, fmt, word, key, value) < 0)
 		return -ENOMEM;
-	if (syntax->warn)
-		syntax->warn(syntax->warn_owner, text);
-	else
-		log_warn("%s", text);
+	syntax->warn(syntax->warn_owner, text);
 	free(text);
 	return 0;
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * nonblock.h - a standard descriptor, used without ever waiting for the process at its other end.
+ *
+ * O_NONBLOCK belongs to the open file description, which is shared with other processes (a shell, for example): it
+ * must not be set there. And a poll(2) before a blocking write does not help: a terminal reports POLLOUT while one
+ * byte fits, and another thread or process may take the room of a pipe. So a terminal, a pipe or a device is opened
+ * once more, as a description of our own; a socket is used with MSG_DONTWAIT; a regular file never blocks, and its
+ * offset has to stay shared.
+ *
+ * What cannot be opened once more (a pipe or a terminal that belongs to another user) is written with RWF_NOWAIT
+ * where the kernel can do that, and else after a poll.
+ */
+#ifndef PMVM_NONBLOCK_H
+#define PMVM_NONBLOCK_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct nonblock {
+	int fd;    /* for poll(2) */
+	bool owns; /* fd is ours to close */
+	enum { NONBLOCK_PLAIN, NONBLOCK_SOCKET, NONBLOCK_POLLED } how;
+};
+
+/* access is O_RDONLY or O_WRONLY. A descriptor that is closed fails later, with EBADF. */
+void nonblock_open(struct nonblock *nb, int std_fd, int access);
+void nonblock_close(struct nonblock *nb);
+
+/* As read(2) and write(2), but they fail with EAGAIN where those would wait. */
+ssize_t nonblock_read(const struct nonblock *nb, void *buf, size_t len);
+ssize_t nonblock_write(const struct nonblock *nb, const void *buf, size_t len);
+
+#endif

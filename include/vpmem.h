@@ -334,6 +334,24 @@ struct vpmem_queue {
 VPMEM_API struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx);
 
 /*
+ * All registers at one moment, for a transport that shows many of them at once: the device's lock is taken once. The
+ * driver selects words of 32 feature bits and a queue, as by the functions above; words beyond 1 and a queue that does not
+ * exist read 0.
+ */
+struct vpmem_select {
+	uint32_t device_feature_word, driver_feature_word;
+	uint16_t queue_idx;
+};
+struct vpmem_snapshot {
+	uint32_t features, driver_features;
+	uint8_t status, config_generation;
+	struct vpmem_queue queue;
+	uint8_t config[VPMEM_CONFIG_SIZE]; /* struct virtio_pmem_config */
+};
+VPMEM_API void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *select,
+                                     struct vpmem_snapshot *out);
+
+/*
  * Writes size and addresses; `enabled` is ignored. Takes effect only while the queue is not enabled (the
  * registers are latched by vpmem_queue_enable) and for a queue that exists. A size that is 0, no power of
  * two or above the maximum is not stored.

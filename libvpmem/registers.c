@@ -33,6 +33,17 @@ static bool config_is_zero(const struct vpmem_device *dev)
 	return virtio_has_feature(&dev->virtio, VIRTIO_PMEM_F_SHMEM_REGION);
 }
 
+/* Under the lock. */
+static struct pmem_config config_now(const struct vpmem_device *dev)
+{
+	if (config_is_zero(dev))
+		return (struct pmem_config) { 0 };
+	return (struct pmem_config) {
+		.start_le = htole64(dev->gpa),
+		.size_le = htole64(vpmem_backing_size(dev->backing)),
+	};
+}
+
 uint32_t vpmem_device_features(const struct vpmem_device *dev, uint32_t word)
 {
 	return virtio_features(&dev->virtio, word);
@@ -95,14 +106,11 @@ uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 
 void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len)
 {
-	struct pmem_config config = { 0 };
+	struct pmem_config config;
 	uint32_t have;
 
 	lock(dev);
-	if (!config_is_zero(dev)) {
-		config.start_le = htole64(dev->gpa);
-		config.size_le = htole64(vpmem_backing_size(dev->backing));
-	}
+	config = config_now(dev);
 	unlock(dev);
 	memset(buf, 0, len);
 	if (off >= sizeof(config))
@@ -111,13 +119,11 @@ void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf,
 	memcpy(buf, (const uint8_t *)&config + off, len < have ? len : have);
 }
 
-struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
+/* Under the lock. */
+static struct vpmem_queue queue_now(const struct vpmem_device *dev, uint16_t queue_idx)
 {
-	struct virtq_regs regs;
+	const struct virtq_regs regs = virtio_queue_get(&dev->virtio, queue_idx);
 
-	lock(dev);
-	regs = virtio_queue_get(&dev->virtio, queue_idx);
-	unlock(dev);
 	return (struct vpmem_queue) {
 		.size = regs.size,
 		.enabled = regs.enabled,
@@ -125,6 +131,31 @@ struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 		.driver_gpa = regs.driver_gpa,
 		.device_gpa = regs.device_gpa,
 	};
+}
+
+struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
+{
+	struct vpmem_queue regs;
+
+	lock(dev);
+	regs = queue_now(dev, queue_idx);
+	unlock(dev);
+	return regs;
+}
+
+void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *select, struct vpmem_snapshot *out)
+{
+	struct pmem_config config;
+
+	lock(dev);
+	out->features = virtio_features(&dev->virtio, select->device_feature_word);
+	out->driver_features = virtio_driver_features(&dev->virtio, select->driver_feature_word);
+	out->status = virtio_status(&dev->virtio);
+	out->config_generation = virtio_config_generation(&dev->virtio);
+	out->queue = queue_now(dev, select->queue_idx);
+	config = config_now(dev);
+	unlock(dev);
+	memcpy(out->config, &config, sizeof(config));
 }
 
 void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct vpmem_queue *regs)

@@ -27,15 +27,20 @@ static bool in_window(gpa_t gpa, uint64_t size, gpa_t window, uint64_t window_si
 	return gpa >= window && gpa - window < window_size && size <= window_size - (gpa - window);
 }
 
+static uint64_t efd_addr(const struct function *f, enum vm_space space)
+{
+	return f->vp->ioeventfds[space].queues ? f->vp->ioeventfds[space].addr : 0;
+}
+
 static void check_ports(struct pci_machine *m, const struct function *f, uint64_t port, bool mapped)
 {
-	uint64_t efd_port = f->vp->ioeventfds[VM_SPACE_PORTS];
+	uint64_t efd_port = efd_addr(f, VM_SPACE_PORTS);
 
 	CHECK(f->vp->pio_notify && pci_device_slot(f->vp->pci) < PCI_BUS_SLOTS);
 	CHECK(mapped ? efd_port == 0 || efd_port == port : efd_port == 0);
 	if (!mapped)
 		return;
-	CHECK(in_window(port, NOTIFY_IO_BAR_SIZE, RIG_PORT, RIG_NPORTS));
+	CHECK(in_window(port, NOTIFY_IO_BAR_SIZE_MIN, RIG_PORT, RIG_NPORTS));
 	CHECK(pci_config_get(f->vp->pci, PCI_COMMAND, 2) & PCI_COMMAND_IO);
 	CHECK(efd_port == 0 || fake_vm_port_ioeventfd(&m->rig.fake, port) >= 0);
 }
@@ -53,15 +58,15 @@ static void check_bar(struct pci_machine *m, const struct function *f, unsigned 
 		return;
 	}
 	if (!mapped) {
-		CHECK(bar == REGS_BAR ? f->vp->ioeventfds[VM_SPACE_MEMORY] == 0 : f->vp->pmem_gpa == 0);
+		CHECK(bar == REGS_BAR ? efd_addr(f, VM_SPACE_MEMORY) == 0 : virtio_pmem_gpa(f->vp) == 0);
 		return;
 	}
 	CHECK(in_window(gpa, size, RIG_MEM32, RIG_MEM32_SIZE) || in_window(gpa, size, RIG_MEM64, RIG_MEM64_SIZE));
 	CHECK(pci_config_get(f->vp->pci, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
 	if (bar == SHMEM_BAR)
-		CHECK(f->vp->pmem_gpa == gpa);
-	else if (f->vp->ioeventfds[VM_SPACE_MEMORY])
-		CHECK(f->vp->ioeventfds[VM_SPACE_MEMORY] == gpa + NOTIFY_OFF &&
+		CHECK(virtio_pmem_gpa(f->vp) == gpa);
+	else if (efd_addr(f, VM_SPACE_MEMORY))
+		CHECK(efd_addr(f, VM_SPACE_MEMORY) == gpa + NOTIFY_OFF &&
 		      fake_vm_ioeventfd(&m->rig.fake, gpa + NOTIFY_OFF) >= 0);
 }
 
@@ -122,7 +127,7 @@ static void check_header(struct pci_machine *m, const struct function *f, unsign
 	CHECK(pci_config_get(f->vp->pci, PCI_CAPABILITY_LIST, 1) == f->first_cap);
 	for (off = f->first_cap; off; off = pci_config_get(f->vp->pci, off + PCI_CAP_LIST_NEXT, 1), n++)
 		CHECK(off >= PCI_STD_HEADER_SIZEOF && off % 4 == 0 && n < 8);
-	CHECK(n == 6u + f->vp->shmem + f->vp->pio_notify);
+	CHECK(n == 6u + (f->vp->window.size != 0) + f->vp->pio_notify);
 }
 
 static bool pin_enabled(const struct function *f)
@@ -141,7 +146,7 @@ static void check_lines(struct pci_machine *m)
 		if (!f->vp || !(ecam_read(&m->rig, slot, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT))
 			continue;
 		/* A reset takes back what was raised before. */
-		CHECK(vpmem_device_status(f->vp->device) != 0);
+		CHECK(vpmem_device_status(virtio_pmem_device(f->vp)) != 0);
 		if (pin_enabled(f))
 			lines[pci_device_gsi(f->vp->pci) - RIG_INTX_GSI] = true;
 	}
@@ -172,14 +177,16 @@ void pci_machine_check(struct pci_machine *m)
 			pci_device_bar(f->vp->pci, NOTIFY_IO_BAR, &mapped);
 			nports += mapped;
 		}
-		nioeventfds += (f->vp->ioeventfds[VM_SPACE_MEMORY] != 0) + (f->vp->ioeventfds[VM_SPACE_PORTS] != 0);
-		nslots += (f->vp->shmem && f->vp->pmem_gpa) + f->vp->page_mapped;
+		nioeventfds += efd_addr(f, VM_SPACE_MEMORY) ? 1 : 0;
+		nioeventfds += efd_addr(f, VM_SPACE_PORTS) ? 1 : 0;
+		nslots += f->vp->window.size && virtio_pmem_gpa(f->vp) ? 1 : 0;
+		nslots += f->vp->page_mapped;
 		nfunctions++;
 	}
 	CHECK(m->rig.mmio.nregions == nregions && m->rig.pio.nregions == nports);
 	CHECK(fake_vm_nioeventfds(&m->rig.fake) == nioeventfds);
 	CHECK(fake_vm_nslots(&m->rig.fake) == nslots);
-	CHECK(fake_vm_nroutes(&m->rig.fake) <= nfunctions * MSIX_VECTORS);
+	CHECK(fake_vm_nroutes(&m->rig.fake) <= nfunctions * (1 + VPMEM_QUEUE_COUNT));
 	check_overlaps(m);
 	check_lines(m);
 }

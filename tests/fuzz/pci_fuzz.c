@@ -176,20 +176,20 @@ static void submit_flush(struct pci_machine *m, struct input *in)
 static void serve(struct pci_machine *m, unsigned slot)
 {
 	if (m->functions[slot].vp)
-		pmem_serve_queue(m->functions[slot].vp->device);
+		pmem_serve_queue(virtio_pmem_device(m->functions[slot].vp));
 }
 
 /* The device interrupts, as the worker would, with its lock held; never while it is reset. */
 static void interrupt(struct pci_machine *m, unsigned slot, unsigned how)
 {
 	struct virtio_pci *vp = m->functions[slot].vp;
+	struct vpmem_device *dev = vp ? virtio_pmem_device(vp) : NULL;
 
-	if (!vp || vpmem_device_status(vp->device) == 0)
+	if (!dev || vpmem_device_status(dev) == 0)
 		return;
-	pthread_mutex_lock(&vp->device->lock);
-	vp->device->callbacks.interrupt(vp->device->callbacks.opaque,
-	                                how & 1 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
-	pthread_mutex_unlock(&vp->device->lock);
+	pthread_mutex_lock(&dev->lock);
+	dev->callbacks.interrupt(dev->callbacks.opaque, how & 1 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 static void refuse(struct pci_machine *m, unsigned what)

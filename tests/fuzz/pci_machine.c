@@ -166,9 +166,9 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 		.rom = size_kind & 0x80,
 		.sync_rc = &m->sync_rc,
 	};
-	struct virtio_pci_config cfg = {
-		.bus = m->rig.bus, .bus_nr = (int)(slot / PCI_BUS_SLOTS), .slot = slot % PCI_BUS_SLOTS, .id = "nv1", .register_page = !(size_kind & 0x20),
-		.pio_notify = size_kind & 0x10,
+	struct virtio_pmem_options cfg = {
+		.pci.bus = m->rig.bus, .pci.bus_nr = (int)(slot / PCI_BUS_SLOTS), .pci.slot = slot % PCI_BUS_SLOTS, .pci.id = "nv1", .pci.register_page = !(size_kind & 0x20),
+		.pci.pio_notify = size_kind & 0x10,
 		.mem = m->mem,
 		.device = {
 			.name = "nv1", .backing = &f->backing,
@@ -179,14 +179,15 @@ void pci_machine_plug(struct pci_machine *m, unsigned slot, bool shmem, unsigned
 	struct vpmem_error err = { .text = "" };
 	struct virtio_pci *vp = NULL;
 	struct vpmem_backing old = f->backing;
-	bool taken = slot % PCI_BUS_SLOTS == 0 || slot >= NSLOTS || f->vp || (cfg.pio_notify && slot >= PCI_BUS_SLOTS);
+	bool taken = slot % PCI_BUS_SLOTS == 0 || slot >= NSLOTS || f->vp ||
+	             (cfg.pci.pio_notify && slot >= PCI_BUS_SLOTS);
 	int rc;
 
 	if (taken)
 		cfg.device.backing = &backing;
 	else
 		f->backing = backing;
-	rc = virtio_pci_create(&cfg, &vp, &err);
+	rc = virtio_pmem_create(&cfg, &vp, &err);
 	CHECK(rc ? !vp && err.text[0] : vp && !taken);
 	if (rc) {
 		f->backing = old;

@@ -12,6 +12,7 @@
 #include "pci_hotplug.h"
 #include "rig.h"
 #include "virtio_pci_internal.h"
+#include "virtio_pmem.h"
 
 #define NBUSES 3u
 #define NSLOTS (NBUSES * PCI_BUS_SLOTS)

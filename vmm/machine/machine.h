@@ -23,7 +23,7 @@
 #include "pci_hotplug.h"
 #include "serial.h"
 #include "vcpu.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 struct monitor;
 

@@ -91,7 +91,7 @@ static bool watch_file(struct machine *m, struct pmem *pmem)
 	if (!cut)
 		return false;
 	// First of all, before a flush can end.
-	vpmem_device_set_error(virtio_pci_device(pmem->vp), -EIO);
+	vpmem_device_set_error(virtio_pmem_device(pmem->vp), -EIO);
 	log_error("%s: %s was cut and is shorter than its mapping: data is lost, and every flush fails from here on",
 	          pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
 	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
@@ -207,7 +207,7 @@ void machine_tell_sync_error(struct pmem *pmem)
 	if (pmem->unplug == UNPLUG_EJECTED)
 		return;
 	// No sync begins before the error is cleared, which is for this thread to do: the count is that of this failure.
-	pmem->nsync_errors_told = vpmem_device_stats(virtio_pci_device(pmem->vp)).sync_errors;
+	pmem->nsync_errors_told = vpmem_device_stats(virtio_pmem_device(pmem->vp)).sync_errors;
 	if (pmem->cfg.werror == WERROR_STOP) {
 		pmem->is_held = true;
 		m->io_error = true;
@@ -221,7 +221,7 @@ void machine_release_pmems(struct machine *m)
 		struct pmem *pmem = m->pmems[i];
 
 		if (pmem->is_held && pmem->unplug != UNPLUG_EJECTED)
-			vpmem_device_release(virtio_pci_device(pmem->vp));
+			vpmem_device_release(virtio_pmem_device(pmem->vp));
 		pmem->is_held = false;
 	}
 }
@@ -240,7 +240,7 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
 	pmem->cut = false;
-	if (watch_file(m, pmem) || vpmem_device_clear_error(virtio_pci_device(pmem->vp), pmem->nsync_errors_told) == 0)
+	if (watch_file(m, pmem) || vpmem_device_clear_error(virtio_pmem_device(pmem->vp), pmem->nsync_errors_told) == 0)
 		return 0;
 	// Whoever asked cannot have meant a failure that nobody was told of. The loop tells, and the machine may pause.
 	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);

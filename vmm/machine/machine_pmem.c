@@ -120,13 +120,13 @@ static void unmap_slot(struct machine *m, struct pmem *pmem)
 static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 {
 	const struct pmem_config *cfg = &pmem->cfg;
-	struct virtio_pci_config vp = {
-		.bus = m->pci,
-		.bus_nr = cfg->bus_nr,
-		.slot = cfg->slot,
-		.id = cfg->id,
-		.register_page = cfg->register_page,
-		.pio_notify = cfg->pio_notify,
+	struct virtio_pmem_options vp = {
+		.pci.bus = m->pci,
+		.pci.bus_nr = cfg->bus_nr,
+		.pci.slot = cfg->slot,
+		.pci.id = cfg->id,
+		.pci.register_page = cfg->register_page,
+		.pci.pio_notify = cfg->pio_notify,
 		.mem = &m->gmem,
 		.device = {
 			.name = cfg->id ? cfg->id : cfg->memdev,
@@ -145,13 +145,13 @@ static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
 	if (rc < 0)
 		return rc;
 	vp.device.gpa = gpa;
-	rc = virtio_pci_create(&vp, &pmem->vp, err);
+	rc = virtio_pmem_create(&vp, &pmem->vp, err);
 	if (rc < 0)
 		return rc;
 	pmem->slot = (unsigned)virtio_pci_slot(pmem->vp);
 	// The file is open since then, and the kernel will not report the loss again.
 	if (pmem->memdev->sync_error)
-		vpmem_device_set_error(virtio_pci_device(pmem->vp), pmem->memdev->sync_error);
+		vpmem_device_set_error(virtio_pmem_device(pmem->vp), pmem->memdev->sync_error);
 	if (cfg->shmem)
 		return 0;
 	rc = map_slot(m, pmem, gpa, err);
@@ -309,7 +309,7 @@ struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		gpa_t base = pmem->unplug == UNPLUG_EJECTED ? 0 : virtio_pci_pmem_gpa(pmem->vp);
+		gpa_t base = pmem->unplug == UNPLUG_EJECTED ? 0 : virtio_pmem_gpa(pmem->vp);
 
 		if (base != 0 && gpa >= base && gpa - base < vpmem_backing_size(pmem->memdev->backing))
 			return pmem;

@@ -179,7 +179,7 @@ static struct json_object *live_memdev(const struct memdev *memdev, const struct
 static struct json_object *live_pmem(const struct pmem *pmem, const struct prop *prop)
 {
 	if (!strcmp(prop->name, "memaddr"))
-		return json_object_new_uint64(virtio_pci_pmem_gpa(pmem->vp));
+		return json_object_new_uint64(virtio_pmem_gpa(pmem->vp));
 	if (!strcmp(prop->name, "memdev"))
 		return memdev_path(pmem->memdev);
 	if (!strcmp(prop->name, "addr"))

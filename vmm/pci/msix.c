@@ -16,8 +16,6 @@
 
 enum { ADDR_LO, ADDR_HI, DATA, CONTROL, ENTRY_DWORDS };
 static_assert(ENTRY_DWORDS * 4 == PCI_MSIX_ENTRY_SIZE, "a table entry is four dwords");
-static_assert(MSIX_TABLE_SIZE == MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE, "as msix.h says");
-static_assert(MSIX_VECTORS <= 64, "the pending bits are one qword");
 
 struct vector {
 	uint32_t entry[ENTRY_DWORDS]; /* as the guest reads it */
@@ -26,20 +24,23 @@ struct vector {
 	uint64_t route_addr;          /* what the route sends, if route_ok */
 	uint32_t route_data;
 	bool route_ok;
+	/* Guarded by the leaf lock. */
+	bool open; /* a message may be sent now */
+	bool pending;
 };
 
 struct msix {
 	/* Register state: the machine lock guards it. */
 	struct vm *vm;
-	struct vector vectors[MSIX_VECTORS];
 	bool function_masked;
-	uint16_t event_vector[MSIX_EVENTS]; /* written under both locks, so either is enough to read it */
+	uint16_t *event_vector; /* n of them; written under both locks, so either is enough to read one */
 
 	/* A leaf: guards what msix_raise needs. */
 	pthread_mutex_t lock;
-	bool enabled;            /* written under both */
-	bool open[MSIX_VECTORS]; /* a message may be sent now */
-	bool pending[MSIX_VECTORS];
+	bool enabled; /* written under both */
+
+	unsigned n; /* vectors, and events; fixed */
+	struct vector vectors[];
 };
 
 /* Never blocks: the eventfds are non-blocking, and a counter at its maximum is an interrupt as well. */
@@ -95,9 +96,9 @@ static void vector_update(struct msix *msix, unsigned idx)
 	bool open = unmasked && vec->gsi >= 0 && route_set(msix, vec) == 0;
 
 	pthread_mutex_lock(&msix->lock);
-	msix->open[idx] = open;
-	if (open && msix->pending[idx]) {
-		msix->pending[idx] = false;
+	vec->open = open;
+	if (open && vec->pending) {
+		vec->pending = false;
 		signal_efd(vec->efd);
 	}
 	pthread_mutex_unlock(&msix->lock);
@@ -110,6 +111,16 @@ static bool access_ok(uint64_t off, unsigned width, uint64_t size)
 	return (width == 4 || width == 8) && off % width == 0 && off < size;
 }
 
+static uint64_t table_size(const struct msix *msix)
+{
+	return (uint64_t)msix->n * PCI_MSIX_ENTRY_SIZE;
+}
+
+static uint64_t pba_size(const struct msix *msix)
+{
+	return (msix->n + 63) / 64 * 8;
+}
+
 static const uint32_t *table_dword(const struct msix *msix, uint64_t off)
 {
 	return &msix->vectors[off / PCI_MSIX_ENTRY_SIZE].entry[off % PCI_MSIX_ENTRY_SIZE / 4];
@@ -117,7 +128,7 @@ static const uint32_t *table_dword(const struct msix *msix, uint64_t off)
 
 uint64_t msix_table_read(const struct msix *msix, uint64_t off, unsigned width)
 {
-	if (!access_ok(off, width, MSIX_TABLE_SIZE))
+	if (!access_ok(off, width, table_size(msix)))
 		return 0;
 	if (width == 4)
 		return *table_dword(msix, off);
@@ -126,7 +137,7 @@ uint64_t msix_table_read(const struct msix *msix, uint64_t off, unsigned width)
 
 void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t val)
 {
-	if (!access_ok(off, width, MSIX_TABLE_SIZE))
+	if (!access_ok(off, width, table_size(msix)))
 		return;
 	unsigned idx = (unsigned)(off / PCI_MSIX_ENTRY_SIZE);
 	uint32_t *entry = msix->vectors[idx].entry;
@@ -144,25 +155,24 @@ uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned width)
 {
 	uint64_t bits = 0;
 
-	if (!access_ok(off, width, MSIX_PBA_SIZE))
+	if (!access_ok(off, width, pba_size(msix)))
 		return 0;
 	pthread_mutex_lock(&msix->lock);
-	for (unsigned i = 0; i < MSIX_VECTORS; i++)
-		bits |= (uint64_t)msix->pending[i] << i;
+	for (unsigned i = 0, idx = 8 * (unsigned)off; i < 8 * width && idx < msix->n; i++, idx++)
+		bits |= (uint64_t)msix->vectors[idx].pending << i;
 	pthread_mutex_unlock(&msix->lock);
-	bits >>= 8 * off;
-	return width == 4 ? (uint32_t)bits : bits;
+	return bits;
 }
 
 void msix_set_control(struct msix *msix, bool enabled, bool function_masked)
 {
 	pthread_mutex_lock(&msix->lock);
 	msix->enabled = enabled;
-	if (!enabled)
-		memset(msix->pending, 0, sizeof(msix->pending));
+	for (unsigned i = 0; !enabled && i < msix->n; i++)
+		msix->vectors[i].pending = false;
 	pthread_mutex_unlock(&msix->lock);
 	msix->function_masked = function_masked;
-	for (unsigned i = 0; i < MSIX_VECTORS; i++)
+	for (unsigned i = 0; i < msix->n; i++)
 		vector_update(msix, i);
 }
 
@@ -175,16 +185,16 @@ static void unmap_event(struct msix *msix, unsigned event)
 	bool shared = false;
 
 	msix->event_vector[event] = MSIX_NO_VECTOR;
-	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+	for (unsigned i = 0; i < msix->n; i++)
 		shared |= msix->event_vector[i] == vector;
 	if (vector != MSIX_NO_VECTOR && !shared)
-		msix->pending[vector] = false;
+		msix->vectors[vector].pending = false;
 }
 
 uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 {
-	assert(event < MSIX_EVENTS);
-	if (vector >= MSIX_VECTORS)
+	assert(event < msix->n);
+	if (vector >= msix->n)
 		vector = MSIX_NO_VECTOR;
 	else if (msix->vectors[vector].gsi < 0 && route_set(msix, &msix->vectors[vector]) < 0)
 		vector = MSIX_NO_VECTOR;
@@ -201,29 +211,29 @@ uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 
 uint16_t msix_event_vector(const struct msix *msix, unsigned event)
 {
-	assert(event < MSIX_EVENTS);
+	assert(event < msix->n);
 	return msix->event_vector[event];
 }
 
 void msix_unmap_events(struct msix *msix)
 {
 	pthread_mutex_lock(&msix->lock);
-	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+	for (unsigned i = 0; i < msix->n; i++)
 		unmap_event(msix, i);
 	pthread_mutex_unlock(&msix->lock);
 }
 
 bool msix_raise(struct msix *msix, unsigned event)
 {
-	assert(event < MSIX_EVENTS);
+	assert(event < msix->n);
 	pthread_mutex_lock(&msix->lock);
 	bool enabled = msix->enabled;
 	uint16_t vector = msix->event_vector[event];
 	if (enabled && vector != MSIX_NO_VECTOR) {
-		if (msix->open[vector])
+		if (msix->vectors[vector].open)
 			signal_efd(msix->vectors[vector].efd);
 		else
-			msix->pending[vector] = true;
+			msix->vectors[vector].pending = true;
 	}
 	pthread_mutex_unlock(&msix->lock);
 	return enabled;
@@ -234,24 +244,32 @@ bool msix_raise(struct msix *msix, unsigned event)
 void msix_reset(struct msix *msix)
 {
 	msix_unmap_events(msix);
-	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+	for (unsigned i = 0; i < msix->n; i++) {
 		memset(msix->vectors[i].entry, 0, sizeof(msix->vectors[i].entry));
 		msix->vectors[i].entry[CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
 	msix_set_control(msix, false, false);
 }
 
-int msix_create(struct vm *vm, struct msix **out)
+int msix_create(struct vm *vm, unsigned n, struct msix **out)
 {
-	struct msix *msix = calloc(1, sizeof(*msix));
+	struct msix *msix;
 
+	assert(n > 0 && n <= MSIX_VECTORS_MAX);
+	msix = calloc(1, sizeof(*msix) + n * sizeof(msix->vectors[0]));
 	if (!msix)
 		return -ENOMEM;
+	msix->event_vector = calloc(n, sizeof(msix->event_vector[0]));
+	if (!msix->event_vector) {
+		free(msix);
+		return -ENOMEM;
+	}
 	msix->vm = vm;
+	msix->n = n;
 	pthread_mutex_init(&msix->lock, NULL);
-	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+	for (unsigned i = 0; i < msix->n; i++)
 		msix->event_vector[i] = MSIX_NO_VECTOR;
-	for (unsigned i = 0; i < MSIX_VECTORS; i++)
+	for (unsigned i = 0; i < msix->n; i++)
 		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
 	msix_reset(msix);
 	*out = msix;
@@ -262,7 +280,7 @@ void msix_destroy(struct msix *msix)
 {
 	if (!msix)
 		return;
-	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+	for (unsigned i = 0; i < msix->n; i++) {
 		struct vector *vec = &msix->vectors[i];
 
 		if (vec->gsi >= 0)
@@ -271,5 +289,6 @@ void msix_destroy(struct msix *msix)
 			close(vec->efd);
 	}
 	pthread_mutex_destroy(&msix->lock);
+	free(msix->event_vector);
 	free(msix);
 }

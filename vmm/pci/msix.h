@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * msix.h - the MSI-X table and pending bits of a virtio device, and which vector each of its events uses.
+ * msix.h - the MSI-X table and pending bits of a device, and which vector each of its events uses.
  *
  * A vector is an eventfd bound to a message route of the machine (vm_ops.msi_add). The route is added when
  * an event is first mapped to the vector, and gets the table's address and data whenever the vector becomes
@@ -19,22 +19,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MSIX_VECTORS 2u
-#define MSIX_EVENTS 2u
+#define MSIX_VECTORS_MAX 128u
 #define MSIX_NO_VECTOR 0xffffu /* VIRTIO_MSI_NO_VECTOR */
-#define MSIX_TABLE_SIZE (MSIX_VECTORS * 16u)
-#define MSIX_PBA_SIZE 8u
 
 struct msix;
 
-/* Disabled, all vectors masked, no event mapped. */
-int msix_create(struct vm *vm, struct msix **out);
+/*
+ * n vectors, 1 to MSIX_VECTORS_MAX, and as many events, 0 to n - 1. Disabled, all vectors masked, no event mapped.
+ * Returns 0 or -ENOMEM.
+ */
+int msix_create(struct vm *vm, unsigned n, struct msix **out);
 /* Removes the routes. Under the machine lock; NULL is allowed. */
 void msix_destroy(struct msix *msix);
 /* As created. */
 void msix_reset(struct msix *msix);
 
-/* Guest accesses, off from the start of the table or of the pending bits. Only aligned 4 and 8 bytes count. */
+/*
+ * Guest accesses, off from the start of the table (16 bytes for each vector) or of the pending bits (8 bytes for each 64
+ * vectors). Only aligned 4 and 8 bytes count.
+ */
 uint64_t msix_table_read(const struct msix *msix, uint64_t off, unsigned width);
 void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t val);
 uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned width);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * virtio_pci.c - the pmem device as a PCI function: identity, interrupts, BARs, and its life.
+ * virtio_pci.c - a virtio device as a PCI function: identity, interrupts, BARs, and its life.
  */
 #include "error.h"
 #include "log.h"
@@ -11,71 +11,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODEL "virtio-pmem-pci"
-
 /* ---- interrupts: any thread, with the device's lock held ------------------------------------------------ */
 
-static void on_interrupt(void *opaque, enum vpmem_interrupt source)
+void virtio_pci_config_interrupt(struct virtio_pci *vp)
 {
-	struct virtio_pci *vp = opaque;
-
-	if (source == VPMEM_INTERRUPT_CONFIG) {
-		/* The driver that is told reads why. */
-		virtio_pci_page_set_status(vp);
-		/* 4.1.4.5.1: the bit is set before the notification, with or without MSI-X. */
-		pci_intx_raise(vp->pci, ISR_CONFIG);
-		msix_raise(vp->msix, EVENT_CONFIG);
-	} else if (!msix_raise(vp->msix, EVENT_QUEUE)) {
-		pci_intx_raise(vp->pci, ISR_QUEUE);
-	}
+	/* The driver reads the cause as soon as it gets the interrupt. */
+	virtio_pci_page_set_status(vp);
+	/* 4.1.4.5.1: the bit is set before the notification, with or without MSI-X. */
+	pci_intx_raise(vp->pci, ISR_CONFIG);
+	msix_raise(vp->msix, EVENT_CONFIG);
 }
 
-static void on_event(void *opaque, enum vpmem_event event, int error, const char *text)
+void virtio_pci_queue_interrupt(struct virtio_pci *vp, uint16_t queue_idx)
 {
-	struct virtio_pci *vp = opaque;
-
-	vp->callbacks.event(vp->callbacks.opaque, event, error, text);
+	if (!msix_raise(vp->msix, EVENT_QUEUE(queue_idx)))
+		pci_intx_raise(vp->pci, ISR_QUEUE);
 }
 
 /* ---- BARs ------------------------------------------------------------------------------------------------ */
 
-/* Without an ioeventfd, a notification leaves the guest and arrives at virtio_pci_regs_write. */
+/* Every register that a write can change lies in the first page, or changes one that does. */
+static void regs_bar_write(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	virtio_pci_regs_write(owner, off, width, val);
+	if (off < REGS_PAGE_SIZE)
+		virtio_pci_page_fill(owner);
+}
+
+/* Without an ioeventfd, a notification leaves the guest and arrives at virtio_pci_notify_write. */
 static void notify_mapped(struct virtio_pci *vp, enum vm_space space, uint64_t addr)
 {
-	int rc = vp->vm->ops->ioeventfd_add(vp->vm, space, addr, vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
+	vp->ioeventfds[space].addr = addr;
+	for (unsigned i = 0; i < vp->nqueues; i++) {
+		uint64_t queue_addr = addr + i * NOTIFY_MULTIPLIER;
+		int efd = vp->ops->queue_kick_efd(vp->device, (uint16_t)i), rc;
 
-	if (rc == 0)
-		vp->ioeventfds[space] = addr;
-	else
-		log_guest("virtio-pci: %s: no ioeventfd for notifications: 0x%" PRIx64 ": %s", virtio_pci_name(vp),
-		          addr, strerror(-rc));
+		if (efd < 0)
+			continue;
+		rc = vp->vm->ops->ioeventfd_add(vp->vm, space, queue_addr, efd);
+		if (rc == 0)
+			vp->ioeventfds[space].queues |= UINT64_C(1) << i;
+		else
+			log_guest("virtio-pci: %s: no ioeventfd for notifications: 0x%" PRIx64 ": %s",
+			          virtio_pci_name(vp), queue_addr, strerror(-rc));
+	}
 }
 
 static void notify_unmapped(struct virtio_pci *vp, enum vm_space space)
 {
-	if (vp->ioeventfds[space])
-		vp->vm->ops->ioeventfd_del(vp->vm, space, vp->ioeventfds[space],
-		                           vpmem_queue_kick_efd(vp->device, FLUSH_QUEUE));
-	vp->ioeventfds[space] = 0;
+	for (unsigned i = 0; i < vp->nqueues; i++)
+		if (vp->ioeventfds[space].queues >> i & 1)
+			vp->vm->ops->ioeventfd_del(vp->vm, space, vp->ioeventfds[space].addr + i * NOTIFY_MULTIPLIER,
+			                           vp->ops->queue_kick_efd(vp->device, (uint16_t)i));
+	vp->ioeventfds[space].queues = 0;
 }
 
-/* A driver that did not negotiate SHMEM_REGION reads the address in the device's configuration. */
-static void pmem_moved(struct virtio_pci *vp, gpa_t gpa)
+/* The device's registers may name the address. */
+static void window_moved(struct virtio_pci *vp, gpa_t gpa)
 {
-	vp->pmem_gpa = gpa;
-	vpmem_device_set_gpa(vp->device, gpa);
+	vp->ops->window_moved(vp->device, gpa);
 	virtio_pci_page_fill(vp);
 }
 
-static int pmem_map(struct virtio_pci *vp, gpa_t gpa)
+static int window_map(struct virtio_pci *vp, gpa_t gpa)
 {
-	int rc;
+	const struct virtio_window *window = &vp->window;
+	int rc = vp->vm->ops->slot_add(vp->vm, gpa, window->size, window->hva, window->readonly);
 
-	/* The BAR is a power of two; the window is what the backing has, from its start. */
-	rc = vp->vm->ops->slot_add(vp->vm, gpa, vpmem_backing_size(vp->backing), vpmem_backing_hva(vp->backing),
-	                           vpmem_backing_is_rom(vp->backing));
 	if (rc == 0)
-		pmem_moved(vp, gpa);
+		window_moved(vp, gpa);
 	return rc;
 }
 
@@ -92,7 +96,7 @@ static int on_bar_mapped(void *owner, unsigned bar, gpa_t gpa)
 		notify_mapped(vp, VM_SPACE_PORTS, gpa);
 		return 0;
 	default:
-		return pmem_map(vp, gpa);
+		return window_map(vp, gpa);
 	}
 }
 
@@ -109,8 +113,8 @@ static void on_bar_unmapped(void *owner, unsigned bar, gpa_t gpa)
 		notify_unmapped(vp, VM_SPACE_PORTS);
 		break;
 	default:
-		vp->vm->ops->slot_del(vp->vm, gpa, vpmem_backing_size(vp->backing));
-		pmem_moved(vp, 0);
+		vp->vm->ops->slot_del(vp->vm, gpa, vp->window.size);
+		window_moved(vp, 0);
 	}
 }
 
@@ -126,9 +130,9 @@ static void on_reset(void *owner)
 }
 
 /*
- * Linux does so for kexec, and an old one leaves the device running: what is under way must not be written into memory
- * that belongs to the next kernel. That a driver takes the right away and gives it back is not known to happen
- * without a reset in between, so it is one.
+ * Linux clears the bit for kexec, and an old one leaves the device running: what is under way must not be written into
+ * memory that belongs to the next kernel. No driver is known that takes the right away and gives it back without a reset
+ * in between, so clearing it is a reset.
  */
 static void on_master_cleared(void *owner)
 {
@@ -138,7 +142,7 @@ static void on_master_cleared(void *owner)
 	virtio_pci_page_fill(vp);
 }
 
-static const struct pci_device_ops ops = {
+static const struct pci_device_ops pci_ops = {
 	.bar_mapped = on_bar_mapped,
 	.bar_unmapped = on_bar_unmapped,
 	.config_read = virtio_pci_config_read,
@@ -156,113 +160,112 @@ static uint64_t power_of_two_from(uint64_t size)
 	return power;
 }
 
+static struct pci_bar_desc notify_io_bar(const struct virtio_pci *vp)
+{
+	uint64_t size = power_of_two_from(vp->nqueues * NOTIFY_MULTIPLIER);
+
+	return (struct pci_bar_desc) {
+		.size = size < NOTIFY_IO_BAR_SIZE_MIN ? NOTIFY_IO_BAR_SIZE_MIN : size,
+		.io = true,
+		.read = virtio_pci_notify_read,
+		.write = virtio_pci_notify_write,
+	};
+}
+
 static int pci_function_create(struct virtio_pci *vp)
 {
 	struct pci_device_desc desc = {
-		.name = MODEL, .id = vp->id,
-		.vendor = 0x1af4, .device = 0x1040 + VPMEM_VIRTIO_ID,
+		.name = vp->ops->model, .id = vp->id,
+		.vendor = 0x1af4, .device = (uint16_t)(0x1040 + vp->ops->device_id),
 		.subsystem_vendor = 0x1af4, .subsystem = 0x1100,
 		.revision = 1,
-		.class_code = 0x00ff00,
+		.class_code = vp->ops->class_code,
 		.intx = true,
 		.bars[REGS_BAR] = {
 			.size = REGS_BAR_SIZE, .is_64bit = true,
-			.read = virtio_pci_regs_read, .write = virtio_pci_regs_write,
+			.read = virtio_pci_regs_read, .write = regs_bar_write,
 		},
-		.ops = &ops, .owner = vp,
+		.ops = &pci_ops, .owner = vp,
 	};
 	int rc;
 
-	if (vp->shmem)
+	if (vp->window.size)
 		desc.bars[SHMEM_BAR] = (struct pci_bar_desc) {
-			.size = power_of_two_from(vpmem_backing_size(vp->backing)),
+			.size = power_of_two_from(vp->window.size),
 			.is_64bit = true,
 			.prefetchable = true,
 		};
 	if (vp->pio_notify)
-		desc.bars[NOTIFY_IO_BAR] = (struct pci_bar_desc) {
-			.size = NOTIFY_IO_BAR_SIZE,
-			.io = true,
-			.read = virtio_pci_notify_read,
-			.write = virtio_pci_notify_write,
-		};
+		desc.bars[NOTIFY_IO_BAR] = notify_io_bar(vp);
 	rc = pci_device_create(&desc, &vp->pci);
 	if (rc == 0)
 		virtio_pci_capabilities_add(vp);
 	return rc;
 }
 
-static int gmem_create(struct virtio_pci *vp, const struct gmem *mem)
+/* Everything but the device, which is not the transport's yet or no more. */
+static void transport_free(struct virtio_pci *vp)
 {
-	const struct gmem_region *region;
-	int rc = 0;
-
-	vp->gmem = vpmem_gmem_create();
-	if (!vp->gmem)
-		return -ENOMEM;
-	for (unsigned i = 0; rc == 0 && (region = gmem_region_at(mem, i)); i++)
-		rc = vpmem_gmem_add(vp->gmem, region->gpa, region->size, region->hva);
-	return rc;
+	msix_destroy(vp->msix);
+	pci_device_free(vp->pci);
+	virtio_pci_page_destroy(vp);
+	pthread_mutex_destroy(&vp->page_lock);
+	free(vp->id);
+	free(vp);
 }
 
-static int device_create(struct virtio_pci *vp, const struct virtio_pci_config *cfg, struct vpmem_error *err)
+static int transport_create(const struct virtio_pci_config *cfg, struct virtio_pci **out)
 {
-	struct vpmem_device_options opts = cfg->device;
+	struct virtio_pci *vp = calloc(1, sizeof(*vp));
+	int rc = 0;
 
-	if (gmem_create(vp, cfg->mem))
-		return error_set(err, -ENOMEM, MODEL ": out of memory");
-	opts.gmem = vp->gmem;
-	opts.callbacks.interrupt = on_interrupt;
-	opts.callbacks.event = vp->callbacks.event ? on_event : NULL;
-	opts.callbacks.opaque = vp;
-	return vpmem_device_create(&opts, &vp->device, err);
+	if (!vp)
+		return -ENOMEM;
+	pthread_mutex_init(&vp->page_lock, NULL);
+	vp->vm = pci_bus_vm(cfg->bus);
+	vp->ops = cfg->ops;
+	vp->device = cfg->device;
+	vp->nqueues = cfg->ops->nqueues(cfg->device);
+	vp->window = cfg->window;
+	vp->pio_notify = cfg->pio_notify;
+	vp->device_cfg_off = cfg->ops->config_changes ? DEVICE_CFG_TRAPPED_OFF : DEVICE_CFG_OFF;
+	if (cfg->id)
+		vp->id = strdup(cfg->id);
+	if (cfg->id && !vp->id)
+		rc = -ENOMEM;
+	if (rc == 0 && cfg->register_page)
+		rc = virtio_pci_page_create(vp);
+	if (rc == 0)
+		rc = msix_create(vp->vm, vp->nqueues + 1, &vp->msix);
+	if (rc == 0)
+		rc = pci_function_create(vp);
+	if (rc)
+		transport_free(vp);
+	else
+		*out = vp;
+	return rc;
 }
 
 int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **out, struct vpmem_error *err)
 {
-	struct virtio_pci *vp = calloc(1, sizeof(*vp));
+	struct virtio_pci *vp;
+	unsigned nqueues = cfg->ops->nqueues(cfg->device);
 	int rc;
 
-	if (!vp)
-		return error_set(err, -ENOMEM, MODEL ": out of memory");
-	pthread_mutex_init(&vp->page_lock, NULL);
-	vp->vm = pci_bus_vm(cfg->bus);
-	vp->backing = cfg->device.backing;
-	vp->callbacks = cfg->device.callbacks;
-	vp->shmem = cfg->device.shmem;
-	vp->pio_notify = cfg->pio_notify;
-	vp->pmem_gpa = vp->shmem ? 0 : cfg->device.gpa;
-	if (cfg->id) {
-		vp->id = strdup(cfg->id);
-		if (!vp->id) {
-			rc = error_set(err, -ENOMEM, MODEL ": out of memory");
-			goto fail;
-		}
-	}
-	if (cfg->register_page && virtio_pci_page_create(vp)) {
-		rc = error_set(err, -ENOMEM, MODEL ": out of memory");
-		goto fail;
-	}
-	rc = device_create(vp, cfg, err);
+	assert(nqueues > 0 && nqueues <= VIRTIO_DEVICE_QUEUES_MAX && cfg->ops->config_size <= VIRTIO_DEVICE_CONFIG_MAX);
+	assert(cfg->window.size == 0 || cfg->ops->window_moved);
+	rc = transport_create(cfg, &vp);
 	if (rc)
-		goto fail;
-	rc = msix_create(vp->vm, &vp->msix);
-	if (rc == 0)
-		rc = pci_function_create(vp);
-	if (rc) {
-		error_set(err, rc, MODEL ": %s: %s", virtio_pci_name(vp), strerror(-rc));
-		goto fail;
-	}
-	rc = pci_bus_plug(cfg->bus, vp->pci, cfg->bus_nr, cfg->slot, err);
-	if (rc)
-		goto fail;
-	vp->plugged = true;
+		return error_set(err, rc, "%s: %s: %s", cfg->ops->model, cfg->id ? cfg->id : "(no id)", strerror(-rc));
 	*out = vp;
+	rc = pci_bus_plug(cfg->bus, vp->pci, cfg->bus_nr, cfg->slot, err);
+	if (rc) {
+		*out = NULL;
+		transport_free(vp);
+		return rc;
+	}
+	vp->plugged = true;
 	return 0;
-
-fail:
-	virtio_pci_destroy(vp);
-	return rc;
 }
 
 void virtio_pci_unplug(struct virtio_pci *vp)
@@ -284,19 +287,14 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 	if (!vp)
 		return 0;
 	virtio_pci_unplug(vp);
-	error = vpmem_device_destroy(vp->device);
-	vpmem_gmem_destroy(vp->gmem);
-	msix_destroy(vp->msix);
-	pci_device_free(vp->pci);
-	virtio_pci_page_destroy(vp);
-	pthread_mutex_destroy(&vp->page_lock);
-	free(vp->id);
-	free(vp);
+	error = vp->ops->destroy(vp->device);
+	transport_free(vp);
 	return error;
 }
 
-struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
+void *virtio_pci_device(const struct virtio_pci *vp, const struct virtio_device_ops *ops)
 {
+	assert(vp->ops == ops);
 	return vp->device;
 }
 
@@ -308,9 +306,4 @@ const char *virtio_pci_name(const struct virtio_pci *vp)
 int virtio_pci_slot(const struct virtio_pci *vp)
 {
 	return (int)pci_device_slot(vp->pci);
-}
-
-uint64_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
-{
-	return vp->pmem_gpa;
 }

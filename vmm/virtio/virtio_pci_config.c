@@ -35,14 +35,15 @@ static void msix_cap_add(struct virtio_pci *vp)
 {
 	unsigned cap = pci_capability_add(vp->pci, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
 
-	pci_config_set(vp->pci, cap + PCI_MSIX_FLAGS, 2, MSIX_VECTORS - 1);
+	/* The table's size is written as its last index: one vector for the configuration, one for each queue. */
+	pci_config_set(vp->pci, cap + PCI_MSIX_FLAGS, 2, vp->nqueues);
 	pci_config_set_writable(vp->pci, cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	pci_config_set(vp->pci, cap + PCI_MSIX_TABLE, 4, MSIX_TABLE_OFF | REGS_BAR);
 	pci_config_set(vp->pci, cap + PCI_MSIX_PBA, 4, MSIX_PBA_OFF | REGS_BAR);
 	vp->msix_cap_off = cap;
 }
 
-/* The window into the BARs for who cannot reach them: bar, offset, length and data are the guest's. */
+/* A window into the BARs, for firmware that cannot reach them: bar, offset, length and data are the guest's. */
 static void pci_cfg_cap_add(struct virtio_pci *vp)
 {
 	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_PCI_CFG, PCI_CFG_CAP_SIZE, 0, 0, 0);
@@ -57,18 +58,19 @@ static void pci_cfg_cap_add(struct virtio_pci *vp)
 /* Section 4.1.4.7: struct virtio_pci_cap64, whose upper halves follow the capability. */
 static void shmem_cap_add(struct virtio_pci *vp)
 {
-	uint64_t len = vpmem_backing_size(vp->backing);
+	uint64_t len = vp->window.size;
 	unsigned cap =
 		virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, CAP64_SIZE, SHMEM_BAR, 0, (uint32_t)len);
 
-	pci_config_set(vp->pci, cap + CAP_ID_OFF, 1, VPMEM_SHMEM_ID);
+	pci_config_set(vp->pci, cap + CAP_ID_OFF, 1, vp->window.shmem_id);
 	pci_config_set(vp->pci, cap + CAP64_OFFSET_HI_OFF, 4, 0);
 	pci_config_set(vp->pci, cap + CAP64_LENGTH_HI_OFF, 4, (uint32_t)(len >> 32));
 }
 
 static void notify_cap_add(struct virtio_pci *vp, uint8_t bar, uint32_t off)
 {
-	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CAP_SIZE, bar, off, NOTIFY_SIZE);
+	unsigned cap = virtio_cap_add(vp->pci, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_CAP_SIZE, bar, off,
+	                              vp->nqueues * NOTIFY_MULTIPLIER);
 
 	pci_config_set(vp->pci, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4, NOTIFY_MULTIPLIER);
 }
@@ -80,13 +82,15 @@ void virtio_pci_capabilities_add(struct virtio_pci *vp)
 	msix_cap_add(vp);
 	virtio_cap_add(pci, VIRTIO_PCI_CAP_COMMON_CFG, CAP_SIZE, REGS_BAR, COMMON_CFG_OFF, COMMON_CFG_SIZE);
 	virtio_cap_add(pci, VIRTIO_PCI_CAP_ISR_CFG, CAP_SIZE, REGS_BAR, ISR_OFF, 1);
-	virtio_cap_add(pci, VIRTIO_PCI_CAP_DEVICE_CFG, CAP_SIZE, REGS_BAR, DEVICE_CFG_OFF, VPMEM_CONFIG_SIZE);
+	if (vp->ops->config_size)
+		virtio_cap_add(pci, VIRTIO_PCI_CAP_DEVICE_CFG, CAP_SIZE, REGS_BAR, vp->device_cfg_off,
+		               vp->ops->config_size);
 	/* Section 4.1.4: of several, the first is what the device prefers. */
 	if (vp->pio_notify)
 		notify_cap_add(vp, NOTIFY_IO_BAR, 0);
 	notify_cap_add(vp, REGS_BAR, NOTIFY_OFF);
 	pci_cfg_cap_add(vp);
-	if (vp->shmem)
+	if (vp->window.size)
 		shmem_cap_add(vp);
 }
 

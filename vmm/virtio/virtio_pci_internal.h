@@ -19,51 +19,55 @@
 #define NOTIFY_OFF 0x2000u
 #define MSIX_TABLE_OFF 0x3000u
 #define MSIX_PBA_OFF 0x4000u
+/* Instead of DEVICE_CFG_OFF, for a device that changes its configuration by itself: a page that is never mapped. */
+#define DEVICE_CFG_TRAPPED_OFF 0x5000u
 
 /* struct virtio_pci_common_cfg up to queue_reset; the administration virtqueue's fields are not offered. */
 #define COMMON_CFG_SIZE 60u
 #define NOTIFY_MULTIPLIER 4u
-#define NOTIFY_SIZE (VPMEM_QUEUE_COUNT * NOTIFY_MULTIPLIER)
 
 #define SHMEM_BAR 2u
 
-/* With pio_notify the notify structure is here, too, from the BAR's start: ports. */
+/* With pio_notify the notify structure is also here, from the BAR's start: ports. */
 #define NOTIFY_IO_BAR 4u
-#define NOTIFY_IO_BAR_SIZE 16u
+#define NOTIFY_IO_BAR_SIZE_MIN 16u
 
 /* ISR bits (section 4.1.4.5), which are also the pin's causes. */
 #define ISR_QUEUE 0x1u
 #define ISR_CONFIG 0x2u
 
-enum { EVENT_CONFIG, EVENT_QUEUE };
-static_assert(EVENT_QUEUE + VPMEM_QUEUE_COUNT == MSIX_EVENTS, "one event for the configuration, one per queue");
-static_assert(COMMON_CFG_OFF == 0 && DEVICE_CFG_OFF + VPMEM_CONFIG_SIZE <= REGS_PAGE_SIZE,
+/* Events of MSI-X: one for the configuration, one for each queue. */
+#define EVENT_CONFIG 0u
+#define EVENT_QUEUE(queue_idx) (1u + (queue_idx))
+
+static_assert(COMMON_CFG_OFF == 0 && DEVICE_CFG_OFF + VIRTIO_DEVICE_CONFIG_MAX <= REGS_PAGE_SIZE,
               "the register page is the first of the BAR and has both configurations");
-static_assert(NOTIFY_SIZE <= NOTIFY_IO_BAR_SIZE, "the I/O BAR has room for the notify structure");
-static_assert(VPMEM_QUEUE_COUNT == 1, "the flush queue is the only one: one notify address, one vector");
-#define FLUSH_QUEUE 0u
+static_assert(VIRTIO_DEVICE_QUEUES_MAX * NOTIFY_MULTIPLIER <= 256, "an I/O BAR has room for every queue");
+static_assert((VIRTIO_DEVICE_QUEUES_MAX + 1) * 16 <= REGS_PAGE_SIZE, "the MSI-X table is one page");
 
 struct virtio_pci {
 	struct vm *vm;
 	struct pci_device *pci;
-	struct vpmem_device *device;
+	const struct virtio_device_ops *ops;
+	void *device; /* owned */
+	unsigned nqueues;
 	struct msix *msix;
 	char *id;
-	struct vpmem_gmem *gmem;          /* guest memory in the library's terms; owned */
-	struct vpmem_backing *backing;    /* borrowed */
-	struct vpmem_callbacks callbacks; /* the monitor's */
+	struct virtio_window window;
 	bool plugged;
-	bool shmem, pio_notify;
-	gpa_t pmem_gpa;            /* where the window is; 0: nowhere (shmem, BAR not decoded) */
-	uint64_t ioeventfds[2];    /* where notifications bypass us, by enum vm_space; 0: nowhere */
+	bool pio_notify;
+	/* Where notifications do not come to us, by enum vm_space: the address of queue 0, and a bit for each queue. */
+	struct {
+		uint64_t addr, queues;
+	} ioeventfds[2];
+	unsigned device_cfg_off;   /* DEVICE_CFG_OFF or DEVICE_CFG_TRAPPED_OFF */
 	uint8_t *page;             /* the register page; NULL: off */
 	bool page_mapped;          /* the guest reads it */
-	pthread_mutex_t page_lock; /* a leaf: guards device_status in the page */
+	pthread_mutex_t page_lock; /* a leaf: guards device_status and config_generation in the page */
 	unsigned msix_cap_off, pci_cfg_cap_off;
-	/* Registers of the transport itself; the machine lock guards them. */
-	uint32_t device_feature_select, driver_feature_select;
-	uint16_t queue_select;
+	struct virtio_select select; /* registers of the transport itself; the machine lock guards them */
 };
+static_assert(VIRTIO_DEVICE_QUEUES_MAX <= 64, "a bit for each queue");
 
 /* For messages: the user's id. */
 const char *virtio_pci_name(const struct virtio_pci *vp);
@@ -80,7 +84,13 @@ struct virtio_pci_field {
 #define COMMON_FIELDS 21u
 extern const struct virtio_pci_field virtio_pci_common_fields[COMMON_FIELDS];
 
+/* The device's registers with what the driver has selected: one lock of the device. */
+struct virtio_registers virtio_pci_registers(struct virtio_pci *vp);
+/* What a field of the common configuration reads as; `regs` is what virtio_pci_registers returned. */
+uint32_t virtio_pci_common_field(const struct virtio_pci *vp, const struct virtio_registers *regs, unsigned off);
+
 uint64_t virtio_pci_regs_read(void *owner, uint64_t off, unsigned width);
+/* Does not bring the register page up to date: the BAR's handler does (virtio_pci.c). */
 void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t val);
 /* The same for the I/O BAR. */
 uint64_t virtio_pci_notify_read(void *owner, uint64_t off, unsigned width);
@@ -88,7 +98,7 @@ void virtio_pci_notify_write(void *owner, uint64_t off, unsigned width, uint64_t
 
 /*
  * virtio_pci_page.c, under the machine lock: map and unmap with BAR 0, fill after whatever changes a register.
- * Any thread, also with the device's lock held: set_status, before the interrupt that tells of a new status.
+ * Any thread, also with the device's lock held: set_status, before the interrupt that announces a new status.
  */
 int virtio_pci_page_create(struct virtio_pci *vp);
 void virtio_pci_page_map(struct virtio_pci *vp, gpa_t gpa);

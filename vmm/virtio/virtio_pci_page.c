@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * virtio_pci_page.c - the register page: the first page of BAR 0 (common and device configuration) as memory
- * that the guest reads without leaving; Linux reads device_status before each flush.
+ * that the guest reads without an exit; Linux reads device_status before each flush.
  *
- * The page is a read-only memory slot over the BAR: a write still leaves the guest, is served by
- * virtio_pci_regs.c like any other, and then the page is filled anew, before the vCPU goes on. Each register is
- * what the register code reads and is stored whole, so a vCPU that reads at any moment finds one of its values.
+ * The page is a read-only memory slot over the BAR: a write still leaves the guest and is served by virtio_pci_regs.c like
+ * any other; the BAR's handler then fills the page anew, before the vCPU goes on. All registers come from one snapshot
+ * of the device and each is stored whole, so a vCPU that reads at any moment finds one of its values.
  *
- * Registers change under the machine lock, in a register write, with a BAR that moves or in a reset; whoever
- * changes them fills the page. One is different: the worker may set DEVICE_NEEDS_RESET in device_status at any
- * time. Both sides read and store that register under page_lock, so the later store has the later value.
+ * Registers change under the machine lock, in a register write, with a BAR that moves or in a reset; the code that
+ * changes them fills the page. Two are different: a device may set DEVICE_NEEDS_RESET in device_status at any time, and
+ * some devices count config_generation up. Both sides read and store those two under page_lock, so the later store has
+ * the later value. The configuration of such a device is not in the page (virtio_device.h: config_changes).
  */
 #include "log.h"
 #include "virtio_pci_internal.h"
@@ -22,9 +23,8 @@
 #include <sys/mman.h>
 
 /* The vCPUs that read it are the other side: one store for each register, after those before it. */
-static void store(struct virtio_pci *vp, unsigned off, unsigned width)
+static void store(struct virtio_pci *vp, unsigned off, unsigned width, uint64_t val)
 {
-	uint64_t val = virtio_pci_regs_read(vp, off, width);
 	uint8_t *reg = vp->page + off;
 
 	switch (width) {
@@ -47,24 +47,49 @@ void virtio_pci_page_set_status(struct virtio_pci *vp)
 	if (!vp->page)
 		return;
 	pthread_mutex_lock(&vp->page_lock);
-	store(vp, COMMON_CFG_OFF + VIRTIO_PCI_COMMON_STATUS, 1);
+	store(vp, COMMON_CFG_OFF + VIRTIO_PCI_COMMON_CFGGENERATION, 1, vp->ops->config_generation(vp->device));
+	store(vp, COMMON_CFG_OFF + VIRTIO_PCI_COMMON_STATUS, 1, vp->ops->status(vp->device));
 	pthread_mutex_unlock(&vp->page_lock);
+}
+
+static bool is_stored_with_status(unsigned off)
+{
+	return off == VIRTIO_PCI_COMMON_STATUS || off == VIRTIO_PCI_COMMON_CFGGENERATION;
+}
+
+/* By words of 8 bytes: no field of a configuration is wider, and what follows the last one is 0. */
+static void store_device_cfg(struct virtio_pci *vp, const struct virtio_registers *regs)
+{
+	if (vp->ops->config_changes)
+		return;
+	for (unsigned off = 0; off < vp->ops->config_size; off += 8) {
+		uint64_t val_le;
+
+		memcpy(&val_le, regs->config + off, sizeof(val_le));
+		store(vp, DEVICE_CFG_OFF + off, 8, le64toh(val_le));
+	}
 }
 
 void virtio_pci_page_fill(struct virtio_pci *vp)
 {
+	struct virtio_registers regs;
+
 	if (!vp->page)
 		return;
+	regs = virtio_pci_registers(vp);
 	/*
-	 * Start and size. Both change together only where features are accepted or the device is reset: by the
-	 * driver, which does not read them meanwhile. Their generation, one of the fields below, comes after them.
+	 * The fields of the device configuration change together only by what the driver does: it does not read them
+	 * meanwhile. Their generation comes after them.
 	 */
-	for (unsigned off = 0; off < VPMEM_CONFIG_SIZE; off += 8)
-		store(vp, DEVICE_CFG_OFF + off, 8);
-	for (unsigned i = 0; i < COMMON_FIELDS; i++)
-		if (virtio_pci_common_fields[i].off != VIRTIO_PCI_COMMON_STATUS)
-			store(vp, COMMON_CFG_OFF + virtio_pci_common_fields[i].off, virtio_pci_common_fields[i].width);
-	/* Last: who reads that a reset is over, or that features are accepted, finds the rest so too. */
+	store_device_cfg(vp, &regs);
+	for (unsigned i = 0; i < COMMON_FIELDS; i++) {
+		const struct virtio_pci_field *field = &virtio_pci_common_fields[i];
+
+		if (!is_stored_with_status(field->off))
+			store(vp, COMMON_CFG_OFF + field->off, field->width,
+			      virtio_pci_common_field(vp, &regs, field->off));
+	}
+	/* Last: a driver that reads that a reset is over, or that features are accepted, finds the rest to match. */
 	virtio_pci_page_set_status(vp);
 }
 

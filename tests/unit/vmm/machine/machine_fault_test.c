@@ -110,13 +110,13 @@ void vpmem_device_release(struct vpmem_device *dev)
 	host->nreleases++;
 }
 
-struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
+struct vpmem_device *virtio_pmem_device(const struct virtio_pci *vp)
 {
 	(void)vp;
 	return NULL;
 }
 
-gpa_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
+gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
 {
 	return vp == host->pmems[0].vp ? BASE : BASE + SIZE;
 }

@@ -318,12 +318,12 @@ struct vpmem_stats vpmem_device_stats(const struct vpmem_device *dev)
 	return the_fake->stats;
 }
 
-struct vpmem_device *virtio_pci_device(struct virtio_pci *vp)
+struct vpmem_device *virtio_pmem_device(const struct virtio_pci *vp)
 {
 	return (struct vpmem_device *)vp;
 }
 
-uint64_t virtio_pci_pmem_gpa(const struct virtio_pci *vp)
+gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
 {
 	return vp->gpa;
 }

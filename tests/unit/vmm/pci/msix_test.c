@@ -15,6 +15,9 @@
 
 #define ADDR 0xfee01000u
 #define MASKED 1u
+#define NVECTORS 2u /* of the fixture */
+#define TABLE_SIZE (NVECTORS * 16u)
+#define PBA_SIZE 8u
 
 struct fixture {
 	struct fake_vm fake;
@@ -26,7 +29,7 @@ static int setup(void **state)
 	struct fixture *f = malloc(sizeof(*f));
 
 	fake_vm_init(&f->fake);
-	assert_int_equal(msix_create(&f->fake.vm, &f->msix), 0);
+	assert_int_equal(msix_create(&f->fake.vm, NVECTORS, &f->msix), 0);
 	*state = f;
 	return 0;
 }
@@ -59,12 +62,12 @@ static int sent(struct fixture *f, uint32_t data)
 
 static void assert_as_created(struct msix *msix)
 {
-	for (unsigned i = 0; i < MSIX_VECTORS; i++) {
+	for (unsigned i = 0; i < NVECTORS; i++) {
 		assert_int_equal(msix_table_read(msix, 16 * i, 8), 0);
 		assert_int_equal(msix_table_read(msix, 16 * i + 8, 4), 0);
 		assert_int_equal(msix_table_read(msix, 16 * i + 12, 4), MASKED);
 	}
-	for (unsigned i = 0; i < MSIX_EVENTS; i++)
+	for (unsigned i = 0; i < NVECTORS; i++)
 		assert_int_equal(msix_event_vector(msix, i), MSIX_NO_VECTOR);
 	assert_int_equal(msix_pba_read(msix, 0, 8), 0);
 }
@@ -124,7 +127,7 @@ static void no_vector_means_no_interrupt(void **state)
 static void vectors_out_of_range_are_not_mapped(void **state)
 {
 	struct fixture *f = *state;
-	static const uint16_t bad[] = { MSIX_VECTORS, 3, 0x7ff, 0x800, 0x8000, 0xfffe };
+	static const uint16_t bad[] = { NVECTORS, 3, 0x7ff, 0x800, 0x8000, 0xfffe };
 
 	msix_map_event(f->msix, 1, 1);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -299,13 +302,13 @@ static void odd_accesses_are_harmless(void **state)
 	msix_map_event(f->msix, 0, 0);
 	for (uint64_t off = 0; off < 4096; off++) {
 		for (unsigned width = 1; width <= 8; width *= 2) {
-			bool legal = width >= 4 && off % width == 0 && off < MSIX_TABLE_SIZE;
+			bool legal = width >= 4 && off % width == 0 && off < TABLE_SIZE;
 
 			if (legal)
 				continue;
 			msix_table_write(f->msix, off, width, UINT64_MAX);
 			assert_int_equal(msix_table_read(f->msix, off, width), 0);
-			if (off >= MSIX_PBA_SIZE || width < 4)
+			if (off >= PBA_SIZE || width < 4)
 				assert_int_equal(msix_pba_read(f->msix, off, width), 0);
 		}
 	}
@@ -402,6 +405,36 @@ static void without_an_eventfd_there_is_no_vector(void **state)
 	assert_int_equal(msix_map_event(f->msix, 0, 0), 0);
 }
 
+/* More vectors than one word of pending bits has: table and pending bits go on, and end where they should. */
+static void a_device_may_have_many_vectors(void **state)
+{
+	const unsigned n = 70, last = n - 1;
+	struct fixture f;
+
+	(void)state;
+	fake_vm_init(&f.fake);
+	assert_int_equal(msix_create(&f.fake.vm, n, &f.msix), 0);
+	entry_write(&f, last, 0x99, MASKED);
+	assert_int_equal(msix_table_read(f.msix, 16 * last + 8, 4), 0x99);
+	msix_table_write(f.msix, 16 * n, 4, ADDR);
+	assert_int_equal(msix_table_read(f.msix, 16 * n, 4), 0);
+	msix_set_control(f.msix, true, false);
+	assert_int_equal(msix_map_event(f.msix, 1, (uint16_t)n), MSIX_NO_VECTOR);
+	assert_int_equal(msix_map_event(f.msix, last, (uint16_t)last), last);
+	assert_int_equal(msix_event_vector(f.msix, 0), MSIX_NO_VECTOR);
+	assert_true(msix_raise(f.msix, last));
+	assert_int_equal(msix_pba_read(f.msix, 0, 8), 0);
+	assert_int_equal(msix_pba_read(f.msix, 8, 8), UINT64_C(1) << (last - 64));
+	assert_int_equal(msix_pba_read(f.msix, 8, 4), UINT64_C(1) << (last - 64));
+	assert_int_equal(msix_pba_read(f.msix, 12, 4), 0);
+	assert_int_equal(msix_pba_read(f.msix, 16, 8), 0);
+	msix_table_write(f.msix, 16 * last + 12, 4, 0);
+	assert_int_equal(sent(&f, 0x99), 1);
+	assert_int_equal(msix_pba_read(f.msix, 8, 8), 0);
+	msix_destroy(f.msix);
+	fake_vm_check_empty(&f.fake);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -423,6 +456,7 @@ int main(void)
 		TEST(legal_accesses_of_both_widths),
 		TEST(firing_against_register_writes),
 		TEST(without_an_eventfd_there_is_no_vector),
+		cmocka_unit_test(a_device_may_have_many_vectors),
 	};
 
 	return cmocka_run_group_tests_name("msix", tests, NULL, NULL);

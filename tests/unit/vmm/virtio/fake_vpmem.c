@@ -128,6 +128,19 @@ struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 	return queue;
 }
 
+void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *select, struct vpmem_snapshot *out)
+{
+	out->features = vpmem_device_features(dev, select->device_feature_word);
+	out->status = dev->status;
+	out->config_generation = dev->generation;
+	vpmem_device_config_read(dev, 0, out->config, VPMEM_CONFIG_SIZE);
+	pthread_mutex_lock(&dev->lock);
+	dev->nsnapshots++;
+	out->driver_features = select->driver_feature_word < 2 ? dev->driver_features[select->driver_feature_word] : 0;
+	out->queue = select->queue_idx < VPMEM_QUEUE_COUNT ? dev->queue : (struct vpmem_queue) { .size = 0 };
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct vpmem_queue *regs)
 {
 	pthread_mutex_lock(&dev->lock);

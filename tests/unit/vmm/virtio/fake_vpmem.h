@@ -26,7 +26,7 @@ struct vpmem_device {
 	int kick_efd;
 	uint8_t config[VPMEM_CONFIG_SIZE];
 	/* Calls, and of those with a queue index, the ones whose index names no queue. */
-	unsigned nresets, nkicks, nenables, nqueue_resets, nqueue_sets, nbad_indices;
+	unsigned nsnapshots, nresets, nkicks, nenables, nqueue_resets, nqueue_sets, nbad_indices;
 };
 
 /* The next vpmem_device_create fails with this, and an error text. */

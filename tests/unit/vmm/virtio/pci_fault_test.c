@@ -6,7 +6,7 @@
  * Memory that would leak is the address sanitizer's to find.
  */
 #include "rig.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -219,11 +219,11 @@ static int teardown(void **state)
 static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state)
 {
 	struct host *h = *state;
-	const struct virtio_pci_config cfg = {
-		.bus = h->rig.bus,
-		.slot = SLOT,
-		.id = "nv1",
-		.register_page = true,
+	const struct virtio_pmem_options cfg = {
+		.pci.bus = h->rig.bus,
+		.pci.slot = SLOT,
+		.pci.id = "nv1",
+		.pci.register_page = true,
 		.mem = &h->mem,
 		.device = { .name = "nv1", .backing = h->backing, .gpa = 0x100000000 },
 	};
@@ -236,7 +236,7 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 
 		countdown = ++n;
 		failed = false;
-		rc = virtio_pci_create(&cfg, &vp, &err);
+		rc = virtio_pmem_create(&cfg, &vp, &err);
 		countdown = 0;
 		assert_true(failed ? rc == -ENOMEM || rc == -EMFILE || rc == -EAGAIN : rc == 0);
 		assert_int_equal(vp != NULL, !failed);
@@ -246,8 +246,11 @@ static void a_function_that_cannot_be_created_leaves_nothing_behind(void **state
 		assert_int_equal(count_entries("/proc/self/fd"), nfds);
 		assert_true(n < CALLS_MAX);
 	} while (failed);
-	/* The transport, its id, its register page; guest memory; the device, its name, eventfd and thread; MSI-X; the function. */
-	assert_int_equal(n - 1, 10);
+	/*
+	 * The adapter, guest memory; the device, its name, eventfd and thread; the transport, its id, its register page;
+	 * MSI-X and its events; the function.
+	 */
+	assert_int_equal(n - 1, 12);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 // Random guest accesses with a fixed seed: whatever they are, the bus keeps its promises.
 #include "fake_vpmem.h"
 #include "rig.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 #include <linux/pci_regs.h>
 #include <setjmp.h>
@@ -39,14 +39,14 @@ static unsigned below(struct fixture *f, unsigned limit)
 
 static void plug(struct fixture *f, unsigned i)
 {
-	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus,
-		.slot = -1,
+	const struct virtio_pmem_options cfg = {
+		.pci.bus = f->rig.bus,
+		.pci.slot = -1,
 		.mem = &f->mem,
 		.device = { .backing = &f->backing, .shmem = i % 2, .gpa = i % 2 ? 0 : 0x240000000 },
 	};
 
-	assert_int_equal(virtio_pci_create(&cfg, &f->vps[i], NULL), 0);
+	assert_int_equal(virtio_pmem_create(&cfg, &f->vps[i], NULL), 0);
 }
 
 /* Values that matter to somebody: small, all ones, an address in a window, a bit pattern. */
@@ -110,7 +110,7 @@ static void access_anything(struct fixture *f)
 		command_set(&f->rig, slot, PCI_COMMAND_MEMORY | (uint16_t)(val & PCI_COMMAND_INTX_DISABLE));
 		break;
 	case 5:
-		fake_vpmem_interrupt(virtio_pci_device(f->vps[i]), (enum vpmem_interrupt)below(f, 2));
+		fake_vpmem_interrupt(virtio_pmem_device(f->vps[i]), (enum vpmem_interrupt)below(f, 2));
 		break;
 	case 6:
 		/* Back to its place, now and then another's: so the registers are mostly reachable. */
@@ -157,7 +157,7 @@ static void check_promises(struct fixture *f)
 	assert_true(nlines <= npending);
 	assert_true(fake_vm_nroutes(fake) <= 2 * NDEVICES);
 	for (unsigned i = 0; i < NDEVICES; i++)
-		assert_int_equal(virtio_pci_device(f->vps[i])->nbad_indices, 0);
+		assert_int_equal(virtio_pmem_device(f->vps[i])->nbad_indices, 0);
 }
 
 static void random_accesses(void **state)
@@ -180,8 +180,8 @@ static void random_accesses(void **state)
 		if (n % 1009 == 0) {
 			unsigned i = below(f, NDEVICES);
 
-			nkicks += virtio_pci_device(f->vps[i])->nkicks;
-			nresets += virtio_pci_device(f->vps[i])->nresets;
+			nkicks += virtio_pmem_device(f->vps[i])->nkicks;
+			nresets += virtio_pmem_device(f->vps[i])->nresets;
 			virtio_pci_destroy(f->vps[i]);
 			plug(f, i);
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transport on the real device: a driver in C that knows only configuration space, BARs and guest memory.
 #include "rig.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -229,8 +229,8 @@ static void flush(struct fixture *f)
 
 static void plug(struct fixture *f, bool shmem)
 {
-	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = -1, .id = "nv1", .register_page = true,
+	const struct virtio_pmem_options cfg = {
+		.pci.bus = f->rig.bus, .pci.slot = -1, .pci.id = "nv1", .pci.register_page = true,
 		.mem = &f->mem,
 		.device = {
 			.name = "nv1", .backing = f->backing, .shmem = shmem,
@@ -239,7 +239,7 @@ static void plug(struct fixture *f, bool shmem)
 	};
 	struct vpmem_error err = { .text = "" };
 
-	if (virtio_pci_create(&cfg, &f->vp, &err))
+	if (virtio_pmem_create(&cfg, &f->vp, &err))
 		fail_msg("%s", err.text);
 	f->slot = (unsigned)virtio_pci_slot(f->vp);
 }
@@ -305,7 +305,7 @@ static void flush_by_ioeventfd_and_msix(void **state)
 	start(f);
 	for (unsigned i = 0; i < 20; i++)
 		flush(f);
-	struct vpmem_stats stats = vpmem_device_stats(virtio_pci_device(f->vp));
+	struct vpmem_stats stats = vpmem_device_stats(virtio_pmem_device(f->vp));
 	assert_int_equal(stats.completed, 20);
 	assert_int_equal(stats.failed, 0);
 }
@@ -319,7 +319,7 @@ static void flush_by_register_and_pin(void **state)
 	start(f);
 	for (unsigned i = 0; i < 20; i++)
 		flush(f);
-	assert_int_equal(vpmem_device_stats(virtio_pci_device(f->vp)).completed, 20);
+	assert_int_equal(vpmem_device_stats(virtio_pmem_device(f->vp)).completed, 20);
 }
 
 static void configuration_tells_start_and_size(void **state)
@@ -344,7 +344,7 @@ static void shmem_tells_a_region_instead(void **state)
 	assert_true(negotiate(f, UINT64_C(1) << VIRTIO_F_VERSION_1 | 1));
 	assert_int_equal(rd(f, f->device_off, 8), 0);
 	assert_int_equal(rd(f, f->device_off + 8, 8), 0);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), bar64_get(&f->rig, f->slot, 2));
+	assert_int_equal(virtio_pmem_gpa(f->vp), bar64_get(&f->rig, f->slot, 2));
 	assert_int_equal(fake_vm_nslots(&f->rig.fake), 2);
 	assert_int_equal(f->rig.fake.slots[1].size, PMEM_SIZE);
 	assert_ptr_equal(f->rig.fake.slots[1].hva, vpmem_backing_hva(f->backing));
@@ -511,7 +511,7 @@ static void checklist_p11_kicks_against_register_writes(void **state)
 	}
 	atomic_store(&kicker.stop, true);
 	pthread_join(thread, NULL);
-	assert_int_equal(vpmem_device_stats(virtio_pci_device(f->vp)).completed, 100);
+	assert_int_equal(vpmem_device_stats(virtio_pmem_device(f->vp)).completed, 100);
 }
 
 static void works_again_after_a_machine_reset(void **state)

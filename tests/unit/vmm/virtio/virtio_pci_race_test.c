@@ -2,7 +2,7 @@
 // P11: vCPUs write registers while workers interrupt. Most of what it checks, ThreadSanitizer checks.
 #include "fake_vpmem.h"
 #include "rig.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
@@ -44,16 +44,16 @@ static int setup(void **state)
 	pthread_mutex_init(&f->machine_lock, NULL);
 	f->backing.size = VPMEM_GRANULE;
 	for (unsigned i = 0; i < NDEVICES; i++) {
-		const struct virtio_pci_config cfg = {
-			.bus = f->rig.bus,
-			.slot = (int)slot_of(i),
+		const struct virtio_pmem_options cfg = {
+			.pci.bus = f->rig.bus,
+			.pci.slot = (int)slot_of(i),
 			.mem = &f->mem,
-			.register_page = true,
+			.pci.register_page = true,
 			.device = { .backing = &f->backing },
 		};
 
-		assert_int_equal(virtio_pci_create(&cfg, &f->vps[i], NULL), 0);
-		f->devs[i] = virtio_pci_device(f->vps[i]);
+		assert_int_equal(virtio_pmem_create(&cfg, &f->vps[i], NULL), 0);
+		f->devs[i] = virtio_pmem_device(f->vps[i]);
 		f->bars[i] = bar64_get(&f->rig, slot_of(i), 0);
 		command_set(&f->rig, slot_of(i), PCI_COMMAND_MEMORY);
 	}

@@ -50,7 +50,7 @@ static void p1_identity(void **state)
 	assert_int_equal(ecam_read(rig, SLOT, PCI_SUBSYSTEM_VENDOR_ID, 4), 0x11001af4);
 	assert_int_equal(ecam_read(rig, SLOT, PCI_INTERRUPT_PIN, 1), 1);
 	assert_int_equal(virtio_pci_slot(f->vp), SLOT);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), 0x240000000);
+	assert_int_equal(virtio_pmem_gpa(f->vp), 0x240000000);
 }
 
 static void p4_capabilities(void **state)

@@ -368,23 +368,33 @@ static void shmem_slot_follows_the_bar(void **state)
 	assert_int_equal(fake->slots[0].size, f->backing.size);
 	assert_ptr_equal(fake->slots[0].hva, f->backing.hva);
 	assert_false(fake->slots[0].readonly);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), gpa);
+	assert_int_equal(virtio_pmem_gpa(f->vp), gpa);
 	bar64_set(&f->rig, SLOT, 2, RIG_MEM64 + 0x40000000);
 	assert_int_equal(fake_vm_nslots(fake), 1);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), RIG_MEM64 + 0x40000000);
+	assert_int_equal(virtio_pmem_gpa(f->vp), RIG_MEM64 + 0x40000000);
 	command_set(&f->rig, SLOT, 0);
 	assert_int_equal(fake_vm_nslots(fake), 0);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), 0);
+	assert_int_equal(virtio_pmem_gpa(f->vp), 0);
 	/* The machine has no slot left: not decoded, and nothing is removed that was not added. */
 	fake->slot_error = -ENOSPC;
 	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), 0);
+	assert_int_equal(virtio_pmem_gpa(f->vp), 0);
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_NUMQ, 2), 1);
 	fake->slot_error = 0;
 	command_set(&f->rig, SLOT, 0);
-	f->backing.rom = true;
 	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY);
-	assert_true(fake->slots[0].readonly);
+	assert_int_equal(virtio_pmem_gpa(f->vp), RIG_MEM64 + 0x40000000);
+}
+
+static void the_slot_of_a_backing_without_write_permission_is_readonly(void **state)
+{
+	struct fixture *f = *state;
+
+	virtio_pci_destroy(f->vp);
+	f->backing.rom = true;
+	plug(f, true);
+	assert_int_equal(fake_vm_nslots(&f->rig.fake), 1);
+	assert_true(f->rig.fake.slots[0].readonly);
 }
 
 /* Checklist P6: the register BAR onto the pmem window, the window onto the registers. */
@@ -396,7 +406,7 @@ static void checklist_p6_bars_onto_each_other(void **state)
 	bar64_set(&f->rig, SLOT, 0, gpa + 0x10000);
 	assert_int_equal(fake_vm_nioeventfds(&f->rig.fake), 0);
 	assert_int_equal(io_read(&f->rig.mmio, gpa + 0x10000 + VIRTIO_PCI_COMMON_NUMQ, 2), 0xffff);
-	assert_int_equal(virtio_pci_pmem_gpa(f->vp), gpa);
+	assert_int_equal(virtio_pmem_gpa(f->vp), gpa);
 	bar64_set(&f->rig, SLOT, 0, f->bar0);
 	bar64_set(&f->rig, SLOT, 2, f->bar0 & ~UINT64_C(0x7fffff));
 	assert_int_equal(fake_vm_nslots(&f->rig.fake), 0);
@@ -437,34 +447,34 @@ static void create_fails_without_traces(void **state)
 	struct fixture *f = *state;
 	struct virtio_pci *vp = NULL;
 	struct vpmem_error err;
-	struct virtio_pci_config cfg = {
-		.bus = f->rig.bus,
-		.slot = SLOT,
+	struct virtio_pmem_options cfg = {
+		.pci.bus = f->rig.bus,
+		.pci.slot = SLOT,
 		.mem = &f->mem,
-		.id = "nv2",
+		.pci.id = "nv2",
 		.device = { .backing = &f->backing },
 	};
 
-	assert_int_equal(virtio_pci_create(&cfg, &vp, &err), -EBUSY);
+	assert_int_equal(virtio_pmem_create(&cfg, &vp, &err), -EBUSY);
 	assert_string_equal(err.text, "PCI: slot 4 function 0 not available for virtio-pmem-pci, in use by "
 	                              "virtio-pmem-pci,id=nv1");
 	assert_int_equal(fake_vpmem_ndevices, 1);
-	cfg.slot = -1;
+	cfg.pci.slot = -1;
 	fake_vpmem_create_error = -EINVAL;
-	assert_int_equal(virtio_pci_create(&cfg, &vp, &err), -EINVAL);
+	assert_int_equal(virtio_pmem_create(&cfg, &vp, &err), -EINVAL);
 	assert_string_equal(err.text, "the fake device refuses");
 	fake_vpmem_create_error = 0;
 	struct vpmem_backing huge = { .size = RIG_MEM64_SIZE * 2 };
 	cfg.device.backing = &huge;
 	cfg.device.shmem = true;
-	assert_int_equal(virtio_pci_create(&cfg, &vp, &err), -ENOSPC);
+	assert_int_equal(virtio_pmem_create(&cfg, &vp, &err), -ENOSPC);
 	assert_null(vp);
 	assert_int_equal(fake_vpmem_ndevices, 1);
 	assert_int_equal(ecam_read(&f->rig, 1, 0, 4), 0xffffffff);
 	/* Without an id, into the first free slot. */
 	cfg.device.shmem = false;
-	cfg.id = NULL;
-	assert_int_equal(virtio_pci_create(&cfg, &vp, &err), 0);
+	cfg.pci.id = NULL;
+	assert_int_equal(virtio_pmem_create(&cfg, &vp, &err), 0);
 	assert_int_equal(virtio_pci_slot(vp), 1);
 	virtio_pci_destroy(vp);
 }
@@ -487,6 +497,7 @@ int main(void)
 		TEST(checklist_p7_window_with_bad_registers),
 		cmocka_unit_test_setup_teardown(notify_by_ports, setup_pio_notify, teardown),
 		TEST_SHMEM(shmem_slot_follows_the_bar),
+		TEST_SHMEM(the_slot_of_a_backing_without_write_permission_is_readonly),
 		TEST_SHMEM(checklist_p6_bars_onto_each_other),
 		TEST(unplug_leaves_nothing),
 		TEST(create_fails_without_traces),

@@ -24,17 +24,17 @@ static void count_event(void *opaque, enum vpmem_event event, int error, const c
 
 void plug(struct fixture *f, bool shmem)
 {
-	const struct virtio_pci_config cfg = {
-		.bus = f->rig.bus, .slot = SLOT, .id = "nv1", .register_page = f->register_page,
-		.pio_notify = f->pio_notify, .mem = &f->mem,
+	const struct virtio_pmem_options cfg = {
+		.pci.bus = f->rig.bus, .pci.slot = SLOT, .pci.id = "nv1", .pci.register_page = f->register_page,
+		.pci.pio_notify = f->pio_notify, .mem = &f->mem,
 		.device = {
 			.name = "nv1", .backing = &f->backing, .shmem = shmem, .gpa = shmem ? 0 : 0x240000000,
 			.callbacks = { .event = count_event, .opaque = f },
 		},
 	};
 
-	assert_int_equal(virtio_pci_create(&cfg, &f->vp, NULL), 0);
-	f->dev = virtio_pci_device(f->vp);
+	assert_int_equal(virtio_pmem_create(&cfg, &f->vp, NULL), 0);
+	f->dev = virtio_pmem_device(f->vp);
 	f->bar0 = bar64_get(&f->rig, SLOT, 0);
 	command_set(&f->rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }

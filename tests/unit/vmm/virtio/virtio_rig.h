@@ -5,7 +5,7 @@
 
 #include "fake_vpmem.h"
 #include "rig.h"
-#include "virtio_pci.h"
+#include "virtio_pmem.h"
 
 #define SLOT 4u
 #define GSI (RIG_INTX_GSI + SLOT)

@@ -127,7 +127,7 @@ struct vpmem_backing_options {
 	bool share;                     /* true: MAP_SHARED; false: copy-on-write, the file never changes */
 	bool readonly;                  /* open the file read-only */
 	enum vpmem_rom rom;             /* map without write permission; auto: as readonly (QEMU 8.2) */
-	bool prealloc;                  /* reserve the file's blocks now (fallocate): nothing is dirtied */
+	bool prealloc;                  /* reserve now all blocks that stores will need, or refuse */
 	bool reserve;                   /* false: MAP_NORESERVE */
 	bool merge;                     /* MADV_MERGEABLE */
 	bool dump;                      /* false: MADV_DONTDUMP */
@@ -155,7 +155,12 @@ VPMEM_API int vpmem_backing_check(const struct vpmem_backing_options *opts, stru
  * refused with -EBUSY and a text that names its process; readers take a shared lock.
  * A file created here has its full size at once (sparse unless prealloc) and is removed again by
  * vpmem_backing_close unless vpmem_backing_keep was called; in the same way an existing empty file gets its
- * size and loses it again. A file with content is never extended.
+ * size and loses it again. A file with content is never extended. A size beyond the process's limit (RLIMIT_FSIZE) is
+ * -EFBIG, without SIGXFSZ.
+ *
+ * With `prealloc` the file gets blocks for its holes, and blocks of its own for those that it shares with another file.
+ * -ENOSPC: there is no room for them. -EOPNOTSUPP: the file system cannot reserve blocks, or writes every change to a
+ * new one (btrfs, unless the file is nodatacow). A snapshot or reflink that is made later shares the blocks again.
  *
  * With `pmem` the mapping is made with MAP_SYNC: a file's block is allocated for good before the guest's
  * first store to it, so no metadata is left for a flush to write, and where nobody needs to write back CPU
@@ -190,22 +195,28 @@ VPMEM_API int vpmem_backing_sync(struct vpmem_backing *backing);
 VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
 
 /*
- * When the host cannot provide a page of the mapping (no room for a hole of the file, or the file was cut), a
- * guest's access fails in KVM, and one of this process would be SIGBUS. These copy without that risk:
- * 0, -ERANGE (beyond the backing), -EROFS (mapped without write permission), or -EFAULT: not now. A store
- * goes where the guest's own goes: into the file, or with `share` off into the private copy. Any thread.
+ * When the host cannot provide a page of the mapping (no room for a new block, or the file was truncated), a guest's
+ * access fails in KVM, and one of this process would be SIGBUS. These copy without that risk: 0, -ERANGE (beyond the
+ * backing), -EROFS (mapped without write permission), or -EFAULT: not now. A store goes where the guest's own goes:
+ * into the file, or with `share` off into the private copy. Any thread.
  */
 VPMEM_API int vpmem_backing_load(const struct vpmem_backing *backing, uint64_t off, void *buf, uint64_t len);
 VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void *buf, uint64_t len);
 
 /*
- * Is there room for the holes that are left in the file? 0: there is, or there are no holes; -ENOSPC, -EDQUOT or
- * what else fallocate(2) said when it was asked for the first 2 MiB that the file does not have, which it gets if
- * there is room. A file system that takes no writes any more says so (-EIO, -EROFS) without a hole, too.
+ * Would the host's file system give a store the block that it needs? A store needs one in a hole, where the block is
+ * shared with another file (a reflink, a snapshot), and everywhere on a file system that writes each change to a new
+ * place. Asks by requesting such blocks, 2 MiB at most, which the file keeps if there is room; no byte of it changes.
+ *
+ * 0: it would. -ENOSPC, -EDQUOT: there is no room. Another errno, such as -EIO or -EROFS: it takes no writes any more.
+ * -EFAULT: it refuses a store and says no reason. Needs Linux 5.14 where only a store can tell (btrfs).
  * vpmem_backing_is_truncated: the file has become shorter than the mapping. Not while another thread is in either.
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
 VPMEM_API bool vpmem_backing_is_truncated(const struct vpmem_backing *backing);
+
+/* What an operator should know about an open backing, for a log: that its file cannot be locked. NULL: nothing. */
+VPMEM_API const char *vpmem_backing_warning(const struct vpmem_backing *backing);
 
 VPMEM_API void *vpmem_backing_hva(const struct vpmem_backing *backing);     /* aligned as `align` says */
 VPMEM_API uint64_t vpmem_backing_size(const struct vpmem_backing *backing); /* bytes mapped */

@@ -156,6 +156,11 @@ const char *vpmem_backing_path(const struct vpmem_backing *backing)
 	return backing->path;
 }
 
+const char *vpmem_backing_warning(const struct vpmem_backing *backing)
+{
+	return backing->is_unlocked ? "its file system has no locks: a second user of the file is not refused" : NULL;
+}
+
 uint64_t vpmem_backing_align(const struct vpmem_backing *backing)
 {
 	return backing->align;

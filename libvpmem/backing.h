@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing.h - the parts of a memory backend: its options (backing_check.c), finding the file (backing_find.c), its
- * size (backing_file.c), its lock (backing_lock.c), its mapping (backing_map.c), what of it exists (backing_usage.c),
- * what to do when it is gone (backing_fault.c), and real persistent memory (backing_pmem.c). backing.c puts them
- * together.
+ * backing.h - the parts of a memory backend:
+ *
+ *   backing.c            puts them together
+ *   backing_check.c      options that contradict each other
+ *   backing_find.c       opens or creates what mem-path names
+ *   backing_file.c       the file's size
+ *   backing_lock.c       the file's lock
+ *   backing_map.c        the mapping
+ *   backing_prealloc.c   blocks for the whole file, at the start
+ *   backing_usage.c      how much of it is in memory and on the disk
+ *   backing_fault.c      accesses that report what the host cannot provide
+ *   backing_room.c       whether the file system has room for a store
+ *   backing_pmem.c       real persistent memory
+ *   backing_extent.c, backing_call.c   where a file has blocks; system calls without SIGXFSZ
  *
  * There is one descriptor for the lock, the map and the sync: Linux keeps a writeback error per open file
  * and reports it once, so a descriptor opened later could miss what happened before.
@@ -13,7 +23,12 @@
 
 #include "error.h"
 
+#include <sys/mman.h>
 #include <sys/types.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 #define BACKING_HUGE_SIZE (UINT64_C(2) << 20)
 #define BACKING_GIANT_SIZE (UINT64_C(1) << 30)
@@ -26,6 +41,8 @@ struct vpmem_backing {
 	int fd;
 	bool is_block;       /* block device */
 	bool is_dax;         /* persistent memory as a character device; with neither: a regular file */
+	bool is_huge;        /* on hugetlbfs */
+	bool is_unlocked;    /* its file system has no locks */
 	bool is_scratch;     /* has no name: gone with its descriptor */
 	bool writes_through; /* stores reach the file: share=on, readonly=off */
 	bool no_sync;        /* real persistent memory: a flush has nothing to do */
@@ -65,9 +82,9 @@ enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
 
 /*
  * Locks the whole file for this open file, or changes the lock; never waits. -EBUSY: somebody else has it,
- * and err says who. A file system without locks is no error.
+ * and err says who. A file system without locks is no error, but b->is_unlocked says so.
  */
-int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
+int backing_lock(struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
 /* Fills err for a file that somebody else uses; returns -EBUSY. */
 int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err);
 
@@ -80,6 +97,18 @@ int backing_dax_align(const struct vpmem_backing *b, uint64_t *align);
 int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 /* fdatasync, whatever no_sync says. Returns 0 or -errno. */
 int backing_sync_file(const struct vpmem_backing *b);
+
+/*
+ * fallocate(2), again after EINTR, and ftruncate(2). Return 0 or -errno; -EFBIG comes without SIGXFSZ, whatever the
+ * process does with that signal.
+ */
+int backing_fallocate(const struct vpmem_backing *b, int mode, off_t off, off_t len);
+int backing_ftruncate(const struct vpmem_backing *b, off_t size);
+/* The next step after -EFBIG for a file of this size. */
+void backing_hint_too_large(uint64_t size, struct vpmem_error *err);
+
+/* Gives the mapped part of the file, or the private copy, all that stores will need, or says why that is not possible. */
+int backing_prealloc(const struct vpmem_backing *b, struct vpmem_error *err);
 
 /* Maps the file and applies the memory properties; backing_unmap undoes it. */
 int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);

@@ -11,76 +11,182 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Enough for "/proc/<pid>/fdinfo/<fd>" and its siblings. */
-#define PROC_PATH_MAX 64
+#define PROC_PATH_MAX 64     /* enough for "/proc/<pid>/fdinfo/<fd>" and its siblings */
+#define INODE_TEXT_MAX 64    /* enough for "<major>:<minor>:<inode>" */
+#define SEARCH_MAX_MS 200u   /* a host may have a million open files */
+#define SEARCH_CHECK_EACH 64 /* files between two looks at the clock */
 
-/* Does this descriptor of that process hold a lock? The kernel lists locks in its fdinfo. */
-static bool holds_lock(int pid, int fd)
+/* A descriptor as /proc/<pid>/fdinfo/<fd> shows it. */
+struct fd_info {
+	int mount_id;
+	uint64_t inode;
+	bool is_locked;              /* it holds a lock, */
+	char locked[INODE_TEXT_MAX]; /* on this inode, as in /proc/locks */
+};
+
+/* "lock:	1: OFDLCK  ADVISORY  WRITE -1 fe:00:131 0 EOF": the seventh word. */
+static void parse_lock(char *line, struct fd_info *info)
+{
+	char *rest, *word = strtok_r(line, " \t", &rest);
+
+	for (unsigned i = 1; word && i < 7; i++)
+		word = strtok_r(NULL, " \t", &rest);
+	if (!word)
+		return;
+	info->is_locked = true;
+	snprintf(info->locked, sizeof(info->locked), "%s", word);
+}
+
+static void parse_line(char *line, struct fd_info *info)
+{
+	if (strncmp(line, "lock:", 5) == 0)
+		parse_lock(line, info);
+	else if (strncmp(line, "mnt_id:", 7) == 0)
+		info->mount_id = atoi(line + 7);
+	else if (strncmp(line, "ino:", 4) == 0)
+		info->inode = strtoull(line + 4, NULL, 10);
+}
+
+static bool read_fd_info(int pid, int fd, struct fd_info *info)
 {
 	char path[PROC_PATH_MAX], line[256];
-	bool found = false;
 	FILE *file;
 
+	*info = (struct fd_info) { .mount_id = -1 };
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
 	file = fopen(path, "re");
 	if (!file)
 		return false;
-	while (!found && fgets(line, sizeof(line), file))
-		found = strncmp(line, "lock:", 5) == 0;
+	while (!info->is_locked && fgets(line, sizeof(line), file))
+		parse_line(line, info);
+	fclose(file);
+	return true;
+}
+
+/* "25 1 254:0 / / rw ...": the mount, its parent, its device. */
+static bool parse_mount(const char *line, int mount_id, unsigned *major_nr, unsigned *minor_nr)
+{
+	char *end;
+
+	if (strtol(line, &end, 10) != mount_id)
+		return false;
+	(void)strtol(end, &end, 10);
+	*major_nr = (unsigned)strtoul(end, &end, 10);
+	if (*end != ':')
+		return false;
+	*minor_nr = (unsigned)strtoul(end + 1, NULL, 10);
+	return true;
+}
+
+/* The device of a mount, which is not always the st_dev of its files (btrfs). */
+static bool mount_device(int mount_id, unsigned *major_nr, unsigned *minor_nr)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &size, file) > 0)
+		found = parse_mount(line, mount_id, major_nr, minor_nr);
+	free(line);
 	fclose(file);
 	return found;
 }
 
-/* Has this process an open, locked descriptor, other than our own, for the file? */
-static bool is_holder(int pid, const struct stat *wanted, int own_fd)
+/* How the kernel writes the inode of our file in a line about a lock. */
+static bool inode_text(const struct vpmem_backing *b, char text[INODE_TEXT_MAX])
+{
+	unsigned major_nr, minor_nr;
+	struct fd_info info;
+	struct stat st;
+
+	if (fstat(b->fd, &st) || !read_fd_info(getpid(), b->fd, &info))
+		return false;
+	if (!mount_device(info.mount_id, &major_nr, &minor_nr)) {
+		major_nr = major(st.st_dev);
+		minor_nr = minor(st.st_dev);
+	}
+	/* Before Linux 5.14 a descriptor shows no inode. */
+	snprintf(text, INODE_TEXT_MAX, "%02x:%02x:%" PRIu64, major_nr, minor_nr, info.inode ? info.inode : st.st_ino);
+	return true;
+}
+
+/* A search through the processes of this host. Only /proc/<pid>/fdinfo is read, which the kernel has in memory: to stat
+ * what others have open may wait for ever, on a network file system whose server is gone. */
+struct search {
+	char wanted[INODE_TEXT_MAX];
+	int own_fd;
+	struct timespec end;
+	unsigned nread;
+};
+
+static bool is_over(struct search *search)
+{
+	struct timespec now;
+
+	if (search->nread++ % SEARCH_CHECK_EACH != 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > search->end.tv_sec ||
+	       (now.tv_sec == search->end.tv_sec && now.tv_nsec > search->end.tv_nsec);
+}
+
+/* Has this process a descriptor, other than our own, that holds a lock on the file? */
+static bool is_holder(struct search *search, int pid)
 {
 	char path[PROC_PATH_MAX];
 	struct dirent *entry;
-	struct stat st;
+	struct fd_info info;
 	bool found = false;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
 	dir = opendir(path);
 	if (!dir)
 		return false;
-	while (!found && (entry = readdir(dir))) {
+	while (!found && (entry = readdir(dir)) && !is_over(search)) {
 		int fd = atoi(entry->d_name);
 
-		if (!isdigit((unsigned char)entry->d_name[0]) || (pid == getpid() && fd == own_fd))
+		if (!isdigit((unsigned char)entry->d_name[0]) || (pid == getpid() && fd == search->own_fd))
 			continue;
-		if (fstatat(dirfd(dir), entry->d_name, &st, 0) || st.st_dev != wanted->st_dev ||
-		    st.st_ino != wanted->st_ino)
-			continue;
-		found = holds_lock(pid, fd);
+		found = read_fd_info(pid, fd, &info) && info.is_locked && strcmp(info.locked, search->wanted) == 0;
 	}
 	closedir(dir);
 	return found;
 }
 
-/* The process that locked the file, or 0: it may be on another host, or not ours to look into. */
+/* The process that locked the file, or 0: it may be on another host, or not ours to look into, or too many are here. */
 static int find_holder(const struct vpmem_backing *b)
 {
+	struct search search = { .own_fd = b->fd };
 	struct dirent *entry;
-	struct stat st;
 	int holder = 0;
 	DIR *dir;
 
-	if (fstat(b->fd, &st))
+	if (!inode_text(b, search.wanted))
 		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &search.end);
+	search.end.tv_nsec += (long)SEARCH_MAX_MS * 1000000;
+	search.end.tv_sec += search.end.tv_nsec / 1000000000;
+	search.end.tv_nsec %= 1000000000;
 	dir = opendir("/proc");
 	if (!dir)
 		return 0;
-	while (!holder && (entry = readdir(dir))) {
+	while (!holder && (entry = readdir(dir)) && !is_over(&search)) {
 		int pid = atoi(entry->d_name);
 
-		if (pid > 0 && is_holder(pid, &st, b->fd))
+		if (pid > 0 && is_holder(&search, pid))
 			holder = pid;
 	}
 	closedir(dir);
@@ -124,7 +230,7 @@ int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err)
 	return -EBUSY;
 }
 
-int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err)
+int backing_lock(struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err)
 {
 	struct flock lock = {
 		.l_type = kind == BACKING_LOCK_EXCLUSIVE ? F_WRLCK : F_RDLCK,
@@ -139,6 +245,7 @@ int backing_lock(const struct vpmem_backing *b, enum backing_lock kind, struct v
 		return backing_busy(b, err);
 	case ENOSYS:
 	case EOPNOTSUPP:
+		b->is_unlocked = true;
 		return 0;
 	default:
 		return err_fail(err, -errno, "can't lock backing store %s: %m", b->path);

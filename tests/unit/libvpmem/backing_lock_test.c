@@ -16,9 +16,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +56,7 @@ static void one_writer_or_many_readers(void **state)
 	}
 }
 
-static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state)
+static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
 {
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, MIB);
@@ -95,6 +97,64 @@ static void d11_a_file_in_use_by_another_process_is_refused_by_name(void **state
 	close(bystander_fd);
 	close(up[0]);
 	close(up[1]);
+}
+
+/* A file system whose server answers nothing: whoever stats a file of it waits. Returns the server's end, or -1. */
+static int mount_dead(const char *where)
+{
+	int server_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	char opts[100];
+
+	if (server_fd < 0)
+		return -1;
+	snprintf(opts, sizeof(opts), "fd=%d,rootmode=40000,user_id=0,group_id=0", server_fd);
+	if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("dead", where, "fuse", 0, opts) == 0)
+		return server_fd;
+	close(server_fd);
+	return -1;
+}
+
+/* Another process has a file of a dead file system open. It is not the holder, and the search does not wait for it. */
+static void the_search_for_a_holder_waits_for_no_other_file_system(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	int up[2], down[2], server_fd;
+	struct vpmem_backing *b;
+	char byte = 0;
+	pid_t pid;
+
+	b = must_open(&opts);
+	assert_int_equal(pipe(up) | pipe(down), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(down[1]);
+		server_fd = mount_dead(d->path);
+		/* without a question to the server */
+		byte = server_fd >= 0 && open(d->path, O_PATH | O_CLOEXEC) >= 0;
+		(void)!write(up[1], &byte, 1);
+		(void)!read(down[0], &byte, 1);
+		_exit(0);
+	}
+	close(down[0]);
+	assert_int_equal(read(up[0], &byte, 1), 1);
+	/* Were it to wait, this would end the test. */
+	alarm(20);
+	if (byte)
+		must_refuse(&opts, -EBUSY, "backing store %s is in use by another memory backend of this process",
+		            "readonly=on");
+	alarm(0);
+	close(down[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(up[0]);
+	close(up[1]);
+	vpmem_backing_close(b);
+	if (!byte) {
+		print_message("SKIPPED: no FUSE here: it needs root and /dev/fuse\n");
+		skip();
+	}
 }
 
 /* ---- block devices ------------------------------------------------------------------------------- */
@@ -162,7 +222,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(one_writer_or_many_readers),
-		CASE(d11_a_file_in_use_by_another_process_is_refused_by_name),
+		CASE(a_file_in_use_by_another_process_is_refused_by_name),
+		CASE(the_search_for_a_holder_waits_for_no_other_file_system),
 		CASE(a_block_device_has_its_own_size),
 	};
 

@@ -56,18 +56,19 @@ static int file_size(const struct vpmem_backing *b, const struct stat *st, uint6
 }
 
 /* The unit in which the file can be mapped. */
-static int file_page_size(const struct vpmem_backing *b, const struct stat *st, uint64_t *page_size)
+static int find_page_size(struct vpmem_backing *b, const struct stat *st)
 {
 	struct statfs fs;
 
-	*page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	b->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (b->is_dax)
-		return backing_dax_align(b, page_size);
+		return backing_dax_align(b, &b->page_size);
 	/* The block of hugetlbfs is its page. */
-	if ((uint64_t)st->st_blksize <= *page_size)
+	if ((uint64_t)st->st_blksize <= b->page_size)
 		return 0;
-	if (fstatfs(b->fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
-		*page_size = (uint64_t)fs.f_bsize;
+	b->is_huge = fstatfs(b->fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC;
+	if (b->is_huge)
+		b->page_size = (uint64_t)fs.f_bsize;
 	return 0;
 }
 
@@ -94,9 +95,14 @@ static int file_grow(struct vpmem_backing *b, struct vpmem_error *err)
 	}
 	if (b->undo == BACKING_UNDO_NOTHING)
 		b->undo = BACKING_UNDO_GROW;
-	if (ftruncate(b->fd, (off_t)(b->offset + b->size)))
-		return err_fail(err, -errno, "can't give backing store %s its size of %" PRIu64 " bytes: %m", b->path,
-		                b->offset + b->size);
+	rc = backing_ftruncate(b, (off_t)(b->offset + b->size));
+	if (rc < 0) {
+		err_fail(err, rc, "can't give backing store %s its size of %" PRIu64 " bytes: %m", b->path,
+		         b->offset + b->size);
+		if (rc == -EFBIG)
+			backing_hint_too_large(b->offset + b->size, err);
+		return rc;
+	}
 	if (b->undo == BACKING_UNDO_CREATE) {
 		rc = sync_directory(b->path);
 		if (rc)
@@ -184,7 +190,7 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		err_hint(err, "it was removed or replaced in this moment: try again");
 		goto out_close;
 	}
-	rc = file_page_size(b, &st, &b->page_size);
+	rc = find_page_size(b, &st);
 	rc = rc ? backing_open_failed(b, rc, err) : check_units(b, opts, err);
 	if (!rc)
 		rc = settle_size(b, opts, &st, err);
@@ -201,7 +207,7 @@ void backing_file_close(struct vpmem_backing *b)
 	/* Take back only what nobody else has begun to use. */
 	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
 		if (b->undo == BACKING_UNDO_GROW)
-			(void)!ftruncate(b->fd, 0);
+			(void)backing_ftruncate(b, 0);
 		else
 			remove_created(b);
 	}

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_map.c - the mapping of a memory backend, and the memory properties: NUMA policy, preallocation,
- * merge, dump, huge pages.
+ * backing_map.c - the mapping of a memory backend, and the memory properties: NUMA policy, merge, dump, huge
+ * pages.
  */
 #include "backing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/mempolicy.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 /*
  * Finds room for the mapping at a multiple of align: KVM can use large pages only where guest and host
@@ -60,6 +54,29 @@ static int not_pmem(const struct vpmem_backing *b, struct vpmem_error *err)
 	return -EOPNOTSUPP;
 }
 
+/* Why there is no mapping, as far as that can be known. */
+static void hint_map(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, int rc,
+                     struct vpmem_error *err)
+{
+	struct rlimit limit;
+
+	if (rc == -ENODEV)
+		err_hint(err, "its file system does not support %s mappings (9p does with cache=mmap): use another one",
+		         opts->share ? "shared" : "such");
+	if (rc != -ENOMEM)
+		return;
+	if (b->is_huge)
+		err_hint(err, "there are too few free huge pages: add some (/proc/sys/vm/nr_hugepages)%s",
+		         opts->reserve && !opts->prealloc ? ", or reserve=off" : "");
+	else if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		err_hint(err,
+		         "this process may have %" PRIu64 " MiB of address space: raise the limit (ulimit -v), "
+		         "or use a smaller size",
+		         (uint64_t)limit.rlim_cur >> 20);
+	else if (!opts->share && opts->reserve)
+		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
+}
+
 static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	int prot = b->rom ? PROT_READ : PROT_READ | PROT_WRITE;
@@ -76,10 +93,13 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 		b->hva = hva;
 		return 0;
 	}
-	rc = errno == EOPNOTSUPP && opts->pmem ? not_pmem(b, err) :
-	                                         err_fail(err, -errno, "unable to map backing store for guest RAM: %m");
-	if (rc == -ENOMEM && !opts->share && opts->reserve)
-		err_hint(err, "reserve=off does not set memory aside for what the guest may write");
+	rc = -errno;
+	if (rc == -EOPNOTSUPP && opts->pmem) {
+		not_pmem(b, err);
+	} else {
+		err_fail(err, rc, "%s: unable to map backing store %s for guest RAM: %m", b->id, b->path);
+		hint_map(b, opts, rc, err);
+	}
 	backing_unmap(b);
 	return rc;
 }
@@ -116,64 +136,6 @@ static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_
 	return 0;
 }
 
-static int no_space(const struct vpmem_backing *b, uint64_t needed, uint64_t available, struct vpmem_error *err)
-{
-	err_fail(err, -ENOSPC,
-	         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64 " MiB), "
-	         "its file system has %" PRIu64 " bytes (%" PRIu64 " MiB) free: %m",
-	         b->path, needed, needed >> 20, available, available >> 20);
-	err_hint(err, "make room, use another file system, or prealloc=off");
-	return -ENOSPC;
-}
-
-/*
- * Gives the file its blocks, without touching what they hold. Asking first keeps a file system from being
- * filled to its last block by an attempt that cannot succeed.
- */
-static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
-{
-	struct statvfs fs = { 0 };
-	struct stat st = { 0 };
-	uint64_t allocated, needed, available;
-	int rc;
-
-	if (fstat(b->fd, &st) || fstatvfs(b->fd, &fs))
-		return err_fail(err, -errno, "prealloc: backing store %s: %m", b->path);
-	allocated = (uint64_t)st.st_blocks * 512;
-	needed = allocated < b->size ? b->size - allocated : 0;
-	available = (uint64_t)fs.f_bavail * fs.f_frsize;
-	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) does not tell. */
-	if (fs.f_blocks && needed > available)
-		return no_space(b, needed, available, err);
-	do
-		rc = fallocate(b->fd, 0, (off_t)b->offset, (off_t)b->size) ? -errno : 0;
-	while (rc == -EINTR);
-	if (rc == -ENOSPC)
-		return no_space(b, needed, available, err);
-	if (rc == -EOPNOTSUPP) {
-		err_fail(err, rc, "prealloc: backing store %s: its file system cannot reserve blocks: %m", b->path);
-		err_hint(err, "write the file once in full, or use another file system, or prealloc=off");
-	} else if (rc) {
-		err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
-	}
-	return rc;
-}
-
-/* prealloc=on: whatever a store could still have to wait for, or fail for, is reserved now. */
-static int prealloc(const struct vpmem_backing *b, struct vpmem_error *err)
-{
-	/* A block device has its blocks, and nothing is stored into a ROM. */
-	if (b->rom || b->is_dax || (b->is_block && b->writes_through))
-		return 0;
-	if (b->writes_through)
-		return prealloc_file(b, err);
-	/* Copy-on-write: the file is not written; what is needed is private memory. */
-	if (madvise(b->hva, b->map_len, MADV_POPULATE_WRITE))
-		return err_fail(err, -errno, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %m", b->id,
-		                b->map_len);
-	return 0;
-}
-
 int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	int rc;
@@ -188,7 +150,7 @@ int backing_map(struct vpmem_backing *b, const struct vpmem_backing_options *opt
 	advise(b, opts);
 	rc = bind_nodes(b, opts, err);
 	if (!rc && opts->prealloc)
-		rc = prealloc(b, err);
+		rc = backing_prealloc(b, err);
 	if (rc)
 		backing_unmap(b);
 	return rc;

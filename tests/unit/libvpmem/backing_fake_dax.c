@@ -12,6 +12,7 @@
 
 #include "backing_fixture.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -28,6 +29,10 @@ int __wrap_fstat64(int fd, struct stat *st);
 
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
+	if (faults.map_error && fd >= 0) {
+		errno = faults.map_error;
+		return MAP_FAILED;
+	}
 	if (faults.map_sync && (flags & MAP_SYNC) && (flags & MAP_TYPE) == MAP_SHARED_VALIDATE) {
 		faults.nmap_syncs++;
 		flags = (flags & ~(MAP_SYNC | MAP_TYPE)) | MAP_SHARED;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,11 +70,23 @@ int __wrap_fsync(int fd)
 	return fails() ? fail_with(EIO) : __real_fsync(fd);
 }
 
+static int unshare_range(off_t len)
+{
+	faults.unshared += len;
+	if (faults.unshare_error)
+		return fail_with(faults.unshare_error);
+	if (!faults.unshares_not)
+		faults.blocks = BLOCKS_OWN;
+	return 0;
+}
+
 int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 {
 	faults.nfallocates++;
 	if (fails())
 		return fail_with(EIO);
+	if ((mode & FALLOC_FL_UNSHARE_RANGE) && faults.blocks != BLOCKS_REAL)
+		return unshare_range(len);
 	return faults.fallocate_error && off + len > faults.fallocate_good ? fail_with(faults.fallocate_error) :
 	                                                                     __real_fallocate(fd, mode, off, len);
 }
@@ -106,6 +119,8 @@ static int do_open(const char *path, int flags, mode_t mode)
 
 	if ((flags & O_TMPFILE) == O_TMPFILE && faults.no_tmpfile)
 		return fail_with(EOPNOTSUPP);
+	if (faults.open_error && (flags & O_ACCMODE) == O_RDWR && !(flags & O_CREAT))
+		return fail_with(faults.open_error);
 	if (fails())
 		return fail_with(EIO);
 	if (faults.sysfs_dev && strncmp(path, "/sys/dev/", 9) == 0) {

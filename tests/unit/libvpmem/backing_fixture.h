@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * backing_fixture.h - a directory of its own for each test of the memory backend, and system calls that
- * can be made to fail or lie: fdatasync, fsync, fallocate, fstatvfs and open are wrapped by the linker.
+ * can be made to fail or lie: the linker wraps them (meson.build has the list).
  */
 #ifndef TEST_BACKING_FIXTURE_H
 #define TEST_BACKING_FIXTURE_H
@@ -38,24 +38,42 @@ bool writable(void *hva);
 /* The flags of the mapping at hva as /proc/self/smaps shows them: does it have this one? */
 bool has_vm_flag(const void *hva, const char *flag);
 
+/* What FS_IOC_FIEMAP shows of a file. */
+enum fake_blocks {
+	BLOCKS_REAL,
+	BLOCKS_OWN,     /* it has all of them */
+	BLOCKS_SHARED,  /* another file has them as well, until fallocate(FALLOC_FL_UNSHARE_RANGE) */
+	BLOCKS_UNKNOWN, /* nothing: EOPNOTSUPP */
+};
+
 /* Faults and counters of the wrapped calls. */
 struct faults {
 	int fdatasync_error;      /* errno, or 0 */
 	unsigned fdatasync_eintr; /* fail so often with EINTR first */
 	int fallocate_error;
 	int64_t fallocate_good; /* no error for what ends here or before */
-	bool free_known;        /* the file system has this much room, or says nothing about it */
+	enum fake_blocks blocks;
+	int unshare_error;    /* of fallocate(FALLOC_FL_UNSHARE_RANGE) */
+	bool unshares_not;    /* it succeeds and does nothing */
+	int64_t unshared;     /* bytes that it was asked for */
+	int populate_error;   /* of madvise(MADV_POPULATE_WRITE) */
+	int process_vm_error; /* of process_vm_readv and _writev */
+	uint32_t fs_type;     /* what fstatfs says; 0: the truth */
+	bool is_nocow;        /* with fs_type: chattr +C */
+	bool free_known;      /* the file system has this much room, or says nothing about it */
 	uint64_t free_bytes;
 	bool no_blocks_counted;
+	int open_error;                /* of opening a file that is there for writing */
 	bool no_tmpfile;               /* open(O_TMPFILE) is not supported */
 	const char *unlink_after_open; /* somebody removes this file just after it was opened */
 	bool (*fails)(void);           /* asked before each wrapped call: shall it fail with EIO? */
+	int map_error;                 /* of mapping a file */
 	bool map_sync;                 /* the files are on a DAX file system (backing_fake_dax.c) */
 	bool is_char;                  /* regular files are character devices 250:3 */
 	const char *sysfs_dev;         /* stands for all of /sys/dev */
 	char sysfs_asked[64];          /* what was opened there last */
 	unsigned nmap_syncs;
-	unsigned nfdatasyncs, nfsyncs, nfallocates;
+	unsigned nfdatasyncs, nfsyncs, nfallocates, npopulates;
 	int synced_fd;
 };
 extern struct faults faults;

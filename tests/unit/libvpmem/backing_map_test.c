@@ -169,12 +169,29 @@ static void an_alignment_that_cannot_be_had_is_refused(void **state)
 	struct vpmem_backing_options opts = options(d, MIB);
 
 	opts.align = UINT64_C(1) << 62;
-	must_refuse(&opts, -ENOMEM, "unable to map backing store for guest RAM: Cannot allocate memory", NULL);
+	must_refuse(&opts, -ENOMEM, "m1: unable to map backing store %s for guest RAM: Cannot allocate memory", NULL);
 	assert_false(file_exists(d->file));
 	opts.align = UINT64_C(1) << 63;
 	opts.size = INT64_MAX / 2;
 	assert_int_not_equal(vpmem_backing_open(&opts, &(struct vpmem_backing *) { NULL }, NULL), 0);
 	assert_false(file_exists(d->file));
+}
+
+static void a_file_that_cannot_be_mapped_is_named(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	/* 9p without a cache, FUSE with direct I/O */
+	faults.map_error = ENODEV;
+	must_refuse(&opts, -ENODEV, "m1: unable to map backing store %s for guest RAM: No such device",
+	            "does not support shared mappings");
+	faults.map_error = ENOMEM;
+	must_refuse(&opts, -ENOMEM, "m1: unable to map backing store %s for guest RAM: Cannot allocate memory", NULL);
+	opts.share = false;
+	must_refuse(&opts, -ENOMEM, "m1: unable to map backing store %s for guest RAM: Cannot allocate memory",
+	            "reserve=off");
+	assert_int_equal(files_in(d->path), 0);
 }
 
 /* ---- syncs --------------------------------------------------------------------------------------- */
@@ -282,6 +299,7 @@ int main(void)
 		CASE(addresses_are_aligned_for_large_pages),
 		CASE(no_address_space_is_lost),
 		CASE(an_alignment_that_cannot_be_had_is_refused),
+		CASE(a_file_that_cannot_be_mapped_is_named),
 		CASE(d1_sync_is_one_fdatasync),
 		CASE(d9_close_syncs_once_more_and_says_how_it_went),
 		CASE(discard_data_drops_what_was_written),

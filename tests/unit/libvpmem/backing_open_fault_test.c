@@ -66,7 +66,6 @@ void *__wrap_mmap(void *hva, size_t len, int prot, int flags, int fd, off_t off)
 {
 	return __real_mmap(hva, len, prot, flags, fd, off);
 }
-WRAP(int, madvise, (void *hva, size_t len, int advice), -1, EINVAL, (hva, len, advice))
 
 int __real_fcntl64(int fd, int cmd, void *arg);
 int __wrap_fcntl64(int fd, int cmd, void *arg);
@@ -207,17 +206,24 @@ static void usage_that_cannot_be_told_is_an_error(void **state)
 
 /* ---- locks ------------------------------------------------------------------------------------------------ */
 
-static void a_file_system_without_locks_is_no_error(void **state)
+static void a_file_system_without_locks_is_no_error_and_a_warning(void **state)
 {
 	static const int errors[] = { ENOSYS, EOPNOTSUPP };
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, SIZE);
+	struct vpmem_backing *b;
 
 	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		lock_error = errors[i];
-		vpmem_backing_close(must_open(&opts));
+		b = must_open(&opts);
+		assert_non_null(vpmem_backing_warning(b));
+		assert_non_null(strstr(vpmem_backing_warning(b), "no locks"));
+		vpmem_backing_close(b);
 	}
 	lock_error = 0;
+	b = must_open(&opts);
+	assert_null(vpmem_backing_warning(b));
+	vpmem_backing_close(b);
 }
 
 static void a_lock_that_fails_otherwise_is_one(void **state)
@@ -265,9 +271,12 @@ static void a_user_who_cannot_be_found_is_another_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(every_call_that_fails_leaves_nothing_behind), CASE(usage_that_cannot_be_told_is_an_error),
-		CASE(a_file_system_without_locks_is_no_error),     CASE(a_lock_that_fails_otherwise_is_one),
-		CASE(a_new_file_that_cannot_be_locked_goes_again), CASE(a_user_who_cannot_be_found_is_another_process),
+		CASE(every_call_that_fails_leaves_nothing_behind),
+		CASE(usage_that_cannot_be_told_is_an_error),
+		CASE(a_file_system_without_locks_is_no_error_and_a_warning),
+		CASE(a_lock_that_fails_otherwise_is_one),
+		CASE(a_new_file_that_cannot_be_locked_goes_again),
+		CASE(a_user_who_cannot_be_found_is_another_process),
 	};
 
 	return cmocka_run_group_tests_name("backing_open_fault", tests, NULL, NULL);

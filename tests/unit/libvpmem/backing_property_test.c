@@ -168,6 +168,12 @@ static void prealloc_that_does_not_fit_says_how_much_is_missing(void **state)
 	faults.fallocate_error = ENOSPC;
 	must_refuse(
 		&opts, -ENOSPC,
+		"prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has less free: No space left "
+		"on device",
+		"prealloc=off");
+	faults.no_blocks_counted = false;
+	must_refuse(
+		&opts, -ENOSPC,
 		"prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 67108864 bytes (64 MiB) "
 		"free: No space left on device",
 		"prealloc=off");

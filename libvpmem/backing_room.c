@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_room.c - does the file system give a store the block that it needs?
+ *
+ * A store needs a new block in a hole, where a block is shared with another file (a reflink, a snapshot), and on file
+ * systems that write every change to a new place. What the file system says to a request for such a block
+ * (fallocate(2)) is the answer, with its reason. Where it cannot be requested so, the kernel is asked what a store
+ * asks: to make a page of the mapping writable (MADV_POPULATE_WRITE), which gets the block or fails without a reason.
+ *
+ * None of these requests changes a byte that the guest sees, and all may be made while the guest stores:
+ *   - FALLOC_FL_KEEP_SIZE adds blocks of zeros to holes, and leaves alone what has a block;
+ *   - FALLOC_FL_UNSHARE_RANGE copies inside the file system, which locks the page cache against stores meanwhile;
+ *   - MADV_POPULATE_WRITE takes the page fault of a store without the store. The page is marked dirty, so the next sync
+ *     writes it, with the bytes that it had.
+ * Copying a byte onto itself, by pwrite(2) or in the mapping, would be no such request: a store of the guest in between
+ * would be undone.
+ */
+#include "backing_extent.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define STAT_BLOCK 512   /* bytes of a st_blocks */
+#define PLACES_MAX 4096u /* pages that are asked about, at most */
+/* What is requested: so much may a store of one byte need, where the page cache has such large folios (xfs). */
+#define ENOUGH ((off_t)BACKING_HUGE_SIZE)
+
+static bool is_no_room(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
+
+static bool is_unsupported(int rc)
+{
+	return rc == -EOPNOTSUPP || rc == -ENOSYS;
+}
+
+/* Has the file system less than this free for ordinary users? One that counts no blocks (an unlimited tmpfs) does not. */
+static bool is_full(const struct vpmem_backing *b, uint64_t wanted)
+{
+	struct statvfs fs;
+
+	return fstatvfs(b->fd, &fs) == 0 && fs.f_blocks != 0 && (uint64_t)fs.f_bavail * fs.f_frsize < wanted;
+}
+
+/* Requests blocks for a hole. Without fallocate, there is none for us if there is none for ordinary users. */
+static int ask_for_blocks(const struct vpmem_backing *b, off_t off, off_t len)
+{
+	int rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, off, len);
+
+	return is_unsupported(rc) ? is_full(b, 1) ? -ENOSPC : 0 : rc;
+}
+
+/* ---- the question of a store ----------------------------------------------------------------------------------- */
+
+static long nfaults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? -1 : usage.ru_minflt + usage.ru_majflt;
+}
+
+/* Makes the page at this place of the mapping writable. -EFAULT: a store would be refused. */
+static int make_writable(const struct vpmem_backing *b, uint64_t place)
+{
+	while (madvise((uint8_t *)b->hva + place, b->page_size, MADV_POPULATE_WRITE) < 0) {
+		/* A kernel before 5.14 cannot be asked. */
+		if (errno == EINVAL)
+			return 0;
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * Asks for one page of [off, end) of the file. A page that is writable already asks the file system nothing, which
+ * shows in that no fault was taken: then the next is asked for, at large steps first, as stores come in runs.
+ */
+static int ask_as_a_store(const struct vpmem_backing *b, off_t off, off_t end)
+{
+	uint64_t first = (uint64_t)off - b->offset, last = (uint64_t)end - b->offset;
+	uint64_t huge = b->page_size > BACKING_HUGE_SIZE ? b->page_size : BACKING_HUGE_SIZE;
+	long before = nfaults();
+	unsigned nplaces = 0;
+
+	first -= first % b->page_size;
+	for (uint64_t step = huge;; step = b->page_size) {
+		for (uint64_t place = first; place < last && nplaces < PLACES_MAX; place += step, nplaces++) {
+			int rc = make_writable(b, place);
+
+			if (rc < 0 || nfaults() != before)
+				return rc;
+		}
+		if (step == b->page_size)
+			return 0;
+	}
+}
+
+/* Every page has a block of its own. Is a store refused all the same? */
+static int ask_for_rewrite(const struct vpmem_backing *b, off_t end)
+{
+	int why = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, (off_t)b->offset, (off_t)b->page_size);
+	int rc;
+
+	/* It was shut down, or takes no writes any more. */
+	if (why < 0 && !is_no_room(why) && !is_unsupported(why))
+		return why;
+	/* Some find no room for what they have (xfs): that alone means nothing. */
+	rc = ask_as_a_store(b, (off_t)b->offset, end);
+	if (rc != -EFAULT)
+		return rc;
+	if (is_no_room(why))
+		return why;
+	return is_full(b, BACKING_HUGE_SIZE) ? -ENOSPC : -EFAULT;
+}
+
+/* ---- holes and shared blocks ----------------------------------------------------------------------------------- */
+
+/* Requests blocks for a hole, or blocks of its own for a shared piece, until *asked is enough. */
+static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piece, off_t *asked)
+{
+	off_t end = piece->off + piece->len, stop;
+
+	for (off_t off = piece->off; off < end && *asked < ENOUGH; off = stop) {
+		int rc;
+
+		stop = (off / ENOUGH + 1) * ENOUGH;
+		if (stop > end)
+			stop = end;
+		*asked += stop - off;
+		if (piece->kind == PIECE_HOLE) {
+			rc = ask_for_blocks(b, off, stop - off);
+		} else {
+			rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE, off, stop - off);
+			if (is_unsupported(rc)) {
+				*asked = ENOUGH;
+				rc = ask_as_a_store(b, piece->off, end);
+				if (rc == -EFAULT && is_full(b, BACKING_HUGE_SIZE))
+					rc = -ENOSPC;
+			}
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* -EOPNOTSUPP: the file system does not say where the file has blocks. */
+static int ask_for_pieces(const struct vpmem_backing *b, off_t end)
+{
+	struct piece_walk walk;
+	struct piece piece;
+	off_t asked = 0;
+	int rc;
+
+	piece_walk_begin(&walk, b, (off_t)b->offset, end);
+	while ((rc = piece_walk_next(&walk, &piece)) > 0 && asked < ENOUGH) {
+		rc = piece.kind == PIECE_OWN ? 0 : ask_for_piece(b, &piece, &asked);
+		if (rc < 0)
+			return rc;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int64_t allocated_blocks(const struct vpmem_backing *b)
+{
+	struct stat st;
+
+	return fstat(b->fd, &st) < 0 ? -1 : st.st_blocks;
+}
+
+/* hugetlbfs shows no holes. Its pages are requested one by one, until one of them is new. */
+static int ask_for_huge_pages(const struct vpmem_backing *b, off_t end)
+{
+	const off_t page = (off_t)b->page_size;
+	const int64_t before = allocated_blocks(b);
+	int rc = 0;
+
+	if (before >= end / STAT_BLOCK)
+		return 0;
+	for (off_t off = (off_t)b->offset; off < end && rc == 0 && allocated_blocks(b) == before; off += page)
+		rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, off, page);
+	return rc;
+}
+
+/*
+ * Without FIEMAP (tmpfs): the first hole that shows. Blocks that were reserved before and never written show as a hole
+ * as well; that the file system gives them once more means nothing, so its free blocks are counted.
+ */
+static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
+{
+	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* nobody else uses the descriptor's position */
+	int64_t before = allocated_blocks(b);
+	off_t stop;
+	int rc;
+
+	if (hole < 0)
+		return errno == ENXIO ? 0 : -errno;
+	if (hole >= end)
+		return 0;
+	stop = (hole / ENOUGH + 1) * ENOUGH;
+	rc = ask_for_blocks(b, hole, (stop < end ? stop : end) - hole);
+	if (rc < 0 || allocated_blocks(b) >= before + ENOUGH / STAT_BLOCK)
+		return rc;
+	return is_full(b, 1) ? -ENOSPC : 0;
+}
+
+/* Where the mapped part of the file ends. What was truncated is no matter of room. */
+static off_t mapped_end(const struct vpmem_backing *b)
+{
+	off_t end = (off_t)(b->offset + b->size);
+	struct stat st;
+
+	return fstat(b->fd, &st) == 0 && st.st_size < end ? st.st_size : end;
+}
+
+int vpmem_backing_room(const struct vpmem_backing *backing)
+{
+	off_t end = mapped_end(backing);
+	int rc;
+
+	if (backing->is_block || backing->is_dax || backing->rom || end <= (off_t)backing->offset)
+		return 0;
+	/* A private copy needs memory, which the host has or ends processes for; of huge pages there may be none. */
+	if (!backing->writes_through)
+		return backing->is_huge && ask_as_a_store(backing, (off_t)backing->offset, end) ? -ENOSPC : 0;
+	if (backing->is_huge)
+		return ask_for_huge_pages(backing, end);
+	rc = ask_for_pieces(backing, end);
+	if (is_unsupported(rc))
+		rc = ask_for_first_hole(backing, end);
+	return rc < 0 ? rc : ask_for_rewrite(backing, end);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_fake_fs.c - file systems that are not here: blocks that are shared with another file, pages that are refused,
+ * and a kernel that refuses process_vm_readv.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "backing_fixture.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+int __real_madvise(void *hva, size_t len, int advice);
+int __wrap_madvise(void *hva, size_t len, int advice);
+int __real_fstatfs(int fd, struct statfs *fs);
+int __wrap_fstatfs(int fd, struct statfs *fs);
+int __wrap_fstatfs64(int fd, struct statfs *fs);
+ssize_t __real_process_vm_readv(pid_t pid, const struct iovec *to, unsigned long nto, const struct iovec *from,
+                                unsigned long nfrom, unsigned long flags);
+ssize_t __wrap_process_vm_readv(pid_t pid, const struct iovec *to, unsigned long nto, const struct iovec *from,
+                                unsigned long nfrom, unsigned long flags);
+ssize_t __real_process_vm_writev(pid_t pid, const struct iovec *from, unsigned long nfrom, const struct iovec *to,
+                                 unsigned long nto, unsigned long flags);
+ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *from, unsigned long nfrom, const struct iovec *to,
+                                 unsigned long nto, unsigned long flags);
+
+static int fail_with(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* One extent, which covers all that was asked about. */
+static int fake_map(struct fiemap *map)
+{
+	map->fm_mapped_extents = 1;
+	map->fm_extents[0] = (struct fiemap_extent) { .fe_logical = map->fm_start,
+		                                      .fe_length = map->fm_length,
+		                                      .fe_flags = faults.blocks == BLOCKS_SHARED ?
+		                                                          FIEMAP_EXTENT_SHARED | FIEMAP_EXTENT_LAST :
+		                                                          FIEMAP_EXTENT_LAST };
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request == FS_IOC_FIEMAP && faults.blocks != BLOCKS_REAL)
+		return faults.blocks == BLOCKS_UNKNOWN ? fail_with(EOPNOTSUPP) : fake_map(arg);
+	if (request == FS_IOC_GETFLAGS && faults.fs_type) {
+		*(int *)arg = faults.is_nocow ? FS_NOCOW_FL : 0;
+		return 0;
+	}
+	return __real_ioctl(fd, request, arg);
+}
+
+int __wrap_madvise(void *hva, size_t len, int advice)
+{
+	if (faults.fails && faults.fails())
+		return fail_with(EINVAL);
+	if (advice == MADV_POPULATE_WRITE) {
+		faults.npopulates++;
+		if (faults.populate_error)
+			return fail_with(faults.populate_error);
+	}
+	return __real_madvise(hva, len, advice);
+}
+
+int __wrap_fstatfs(int fd, struct statfs *fs)
+{
+	int rc = __real_fstatfs(fd, fs);
+
+	if (rc == 0 && faults.fs_type)
+		fs->f_type = (__fsword_t)faults.fs_type;
+	return rc;
+}
+
+int __wrap_fstatfs64(int fd, struct statfs *fs)
+{
+	return __wrap_fstatfs(fd, fs);
+}
+
+ssize_t __wrap_process_vm_readv(pid_t pid, const struct iovec *to, unsigned long nto, const struct iovec *from,
+                                unsigned long nfrom, unsigned long flags)
+{
+	return faults.process_vm_error ? fail_with(faults.process_vm_error) :
+	                                 __real_process_vm_readv(pid, to, nto, from, nfrom, flags);
+}
+
+ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *from, unsigned long nfrom, const struct iovec *to,
+                                 unsigned long nto, unsigned long flags)
+{
+	return faults.process_vm_error ? fail_with(faults.process_vm_error) :
+	                                 __real_process_vm_writev(pid, from, nfrom, to, nto, flags);
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backing_room_test.c - does the file system have room for a store: in holes, in shared blocks, and where each change
+ * needs a new block?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "backing_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static void room_is_asked_of_the_file_system(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_error = EDQUOT;
+	assert_int_equal(vpmem_backing_room(b), -EDQUOT);
+	/* A file system without fallocate: by its free blocks. */
+	faults.fallocate_error = EOPNOTSUPP;
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	/* A tmpfs without a limit. */
+	faults.no_blocks_counted = true;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.no_blocks_counted = false;
+	faults.free_bytes = 4 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* fallocate(2) reserves, and what nobody has written since is a hole for SEEK_HOLE: it gives that again on a full disk. */
+static void what_was_reserved_before_is_no_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	int fd = open(d->file, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(posix_fallocate(fd, 0, 4 * MIB), 0);
+	close(fd);
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 4 * MIB;
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_error = 0;
+	faults.free_bytes = 4 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* A store of one byte may need as much: one folio of the page cache. */
+static void room_is_two_mebibytes(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 2 * MIB - 1;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_good = 2 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* It needs no room, whatever the file system says of that; one that was shut down says something else. */
+static void without_a_hole_only_the_file_system_can_fail(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(vpmem_backing_hva(b), 'x', 4 * MIB);
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = EDQUOT;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = EIO;
+	assert_int_equal(vpmem_backing_room(b), -EIO);
+	faults.fallocate_error = EROFS;
+	assert_int_equal(vpmem_backing_room(b), -EROFS);
+	assert_int_equal(file_byte(d->file, 0), 'x');
+	vpmem_backing_close(b);
+}
+
+static void a_file_without_a_byte_left_is_no_matter_of_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	assert_int_equal(truncate(d->file, 0), 0);
+	faults.nfallocates = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.nfallocates, 0);
+	vpmem_backing_close(b);
+}
+
+static void a_private_copy_needs_no_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 0, 0);
+	assert_int_equal(truncate(d->file, 4 * MIB), 0);
+	opts.share = false;
+	b = must_open(&opts);
+	faults.fallocate_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* ---- blocks that are there, and yet a store needs another one --------------------------------------------------- */
+
+/* As of a reflink on xfs: the block is another file's as well, and a store needs one of its own. */
+static void a_shared_block_needs_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(vpmem_backing_hva(b), 'x', 8 * MIB);
+	faults.blocks = BLOCKS_SHARED;
+	faults.unshare_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.unshare_error = EDQUOT;
+	assert_int_equal(vpmem_backing_room(b), -EDQUOT);
+	faults.unshare_error = 0;
+	faults.unshared = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.unshared, 2 * MIB);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(file_byte(d->file, i * MIB), 'x');
+	vpmem_backing_close(b);
+}
+
+/* As of a snapshot on btrfs, which has no FALLOC_FL_UNSHARE_RANGE: the kernel is asked for the page of a store. */
+static void a_shared_block_that_cannot_be_unshared(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.blocks = BLOCKS_SHARED;
+	faults.unshare_error = EOPNOTSUPP;
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_true(faults.npopulates > 0);
+	faults.populate_error = EFAULT;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.free_bytes = 64 * MIB;
+	assert_int_equal(vpmem_backing_room(b), -EFAULT);
+	vpmem_backing_close(b);
+}
+
+/* As on btrfs: no hole, nothing shared, and each change needs a new block. */
+static void a_file_system_that_always_copies_needs_room(void **state)
+{
+	static const enum fake_blocks blocks[] = { BLOCKS_OWN, BLOCKS_UNKNOWN };
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(vpmem_backing_hva(b), 'x', 4 * MIB);
+	for (unsigned i = 0; i < 2; i++) {
+		faults = (struct faults) { .blocks = blocks[i], .free_known = true, .free_bytes = 0 };
+		assert_int_equal(vpmem_backing_room(b), 0);
+		faults.populate_error = EFAULT;
+		assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+		/* what fallocate says is the reason if a store is refused, and only then */
+		faults.free_bytes = 64 * MIB;
+		faults.fallocate_error = EDQUOT;
+		assert_int_equal(vpmem_backing_room(b), -EDQUOT);
+		faults.populate_error = 0;
+		assert_int_equal(vpmem_backing_room(b), 0);
+	}
+	vpmem_backing_close(b);
+}
+
+static void a_store_that_is_refused_without_a_reason(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(vpmem_backing_hva(b), 'x', 4 * MIB);
+	faults.free_known = true;
+	faults.free_bytes = 64 * MIB;
+	faults.populate_error = EFAULT;
+	assert_int_equal(vpmem_backing_room(b), -EFAULT);
+	/* a kernel that cannot be asked (before 5.14) */
+	faults.populate_error = EINVAL;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.populate_error = ENOMEM;
+	assert_int_equal(vpmem_backing_room(b), -ENOMEM);
+	vpmem_backing_close(b);
+}
+
+/* A page that is writable already needs nothing from the file system: the next one is asked for, but not all. */
+static void a_page_that_is_not_writable_yet_is_asked_for(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	char *hva = vpmem_backing_hva(b);
+
+	memset(hva, 'x', 3 * MIB);
+	faults.blocks = BLOCKS_OWN;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	/* at 0, 2 MiB, and 4 MiB, which is the first that was not stored to */
+	assert_int_equal(faults.npopulates, 3);
+	memset(hva, 'y', 8 * MIB);
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_in_range(faults.npopulates, 4, 10000);
+	for (unsigned i = 0; i < 8 * MIB; i += 4096)
+		assert_int_equal(hva[i], 'y');
+	vpmem_backing_close(b);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(room_is_asked_of_the_file_system),
+		CASE(what_was_reserved_before_is_no_room),
+		CASE(room_is_two_mebibytes),
+		CASE(without_a_hole_only_the_file_system_can_fail),
+		CASE(a_file_without_a_byte_left_is_no_matter_of_room),
+		CASE(a_private_copy_needs_no_room),
+		CASE(a_shared_block_needs_room),
+		CASE(a_shared_block_that_cannot_be_unshared),
+		CASE(a_file_system_that_always_copies_needs_room),
+		CASE(a_store_that_is_refused_without_a_reason),
+		CASE(a_page_that_is_not_writable_yet_is_asked_for),
+	};
+
+	return cmocka_run_group_tests_name("backing_room", tests, NULL, NULL);
+}

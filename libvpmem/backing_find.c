@@ -110,8 +110,9 @@ static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_opt
 	b->fd = open(b->path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (b->fd < 0) {
 		rc = backing_open_failed(b, -errno, err);
-		if (rc == -EACCES && !opts->readonly)
-			err_hint(err, "an image without write permission can be used with readonly=on%s",
+		/* EROFS: on a file system that is mounted read-only. EPERM: it is immutable (chattr +i). */
+		if ((rc == -EACCES || rc == -EROFS || rc == -EPERM) && !opts->readonly)
+			err_hint(err, "an image that cannot be written can be used with readonly=on%s",
 			         opts->share ? "" : ",rom=off: writable memory that never reaches the file");
 		else if (rc == -EBUSY)
 			err_hint(err, "the block device is mounted, or another program has claimed it");

@@ -177,6 +177,33 @@ static void refuses_a_file_without_permission(void **state)
 		assert_int_equal(seteuid(0), 0);
 }
 
+/* On a file system that is mounted read-only; immutable (chattr +i). */
+static void refuses_a_file_that_nobody_may_write(void **state)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} cases[] = {
+		{ EROFS, OPEN_TEXT "Read-only file system" },
+		{ EPERM, OPEN_TEXT "Operation not permitted" },
+	};
+	const struct dir *d = *state;
+
+	file_make(d->file, MIB, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct vpmem_backing_options opts = options(d, MIB);
+
+		faults.open_error = cases[i].error;
+		must_refuse(&opts, -cases[i].error, cases[i].text, "readonly=on");
+		opts.share = false;
+		must_refuse(&opts, -cases[i].error, cases[i].text, "readonly=on,rom=off");
+		/* what the hint says works */
+		opts.readonly = true;
+		opts.rom = VPMEM_ROM_OFF;
+		vpmem_backing_close(must_open(&opts));
+	}
+}
+
 /* The open descriptors of this file, each of which is closed on exec; the last of them in *fd. */
 static unsigned descriptors_of(const char *path, int *fd)
 {
@@ -441,6 +468,7 @@ int main(void)
 		CASE(refuses_what_cannot_be_opened),
 		CASE(refuses_other_kinds_of_files),
 		CASE(refuses_a_file_without_permission),
+		CASE(refuses_a_file_that_nobody_may_write),
 		CASE(one_descriptor_for_map_and_sync),
 		CASE(a_missing_file_is_created_and_goes_away_unless_kept),
 		CASE(created_with_offset_the_file_is_larger),

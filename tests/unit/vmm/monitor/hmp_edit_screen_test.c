@@ -75,6 +75,14 @@ static void tab_shows_what_it_completed(void **state)
 	row_is("(pmvm) help device_add zz|");
 }
 
+// Programs wait for the prompt as the last of the output.
+static void a_bell_comes_before_the_end_of_the_line(void **state)
+{
+	(void)state;
+	type("zz\t\t\r");
+	shown_is("(pmvm) zz\a\r\n(pmvm) ");
+}
+
 static void tab_within_a_line_keeps_what_follows(void **state)
 {
 	(void)state;
@@ -347,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_typed_is_echoed, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_key_is_shown_by_what_it_changes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(tab_shows_what_it_completed, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(a_bell_comes_before_the_end_of_the_line, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(tab_within_a_line_keeps_what_follows, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_screen_is_cleared_and_a_row_drawn_again, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_prompt_begins_a_line, rig_setup, rig_teardown),

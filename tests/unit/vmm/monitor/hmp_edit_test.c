@@ -62,6 +62,7 @@ static const struct editing editings[] = {
 	{ "one\025two \031\r", "two one\n" },
 	{ "\031x\r", "x\n" },
 	{ "one\025\025\013\031\r", "one\n" },
+	{ "one\025\005\013\031\r", "one\n" },
 	// kills in a row make one text, in its order
 	{ "one two three\027\027x\031\r", "one xtwo three\n" },
 	{ "one two\001\033d\033d\031\031\r", "one twoone two\n" },

@@ -45,7 +45,6 @@ static void check_memdev(const struct memdev_config *cfg)
 {
 	CHECK(cfg->id && id_wellformed(cfg->id));
 	CHECK(cfg->mem_path && cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->id);
-	CHECK(!cfg->size_set || cfg->backing.size > 0);
 	CHECK(cfg->backing.rom <= VPMEM_ROM_OFF && cfg->backing.policy <= VPMEM_POLICY_INTERLEAVE);
 }
 

@@ -82,7 +82,7 @@ static int check_driver(struct json_object *props, struct vpmem_error *err)
 	if (strcmp(driver, "virtio-pmem") == 0)
 		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device 'virtio-pmem'");
 	else
-		error_set(err, -EINVAL, "'%s' is not a valid device model name", driver);
+		error_set(err, -EINVAL, "'%.200s' is not a valid device model name", driver);
 	if (is_bridge(driver))
 		error_hint(err, "-machine pci-buses=N gives the machine buses pcie.0 to pcie.N-1, for %u devices each",
 		           PCI_BUS_DEVICES);
@@ -110,7 +110,6 @@ int config_memdev(struct json_object *props, enum props_form form, struct memdev
 		memdev_config_free(out);
 		return rc;
 	}
-	out->size_set = out->backing.size != 0;
 	out->dump_set = json_object_object_get_ex(props, "dump", NULL);
 	return 0;
 }
@@ -134,7 +133,7 @@ static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
 		cfg->bus_nr = *digit - '0';
 		return 0;
 	}
-	error_set(err, -EINVAL, "Bus '%s' not found", cfg->bus);
+	error_set(err, -EINVAL, "Bus '%.200s' not found", cfg->bus);
 	error_hint(err, "buses are pcie.0 to pcie.%u: leave bus out for the first one that has room",
 	           PCI_BUSES_MAX - 1);
 	return -EINVAL;

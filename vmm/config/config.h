@@ -24,8 +24,7 @@ struct memdev_config {
 	char *id;
 	char *mem_path;
 	struct vpmem_backing_options backing; /* its id and path point to the two above */
-	bool size_set;
-	bool dump_set; /* else -machine dump-guest-core= says what backing.dump is */
+	bool dump_set;                        /* else -machine dump-guest-core= says what backing.dump is */
 };
 
 /* When a sync fails: report it to the guest, or pause the machine first. */

@@ -27,8 +27,7 @@ struct machine_config {
 	bool no_guest_core;          /* -machine dump-guest-core=off: a core dump is without guest memory */
 	unsigned nbuses; /* -machine pci-buses=; while the command line is parsed, 0: as many as the devices need */
 	bool no_reboot, no_shutdown, daemonize;
-	bool stopped;    /* -S: the guest does not start before cont */
-	bool has_serial; /* false: no UART back end given: serial is CHARDEV_NULL */
+	bool stopped; /* -S: the guest does not start before cont */
 	struct chardev_config serial;
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];

@@ -96,7 +96,7 @@ static const char *text_of(struct json_object *json)
 static int refuse(const struct prop_class *cls, const struct prop *prop, struct json_object *json,
                   struct vpmem_error *err)
 {
-	error_set(err, -EINVAL, "'%s%s=%s' is not supported%s", cls->prefix, prop->name, text_of(json),
+	error_set(err, -EINVAL, "'%s%s=%.200s' is not supported%s", cls->prefix, prop->name, text_of(json),
 	          prop->not_yet ? " yet" : "");
 	if (prop->why)
 		error_hint(err, "%s", prop->why);
@@ -166,11 +166,11 @@ static int unknown(const struct prop_class *cls, const char *name, enum props_fo
 	struct suggest s = { .word = name };
 
 	if (cls->unknown == PROP_UNKNOWN_NOT_FOUND)
-		error_set(err, -EINVAL, "Property '%s.%s' not found", cls->name, name);
+		error_set(err, -EINVAL, "Property '%s.%.200s' not found", cls->name, name);
 	else if (cls->unknown == PROP_UNKNOWN_INVALID && form == PROPS_TEXT)
 		error_set(err, -EINVAL, "Invalid parameter '%s'", name);
 	else
-		error_set(err, -EINVAL, "Parameter '%s%s' is unexpected", cls->prefix, name);
+		error_set(err, -EINVAL, "Parameter '%s%.200s' is unexpected", cls->prefix, name);
 	for (unsigned i = 0; i < cls->nprops; i++)
 		suggest_offer(&s, cls->props[i].name);
 	if (s.best)

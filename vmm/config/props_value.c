@@ -89,7 +89,7 @@ static int opt_size_value(const struct prop *prop, const char *text, uint64_t *b
 	int rc = size_parse(text, bytes);
 
 	if (rc == -ERANGE)
-		return error_set(err, rc, "Value '%s' is out of range for parameter '%s'", text, prop->name);
+		return error_set(err, rc, "Value '%.200s' is out of range for parameter '%s'", text, prop->name);
 	if (rc == 0)
 		return 0;
 	error_set(err, rc, "Parameter '%s' expects a non-negative number below 2^64", prop->name);

@@ -40,7 +40,7 @@ int option_keyval(struct cmdline *cl, const char *arg, const char *implied_key, 
 		return error_set(cl->err, -ENOMEM, "out of memory");
 	if (help)
 		props_help(cls, stdout);
-	rc = help ? HANDLED_HELP : props_apply(cls, json, false, obj, cl->err);
+	rc = help ? HANDLED_HELP : props_apply(cls, json, PROPS_TEXT, obj, cl->err);
 	json_object_put(json);
 	return rc;
 }
@@ -59,6 +59,7 @@ static void add_place(const struct place *place, struct vpmem_error *err)
 	len = strlen(text);
 	memmove(err->text + len, err->text, sizeof(err->text) - len - 1);
 	memcpy(err->text, text, len);
+	err->text[sizeof(err->text) - 1] = '\0';
 }
 
 // The name of an option without its dash, or two; NULL if it has none.
@@ -132,7 +133,7 @@ static int parse_option(struct cmdline *cl, char **argv, int *used)
 		return rc < 0 ? rc : option_unknown(cl, argv[0], name);
 	}
 	if (has_argument(opt) && !argv[1]) {
-		error_set(cl->err, -EINVAL, "%s: requires an argument", argv[0]);
+		error_set(cl->err, -EINVAL, "%.200s: requires an argument", argv[0]);
 		error_hint(cl->err, "usage: -%s %s", opt->name, opt->usage);
 		return -EINVAL;
 	}

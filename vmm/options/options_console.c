@@ -42,7 +42,7 @@ static int check_unix(struct cmdline *cl, const struct unix_args *args)
 		return -EINVAL;
 	}
 	if (strlen(args->path) >= path_max) {
-		error_set(cl->err, -EINVAL, "UNIX socket path '%s' is too long", args->path);
+		error_set(cl->err, -EINVAL, "UNIX socket path '%.200s' is too long", args->path);
 		error_hint(cl->err, "path must be less than %zu bytes", path_max);
 		return -EINVAL;
 	}
@@ -105,7 +105,7 @@ static int parse_chardev(struct cmdline *cl, const char *arg, const char *kinds,
 		return claim_stdio(cl, cfg, false);
 	if (strncmp(arg, "unix:", 5) == 0)
 		return parse_unix(cl, arg + 5, cfg);
-	error_set(cl->err, -EINVAL, "'%s' is not a valid char driver", arg);
+	error_set(cl->err, -EINVAL, "'%.200s' is not a valid char driver", arg);
 	error_hint(cl->err, "it is one of: %s", kinds);
 	return -EINVAL;
 }
@@ -160,7 +160,6 @@ int handle_serial(struct cmdline *cl, const char *arg)
 		return rc;
 	cl->serial_given = true;
 	cl->opts->serial = cfg;
-	cl->opts->has_serial = strcmp(arg, "none") != 0;
 	if (!cfg.mux)
 		return 0;
 	cl->monitor_given = true;

@@ -54,7 +54,7 @@ static int unknown_feature(struct cmdline *cl, const char *word, const char *nam
 
 	for (unsigned i = 0; i < cpu_class.nprops; i++)
 		suggest_offer(&s, cpu_class.props[i].name);
-	error_set(cl->err, -ENOTSUP, "'%s' is not supported", word);
+	error_set(cl->err, -ENOTSUP, "'%.200s' is not supported", word);
 	if (s.best)
 		error_hint(cl->err, "did you mean %s?", s.best);
 	else

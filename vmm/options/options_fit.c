@@ -17,11 +17,11 @@ int options_check_memdev(const struct machine_config *have, const struct memdev_
 			continue;
 		if (form == PROPS_JSON)
 			error_set(err, -EEXIST,
-			          "attempt to add duplicate property '%s' to object "
+			          "attempt to add duplicate property '%.200s' to object "
 			          "(type 'container')",
 			          cfg->id);
 		else
-			error_set(err, -EEXIST, "Duplicate ID '%s' for object", cfg->id);
+			error_set(err, -EEXIST, "Duplicate ID '%.200s' for object", cfg->id);
 		return -EEXIST;
 	}
 	return 0;
@@ -36,7 +36,7 @@ static int check_memdev_exists(const struct machine_config *have, const char *id
 			return 0;
 		suggest_offer(&s, have->memdevs[i].id);
 	}
-	error_set(err, -ENODEV, "Device '%s' not found", id);
+	error_set(err, -ENODEV, "Device '%.200s' not found", id);
 	if (s.best)
 		error_hint(err, "did you mean memdev=%s?", s.best);
 	else
@@ -51,7 +51,8 @@ static int check_against(const struct pmem_config *other, const struct pmem_conf
 
 	if (cfg->id && other->id && strcmp(cfg->id, other->id) == 0)
 		return error_set(err, -EEXIST,
-		                 form == PROPS_JSON ? "Duplicate device ID '%s'" : "Duplicate ID '%s' for device",
+		                 form == PROPS_JSON ? "Duplicate device ID '%.200s'" :
+		                                      "Duplicate ID '%.200s' for device",
 		                 cfg->id);
 	if (strcmp(cfg->memdev, other->memdev) == 0) {
 		error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);

@@ -95,7 +95,7 @@ int handle_m(struct cmdline *cl, const char *arg)
 		return error_set(cl->err, -ENOMEM, "out of memory");
 	if (help)
 		props_help(&mem_class, stdout);
-	rc = help ? HANDLED_HELP : props_apply(&mem_class, json, false, &cl->mem, cl->err);
+	rc = help ? HANDLED_HELP : props_apply(&mem_class, json, PROPS_TEXT, &cl->mem, cl->err);
 	if (rc == 0 && json_object_object_get_ex(json, "size", &size))
 		rc = scale_size(cl, json_object_get_string(size));
 	cl->mem.has_maxmem |= json_object_object_get_ex(json, "maxmem", NULL);

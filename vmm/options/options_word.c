@@ -78,7 +78,7 @@ static int begins_with_lookalike(struct cmdline *cl, const char *word, const str
 {
 	const char *name = word;
 
-	error_set(cl->err, -EINVAL, "%s: begins with %s, not with '-'", word, found->name);
+	error_set(cl->err, -EINVAL, "%.200s: begins with %s, not with '-'", word, found->name);
 	for (const struct lookalike *dash = found; dash && dash->is_dash; dash = at_start(name))
 		name += strlen(dash->bytes);
 	if (option_find(name, strlen(name)))
@@ -106,12 +106,12 @@ static void hint_stray(struct cmdline *cl, const char *word)
 		           "the argument of %s begins with %s, which is no quote for a shell: type the quotes again",
 		           last->option, quote->name);
 	else if (last->arg && strcmp(option_name(last->option), "append") == 0)
-		error_hint(cl->err, "quote the whole text of -append: -append \"%s %s ...\"", last->arg, word);
+		error_hint(cl->err, "quote the whole text of -append: -append \"%.60s %.60s ...\"", last->arg, word);
 	else if (is_file(word))
 		error_hint(cl->err, "to give the guest this file as persistent memory: -pmem %s", word);
 	else if (last->arg)
-		error_hint(cl->err, "if it belongs to the argument before it, quote both: %s \"%s %s\"", last->option,
-		           last->arg, word);
+		error_hint(cl->err, "if it belongs to the argument before it, quote both: %s \"%.60s %.60s\"",
+		           last->option, last->arg, word);
 	else
 		error_hint(cl->err, "pmvm -help lists the options");
 }
@@ -127,7 +127,7 @@ int option_stray(struct cmdline *cl, const char *word)
 	}
 	if (found)
 		return begins_with_lookalike(cl, word, found);
-	error_set(cl->err, -EINVAL, "%s: an option begins with '-'", word);
+	error_set(cl->err, -EINVAL, "%.200s: an option begins with '-'", word);
 	hint_stray(cl, word);
 	return -EINVAL;
 }
@@ -138,7 +138,7 @@ int option_unknown(struct cmdline *cl, const char *word, const char *name)
 	struct suggest s = { .word = name };
 	size_t len = strcspn(name, "=");
 
-	error_set(cl->err, -EINVAL, "%s: invalid option", word);
+	error_set(cl->err, -EINVAL, "%.200s: invalid option", word);
 	for (const struct option *opt = option_table; opt->name || opt->usage; opt++)
 		if (opt->name)
 			suggest_offer(&s, opt->name);

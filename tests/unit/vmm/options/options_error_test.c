@@ -264,6 +264,45 @@ static void a_long_argument_does_not_hide_the_error(void **state)
 	assert_non_null(strstr(err.text, "aaa...: Bus 'nobus' not found"));
 }
 
+/* The same for a name or a value that the error itself quotes. */
+static void a_long_word_does_not_hide_the_error(void **state)
+{
+	static const struct {
+		const char *option, *before, *after, *error; // option NULL: the word stands alone
+	} cases[] = {
+		{ NULL, "", "", "a: an option begins with '-'" },
+		{ NULL, "-", "", "a: invalid option" },
+		{ NULL, "\u2013", "", "a: begins with U+2013 (en dash), not with '-'" },
+		{ "-serial", "", "", "a' is not a valid char driver" },
+		{ "-serial", "unix:", ",server=on", "a' is too long" },
+		{ "-cpu", "host,+", "", "a' is not supported" },
+		{ "-machine", "", "=1", "a' not found" },
+		{ "-machine", "usb=", "", "a' is not supported" },
+		{ "-smp", "", "=1", "a' is unexpected" },
+		{ "-device", "", "", "a' is not a valid device model name" },
+		{ "-device", "virtio-pmem-pci,memdev=m,bus=", "", "a' not found" },
+		{ "-device", "virtio-pmem-pci,memdev=m,", "=1", "a' not found" },
+		{ "-device", "virtio-pmem-pci,memdev=", "", "a' not found" },
+		{ "-m", "1", "", "' expects a non-negative number below 2^64" },
+	};
+	char word[6000];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		const char *option = cases[i].option;
+		char *argv[] = { "pmvm", option ? (char *)option : word, option ? word : NULL, NULL };
+		struct vpmem_error err = { "", "" };
+		struct machine_config opts;
+
+		snprintf(word, sizeof(word), "%s%05000d%s", cases[i].before, 0, cases[i].after);
+		for (char *c = word + strlen(cases[i].before); *c == '0'; c++)
+			*c = 'a';
+		assert_int_equal(options_parse(option ? 3 : 2, argv, &opts, &err), OPTIONS_ERROR);
+		if (!strstr(err.text, cases[i].error))
+			fail_msg("'%s' is not in: %s", cases[i].error, err.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +311,7 @@ int main(void)
 		cmocka_unit_test(no_arguments_ask_for_a_kernel),
 		cmocka_unit_test(qemus_other_options_are_refused_by_name),
 		cmocka_unit_test(a_long_argument_does_not_hide_the_error),
+		cmocka_unit_test(a_long_word_does_not_hide_the_error),
 	};
 
 	return cmocka_run_group_tests_name("options_error", tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void describe_memdev(const struct memdev_config *cfg, FILE *out)
 	const struct vpmem_backing_options *b = &cfg->backing;
 
 	fprintf(out, " memdev(%s %s", cfg->id, cfg->mem_path);
-	if (cfg->size_set)
+	if (b->size)
 		fprintf(out, " size=%" PRIu64, b->size);
 	fprintf(out, "%s%s%s%s%s%s%s", b->share ? " share" : "", b->readonly ? " readonly" : "",
 	        b->prealloc ? " prealloc" : "", b->reserve ? "" : " noreserve", b->merge ? "" : " nomerge",
@@ -80,7 +80,7 @@ static void describe_serial(const struct machine_config *opts, FILE *out)
 	};
 	const struct chardev_config *cfg = &opts->serial;
 
-	fprintf(out, " serial=%s%s", opts->has_serial ? "" : "no-", kinds[cfg->kind]);
+	fprintf(out, " serial=%s", kinds[cfg->kind]);
 	if (cfg->path)
 		fprintf(out, ":%s", cfg->path);
 	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");

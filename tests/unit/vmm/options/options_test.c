@@ -33,7 +33,6 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.kernel, "vmlinuz");
 	assert_string_equal(opts.initrd, "initrd.img");
 	assert_string_equal(opts.append, "console=ttyS0");
-	assert_true(opts.has_serial);
 	assert_int_equal(opts.serial.kind, CHARDEV_STDIO);
 	assert_true(opts.serial.mux);
 	assert_int_equal(opts.nmemdevs, 1);
@@ -41,7 +40,6 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.memdevs[0].mem_path, "./virtio_pmem.img");
 	assert_string_equal(opts.memdevs[0].backing.path, "./virtio_pmem.img");
 	assert_int_equal(opts.memdevs[0].backing.size, UINT64_C(4) << 30);
-	assert_true(opts.memdevs[0].size_set);
 	assert_true(opts.memdevs[0].backing.share);
 	assert_int_equal(opts.npmems, 1);
 	assert_string_equal(opts.pmems[0].id, "nv1");
@@ -59,8 +57,8 @@ struct accepted {
 };
 
 #define MUX " monitor(hmp mux)"
-#define DEFAULTS "ram=128M cpus=1 serial=no-null"
-#define NO_FEATURES "ram=128M cpus=1 novmx nosvm nopmu serial=no-null"
+#define DEFAULTS "ram=128M cpus=1 serial=null"
+#define NO_FEATURES "ram=128M cpus=1 novmx nosvm nopmu serial=null"
 #define M1 "-object memory-backend-file,id=m1,mem-path=f"
 
 static const struct accepted accepted[] = {
@@ -68,27 +66,27 @@ static const struct accepted accepted[] = {
 	{ "-initrd i --append a=b", DEFAULTS " initrd=i append=a=b" },
 	{ "-append a -append b", DEFAULTS " append=b" },
 	{ "-append ''", DEFAULTS " append=" },
-	{ "-m 256", "ram=256M cpus=1 serial=no-null" },
-	{ "-m 0x100", "ram=256M cpus=1 serial=no-null" },
-	{ "--m size=1G", "ram=1024M cpus=1 serial=no-null" },
-	{ "-m 256M -m 512M", "ram=512M cpus=1 serial=no-null" },
-	{ "-m 1.5G", "ram=1536M cpus=1 serial=no-null" },
-	{ "-m 2097153b", "ram=2M+8192 cpus=1 serial=no-null" },
-	{ "-m 16T", "ram=16777216M cpus=1 serial=no-null" },
+	{ "-m 256", "ram=256M cpus=1 serial=null" },
+	{ "-m 0x100", "ram=256M cpus=1 serial=null" },
+	{ "--m size=1G", "ram=1024M cpus=1 serial=null" },
+	{ "-m 256M -m 512M", "ram=512M cpus=1 serial=null" },
+	{ "-m 1.5G", "ram=1536M cpus=1 serial=null" },
+	{ "-m 2097153b", "ram=2M+8192 cpus=1 serial=null" },
+	{ "-m 16T", "ram=16777216M cpus=1 serial=null" },
 	{ "-m 0", DEFAULTS },
 	{ "-m ''", DEFAULTS },
-	{ "-m 2", "ram=2M cpus=1 serial=no-null" },
-	{ "-m 256M,slots=4,maxmem=2G", "ram=256M cpus=1 serial=no-null" },
-	{ "-m 256M -m slots=4,maxmem=2G", "ram=256M cpus=1 serial=no-null" },
-	{ "-m 256M,maxmem=256M", "ram=256M cpus=1 serial=no-null" },
-	{ "-m 256M,slots=0", "ram=256M cpus=1 serial=no-null" },
-	{ "-smp 8", "ram=128M cpus=8 serial=no-null" },
-	{ "-smp cpus=64", "ram=128M cpus=64 serial=no-null" },
-	{ "-smp 2,sockets=1,cores=2,threads=1,maxcpus=2", "ram=128M cpus=2 serial=no-null" },
-	{ "-smp 4,clusters=1,modules=1,books=1,drawers=1,dies=1", "ram=128M cpus=4 serial=no-null" },
-	{ "-smp cores=4", "ram=128M cpus=4 serial=no-null" },
-	{ "-smp maxcpus=4", "ram=128M cpus=4 serial=no-null" },
-	{ "-smp 4 -smp cores=4", "ram=128M cpus=4 serial=no-null" },
+	{ "-m 2", "ram=2M cpus=1 serial=null" },
+	{ "-m 256M,slots=4,maxmem=2G", "ram=256M cpus=1 serial=null" },
+	{ "-m 256M -m slots=4,maxmem=2G", "ram=256M cpus=1 serial=null" },
+	{ "-m 256M,maxmem=256M", "ram=256M cpus=1 serial=null" },
+	{ "-m 256M,slots=0", "ram=256M cpus=1 serial=null" },
+	{ "-smp 8", "ram=128M cpus=8 serial=null" },
+	{ "-smp cpus=64", "ram=128M cpus=64 serial=null" },
+	{ "-smp 2,sockets=1,cores=2,threads=1,maxcpus=2", "ram=128M cpus=2 serial=null" },
+	{ "-smp 4,clusters=1,modules=1,books=1,drawers=1,dies=1", "ram=128M cpus=4 serial=null" },
+	{ "-smp cores=4", "ram=128M cpus=4 serial=null" },
+	{ "-smp maxcpus=4", "ram=128M cpus=4 serial=null" },
+	{ "-smp 4 -smp cores=4", "ram=128M cpus=4 serial=null" },
 	{ "-name g", DEFAULTS " name=g uuid=- pidfile=-" },
 	{ "-name guest=g,debug-threads=on", DEFAULTS " name=g uuid=- pidfile=-" },
 	{ "-uuid 550e8400-e29b-41d4-a716-446655440000",
@@ -123,8 +121,8 @@ static const struct accepted accepted[] = {
 	{ "-cpu host,+vmx,svm,pmu=on", DEFAULTS },
 	{ "-cpu host,-vmx,-svm,-pmu,+vmx,svm=on,pmu", DEFAULTS }, // the last one counts
 	{ "-cpu host,-vmx -cpu host", DEFAULTS },
-	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=no-null" },
-	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=no-null" },
+	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=null" },
+	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=null" },
 	{ "-machine dump-guest-core=off -M pc,dump-guest-core=on", DEFAULTS },
 	{ "-rtc base=utc,clock=host,driftfix=none", DEFAULTS },
 	{ "-overcommit mem-lock=off,cpu-pm=off", DEFAULTS },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers, sizes, identifiers and UUIDs as people type them.
+// Numbers, sizes, identifiers and UUIDs in text.
 #include "parse.h"
 
 #include <ctype.h>
@@ -63,7 +63,7 @@ int size_parse(const char *text, uint64_t *bytes)
 		return -ERANGE;
 	fraction = *end == '.' ? parse_fraction(end, &num, &den) : end;
 	shift = suffix_shift(fraction);
-	// Half a byte is no size, and "1." is no number.
+	// A fraction needs a unit and a digit: "0.5" and "1." are refused.
 	if (shift < 0 || (fraction != end && (shift == 0 || fraction == end + 1)))
 		return -EINVAL;
 	if (whole > UINT64_MAX >> shift)

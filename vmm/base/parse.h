@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * parse.h - numbers, sizes, identifiers and UUIDs as people type them. The whole text has to fit.
+ * parse.h - numbers, sizes, identifiers and UUIDs in text. The whole text must be valid.
  */
 #ifndef PMVM_PARSE_H
 #define PMVM_PARSE_H

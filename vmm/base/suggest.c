@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-// Longer words are not looked at: no name of ours comes near.
+// Longer words are ignored: every known name is shorter.
 #define WORD_MAX 48u
 
 static int fold(char c)
@@ -21,7 +21,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return min < c ? min : c;
 }
 
-// Three rows of the usual matrix: a swap looks back two rows.
+// Three rows of the usual matrix: a swap needs the row before the last.
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned rows[3][WORD_MAX + 1];
@@ -53,7 +53,7 @@ void suggest_offer(struct suggest *s, const char *name)
 	if (len < 2 || len > WORD_MAX || strlen(name) > WORD_MAX)
 		return;
 	d = distance(s->word, name);
-	// Nothing in common is not near: "xy" is no typing error for "m".
+	// A distance as large as the name means that they have nothing in common: "xy" is no mistyped "m".
 	if (d > limit || d >= strlen(name) || (s->best && d >= s->best_distance))
 		return;
 	s->best = name;

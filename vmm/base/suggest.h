@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * suggest.h - finds the known name that is nearest to a word somebody mistyped: "did you mean -smp?".
+ * suggest.h - finds the known name that is nearest to a mistyped word: "did you mean -smp?".
  *
- * The caller offers its names one by one, so that they may come from any table:
+ * The caller offers the known names one by one:
  *
  *	struct suggest s = { .word = "smpp" };
  *	for (...)
  *		suggest_offer(&s, table[i].name);
  *	if (s.best) ...
  *
- * Distance is the number of letters to insert, delete, replace, or swap with their neighbour; case does
- * not count, nor does '_' for '-'. One error is allowed in a short word, three in a long one.
+ * The distance is the number of letters to insert, delete, replace, or swap with a neighbour. Case is ignored, and
+ * '_' equals '-'. One error is allowed in a short word, three in a long one.
  */
 #ifndef PMVM_SUGGEST_H
 #define PMVM_SUGGEST_H

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-// Index of the first region whose end lies above addr: the one that holds addr, if any does.
+// Index of the first region whose end is above addr: the region that contains addr, if there is one.
 static unsigned find(const struct io_space *space, uint64_t addr)
 {
 	unsigned low = 0, high = space->nregions;
@@ -53,7 +53,7 @@ int io_remove(struct io_space *space, uint64_t base)
 	return 0;
 }
 
-// The region that wholly holds an access of a legal width, or NULL.
+// The region that contains the whole access, or NULL; also NULL if the width is not legal.
 static const struct io_region *claim(const struct io_space *space, uint64_t addr, unsigned width)
 {
 	unsigned idx = find(space, addr);

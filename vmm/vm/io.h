@@ -2,13 +2,13 @@
 /*
  * io.h - dispatch of guest accesses to port I/O and memory-mapped I/O.
  *
- * A region is one guest-visible window with one owner. A space is a sorted fixed array of regions; there
- * are two: ports and MMIO. RAM and the pmem windows are no regions: they are memory slots.
+ * A region is one guest-visible window with one owner. A space is a sorted array of regions, of a fixed size. There
+ * are two spaces: ports and MMIO. RAM and the pmem windows are memory slots, not regions.
  *
- * The dispatcher guarantees to read and write: width is 1, 2, 4 or 8, the access lies wholly inside the
- * region, off is relative to its base, val is in host byte order. An access that no region holds wholly
- * reads all ones; such a write is dropped. Both are counted, and not logged: every kernel probes for
- * hardware that is not there.
+ * The dispatcher guarantees to the callbacks read and write: width is 1, 2, 4 or 8, the whole access is inside the
+ * region, off is relative to the region's base, val is in host byte order. If no region contains the whole access, a
+ * read returns all ones and a write is dropped. Both are counted and not logged, because every kernel probes for
+ * hardware that does not exist.
  *
  * All of it runs under the machine lock (machine.h).
  */
@@ -31,12 +31,12 @@ struct io_region {
 struct io_space {
 	unsigned nregions;
 	struct io_region regions[IO_REGIONS_MAX];
-	uint64_t nunclaimed; /* accesses that no region held */
+	uint64_t nunclaimed; /* accesses that no region contains */
 };
 
-/* Copies the region in. -EINVAL: empty or wraps. -EEXIST: overlaps another. -ENOSPC: too many. */
+/* Adds a copy of the region. -EINVAL: empty, or wraps. -EEXIST: overlaps another region. -ENOSPC: too many. */
 int io_add(struct io_space *space, const struct io_region *region);
-/* Removes the region that begins at base. -ENOENT if there is none. */
+/* Removes the region that begins at base. -ENOENT: there is none. */
 int io_remove(struct io_space *space, uint64_t base);
 
 uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width);

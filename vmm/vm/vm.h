@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vm.h - what a device may ask of the virtual machine, without knowing that it is KVM.
+ * vm.h - the interface between a device and the virtual machine: memory slots, ioeventfds, interrupts.
  *
- * The machine hands a `struct vm` to whatever is plugged into it; tests hand in a fake. Calls that add
- * something are paired with calls that remove it, with the same arguments. They are made under the machine
- * lock. Interrupts need no lock: any thread may write to an eventfd given to msi_add, and call irq_line.
+ * Every device gets a `struct vm` when it is created. vmm/kvm implements it; a test implements it with a fake.
+ * A call that adds something has a counterpart that removes it, with the same arguments. Both are made under the
+ * machine lock. Interrupts need no lock: any thread may write to an eventfd that was passed to msi_add, and may call
+ * irq_line.
  */
 #ifndef PMVM_VM_H
 #define PMVM_VM_H
@@ -16,29 +17,29 @@
 
 struct vm;
 
-/* The two address spaces that a guest's accesses go to. */
+/* The two address spaces of a guest. */
 enum vm_space { VM_SPACE_MEMORY, VM_SPACE_PORTS };
 
 struct vm_ops {
-	/* A guest write of any value and width to addr signals efd instead of leaving the guest. Borrows efd. */
+	/* A guest write of any value and width to addr signals efd and causes no exit. Borrows efd. */
 	int (*ioeventfd_add)(struct vm *vm, enum vm_space space, uint64_t addr, int efd);
 	void (*ioeventfd_del)(struct vm *vm, enum vm_space space, uint64_t addr, int efd);
 	/*
-	 * Binds an eventfd to a new MSI route: writing to efd sends the message. Borrows efd. Returns the
-	 * route's number (a GSI, >= 0) or -errno; set gives it its message and may be called again.
+	 * Binds an eventfd to a new MSI route: a write to efd sends the message. Borrows efd. Returns the number of
+	 * the route (a GSI, >= 0) or -errno. msi_set changes the message of a route.
 	 */
 	int (*msi_add)(struct vm *vm, int efd, uint64_t addr, uint32_t data);
 	int (*msi_set)(struct vm *vm, int gsi, uint64_t addr, uint32_t data);
 	void (*msi_del)(struct vm *vm, int gsi, int efd);
 	/*
-	 * Drives a level-triggered interrupt line of the I/O APIC. Any thread (it is KVM_IRQ_LINE); who shares
-	 * a line keeps its own calls in order. Must not call back.
+	 * Drives a level-triggered interrupt line of the I/O APIC. Any thread; the devices that share a line
+	 * serialize their calls. It never calls back into a device.
 	 */
 	void (*irq_line)(struct vm *vm, unsigned gsi, bool level);
 	/*
-	 * Maps [hva, hva + size) at gpa: guest accesses do not leave the guest. With readonly its writes do, and
-	 * go where they go without a slot; what is stored at hva is what the guest reads next. Adding and
-	 * removing a slot is slow, and may cost the guest the page tables that KVM has built: not for every day.
+	 * Maps [hva, hva + size) at gpa: guest accesses cause no exit. With readonly, writes cause an exit and are
+	 * dispatched as if there were no slot, and the guest reads what is stored at hva. Adding or removing a slot
+	 * is slow and may discard the page tables that KVM has built, so it is for setup, not for the data path.
 	 */
 	int (*slot_add)(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 	void (*slot_del)(struct vm *vm, gpa_t gpa, uint64_t size);

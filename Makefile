@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# The verbs people type. The build itself is Meson's (meson.build); everything made goes below build/.
+# The usual targets. Meson does the build (meson.build). All results are below build/.
 #
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
-#   make demo        shows the main job on a real guest, in an emulated host where KVM is not usable
+#   make demo        shows the main function with a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
 #                    (make check-style, check-unit, check-system: a part of them; see tests/check.py)
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
-#                    BROKEN=early-ack|coalesce|no-map-sync with a pmvm that is wrong
-#   make soak        HOURS=1: one machine under load that checks its data, with reboots, hotplug and monitor clients; looks for leaks
+#                    BROKEN=early-ack|coalesce|no-map-sync with a defective pmvm
+#   make soak        HOURS=1: one machine under load, with reboots and hotplug; checks its data and detects leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
 #   make format      applies the styles of .clang-format and pyproject.toml
 #   make coverage    lines and branches of the device and its transport that the unit tests reach
-#   make bench       measures beside QEMU, alternating: ONLY=part[,part] RUNS=7
+#   make bench       measures pmvm and QEMU in turn: ONLY=part[,part] RUNS=7
 #   make install     PREFIX=/usr/local DESTDIR=
-#   make clean       removes what was built; downloads in build/cache stay
+#   make clean       removes build results, but not the downloads in build/cache
 PREFIX ?= /usr/local
 DESTDIR ?=
 TIME ?= 60

@@ -5,9 +5,10 @@ SPDX-License-Identifier: Apache-2.0
 
 Usage: bench/bench.py [--only PART[,PART]] [--runs N]      (`make bench ONLY=... RUNS=...` builds pmvm first)
 
-The same kernel, initramfs, image and work, alternating A B A B; directly on KVM where it is usable, else in the test
-box, and it says which. Counts mean the same in both; times of an emulated host mean something as ratios only. Prints
-every sample; writes bench/results/PART.json, .svg and .png. docs/performance.md tells what the figures mean.
+All peers get the same kernel, initramfs, image and work, in the order A B A B. It runs directly on KVM where that is
+usable, otherwise in the test box, and prints which. Counts have the same meaning in both; times of an emulated host are
+meaningful as ratios only. Prints every sample; writes bench/results/PART.json, .svg and .png. docs/performance.md
+explains the figures.
 """
 import argparse
 import importlib
@@ -73,7 +74,7 @@ def in_box(parts, runs, where, *options):
     try:
         box.wait(seconds)
     except subprocess.TimeoutExpired:
-        say(f"bench/bench.py: waited {seconds:.0f} s for the parts in the box; the one that began last did not end")
+        say(f"bench/bench.py: waited {seconds:.0f} s for the parts in the box; the last one did not end")
     finally:
         end_box(box)
 

@@ -71,7 +71,7 @@ def mount(kind, where, beside):
             raise Failed(f"the kernel has no {HUGETLB_MIB} MiB of huge pages to give")
         subprocess.run(["mount", "-t", "hugetlbfs", "none", where], check=True)
     else:
-        # On the disk of the box, if there is one; else beside.
+        # On the disk of the box, if there is one; otherwise in the directory `beside`.
         store = pathlib.Path("/mnt/disk") if os.path.ismount("/mnt/disk") else beside
         disk = store / f"bench-{os.getpid()}.{kind}"
         disk.unlink(missing_ok=True)
@@ -84,13 +84,13 @@ def mount(kind, where, beside):
             ["/sbin/losetup", "--direct-io=on", "--show", "--find", disk], stdout=subprocess.PIPE, text=True, check=True
         ).stdout.strip()
         subprocess.run(["mount", loop, where], check=True)
-        # It goes when its file system does.
+        # The loop device is freed when its file system is unmounted.
         subprocess.run(["/sbin/losetup", "--detach", loop], check=True)
         disk.unlink()
 
 
 def pmem(path, number=1, size_mib=64):
-    """A pair of options in words that pmvm and QEMU both take. QEMU wants the file to exist with readonly=on only."""
+    """Returns a pair of options that pmvm and QEMU both accept. QEMU needs an existing file with readonly=on only."""
     return machine.pmem(path, number, f"{size_mib}M")
 
 

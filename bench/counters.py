@@ -19,13 +19,13 @@ STRACE_END_MAX = 60
 
 @contextlib.contextmanager
 def system_calls(pid):
-    """Counts the calls of all threads while the context lasts: a Counter by name, complete behind its end."""
+    """Counts the calls of all threads while the context lasts: a Counter by name, complete after its end."""
     counted = collections.Counter()
     with tempfile.NamedTemporaryFile("r") as report:
         strace = subprocess.Popen(
             ["strace", "-f", "-c", "-U", "name,calls", "-o", report.name, "-p", str(pid)], stderr=subprocess.PIPE
         )
-        # strace says so when it is attached to all threads.
+        # strace prints this when it is attached to all threads.
         while b"attached" not in strace.stderr.readline():
             if strace.poll() is not None:
                 raise Failed("strace cannot attach")
@@ -48,7 +48,7 @@ def user_exits(pid):
     counted = collections.Counter()
     event = TRACING / "events/kvm/kvm_userspace_exit"
     event_trigger = event / "trigger"
-    # A histogram counts in the kernel: nothing is lost, and nothing runs beside the guest.
+    # A histogram counts in the kernel: nothing is lost, and no other program runs with the guest.
     event_trigger.write_text("hist:keys=common_pid,reason")
     try:
         yield counted
@@ -101,7 +101,7 @@ def mappings(pid):
 def private_kib(pid, images, ram_mib):
     """Private dirty memory, without guest RAM (the mapping of at least its size) and without the images.
 
-    Of a file only what was written, which is anonymous: a program that lies on tmpfs has no clean pages.
+    Of a file, only written pages count, which are anonymous: a program on tmpfs has no clean pages.
     """
     return sum(
         fields["Anonymous" if " /" in head else "Private_Dirty"]

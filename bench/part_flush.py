@@ -21,7 +21,7 @@ CALLS = Figure(
     f"strace -f -c of the whole process; image on tmpfs. {WORK.format(CALLS_COUNTED)}",
     value_max=3,
 )
-IN_LOOP = Figure("of these, beside KVM_RUN", "", "the same without ioctl", value_max=3)
+IN_LOOP = Figure("of these, without KVM_RUN", "", "the same without ioctl", value_max=3)
 PASS = f"to the syncs of the same pass, which tracepoints of the system calls count. {WORK.format(COUNTED)}"
 EXITS = Figure(
     "exits to user space for a host sync",
@@ -53,7 +53,7 @@ def syncs(calls):
 
 
 def work(guest, n, seconds=0):
-    """n fsyncs, and what is left of the seconds."""
+    """Does n fsyncs, and sleeps for the rest of the seconds."""
     began = time.monotonic()
     fsyncs(guest, "/mnt/f", n)
     time.sleep(max(0, began + seconds - time.monotonic()))

@@ -23,7 +23,7 @@ RING = Figure(
     ),
     value_max=1,
 )
-# How bench-group makes the files durable: what stands beside it in the table. pmvm has a worker for each device.
+# {method of bench-group: its name in the table}. pmvm has a worker for each device.
 WAYS = {"together": "pmvm", "in-turn": "in turn", "syncfs": "one syncfs"}
 KINDS = ("ext4", "xfs")
 METHOD = (

@@ -24,7 +24,7 @@ FLUSHES = 100
 RUNS = 2
 TRIES = 4
 MEASURE_MAX = 90  # seconds of the machine outside; 10 are usual
-WATCH_EVERY = 0.5  # seconds of the box, which may be two minutes outside; what the watch costs is counted, too
+WATCH_EVERY = 0.5  # seconds of the box, which may be two minutes outside; the cost of the watch is counted as well
 REAL_TIME = pathlib.Path("/sys/class/rtc/rtc0/since_epoch")
 
 FLUSH = Figure(
@@ -44,7 +44,7 @@ START = Figure(
     ratio_max=0.5,
 )
 STILL = Figure(
-    "machines that stood still, measured anew",
+    "machines that hung, measured again",
     "",
     (
         "by a fault of the emulator, see bench/part_instructions.py; ended after "
@@ -75,7 +75,7 @@ def elapsed(work):
 
 @contextlib.contextmanager
 def ended_late(guest):
-    """Ends the guest when it takes too long: then whatever comes of it is StoodStill."""
+    """Ends the guest if it takes too long; its result is then StoodStill."""
     done, late, end = threading.Event(), threading.Event(), int(REAL_TIME.read_text()) + MEASURE_MAX
 
     def watch():

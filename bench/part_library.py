@@ -1,4 +1,4 @@
-"""The library alone: flushes through the ring in one process, beside a bare loop of the same system calls.
+"""The library alone: flushes through the ring in one process, compared with a bare loop of the same system calls.
 
 SPDX-License-Identifier: Apache-2.0
 """

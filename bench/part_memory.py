@@ -1,4 +1,4 @@
-"""What a machine costs beside its RAM, and what several machines with one root image cost together.
+"""Memory of a machine without its RAM, and memory of several machines with one root image.
 
 SPDX-License-Identifier: Apache-2.0
 """

@@ -93,7 +93,7 @@ class Qemu(Peer):
         return shutil.which(QEMU)
 
     def options(self, append):
-        # QEMU wants to know how much memory devices may bring.
+        # QEMU needs the maximum of memory that devices add.
         memory = f"{self.memory_mib}M" + (f",maxmem={self.memory_mib + 4096}M,slots=2" if self.has_pmem else "")
         return ["-accel", "kvm", "-cpu", "host", *self.machine, "-m", memory, *self.kernel(append)]
 

@@ -23,7 +23,7 @@ def spread(values):
 
 
 def verdict(figure, peers):
-    """What the goal says of the medians, or an empty text where there is none."""
+    """Returns whether the medians meet the goal, or an empty text if there is no goal."""
     mine = statistics.median(peers["pmvm"]) if "pmvm" in peers else None
     if mine is None:
         return ""

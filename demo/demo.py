@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Shows the main job of pmvm on a real guest: persistent memory from a file, in a stock Debian kernel.
+"""Shows the main function of pmvm with a real guest: persistent memory from a file, in a stock Debian kernel.
 
 SPDX-License-Identifier: Apache-2.0
 
 Usage: demo/demo.py      (`make demo` builds pmvm first)
 
 Every command is printed before it runs: "$" on the host, "guest#" inside the virtual machine. Where KVM cannot run
-a stock kernel, the same script runs inside the emulated host of tests/box.
+a stock kernel, the same script runs in the emulated host of tests/box.
 """
 import contextlib
 import os
@@ -70,7 +70,7 @@ class DemoGuest(machine.Guest):
 
     def wait_ready(self):
         self.booted()
-        say(f"    Linux {self.run('uname -r')} is up after {time.monotonic() - self.began:.1f} s")
+        say(f"    Linux {self.run('uname -r')} has booted after {time.monotonic() - self.began:.1f} s")
 
     def show(self, command):
         say(f"guest# {command}")
@@ -101,7 +101,7 @@ def first_light(directory):
             " >/mnt/sum && sync /mnt/sum"
         )
 
-        title("SIGKILL in full flight")
+        title("SIGKILL while the guest writes")
         say("guest# dax-tool records /mnt/records 100000     (each record is reported after its fsync returned)")
         guest.send("dax-tool records /mnt/records 100000\n")
         guest.wait_for(r"record 100 durable")
@@ -111,7 +111,7 @@ def first_light(directory):
 
 
 def after_the_crash(directory, reported):
-    title("The next start finds the data; and two devices at once")
+    title("The next start finds the data, now with two devices")
     with DemoGuest(f"{MACHINE} {FIRST} {SECOND}", directory) as guest:
         guest.wait_ready()
         guest.show("mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
@@ -170,7 +170,7 @@ def hotplug(directory):
             mon.show("device_del virtio_pmem2")
             mon.wait_until_gone("virtio_pmem2")
             mon.show("info memory-devices")
-            check(guest.show("ls /dev/pmem*") == "/dev/pmem0", "the device is gone")
+            check(guest.show("ls /dev/pmem*") == "/dev/pmem0", "the device is removed")
             mon.show("object_del mem2")
             check(
                 not any(

@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-The setup header (Documentation/arch/x86/boot.rst in Linux) says where the compressed kernel lies.
+The setup header (Documentation/arch/x86/boot.rst in Linux) has the position of the compressed kernel.
 The result must be an ELF file with a PVH entry note, as a monitor needs to start it directly.
 """
 import lzma
@@ -24,7 +24,7 @@ def payload(image):
     offset, length = struct.unpack_from("<II", image, 0x248)
     start = (setup_sects + 1) * 512 + offset
     if length < 8 or start + length > len(image):
-        raise ValueError("the payload lies outside the file")
+        raise ValueError("the payload is outside the file")
     return image[start : start + length]
 
 

@@ -93,7 +93,7 @@ class Vm:
             return self.errors.decode(errors="replace")
 
     def wait_for(self, pattern, timeout=COMMAND_MAX, start=0):
-        """Waits until the console shows the pattern behind `start`; returns the match."""
+        """Waits until the console shows the pattern after `start`; returns the match."""
         compiled, end = re.compile(pattern.encode(), re.MULTILINE), time.monotonic() + timeout
         with self.changed:
             while not (match := compiled.search(self.output, start)):
@@ -199,7 +199,7 @@ class Guest(Vm):
         self.commands += 1
         start = len(self.output)
         self.send(f"{{ {command}\n}} 2>&1; echo \"<end {self.commands:04}:\"$?'>'\n")
-        # With its line's end: what comes next on the console begins behind it.
+        # Include the end of the line: later output of the console begins after it.
         match = self.wait_for(rf"<end {self.commands:04}:(\d+)>\r?\n", timeout, start)
         output = bytes(self.output[start : match.start()]).decode(errors="replace").replace("\r\n", "\n").strip()
         status = int(match[1])
@@ -228,7 +228,7 @@ def kernel_files(flavour="cloud", image="bzImage"):
 
 
 def with_archives(initrd, names):
-    """An initramfs with archives of build/guest behind it, such as "ndctl": the kernel unpacks one after the other."""
+    """Returns an initramfs followed by archives of build/guest, such as "ndctl": the kernel unpacks all of them."""
     path = initrd.with_name("-".join([initrd.stem, *names]) + ".img")
     if not path.exists():
         path.write_bytes(b"".join(file.read_bytes() for file in [initrd, *(GUESTS / f"{name}.img" for name in names)]))

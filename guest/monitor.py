@@ -1,4 +1,4 @@
-"""Clients of the monitor's two faces, for the demo and the tests.
+"""Clients of the monitor, for QMP and HMP; for the demo and the tests.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -78,7 +78,7 @@ class Qmp:
         return reply["return"]
 
     def wait_event(self, name, timeout=ANSWER_MAX, **data):
-        """The first event of that name, with those members, since the last such call; those before it are gone."""
+        """Returns the first event of that name with those members since the last call; earlier events are dropped."""
         end = time.monotonic() + timeout
         while True:
             while self.events:

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""Runs the tests and counts them: style, unit tests with several compilers and sanitizers, fuzz targets, whole machines.
+"""Runs and counts the tests: style, unit tests with several compilers and sanitizers, fuzz targets, whole machines.
 
 SPDX-License-Identifier: Apache-2.0
 
 Usage: tests/check.py [style] [unit] [fuzz] [system] [powercut]      (all when none is named)
 
-Unit tests are cmocka programs, each built and run as BUILDS below says. Each fuzz target is one test: its corpus,
-and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` goes on from there. System tests are pytest files in
-tests/system; they run where KVM is usable, and in the test box elsewhere. Power cuts are twenty of tests/powercut.py,
-always in the test box. Per suite one line tells the totals; the last line is "N passed, N failed, N skipped".
-Skips say why. Logs and reports go to build/check.
+tests/style.py tests the style. Unit tests are cmocka programs, built and run once for each entry of BUILDS. Each fuzz
+target is one test: its corpus, and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` continues from there. System
+tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box. Twenty power cuts of
+tests/powercut.py always run in the test box. Each suite prints a line with its totals; the last line is "N passed,
+N failed, N skipped". A skipped test prints its reason. Logs and reports are written to build/check.
 """
 import collections
 import concurrent.futures
@@ -238,7 +238,7 @@ class Place:
         began = time.monotonic()
         suite, is_lost = self.run_once(path)
         if is_lost:
-            # The emulated host itself went away or hangs: that says nothing about pmvm. Once more, in a new one.
+            # The emulated host itself ended or hangs, which is no result of pmvm. Try again in a new one.
             say(f"  {path.name}: the box was lost; once more in a new one")
             self.box("stop", "--now")
             self.box("start", check=True)
@@ -283,7 +283,7 @@ def powercut():
         if found:
             totals.passed, totals.failed = int(found[1]), int(found[2])
             break
-        # The emulated host went away or hangs: that says nothing about pmvm. Once more.
+        # The emulated host ended or hangs, which is no result of pmvm. Try again.
         say(f"  powercut: came to no result (exit status {process.returncode}):\n{output[-3000:]}")
     else:
         totals.failed = 1

@@ -27,7 +27,7 @@ from plan import CHECKOUT, WORK, Lost, Trouble, say
 WRITING = (0.5, 3)  # seconds from the first report of every writer to the cut
 GUESTS = ["bare", "linux"]
 
-# Wrong devices: (the file, what stands there, what stands there instead).
+# Defective devices: (the file, its text, the text that replaces it).
 BROKEN = {
     # Answers before the sync.
     "early-ack": (
@@ -118,7 +118,7 @@ def run_series(series, cuts):
 
 
 def build_broken(name):
-    """A pmvm that is wrong in one place; from a copy of the sources."""
+    """Builds a pmvm with one defect, from a copy of the sources."""
     file, old, new = BROKEN[name]
     target = WORK / f"pmvm-{name}"
     with tempfile.TemporaryDirectory(prefix="pmvm-broken-") as directory:
@@ -165,7 +165,7 @@ def parse():
         "--guest", choices=GUESTS, help="only this guest: Linux with its file systems, or a bare writer"
     )
     parser.add_argument(
-        "--broken", choices=BROKEN, help="with a pmvm that is wrong; the status is 0 when it was caught"
+        "--broken", choices=BROKEN, help="with a defective pmvm; the status is 0 when the defect is detected"
     )
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="for the moments of the cuts")
     return parser.parse_args()
@@ -208,7 +208,8 @@ def main():
         return 2
     seconds = time.monotonic() - began
     if args.broken:
-        say(f"powercut: {args.broken}: {'caught' if lost else 'NOT caught'}, {survived} cuts survived, {seconds:.0f} s")
+        found = "detected" if lost else "NOT detected"
+        say(f"powercut: {args.broken}: {found}, {survived} cuts survived, {seconds:.0f} s")
         return 0 if lost else 1
     say(f"powercut: {survived + lost} cuts in {seconds:.0f} s")
     say(f"{survived} passed, {lost} failed")

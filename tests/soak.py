@@ -3,7 +3,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-docs/soak.md tells what it does and how it judges. The last line says "nothing wrong, nothing grew", or what; the status
+docs/soak.md describes the load and the criteria. The last line is "nothing wrong, nothing grew", or what; the status
 is 1 when data was wrong or something grew, 2 when the test itself did not work.
 """
 import argparse
@@ -32,7 +32,7 @@ STEP_MAX = 600  # seconds for a command in the guest, which is busy
 GROWTH_KIB = 64  # see docs/soak.md
 SAMPLES_MIN = 8  # two for each quarter
 
-# The devices that stay. Their sizes tell them apart in the guest: a name may change from boot to boot.
+# The devices that stay plugged. The guest identifies them by size, because names may change at a boot.
 FILES_MIB, MAPPED_MIB, BLOCK_MIB, PLUGGED_MIB = 64, 72, 80, 32
 # Not --thread: fio 3.33 then reads its state, now and then, when the main thread has unmapped it already.
 FIO = (
@@ -44,7 +44,7 @@ LOADS = {
     "mapped": FIO + "--filename=/mnt/mapped/fio --bs=4k --ioengine=mmap --fsync=64",
     "block": FIO + f"--filename=$(dev {BLOCK_MIB}) --bs=16k --ioengine=psync --direct=1 --fsync=16",
 }
-PLUGGED_LEN = 4 * machine.MIB  # of the file on the device that comes and goes
+PLUGGED_LEN = 4 * machine.MIB  # of the file on the device that is plugged and unplugged
 
 # The device of that many MiB, when it is there.
 DEV = """dev() { n=0; while [ $n -lt 500 ]; do for b in /sys/block/pmem*; do
@@ -67,7 +67,7 @@ class Clients(threading.Thread):
         super().__init__(daemon=True)
         self.directory = directory
         self.chance = chance
-        self.connected = threading.Lock()  # whoever holds it knows that no client is there
+        self.connected = threading.Lock()  # held while a client is connected
         self.ended = threading.Event()
         self.count = 0
         self.failure = None
@@ -100,7 +100,7 @@ class Clients(threading.Thread):
 
 
 class Sample:
-    """What the process has, while nobody is connected and no device is on its way."""
+    """The resources of the process, while no client is connected and no plug or unplug is pending."""
 
     def __init__(self, pid):
         proc = pathlib.Path(f"/proc/{pid}")
@@ -169,7 +169,7 @@ class Soak:
         self.chance = chance
         self.cycles = self.resets = 0
         self.rounds = dict.fromkeys(LOADS, 0)  # of boots before this one
-        self.rounds_now = dict.fromkeys(LOADS, 0)  # of this boot, at the last look
+        self.rounds_now = dict.fromkeys(LOADS, 0)  # of this boot, at the last sample
         self.samples = []
         self.extra = directory / "plugged.img"
         self.guest = self.qmp = self.clients = None  # while the machine runs

@@ -4,7 +4,7 @@
 SPDX-License-Identifier: Apache-2.0
 
 One process per port, one command at a time on each. A command gets a control group of its own: when it ends, times
-out, or the other side goes away, everything that it started is killed.
+out, or the other side disconnects, everything that it started is killed.
 """
 import fcntl
 import json
@@ -45,7 +45,7 @@ class Replaced(Exception):
 
 
 class Port:
-    """A virtio-serial port; the other side comes and goes."""
+    """A virtio-serial port; the other side connects and disconnects."""
 
     def __init__(self, path):
         self.path = path
@@ -54,7 +54,7 @@ class Port:
         self.reopen()
 
     def reopen(self):
-        """Opening anew drops what an earlier peer had sent."""
+        """Opens the port again, which drops what an earlier peer had sent."""
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -62,7 +62,7 @@ class Port:
         self.queue = bytearray()
 
     def wait_connected(self):
-        # A port without a peer is "hung up" all the time, so only an edge can tell that one comes.
+        # A port without a peer reports "hung up" all the time, so only an edge shows that a peer connects.
         now = select.poll()
         now.register(self.fd, 0)
         with select.epoll() as edges:
@@ -203,7 +203,7 @@ class Command:
     def read_output(self, fd):
         try:
             data = os.read(fd, CHUNK)
-        except OSError:  # a terminal that nobody has open any more
+        except OSError:  # a terminal that no process has open any more
             data = b""
         if not data:
             os.close(fd)
@@ -211,7 +211,7 @@ class Command:
         return data
 
     def close(self):
-        """Leaves nothing of the command behind."""
+        """Ends the command and everything that it started."""
         if self.process and self.status is None:
             self.signal(signal.SIGTERM)
             poller = select.poll()
@@ -386,7 +386,7 @@ def main():
             continue
         idle_max = int(IDLE_MAX.read_text()) if IDLE_MAX.exists() else IDLE_MAX_DEFAULT
         if all(now - then > idle_max for now, then in zip(clocks(), last_used)):
-            print("box: nobody uses it, ending", flush=True)
+            print("box: idle for too long, powering off", flush=True)
             power_off()
 
 

@@ -114,7 +114,7 @@ def parse():
         p.set_defaults(function=function)
         if starts:
             p.add_argument("--mem", metavar="SIZE", help=f"memory of the box (at most {emulator.MEM_GIB}G)")
-            # With two, a guest in the box now and then stands still in the middle of its boot, under any monitor.
+            # With two, a guest in the box sometimes hangs in the middle of its boot, with any monitor.
             p.add_argument("--cpus", type=int, default=1, help="processors of the box (default: 1)")
             p.add_argument("--disk", metavar="SIZE", help="a disk at /mnt/disk; kept in build/box/disk.img")
             p.add_argument(
@@ -145,9 +145,7 @@ def parse():
         starts=True,
         runs=True,
     )
-    add("stop", cmd_stop, "stop the box").add_argument(
-        "--now", action="store_true", help="as if somebody pulled the plug"
-    )
+    add("stop", cmd_stop, "stop the box").add_argument("--now", action="store_true", help="like a power failure")
     add("status", cmd_status, "say whether the box runs; status 0 when it does")
     args = parser.parse_args()
     if getattr(args, "command", [])[:1] == ["--"]:

@@ -1,4 +1,4 @@
-"""Where the box lives, and how it talks to its user.
+"""The paths of the box, and its messages to the user.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -8,7 +8,7 @@ import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 IMAGES = CHECKOUT / "build/box"
-# What one box has for itself. With PMVM_BOX_DIR a second one can run beside the first.
+# The files of one box. With PMVM_BOX_DIR a second box can run at the same time.
 BOX = pathlib.Path(os.environ.get("PMVM_BOX_DIR", IMAGES)).absolute()
 
 

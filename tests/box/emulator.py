@@ -22,7 +22,7 @@ from session import Lost, Session
 GUEST = CHECKOUT / "build/guest/generic"
 START_MAX = 180  # seconds; 5 are usual
 STOP_MAX = 10  # seconds for a clean stop, and again for each harder way
-IDLE_MAX = 1800  # seconds after which a box that nobody uses goes away,
+IDLE_MAX = 1800  # seconds after which an idle box ends,
 IDLE_MAX_AUTO = 60  # and one that `box exec` started and could not stop, because it was killed
 MEM_GIB = 6  # where this machine has as much to spare
 NVDIMM = 512 << 20  # bytes of persistent memory of the box, kept in build/box/nvdimm.img
@@ -30,7 +30,7 @@ NVDIMM = 512 << 20  # bytes of persistent memory of the box, kept in build/box/n
 
 @contextlib.contextmanager
 def locked():
-    """For whoever starts or stops the box."""
+    """Holds the lock that starting and stopping the box need."""
     BOX.mkdir(parents=True, exist_ok=True)
     with open(BOX / "lock", "w", encoding="utf-8") as f:
         end = time.monotonic() + START_MAX
@@ -46,7 +46,7 @@ def locked():
 
 
 def start_time(pid):
-    """When a process started, in clock ticks; with the pid it names one process for ever. None if it has ended."""
+    """When a process started, in clock ticks; with the pid it identifies a process. None if it has ended."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -81,7 +81,7 @@ def default_mem():
 
 
 def size_bytes(size):
-    """The number that a size such as 6G stands for."""
+    """Returns the bytes of a size such as 6G."""
     number = subprocess.run(["numfmt", "--from=iec", size], stdout=subprocess.PIPE, text=True, check=False).stdout
     if not number:
         raise BoxError(f"not a size: {size}")
@@ -186,7 +186,7 @@ def qemu_command(state):
     if state["disk"]:
         command += ["-drive", "file=disk.img,format=raw,if=virtio,cache=writeback"]
     for number, socket in enumerate(state["nbd"]):
-        # The cache of these disks is the server's: a flush of the box goes there, and QEMU keeps nothing.
+        # The server has the cache of these disks: QEMU forwards a flush of the box and caches nothing.
         command += [
             "-blockdev",
             f"driver=nbd,node-name=disk{number},server.type=unix,server.path={socket}",
@@ -216,7 +216,7 @@ def wait_ready(qemu, idle_max):
 
 
 def boot(state):
-    """Starts QEMU and waits until the agent answers; leaves nothing behind if that fails."""
+    """Starts QEMU and waits until the agent answers; removes everything if that fails."""
     with contextlib.suppress(FileNotFoundError):
         (BOX / "console.log").replace(BOX / "console.log.old")
     with open(BOX / "qemu.log", "wb") as log:

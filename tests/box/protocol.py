@@ -1,4 +1,4 @@
-"""What tests/box/box.py and its agent say to each other over one virtio-serial port.
+"""The protocol of tests/box/box.py and its agent over one virtio-serial port.
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -10,10 +10,10 @@ From the box command to the agent:
     P  power off
     k  nothing but the interrupt that it causes, see KICK; a sign of life is the answer
 From the agent:
-    N  the nonce of the request: all before it belongs to somebody else's session and is to be ignored
+    N  the nonce of the request: everything before it belongs to another session and is ignored
     o  standard output; none: a sign of life
     e  standard error
-    x  the end, JSON: status, text (what to tell the user, or empty)
+    x  the end, JSON: status, text (a message for the user, or empty)
 """
 import struct
 

@@ -25,7 +25,7 @@ CHUNK = 32768
 
 
 class Lost(Exception):
-    """The box went away or does not answer."""
+    """The box has ended or does not answer."""
 
 
 class Session:
@@ -55,7 +55,7 @@ class Session:
         try:
             self.socket.sendall(protocol.pack(kind, payload))
         except OSError:
-            raise Lost("the box went away") from None
+            raise Lost("the box has ended") from None
 
     def receive(self):
         try:
@@ -63,7 +63,7 @@ class Session:
         except OSError:
             data = b""
         if not data:
-            raise Lost("the box went away")
+            raise Lost("the box has ended")
         return data
 
     def request(self, argv, cwd="/", env=None, timeout=None, stdin=False, tty_size=None):
@@ -167,7 +167,7 @@ def raw_terminal(wanted):
 
 
 def lock_free_port():
-    """Returns the number of a port that nobody uses, and the open file that holds its lock; None if there is none."""
+    """Returns the number of an unused port, and the open file that holds its lock; None if there is none."""
     for number in range(1, protocol.SESSIONS + 1):
         f = open(BOX / f"port-{number}.lock", "w", encoding="utf-8")
         try:

@@ -26,7 +26,7 @@ import sys
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HERE = CHECKOUT / "tests/fuzz"
 WORK = CHECKOUT / "build/fuzz"
-INPUT_MAX = 60  # seconds for one input: none comes near; the processors may be shared with much else
+INPUT_MAX = 60  # seconds for one input, far more than any takes; other programs may use the processors
 MEMORY_MAX = 2048  # MiB
 LENGTH_MAX = 4096  # bytes of an input
 START_MAX = 120  # seconds for what is not fuzzing: the corpus, the end
@@ -80,7 +80,7 @@ def build(sanitize):
 
 
 def bytes_of(path):
-    """What the file says: *.hex is hexadecimal text with comments; a text seed's last newline is the file's."""
+    """Returns the input in a file: *.hex is hexadecimal text with comments; the last newline of a text is dropped."""
     if path.suffix != ".hex":
         return path.read_bytes().removesuffix(b"\n") if HERE in path.resolve().parents else path.read_bytes()
     return bytes.fromhex(re.sub(r"#.*", "", path.read_text()))

@@ -12,7 +12,7 @@ FACTOR = 0x9E3779B97F4A7C15
 
 
 def pages_of(writer):
-    """Writers with an odd number go on to the next page with each record, the others stay in one."""
+    """Writers with an odd number use the next page for each record, the others always the same."""
     return NPAGES if writer % 2 else 1
 
 

@@ -24,7 +24,7 @@ from plan import Trouble, say
 HOST = pathlib.Path("/mnt/host")
 
 CREATE = "CREATE TABLE IF NOT EXISTS record (n INTEGER PRIMARY KEY, data TEXT, sum BLOB);"
-# In two steps: a random value in a subquery may be computed anew each time it is named.
+# In two steps: a random value in a subquery may be computed again at each use.
 TRANSACTION = (
     "BEGIN; INSERT INTO record (data) VALUES (hex(randomblob(abs(random()) % 1000))); "
     "UPDATE record SET sum = sha3(n || data) WHERE n = last_insert_rowid(); COMMIT; "
@@ -85,8 +85,11 @@ def make_nvdimm(host):
 
 
 def mount(hosts, first):
-    """The host's file systems. They commit their journals when somebody asks, and hardly ever by themselves: what is
-    durable by chance hides that nobody had asked."""
+    """Mounts the host's file systems.
+
+    They commit their journals when a sync requests it, and hardly ever by themselves: periodic commits would hide a
+    missing sync.
+    """
     must("modprobe", "xfs")
     pathlib.Path("/proc/sys/fs/xfs/xfssyncd_centisecs").write_text("720000", encoding="ascii")
     for host in hosts:
@@ -152,7 +155,7 @@ class LinuxGuest:
             self.umount(host, fs)
 
     def check(self):
-        """After the cut: mounts, which replays the journals, looks at the records, and checks the file systems."""
+        """After the cut: mounts, which replays the journals, reads the records, and checks the file systems."""
         for host, fs in self.devices:
             self.mount(host, fs)
             for file in plan.FILES:
@@ -231,7 +234,7 @@ def inside_bare(args):
 
 
 def probe_disk(path):
-    """Writes one block with a flush and one without; both have reached the disk when it says so."""
+    """Writes one block with a flush and one without; both have reached the disk when it prints "probed"."""
     fd = os.open(path, os.O_RDWR | os.O_DIRECT)
     for name in ("flushed", "unflushed"):
         block, offset = plan.probe_block(name)
@@ -261,7 +264,7 @@ def main():
     parser.add_argument("--guest", choices=["linux", "bare"])
     parser.add_argument("--first", action="store_true", help="there is nothing yet")
     parser.add_argument("--check-only", action="store_true")
-    parser.add_argument("--probe", action="store_true", help="test the disk behind the others")
+    parser.add_argument("--probe", action="store_true", help="test the last disk")
     args = parser.parse_args()
     try:
         probed = probe_disk(plan.block_device(len(plan.disks(args.hosts)))) if args.probe else None

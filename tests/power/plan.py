@@ -1,4 +1,4 @@
-"""What is written while the power is cut, and where: known to the host's side and to the real machine's.
+"""What is written while the power is cut, and where: shared by the host's side and the real machine's.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -25,8 +25,8 @@ GUEST_FILE_SYSTEMS = {
 }
 # The files of each, and how they are written.
 FILES = {"grown": "append", "one": "in-place", "two": "in-place"}
-# Its databases. With a deleted journal FULL leaves the directory unsynced: a journal that comes back undoes the last
-# transaction, by sqlite's own contract. EXTRA syncs the directory.
+# Its databases. With a deleted journal FULL does not sync the directory: a journal that reappears undoes the last
+# transaction, as sqlite documents. EXTRA syncs the directory.
 DATABASES = {
     "wal": "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=10; PRAGMA synchronous=full;",
     "delete": "PRAGMA journal_mode=delete; PRAGMA synchronous=extra;",
@@ -34,7 +34,7 @@ DATABASES = {
 
 
 class Trouble(Exception):
-    """The test could not be done; that says nothing about pmvm."""
+    """The test could not be done, which is no result of pmvm."""
 
 
 class Lost(Exception):

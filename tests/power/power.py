@@ -42,7 +42,7 @@ def make_probe():
 
 
 def check_probe(disk):
-    """The premise of all the rest: what was flushed is on the disk after a cut, and what was not is gone."""
+    """Checks the premise: after a cut, flushed data is on the disk, and data that was not flushed is lost."""
     there = {}
     with open(disk, "rb") as f:
         for name in ("flushed", "unflushed"):
@@ -50,8 +50,8 @@ def check_probe(disk):
             f.seek(offset)
             there[name] = f.read(len(block)) == block
     if there != {"flushed": True, "unflushed": False}:
-        raise Trouble(f"the disk is not honest: after the cut the blocks are there as follows: {there}")
-    say("the disk: after a cut a flushed block is there, and one that was not flushed is gone")
+        raise Trouble(f"the disk does not lose exactly what was not flushed; present after the cut: {there}")
+    say("the disk: after a cut a flushed block is there, and one that was not flushed is lost")
 
 
 class Power:
@@ -141,7 +141,7 @@ class Power:
             self.changed.notify_all()
 
     def text(self):
-        """All that has left the box; an exception if that says that something is wrong."""
+        """Returns all output of the box; raises an exception if it reports a loss or a failure."""
         text = self.output.decode(errors="replace")
         if found := re.search(r"^(lost|trouble) (.*)$", text, re.MULTILINE):
             raise {"lost": Lost, "trouble": Trouble}[found[1]](json.loads(found[2]))
@@ -160,8 +160,8 @@ class Power:
         return value
 
     def cut(self):
-        """Pulls the plug; returns all that has left the box before."""
-        # First the box stands still: it must not see a disk that is gone, and report that.
+        """Cuts the power; returns all output of the box before that."""
+        # First stop the box: it must not notice and report that its disk is missing.
         if self.box:
             os.kill(self.box, signal.SIGSTOP)
         for server in self.servers:

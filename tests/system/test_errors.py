@@ -234,12 +234,16 @@ def test_pidfile(tmp_path, kernel):
     # As /dev/null, which a wrong program would delete; and links, to a file and to none.
     if os.geteuid() == 0:
         os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-        assert "is not a regular file" in refused(tmp_path, "-pidfile", "null", "-kernel", kernel, *pmem("a.img", size="16M"))
+        assert "is not a regular file" in refused(
+            tmp_path, "-pidfile", "null", "-kernel", kernel, *pmem("a.img", size="16M")
+        )
         assert stat.S_ISCHR((tmp_path / "null").lstat().st_mode)
     (tmp_path / "number").write_text("17\n")
     for target in "number", "missing":
         (tmp_path / "link").symlink_to(target)
-        assert "is a symbolic link" in refused(tmp_path, "-pidfile", "link", "-kernel", kernel, *pmem("a.img", size="16M"))
+        assert "is a symbolic link" in refused(
+            tmp_path, "-pidfile", "link", "-kernel", kernel, *pmem("a.img", size="16M")
+        )
         assert os.readlink(tmp_path / "link") == target
         (tmp_path / "link").unlink()
     assert (tmp_path / "number").read_text() == "17\n" and not (tmp_path / "missing").exists()

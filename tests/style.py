@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests the style of the sources, or applies it.
+"""Tests the style of the sources and the form of the documents, or applies the style.
 
 SPDX-License-Identifier: Apache-2.0
 
@@ -9,12 +9,15 @@ Usage: tests/style.py [--apply]
 The styles are those of .clang-format and pyproject.toml. Prints one line of TAP for each test; the exit status is 1
 when one of them failed. Only files that git tracks are read.
 """
+import os
 import pathlib
 import re
 import subprocess
 import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+WIDTH = 120
+CELL_MAX = 120  # characters of a cell of a table
 
 
 def tracked(*patterns):
@@ -57,11 +60,75 @@ def python_names():
     return bad
 
 
+def prose(name):
+    """Yields (number, line) of a document without its code blocks."""
+    is_code = False
+    for number, line in enumerate((CHECKOUT / name).read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            is_code = not is_code
+        elif not is_code:
+            yield number, line
+
+
+def is_table(line):
+    return line.lstrip().startswith("|")
+
+
+def document_width():
+    """Lines outside of tables and code fit into one width; a line that is one long word, such as a link, cannot."""
+    return [
+        f"{name}:{number}: {len(line)} characters, the width is {WIDTH}"
+        for name in tracked("*.md")
+        for number, line in prose(name)
+        if len(line) > WIDTH and not is_table(line) and " " in line.lstrip(" -*#>").strip()
+    ]
+
+
+def document_tables():
+    """A cell holds a phrase. `\\|` is a character of a cell."""
+    return [
+        f"{name}:{number}: a cell of {len(cell)} characters: {cell[:40]}..."
+        for name in tracked("*.md")
+        for number, line in prose(name)
+        if is_table(line)
+        for cell in (cell.strip() for cell in re.split(r"(?<!\\)\|", line))
+        if len(cell) > CELL_MAX
+    ]
+
+
+def anchors(name):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = (re.match(r"#+ +(.*)", line) for _, line in prose(name))
+    return {re.sub(r"[^\w\- ]", "", found[1].lower()).strip().replace(" ", "-") for found in headings if found}
+
+
+def document_links():
+    """A relative link or image leads to a file that a clone has, or to a folder of such files, and to a heading."""
+    files = set(tracked())
+    folders = {str(parent) for name in files for parent in pathlib.Path(name).parents}
+    bad = []
+    for name in tracked("*.md"):
+        for number, line in prose(name):
+            for target in re.findall(r"\]\(([^)\s]+)(?: [^)]*)?\)", line):
+                if re.match(r"[a-z]+:", target):
+                    continue
+                path, _, anchor = target.partition("#")
+                where = (CHECKOUT / name).parent / path if path else CHECKOUT / name
+                found = os.path.relpath(where, CHECKOUT)
+                if found not in files | folders:
+                    bad.append(f"{name}:{number}: no file {target} in a clone")
+                elif anchor and found.endswith(".md") and anchor not in anchors(found):
+                    bad.append(f"{name}:{number}: no heading for {target}")
+    return bad
+
+
 TESTS = [
     c_style,
     python_style,
     python_rules,
     python_names,
+    document_width,
+    document_tables,
 ]
 
 

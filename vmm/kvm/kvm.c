@@ -87,7 +87,7 @@ static void drop_route(struct kvm *kvm, unsigned gsi)
 
 	if (entry)
 		*entry = kvm->routes->entries[--kvm->routes->nr];
-	kvm->route_used[gsi - IOAPIC_GSIS] = false;
+	kvm->route_used[gsi - KVM_IOAPIC_NUM_PINS] = false;
 	(void)set_routes(kvm);
 }
 
@@ -128,7 +128,7 @@ static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
 		idx++;
 	if (idx == KVM_MSI_ROUTES_MAX)
 		return -ENOSPC;
-	gsi = IOAPIC_GSIS + idx;
+	gsi = KVM_IOAPIC_NUM_PINS + idx;
 	kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
@@ -254,16 +254,17 @@ static int check_usable(struct kvm *kvm, struct vpmem_error *err)
 
 static int create_irqchips(struct kvm *kvm)
 {
-	uint64_t identity_map_gpa = KVM_IDENTITY_MAP_GPA;
+	uint64_t identity_map_gpa = kvm->places.identity_map_gpa;
 
 	kvm->routes = calloc(1, sizeof(*kvm->routes) + KVM_ROUTES_MAX * sizeof(kvm->routes->entries[0]));
 	if (!kvm->routes)
 		return -ENOMEM;
 	// Needed by Intel processors without unrestricted guest mode; harmless elsewhere.
 	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
-	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA) < 0 || ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, kvm->places.tss_gpa) < 0 ||
+	    ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return -errno;
-	for (unsigned gsi = 0; gsi < IOAPIC_GSIS; gsi++)
+	for (unsigned gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; gsi++)
 		kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_IRQCHIP,
@@ -274,14 +275,14 @@ static int create_irqchips(struct kvm *kvm)
 
 // As after power-on: Intel's data sheets of the 8259A and the 82093AA. Which pins of a PIC may be level-triggered is how
 // it is wired.
-static void reset_irqchip(struct kvm_irqchip *chip)
+static void reset_irqchip(struct kvm_irqchip *chip, gpa_t ioapic_gpa)
 {
 	if (chip->chip_id != KVM_IRQCHIP_IOAPIC) {
 		chip->chip.pic = (struct kvm_pic_state) { .elcr_mask = chip->chip.pic.elcr_mask };
 		return;
 	}
-	chip->chip.ioapic = (struct kvm_ioapic_state) { .base_address = IOAPIC_GPA };
-	for (unsigned pin = 0; pin < IOAPIC_GSIS; pin++)
+	chip->chip.ioapic = (struct kvm_ioapic_state) { .base_address = ioapic_gpa };
+	for (unsigned pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++)
 		chip->chip.ioapic.redirtbl[pin].fields.mask = 1;
 }
 
@@ -292,7 +293,7 @@ int kvm_reset_irqchips(struct kvm *kvm)
 
 		if (ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chip) < 0)
 			return -errno;
-		reset_irqchip(&chip);
+		reset_irqchip(&chip, kvm->places.ioapic_gpa);
 		if (ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
 			return -errno;
 	}
@@ -317,11 +318,12 @@ void kvm_clock_start(struct kvm *kvm)
 
 static const struct vm_ops ops;
 
-int kvm_open(struct kvm *kvm, struct vpmem_error *err)
+int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_error *err)
 {
 	int rc, size;
 
 	kvm->vm.ops = &ops;
+	kvm->places = *places;
 	kvm->fd = kvm->vm_fd = -1;
 	rc = open_dev_kvm(kvm, err);
 	if (rc == 0)

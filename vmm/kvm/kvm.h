@@ -9,7 +9,6 @@
 #define PMVM_KVM_H
 
 #include "vm.h"
-#include "memory_map.h"
 
 #include <linux/kvm.h>
 #include <stddef.h>
@@ -17,11 +16,19 @@
 
 #define KVM_SLOTS_MAX 509u /* newer kernels have more */
 #define KVM_MSI_ROUTES_MAX 512u
-#define KVM_ROUTES_MAX (IOAPIC_GSIS + KVM_MSI_ROUTES_MAX)
+#define KVM_ROUTES_MAX (KVM_IOAPIC_NUM_PINS + KVM_MSI_ROUTES_MAX)
+
+/* Where KVM may put what is its own, in the guest's physical address space. */
+struct kvm_places {
+	gpa_t ioapic_gpa;       /* the registers of the I/O APIC */
+	gpa_t identity_map_gpa; /* a page, for Intel processors without unrestricted guest mode */
+	gpa_t tss_gpa;          /* three pages, likewise */
+};
 
 struct kvm {
-	struct vm vm;          /* first: devices hold a pointer to it */
-	int fd, vm_fd;         /* /dev/kvm, the VM; -1: closed */
+	struct vm vm;  /* first: devices hold a pointer to it */
+	int fd, vm_fd; /* /dev/kvm, the VM; -1: closed */
+	struct kvm_places places;
 	size_t vcpu_mmap_size; /* bytes of struct kvm_run */
 	struct kvm_slot {
 		gpa_t gpa;
@@ -37,7 +44,7 @@ struct kvm {
  * Opens /dev/kvm, checks that it can run a stock kernel, creates the VM with its interrupt controllers.
  * Errors: no /dev/kvm, no permission on it, too old, a KVM that only runs part of the instructions.
  */
-int kvm_open(struct kvm *kvm, struct vpmem_error *err);
+int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_error *err);
 void kvm_close(struct kvm *kvm);
 
 /*
@@ -55,7 +62,7 @@ int kvm_reset_irqchips(struct kvm *kvm);
  */
 void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size);
 
-/* The guest's kvmclock stands still between the two, so that a guest that was stopped sees no jump. vCPUs do not run. */
+/* The guest's kvmclock does not advance between the two, so that a guest that was stopped sees no jump. vCPUs are parked. */
 void kvm_clock_stop(struct kvm *kvm);
 void kvm_clock_start(struct kvm *kvm);
 

@@ -9,12 +9,12 @@
 
 struct kvm_stats {
 	int fd;            /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off; /* of the counter in the file; 0: not looked for yet */
+	int64_t taken_off; /* of the counter in the file; 0: not known yet */
 };
 
 /*
  * Opens the statistics of a vCPU, which must not run: until it comes back, every ioctl of it waits. What is in them
- * is found by the first look. -errno: there are none.
+ * is found when it is first read. -errno: there are none.
  */
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd);
 void kvm_stats_close(struct kvm_stats *stats);

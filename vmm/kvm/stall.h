@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * stall.h - tells from a few looks at a vCPU that it stands at an access that never succeeds.
+ * stall.h - finds, from a few samples of a vCPU, that it is at an access that never succeeds.
  *
  * When the host cannot provide a page (no room for a hole of a file), KVM may take the fault for one that only
  * needs time: it hands it to a worker of its own, halts the vCPU, wakes it and tries again, for ever, without an
  * exit to user space. Two things show together: the vCPU takes page faults (pf_taken of its statistics; pf_fixed
- * does not tell: on xfs the page is there for reading each time), and it comes back to the same place with the same
+ * does not help: on xfs the page is there for reading each time), and it comes back to the same place with the same
  * registers. In between it serves interrupts, and other tasks if the guest's kernel is preemptible.
  *
- * That the host refuses a page for some file must be known beside this: a guest may look so by chance.
- * No function here blocks; the machine lock guards the looks.
+ * That the host refuses a page for some file must be known beside this: a guest may do the same by chance.
+ * No function here blocks; the machine lock guards the samples.
  */
 #ifndef PMVM_STALL_H
 #define PMVM_STALL_H
@@ -18,21 +18,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STALL_LOOKS 8u      /* make a verdict */
-#define STALL_SAME_MIN 4u   /* looks with the same registers */
+#define STALL_SAMPLES 8u    /* kept for a verdict */
+#define STALL_SAME_MIN 4u   /* samples with the same registers */
 #define STALL_FAULTS_MIN 3u /* faults between the first and the last of them */
 
-struct stall_look {
+struct stall_sample {
 	uint64_t nfaults; /* taken so far */
 	struct kvm_regs regs;
 };
 
 struct stall {
-	unsigned nlooks;
-	struct stall_look looks[STALL_LOOKS];
+	unsigned nsamples;
+	struct stall_sample samples[STALL_SAMPLES];
 };
 
-/* One look; the oldest goes when there are STALL_LOOKS. A vCPU that is halted stands at no access: it is not added. */
+/* Adds a sample; the oldest is dropped when there are STALL_SAMPLES. A vCPU that is halted is at no access: it is not sampled. */
 void stall_add(struct stall *stall, uint64_t nfaults, const struct kvm_regs *regs);
 bool stall_is_one(const struct stall *stall);
 

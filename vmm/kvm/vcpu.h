@@ -2,34 +2,55 @@
 /*
  * vcpu.h - the vCPUs: one thread each, which runs the guest and serves its exits.
  *
- * A vCPU is either in the guest, serving an exit under the machine lock, or parked. All functions are
- * called under the machine lock; vcpus_pause and vcpus_destroy release it while they wait.
+ * A vCPU is in the guest, or serves an exit with the lock held, or is parked. All functions are called with that lock
+ * held; vcpus_pause and vcpus_destroy release it while they wait.
+ *
+ * What an exit means for the machine is decided above this room: by the I/O space and by vcpu_ops. What a vCPU's
+ * registers are when it begins is decided there as well, through vcpu.fd.
  */
 #ifndef PMVM_VCPU_H
 #define PMVM_VCPU_H
 
-#include "cpu.h"
+#include "io.h"
 #include "kvm_stats.h"
 #include "stall.h"
+#include "vm.h"
 #include "vm_limits.h"
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <vpmem.h>
 
+struct kvm;
 struct kvm_coalesced_mmio_ring;
 struct kvm_run;
-struct machine;
+struct vcpus;
+
+/* What a vCPU asks of the machine. */
+enum vcpu_request {
+	VCPU_RESET,     /* a triple fault, or KVM's system event */
+	VCPU_POWER_OFF, /* KVM's system event */
+	VCPU_FAILED,    /* KVM cannot run this vCPU any further; the log says why */
+};
+
+/* What the machine does for its vCPUs. Called in a vCPU's thread, with the lock held. */
+struct vcpu_ops {
+	/* An access of 1 to 8 bytes to guest memory that KVM could not do: takes the data, or fills it. */
+	void (*mmio)(void *owner, gpa_t gpa, void *data, unsigned len, bool is_write);
+	/* The host could not provide a page for some access. The instruction was not executed. */
+	void (*no_memory)(void *owner);
+	void (*request)(void *owner, enum vcpu_request request);
+};
 
 struct vcpu {
-	struct machine *machine;
+	struct vcpus *vcpus;
 	unsigned idx;
 	int fd;              /* -1: not created */
 	struct kvm_run *run; /* shared with the kernel */
 	struct kvm_stats stats;
-	uint64_t nfaults; /* taken at the last look */
+	uint64_t nfaults; /* taken at the last sample */
 	struct stall stall;
-	bool look_wanted;          /* it adds to stall when it comes out of the guest */
-	struct cpu_msrs *new_msrs; /* as they were when it was created: a reset puts them back */
+	bool sample_wanted; /* it adds to stall when it comes out of the guest */
 	pthread_t thread;
 	_Atomic pid_t tid; /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
@@ -38,19 +59,33 @@ struct vcpu {
 };
 
 struct vcpus {
+	struct kvm *kvm;
+	pthread_mutex_t *lock;
+	struct io_space *pio;
+	const struct vcpu_ops *ops;
+	void *owner; /* of ops */
 	unsigned n;
 	bool running;                           /* false: every vCPU parks as soon as it can */
 	bool ended;                             /* threads return */
 	bool begun;                             /* threads are past the gate */
 	sem_t gate;                             /* where they wait for the first time, without the lock */
-	bool are_new;                           /* there is nothing to restore */
 	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
 	pthread_cond_t changed;                 /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
 };
 
-/* Creates n vCPUs. */
-int vcpus_create(struct machine *m, unsigned n, struct vpmem_error *err);
+/* All of it is borrowed until vcpus_destroy. */
+struct vcpus_config {
+	struct kvm *kvm;
+	pthread_mutex_t *lock;
+	struct io_space *pio; /* where port accesses go */
+	const struct vcpu_ops *ops;
+	void *owner;
+	unsigned n; /* 1 to CPUS_MAX */
+};
+
+/* Creates n vCPUs, as KVM makes them. *vcpus is all zeros. */
+int vcpus_create(struct vcpus *vcpus, const struct vcpus_config *cfg, struct vpmem_error *err);
 /* Starts their threads, all parked. */
 int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err);
 
@@ -60,21 +95,18 @@ void vcpus_stop(struct vcpus *vcpus);
 void vcpus_pause(struct vcpus *vcpus);
 void vcpus_resume(struct vcpus *vcpus);
 /*
- * Looks once more at each vCPU that takes page faults: it leaves the guest for a moment, and what is seen counts at the
- * next look. STANDING: some vCPU stands at an access that never succeeds (stall.h). FAULTING: some vCPU takes
- * faults: it is worth to look again soon.
+ * Takes one more sample of each vCPU that takes page faults: it leaves the guest for a moment, and what it found counts
+ * in the next call. STALLED: some vCPU is at an access that never succeeds (stall.h). FAULTING: some vCPU takes faults,
+ * and the next sample should come soon.
  */
-enum vcpus_look { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STANDING };
-enum vcpus_look vcpus_look(struct vcpus *vcpus);
-/* What was seen so far is of no interest any more. */
-void vcpus_forget_looks(struct vcpus *vcpus);
-/* They go on after a stop: tells the guests' watchdogs that time has passed without them. They must be parked. */
+enum vcpus_sample { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STALLED };
+enum vcpus_sample vcpus_sample(struct vcpus *vcpus);
+/* Drops the samples taken so far. */
+void vcpus_forget_samples(struct vcpus *vcpus);
+/* They go on after a stop: guests' watchdogs learn that time has passed without them. They must be parked. */
 void vcpus_forgive_pause(struct vcpus *vcpus);
 
-/* All vCPUs as new, vCPU 0 at the kernel's entry. They must be parked. */
-int vcpus_reset(struct vcpus *vcpus, const struct gmem *gmem, const struct boot_entry *entry);
-
-/* Joins the threads and closes everything; legal after a failed create or start. */
-void vcpus_destroy(struct machine *m);
+/* Joins the threads and closes everything; legal after a failed create or start, and without any. */
+void vcpus_destroy(struct vcpus *vcpus);
 
 #endif

@@ -176,7 +176,7 @@ int machine_load_guest(struct machine *m, struct vpmem_error *err)
 		rc = boot_load(&source, &entry, err);
 	if (rc < 0)
 		return rc;
-	rc = vcpus_reset(&m->vcpus, &m->gmem, &entry);
+	rc = machine_cpus_reset(m, &entry);
 	return rc ? error_set(err, rc, "kvm: cannot set the vCPUs' registers: %s", strerror(-rc)) : 0;
 }
 

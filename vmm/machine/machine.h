@@ -25,6 +25,8 @@
 #include "vcpu.h"
 #include "virtio_pmem.h"
 
+struct cpu_host;
+struct cpu_msrs;
 struct monitor;
 
 #define MEMDEVS_MAX 512u
@@ -134,6 +136,8 @@ struct machine {
 
 	struct kvm kvm;
 	struct cpu_host *cpu_host;
+	struct cpu_msrs *new_msrs[CPUS_MAX]; /* of each vCPU as it was created: a reset puts them back */
+	bool vcpus_are_new;                  /* a reset has nothing to put back */
 	struct ram {
 		uint8_t *area; /* the addresses that were reserved; NULL: none */
 		uint8_t *hva;  /* in it, aligned */
@@ -220,12 +224,5 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out);
 
 struct memdev *machine_find_memdev(struct machine *m, const char *id);
-
-/* A guest access to a pmem window that KVM could not do in memory: reads into data, or stores it. */
-void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write);
-/* The host could not provide memory for some guest access. */
-void machine_no_memory(struct machine *m);
-/* The device whose window holds gpa, or NULL. */
-struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa);
 
 #endif

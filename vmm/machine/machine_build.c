@@ -2,6 +2,7 @@
 // Builds the machine from one ordered list, and takes it down in the reverse order.
 #include "machine_internal.h"
 
+#include "cpu.h"
 #include "error.h"
 #include "log.h"
 #include "memory_map.h"
@@ -120,7 +121,10 @@ static void files_down(struct machine *m)
 static int kvm_up(struct machine *m, struct vpmem_error *err)
 {
 	const struct machine_config *opts = m->opts;
-	int rc = kvm_open(&m->kvm, err);
+	const struct kvm_places places = { .ioapic_gpa = IOAPIC_GPA,
+		                           .identity_map_gpa = KVM_IDENTITY_MAP_GPA,
+		                           .tss_gpa = KVM_TSS_GPA };
+	int rc = kvm_open(&m->kvm, &places, err);
 
 	if (rc == 0)
 		rc = cpu_host_read(m->kvm.fd, &m->cpu_host, err);
@@ -293,11 +297,6 @@ static void monitor_down(struct machine *m)
 
 // ---- vCPUs and guest
 
-static int vcpus_up(struct machine *m, struct vpmem_error *err)
-{
-	return vcpus_create(m, m->opts->ncpus, err);
-}
-
 static int guest_up(struct machine *m, struct vpmem_error *err)
 {
 	return machine_load_guest(m, err);
@@ -337,7 +336,7 @@ static const struct stage {
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
 	{ .up = monitor_up, .down = monitor_down },
-	{ .up = vcpus_up, .down = vcpus_destroy },
+	{ .up = machine_cpus_up, .down = machine_cpus_down },
 	{ .up = guest_up },
 	{ .up = threads_up },
 };

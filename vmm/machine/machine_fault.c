@@ -253,13 +253,13 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 // True: some vCPU may stand still, so that the next look should come soon.
 static bool watch_stalls(struct machine *m)
 {
-	enum vcpus_look seen = vcpus_look(&m->vcpus);
+	enum vcpus_sample seen = vcpus_sample(&m->vcpus);
 	struct pmem *pmem;
 	int error;
 
-	if (seen != VCPUS_STANDING)
+	if (seen != VCPUS_STALLED)
 		return seen == VCPUS_FAULTING;
-	vcpus_forget_looks(&m->vcpus);
+	vcpus_forget_samples(&m->vcpus);
 	pmem = find_reason(m, &error);
 	if (pmem)
 		machine_io_error(m, pmem, error);
@@ -274,7 +274,7 @@ static void on_watch(void *owner)
 	// Also while the guest stands still: a sync may be under way, and the file may be whole again when it goes on.
 	machine_watch_files(m);
 	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
-		vcpus_forget_looks(&m->vcpus);
+		vcpus_forget_samples(&m->vcpus);
 		return;
 	}
 	if (watch_stalls(m))

@@ -91,5 +91,17 @@ void machine_end_stores(struct machine *m);
 void machine_forget_stores_to(struct pmem *pmem);
 
 struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot);
+/* The device whose window holds gpa, and where in the window that is; or NULL. */
+struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa, uint64_t *off);
+/* A guest access to a pmem window that KVM could not do in memory: reads into data, or stores it. */
+void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write);
+/* The host could not provide memory for some guest access. */
+void machine_no_memory(struct machine *m);
+
+/* machine_cpu.c: the vCPUs of this machine, with the registers of this architecture. */
+int machine_cpus_up(struct machine *m, struct vpmem_error *err);
+void machine_cpus_down(struct machine *m); /* legal after an up that failed half-way */
+/* All vCPUs as new, vCPU 0 at the kernel's entry. They are parked. */
+int machine_cpus_reset(struct machine *m, const struct boot_entry *entry);
 
 #endif

@@ -2,6 +2,7 @@
 // The guest's physical address space: RAM, and where the windows above it lie.
 #include "machine_internal.h"
 
+#include "cpu.h"
 #include "error.h"
 #include "memory_map.h"
 

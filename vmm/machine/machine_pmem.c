@@ -305,14 +305,16 @@ struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot)
 	return NULL;
 }
 
-struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa)
+struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa, uint64_t *off)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
 		gpa_t base = pmem->unplug == UNPLUG_EJECTED ? 0 : virtio_pmem_gpa(pmem->vp);
 
-		if (base != 0 && gpa >= base && gpa - base < vpmem_backing_size(pmem->memdev->backing))
+		if (base != 0 && gpa >= base && gpa - base < vpmem_backing_size(pmem->memdev->backing)) {
+			*off = gpa - base;
 			return pmem;
+		}
 	}
 	return NULL;
 }

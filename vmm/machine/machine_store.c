@@ -76,10 +76,9 @@ static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_
 	}
 }
 
-void machine_pmem_access(struct machine *m, gpa_t gpa, void *data, unsigned len, bool is_write)
+void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write)
 {
-	struct pmem *pmem = machine_pmem_at(m, gpa);
-	uint64_t off = gpa - virtio_pmem_gpa(pmem->vp);
+	struct machine *m = pmem->machine;
 	int rc, why;
 
 	if (is_write) {

@@ -5,6 +5,7 @@
 #include "kvm.h"
 
 #include "kvm_probe.h"
+#include "memory_map.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -58,7 +59,7 @@ static void use_irqchips(const struct kvm *kvm, const struct kvm_irqchip new_chi
 	}
 	chips[2].chip.ioapic.id = 1;
 	chips[2].chip.ioapic.ioregsel = 0x12;
-	for (unsigned pin = 0; pin < IOAPIC_GSIS; pin++)
+	for (unsigned pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++)
 		chips[2].chip.ioapic.redirtbl[pin].bits = 0x0100000000008020 + pin; /* level-triggered, unmasked */
 	for (unsigned i = 0; i < NCHIPS; i++)
 		assert_int_equal(ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &chips[i]), 0);
@@ -66,13 +67,16 @@ static void use_irqchips(const struct kvm *kvm, const struct kvm_irqchip new_chi
 
 static void a_reset_leaves_interrupt_controllers_as_new(void **state)
 {
+	const struct kvm_places places = { .ioapic_gpa = IOAPIC_GPA,
+		                           .identity_map_gpa = KVM_IDENTITY_MAP_GPA,
+		                           .tss_gpa = KVM_TSS_GPA };
 	static struct kvm kvm;
 	struct kvm_irqchip before[NCHIPS], between[NCHIPS], after[NCHIPS];
 
 	(void)state;
 	if (!usable)
 		skip();
-	assert_int_equal(kvm_open(&kvm, NULL), 0);
+	assert_int_equal(kvm_open(&kvm, &places, NULL), 0);
 	get_irqchips(&kvm, before);
 	use_irqchips(&kvm, before);
 	get_irqchips(&kvm, between);

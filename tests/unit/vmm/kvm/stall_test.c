@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a vCPU counts as one that stands at an access that never succeeds.
+// When a vCPU counts as one that is at an access that never succeeds.
 #include "stall.h"
 
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-static void look(struct stall *stall, uint64_t nfaults, uint64_t rip, uint64_t rcx)
+static void sample(struct stall *stall, uint64_t nfaults, uint64_t rip, uint64_t rcx)
 {
 	stall_add(stall, nfaults, &(struct kvm_regs) { .rip = rip, .rcx = rcx });
 }
@@ -25,7 +25,7 @@ static void the_same_place_and_faults_are_a_stall(void **state)
 	(void)state;
 	for (unsigned i = 0; i < STALL_SAME_MIN; i++) {
 		assert_false(stall_is_one(&stall));
-		look(&stall, 100 + 10 * i, 0x1000, 5);
+		sample(&stall, 100 + 10 * i, 0x1000, 5);
 	}
 	assert_true(stall_is_one(&stall));
 }
@@ -35,8 +35,8 @@ static void the_same_place_without_faults_is_none(void **state)
 	struct stall stall = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < STALL_LOOKS; i++)
-		look(&stall, 100 + (i == STALL_LOOKS - 1) * (STALL_FAULTS_MIN - 1), 0x1000, 5);
+	for (unsigned i = 0; i < STALL_SAMPLES; i++)
+		sample(&stall, 100 + (i == STALL_SAMPLES - 1) * (STALL_FAULTS_MIN - 1), 0x1000, 5);
 	assert_false(stall_is_one(&stall));
 }
 
@@ -46,8 +46,8 @@ static void a_copy_that_goes_on_is_none(void **state)
 	struct stall stall = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < STALL_LOOKS; i++)
-		look(&stall, 100 * i, 0x1000, 5000 - i);
+	for (unsigned i = 0; i < STALL_SAMPLES; i++)
+		sample(&stall, 100 * i, 0x1000, 5000 - i);
 	assert_false(stall_is_one(&stall));
 }
 
@@ -56,21 +56,21 @@ static void interrupts_in_between_do_not_hide_it(void **state)
 	struct stall stall = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < STALL_LOOKS; i++)
-		look(&stall, 100 * i, i % 2 ? 0x1000 : 0x2000 + i, 5);
+	for (unsigned i = 0; i < STALL_SAMPLES; i++)
+		sample(&stall, 100 * i, i % 2 ? 0x1000 : 0x2000 + i, 5);
 	assert_true(stall_is_one(&stall));
 }
 
-static void old_looks_go(void **state)
+static void old_samples_are_dropped(void **state)
 {
 	struct stall stall = { 0 };
 
 	(void)state;
 	for (unsigned i = 0; i < STALL_SAME_MIN; i++)
-		look(&stall, 100 * i, 0x1000, 5);
-	for (unsigned i = 0; i < STALL_LOOKS - STALL_SAME_MIN + 1; i++)
-		look(&stall, 1000 + i, 0x2000, i);
-	assert_int_equal(stall.nlooks, STALL_LOOKS);
+		sample(&stall, 100 * i, 0x1000, 5);
+	for (unsigned i = 0; i < STALL_SAMPLES - STALL_SAME_MIN + 1; i++)
+		sample(&stall, 1000 + i, 0x2000, i);
+	assert_int_equal(stall.nsamples, STALL_SAMPLES);
 	assert_false(stall_is_one(&stall));
 }
 
@@ -82,7 +82,7 @@ int main(void)
 		cmocka_unit_test(the_same_place_without_faults_is_none),
 		cmocka_unit_test(a_copy_that_goes_on_is_none),
 		cmocka_unit_test(interrupts_in_between_do_not_hide_it),
-		cmocka_unit_test(old_looks_go),
+		cmocka_unit_test(old_samples_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define BASE UINT64_C(0x100000000)
 #define SIZE 64u
 
 // ---- a host whose file has room, or not; what the machine says
@@ -37,7 +36,7 @@ struct host {
 	uint64_t nsync_errors;
 	unsigned nstats;
 	unsigned nclears;
-	enum vcpus_look look;
+	enum vcpus_sample look;
 	unsigned armed_ms;
 };
 static struct host *host;
@@ -116,17 +115,6 @@ struct vpmem_device *virtio_pmem_device(const struct virtio_pci *vp)
 	return NULL;
 }
 
-gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
-{
-	return vp == host->pmems[0].vp ? BASE : BASE + SIZE;
-}
-
-struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa)
-{
-	(void)m;
-	return &host->pmems[gpa >= BASE + SIZE];
-}
-
 struct pmem *machine_find_pmem(struct machine *m, const char *id)
 {
 	(void)m;
@@ -153,13 +141,13 @@ void machine_request(struct machine *m, enum machine_request request, enum machi
 	host->nrequests++;
 }
 
-enum vcpus_look vcpus_look(struct vcpus *vcpus)
+enum vcpus_sample vcpus_sample(struct vcpus *vcpus)
 {
 	(void)vcpus;
 	return host->look;
 }
 
-void vcpus_forget_looks(struct vcpus *vcpus)
+void vcpus_forget_samples(struct vcpus *vcpus)
 {
 	(void)vcpus;
 }
@@ -223,7 +211,7 @@ static void guest_stores(uint64_t off, const char *text)
 	unsigned len = (unsigned)strlen(text);
 
 	memcpy(data, text, len);
-	machine_pmem_access(&host->m, BASE + off, data, len, true);
+	machine_pmem_access(&host->pmems[off / SIZE], off % SIZE, data, len, true);
 }
 
 static const char *guest_loads(uint64_t off, unsigned len)
@@ -231,7 +219,7 @@ static const char *guest_loads(uint64_t off, unsigned len)
 	static char data[9];
 
 	memset(data, 0, sizeof(data));
-	machine_pmem_access(&host->m, BASE + off, data, len, false);
+	machine_pmem_access(&host->pmems[off / SIZE], off % SIZE, data, len, false);
 	return data;
 }
 
@@ -398,14 +386,14 @@ static void an_exit_without_memory_names_the_device(void **state)
 static void a_vcpu_that_stands_still_pauses_only_if_there_is_no_room(void **state)
 {
 	(void)state;
-	host->look = VCPUS_STANDING;
+	host->look = VCPUS_STALLED;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
 	host->backings[0].full = true;
 	host->look = VCPUS_FAULTING;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
-	host->look = VCPUS_STANDING;
+	host->look = VCPUS_STALLED;
 	watch_now();
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);

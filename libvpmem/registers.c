@@ -11,11 +11,11 @@
 #include <time.h>
 
 /* struct virtio_pmem_config of the specification. */
-struct pmem_config {
+struct config_space {
 	uint64_t start_le;
 	uint64_t size_le;
 };
-static_assert(sizeof(struct pmem_config) == VPMEM_CONFIG_SIZE, "layout of the specification");
+static_assert(sizeof(struct config_space) == VPMEM_CONFIG_SIZE, "layout of the specification");
 
 static void lock(struct vpmem_device *dev)
 {
@@ -34,11 +34,11 @@ static bool config_is_zero(const struct vpmem_device *dev)
 }
 
 /* Under the lock. */
-static struct pmem_config config_now(const struct vpmem_device *dev)
+static struct config_space config_now(const struct vpmem_device *dev)
 {
 	if (config_is_zero(dev))
-		return (struct pmem_config) { 0 };
-	return (struct pmem_config) {
+		return (struct config_space) { 0 };
+	return (struct config_space) {
 		.start_le = htole64(dev->gpa),
 		.size_le = htole64(vpmem_backing_size(dev->backing)),
 	};
@@ -106,7 +106,7 @@ uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
 
 void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf, uint32_t len)
 {
-	struct pmem_config config;
+	struct config_space config;
 	uint32_t have;
 
 	lock(dev);
@@ -145,7 +145,7 @@ struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 
 void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *select, struct vpmem_snapshot *out)
 {
-	struct pmem_config config;
+	struct config_space config;
 
 	lock(dev);
 	out->features = virtio_features(&dev->virtio, select->device_feature_word);

@@ -3,6 +3,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "machine.h"
+#include "monitor.h"
 #include "options.h"
 #include "term.h"
 
@@ -48,7 +49,7 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	if ((opts.daemonize && daemon_start(&err) < 0) || machine_build(&opts, &machine, &err) < 0) {
+	if ((opts.daemonize && daemon_start(&err) < 0) || machine_build(&opts, &monitor_observer, &machine, &err) < 0) {
 		machine_config_free(&opts);
 		return fail(&err);
 	}

@@ -5,72 +5,16 @@
 #include "acpi.h"
 #include "error.h"
 #include "log.h"
-#include "monitor.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-// ---- names and events
-
-const char *machine_cause_name(enum machine_cause cause)
-{
-	static const char *const names[] = {
-		[CAUSE_NONE] = "none",
-		[CAUSE_GUEST_RESET] = "guest-reset",
-		[CAUSE_GUEST_SHUTDOWN] = "guest-shutdown",
-		[CAUSE_HOST_SIGNAL] = "host-signal",
-		[CAUSE_HOST_QMP_QUIT] = "host-qmp-quit",
-		[CAUSE_HOST_QMP_SYSTEM_RESET] = "host-qmp-system-reset",
-		[CAUSE_HOST_ERROR] = "host-error",
-	};
-
-	return names[cause];
-}
-
-bool machine_cause_is_guest(enum machine_cause cause)
-{
-	return cause == CAUSE_GUEST_RESET || cause == CAUSE_GUEST_SHUTDOWN;
-}
-
-const char *run_state_name(enum run_state state)
-{
-	static const char *const names[] = {
-		[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",   [RUN_STATE_PAUSED] = "paused",
-		[RUN_STATE_IO_ERROR] = "io-error",   [RUN_STATE_SHUTDOWN] = "shutdown",
-	};
-
-	return names[state];
-}
-
-void machine_tell(struct machine *m, const struct machine_event *event)
-{
-	if (m->monitor)
-		monitor_event(m->monitor, event);
-}
-
-static void tell(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
-{
-	machine_tell(m, &(struct machine_event) { .kind = kind, .cause = cause });
-}
-
 // ---- running and not running
 
-void machine_halt(struct machine *m)
+static void send_event(struct machine *m, enum machine_event_kind kind, enum machine_cause cause)
 {
-	vcpus_stop(&m->vcpus);
-	if (m->console)
-		chardev_interrupt(m->console);
-	loop_wake(&m->loop);
-}
-
-void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
-{
-	if (request > m->request) {
-		m->request = request;
-		m->cause = cause;
-	}
-	machine_halt(m);
+	machine_event_send(m, &(struct machine_event) { .kind = kind, .cause = cause });
 }
 
 static void park_all(struct machine *m)
@@ -87,7 +31,7 @@ static void stop_in(struct machine *m, enum run_state state)
 	park_all(m);
 	kvm_clock_stop(&m->kvm);
 	m->run_state = state;
-	tell(m, MACHINE_EVENT_STOP, CAUSE_NONE);
+	send_event(m, MACHINE_EVENT_STOP, CAUSE_NONE);
 }
 
 void machine_stop(struct machine *m)
@@ -114,11 +58,11 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 	if (m->run_state != RUN_STATE_PRELAUNCH)
 		vcpus_forgive_pause(&m->vcpus);
 	m->run_state = RUN_STATE_RUNNING;
-	tell(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
+	send_event(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
 	machine_unplugs_go_on(m);
 	machine_release_pmems(m);
 	// With a request that the guest made while it was being stopped, the main loop goes first.
-	if (m->request == REQUEST_NONE)
+	if (m->requested == REQUEST_NONE)
 		vcpus_resume(&m->vcpus);
 	return 0;
 }
@@ -139,7 +83,7 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 
 void machine_powerdown(struct machine *m)
 {
-	tell(m, MACHINE_EVENT_POWERDOWN, CAUSE_NONE);
+	send_event(m, MACHINE_EVENT_POWERDOWN, CAUSE_NONE);
 	acpi_ged_raise(&m->acpi_ged, ACPI_GED_POWER_BUTTON);
 }
 
@@ -188,8 +132,8 @@ static int reset(struct machine *m, enum machine_cause cause)
 
 	park_all(m);
 	// Another vCPU of the old life may have asked as well.
-	if (m->request == REQUEST_RESET)
-		m->request = REQUEST_NONE;
+	if (m->requested == REQUEST_RESET)
+		m->requested = REQUEST_NONE;
 	machine_forget_faults(m);
 	machine_eject_requested(m);
 	pci_bus_reset(m->pci);
@@ -205,7 +149,7 @@ static int reset(struct machine *m, enum machine_cause cause)
 		log_error("reset: %s", err.text);
 		return rc;
 	}
-	tell(m, MACHINE_EVENT_RESET, cause);
+	send_event(m, MACHINE_EVENT_RESET, cause);
 	if (m->run_state == RUN_STATE_RUNNING)
 		vcpus_resume(&m->vcpus);
 	else
@@ -224,17 +168,17 @@ static bool ends_for_good(enum machine_cause cause)
 // Serves what was asked for. Returns true when the machine has come to its end.
 static bool serve_request(struct machine *m, int *result)
 {
-	enum machine_request request = m->request;
-	enum machine_cause cause = m->cause;
+	enum request_kind request = m->requested;
+	enum machine_cause cause = m->requested_cause;
 
-	m->request = REQUEST_NONE;
+	m->requested = REQUEST_NONE;
 	if (request == REQUEST_NONE)
 		return false;
 	if (request == REQUEST_RESET && !m->opts->no_reboot) {
 		*result = reset(m, cause);
 		return *result < 0;
 	}
-	tell(m, MACHINE_EVENT_SHUTDOWN, cause);
+	send_event(m, MACHINE_EVENT_SHUTDOWN, cause);
 	if (m->opts->no_shutdown && !ends_for_good(cause)) {
 		stop_in(m, RUN_STATE_SHUTDOWN);
 		m->run_state = RUN_STATE_SHUTDOWN;
@@ -247,7 +191,7 @@ static bool serve_request(struct machine *m, int *result)
 // -serial or -monitor unix:...,wait=on: the guest starts when somebody listens.
 static bool is_awaited(const struct machine *m)
 {
-	return (m->opts->serial.wait && !chardev_connected(m->console)) || monitor_is_awaited(m->monitor);
+	return (m->opts->serial.wait && !chardev_connected(m->console)) || machine_observer_is_awaited(m);
 }
 
 int machine_run(struct machine *m)

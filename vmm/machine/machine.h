@@ -19,44 +19,19 @@
 #include "kvm.h"
 #include "loop.h"
 #include "machine_config.h"
+#include "machine_event.h"
 #include "pci.h"
 #include "pci_hotplug.h"
+#include "run_state.h"
 #include "serial.h"
 #include "vcpu.h"
 #include "virtio_pmem.h"
 
 struct cpu_host;
 struct cpu_msrs;
-struct monitor;
 
 #define MEMDEVS_MAX 512u
 #define PMEMS_MAX PCI_DEVICES_MAX
-
-/* What ends the present run of the guest; the highest one wins. */
-enum machine_request { REQUEST_NONE, REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_QUIT, REQUEST_FAIL };
-
-/* Who wanted a reset or the end: QEMU's ShutdownCause, in the words of its events (machine_cause_name). */
-enum machine_cause {
-	CAUSE_NONE,
-	CAUSE_GUEST_RESET,           /* guest-reset */
-	CAUSE_GUEST_SHUTDOWN,        /* guest-shutdown */
-	CAUSE_HOST_SIGNAL,           /* host-signal */
-	CAUSE_HOST_QMP_QUIT,         /* host-qmp-quit */
-	CAUSE_HOST_QMP_SYSTEM_RESET, /* host-qmp-system-reset */
-	CAUSE_HOST_ERROR,            /* host-error */
-};
-const char *machine_cause_name(enum machine_cause cause);
-bool machine_cause_is_guest(enum machine_cause cause);
-
-/* QEMU's RunState, as far as it applies. Only in RUNNING do the vCPUs run. */
-enum run_state {
-	RUN_STATE_PRELAUNCH, /* -S, or reset while not running: cont starts the guest */
-	RUN_STATE_RUNNING,
-	RUN_STATE_PAUSED,   /* stop */
-	RUN_STATE_IO_ERROR, /* the host cannot provide memory, or werror=stop: cont tries again */
-	RUN_STATE_SHUTDOWN, /* -no-shutdown, and the guest powered off: a reset is needed */
-};
-const char *run_state_name(enum run_state state); /* "prelaunch", "running", ... */
 
 /* A memory backend: -object memory-backend-file. */
 struct memdev {
@@ -93,26 +68,6 @@ struct pmem {
 	uint64_t refused_event_ms;      /* when that was last told */
 };
 
-/* What happened, for those who watch: the events of QMP. Strings are valid during the call. */
-enum machine_event_kind {
-	MACHINE_EVENT_STOP,
-	MACHINE_EVENT_RESUME,
-	MACHINE_EVENT_RESET,    /* cause */
-	MACHINE_EVENT_SHUTDOWN, /* cause */
-	MACHINE_EVENT_POWERDOWN,
-	MACHINE_EVENT_DEVICE_DELETED,            /* device (may be NULL), path */
-	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR, /* device (may be NULL), path */
-	MACHINE_EVENT_PMEM_ERROR,                /* error; device, path, file (may all be NULL) */
-	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
-	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* device (may be NULL), path, file */
-};
-struct machine_event {
-	enum machine_event_kind kind;
-	enum machine_cause cause;
-	int error; /* errno */
-	const char *device, *path, *file;
-};
-
 /* A guest store that left the guest already, and that the host could not do yet. */
 struct pending_store {
 	struct pmem *pmem;
@@ -126,8 +81,8 @@ struct machine {
 	struct machine_config *opts; /* borrowed; what was taken out of it is empty */
 	struct loop loop;
 	struct loop_source signals;
-	enum machine_request request;
-	enum machine_cause cause; /* of the request */
+	enum request_kind requested;
+	enum machine_cause requested_cause;
 	enum run_state run_state;
 	bool io_error; /* the main loop shall pause the machine */
 	struct loop_timer watch;
@@ -162,26 +117,25 @@ struct machine {
 	unsigned nanonymous; /* devices without an id so far */
 	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
-	struct monitor *monitor; /* NULL: none yet, or none any more */
+	const struct machine_observer *observer; /* NULL: none */
+	void *observer_state;                    /* NULL: it is not up */
 	struct vcpus vcpus;
 	int close_error; /* data was lost: the -errno of a failed flush, or of a last sync */
 };
 
 /*
- * Builds the machine that the options describe in *m, which is all zeros, with the guest loaded and ready to run.
- * Takes the options' memdevs and pmems, and borrows the rest until machine_destroy. On failure
- * nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
+ * Builds the machine that opts describes in *m, which is all zeros, with the guest loaded and ready to run.
+ * Takes the memdevs and pmems out of opts, and borrows the rest until machine_destroy; so it does the observer, which
+ * may be NULL. On failure nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
-int machine_build(struct machine_config *opts, struct machine *m, struct vpmem_error *err);
+int machine_build(struct machine_config *opts, const struct machine_observer *observer, struct machine *m,
+                  struct vpmem_error *err);
 
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);
 
 /* Takes everything down. Returns 0, or the -errno of a flush or a last sync that failed. */
 int machine_destroy(struct machine *m);
-
-/* Asks for something from any thread that holds the lock: the guest stops now, the main thread does it. */
-void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause);
 
 /* ---- what a monitor asks for: main thread --------------------------------------------------------- */
 

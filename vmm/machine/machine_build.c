@@ -6,7 +6,6 @@
 #include "error.h"
 #include "log.h"
 #include "memory_map.h"
-#include "monitor.h"
 #include "pidfile.h"
 #include "signals.h"
 
@@ -279,22 +278,6 @@ static void pmems_down(struct machine *m)
 	machine_drop_pmems(m);
 }
 
-// ---- monitor
-
-static int monitor_up(struct machine *m, struct vpmem_error *err)
-{
-	return monitor_create(m, &m->monitor, err);
-}
-
-static void monitor_down(struct machine *m)
-{
-	// Events of what is still to end have nobody to go to.
-	struct monitor *mon = m->monitor;
-
-	m->monitor = NULL;
-	monitor_destroy(mon);
-}
-
 // ---- vCPUs and guest
 
 static int guest_up(struct machine *m, struct vpmem_error *err)
@@ -335,7 +318,7 @@ static const struct stage {
 	{ .up = machine_add_pmems, .down = pmems_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
-	{ .up = monitor_up, .down = monitor_down },
+	{ .up = machine_observer_up, .down = machine_observer_down },
 	{ .up = machine_cpus_up, .down = machine_cpus_down },
 	{ .up = guest_up },
 	{ .up = threads_up },
@@ -364,12 +347,14 @@ static void machine_fini(struct machine *m)
 	pthread_mutex_destroy(&m->lock);
 }
 
-int machine_build(struct machine_config *opts, struct machine *m, struct vpmem_error *err)
+int machine_build(struct machine_config *opts, const struct machine_observer *observer, struct machine *m,
+                  struct vpmem_error *err)
 {
 	size_t i;
 	int rc = 0;
 
 	m->opts = opts;
+	m->observer = observer;
 	m->kernel_fd = m->initrd_fd = m->pidfile_fd = m->signals.fd = m->loop.wake_efd = -1;
 	m->kvm.fd = m->kvm.vm_fd = -1;
 	pthread_mutex_init(&m->lock, NULL);

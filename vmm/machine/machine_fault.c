@@ -31,17 +31,6 @@ const char *pmem_name(const struct pmem *pmem)
 	return pmem->cfg.id ? pmem->cfg.id : pmem->memdev->cfg.id;
 }
 
-void machine_tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
-{
-	machine_tell(m, &(struct machine_event) {
-				.kind = kind,
-				.error = -error,
-				.device = pmem ? pmem->cfg.id : NULL,
-				.path = pmem ? pmem->path : NULL,
-				.file = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL,
-			});
-}
-
 // ---- pausing
 
 static bool is_no_room(int error)
@@ -76,7 +65,8 @@ void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 	if (!first)
 		return;
 	log_io_error(pmem, error);
-	machine_tell_pmem(m, pmem, is_no_room(error) ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR, error);
+	machine_event_send_pmem(m, pmem, is_no_room(error) ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR,
+	                        error);
 }
 
 // True: the file is cut. What was acknowledged is lost then: every flush fails from here on, whatever becomes of
@@ -94,7 +84,7 @@ static bool watch_file(struct machine *m, struct pmem *pmem)
 	vpmem_device_set_error(virtio_pmem_device(pmem->vp), -EIO);
 	log_error("%s: %s was cut and is shorter than its mapping: data is lost, and every flush fails from here on",
 	          pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
-	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
+	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
 	if (pmem->cfg.werror == WERROR_STOP) {
 		m->io_error = true;
 		machine_halt(m);
@@ -202,7 +192,7 @@ void machine_tell_sync_error(struct pmem *pmem)
 
 	if (error == 0)
 		return;
-	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
+	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
 	// One that has left the guest may be destroyed already, and its error cannot be cleared.
 	if (pmem->unplug == UNPLUG_EJECTED)
 		return;

@@ -23,8 +23,8 @@
 
 static void tell_device(struct pmem *pmem, enum machine_event_kind kind)
 {
-	machine_tell(pmem->machine,
-	             &(struct machine_event) { .kind = kind, .device = pmem->cfg.id, .path = pmem->path });
+	machine_event_send(pmem->machine,
+	                   &(struct machine_event) { .kind = kind, .device = pmem->cfg.id, .path = pmem->path });
 }
 
 // ---- the end of a device
@@ -37,12 +37,12 @@ static void tell_deleted(struct machine *m, const char *id, const char *path)
 
 	if (asprintf(&backend, "%s/virtio-backend", path) >= 0) {
 		event.path = backend;
-		machine_tell(m, &event);
+		machine_event_send(m, &event);
 		free(backend);
 	}
 	event.device = id;
 	event.path = path;
-	machine_tell(m, &event);
+	machine_event_send(m, &event);
 }
 
 static void finish(struct pmem *pmem, bool unlocked)

@@ -13,9 +13,6 @@
 /* Loads the guest into memory and puts vCPU 0 at its entry. vCPUs are parked. */
 int machine_load_guest(struct machine *m, struct vpmem_error *err);
 
-/* Tells the monitor's clients. */
-void machine_tell(struct machine *m, const struct machine_event *event);
-
 /* machine_memory.c */
 int machine_ram_up(struct machine *m, struct vpmem_error *err);
 void machine_ram_down(struct machine *m); /* legal after an up that failed half-way */
@@ -51,9 +48,6 @@ void machine_free_pmem(struct pmem *pmem);
 struct pmem *machine_find_pmem(struct machine *m, const char *id);
 const char *pmem_name(const struct pmem *pmem); /* the id, or the backend's */
 
-/* The guest stops now, without waiting for it: the caller may be a vCPU. Any thread with the lock. */
-void machine_halt(struct machine *m);
-
 /* machine_fault.c */
 int machine_watch(struct machine *m);
 /* Has some file been cut? Now and then anyway, and before the guest goes on. */
@@ -68,8 +62,6 @@ int machine_recover(struct machine *m, struct vpmem_error *err);
 void machine_forget_faults(struct machine *m);
 /* With cont: those of werror=stop whose failure the operator was told of answer their flushes. */
 void machine_release_pmems(struct machine *m);
-/* An event of a device, or of none. error: -errno. */
-void machine_tell_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error);
 /*
  * The host cannot provide a page for this device (NULL: it is not known for which): the guest stops now, with one
  * report. Any thread with the lock.

@@ -27,7 +27,7 @@ static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
 	if (pmem->refused_event_ms != 0 && now - pmem->refused_event_ms < REFUSED_EVENT_MS)
 		return;
 	pmem->refused_event_ms = now;
-	machine_tell_pmem(m, pmem, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
+	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
 }
 
 static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)

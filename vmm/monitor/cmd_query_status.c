@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static ENUM(state_type, "RunState", "prelaunch", "running", "paused", "io-error", "shutdown");
+static ENUM_OF(state_type, "RunState", run_state_names);
 static OBJECT(status_type, "StatusInfo", MEMBER("running", schema_bool), MEMBER("status", state_type));
 
 static struct json_object *query(const struct machine *m)

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-static ENUM(cause_type, "ShutdownCause", "guest-reset", "guest-shutdown", "host-signal", "host-qmp-quit",
-            "host-qmp-system-reset", "host-error");
+static ENUM_OF(cause_type, "ShutdownCause", machine_cause_names);
 static OBJECT(shutdown_type, "ShutdownEvent", MEMBER("guest", schema_bool), MEMBER("reason", cause_type));
 static OBJECT(pmem_type, "PmemEvent", OPTIONAL("id", schema_str), OPTIONAL("path", schema_str),
               OPTIONAL("file", schema_str), MEMBER("errno", schema_int), MEMBER("message", schema_str));

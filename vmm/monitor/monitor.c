@@ -168,3 +168,36 @@ bool monitor_is_awaited(const struct monitor *mon)
 			return true;
 	return false;
 }
+
+// ---- as the machine sees it
+
+static int observer_up(struct machine *m, void **state, struct vpmem_error *err)
+{
+	struct monitor *mon = NULL;
+	int rc = monitor_create(m, &mon, err);
+
+	*state = mon;
+	return rc;
+}
+
+static void observer_down(void *state)
+{
+	monitor_destroy(state);
+}
+
+static void observer_event(void *state, const struct machine_event *event)
+{
+	monitor_event(state, event);
+}
+
+static bool observer_is_awaited(void *state)
+{
+	return monitor_is_awaited(state);
+}
+
+const struct machine_observer monitor_observer = {
+	.up = observer_up,
+	.down = observer_down,
+	.event = observer_event,
+	.is_awaited = observer_is_awaited,
+};

@@ -29,6 +29,9 @@ void monitor_destroy(struct monitor *mon);
 /* Tells every QMP client that has negotiated. NULL is allowed. */
 void monitor_event(struct monitor *mon, const struct machine_event *event);
 
+/* How the machine reaches the monitor: for machine_build. */
+extern const struct machine_observer monitor_observer;
+
 /* -monitor ...,wait=on or -qmp ...,wait=on (QEMU's default for server=on): true until somebody has connected. */
 bool monitor_is_awaited(const struct monitor *mon);
 

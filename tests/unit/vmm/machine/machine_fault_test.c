@@ -121,10 +121,16 @@ struct pmem *machine_find_pmem(struct machine *m, const char *id)
 	return strcmp(id, "nv1") == 0 ? &host->pmems[0] : NULL;
 }
 
-void machine_tell(struct machine *m, const struct machine_event *event)
+void machine_event_send(struct machine *m, const struct machine_event *event)
 {
 	(void)m;
 	host->events[host->nevents++] = *event;
+}
+
+void machine_event_send_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
+{
+	machine_event_send(
+		m, &(struct machine_event) { .kind = kind, .error = -error, .device = pmem ? pmem->cfg.id : NULL });
 }
 
 void machine_halt(struct machine *m)
@@ -133,7 +139,7 @@ void machine_halt(struct machine *m)
 	host->nhalts++;
 }
 
-void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+void machine_request(struct machine *m, enum request_kind request, enum machine_cause cause)
 {
 	(void)m;
 	(void)request;

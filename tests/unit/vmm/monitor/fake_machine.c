@@ -128,7 +128,7 @@ void machine_powerdown(struct machine *m)
 	called("powerdown");
 }
 
-void machine_request(struct machine *m, enum machine_request request, enum machine_cause cause)
+void machine_request(struct machine *m, enum request_kind request, enum machine_cause cause)
 {
 	char text[64];
 
@@ -265,26 +265,6 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
 	pmem->unplug = UNPLUG_REQUESTED;
 	return 0;
-}
-
-const char *run_state_name(enum run_state state)
-{
-	static const char *const names[] = { "prelaunch", "running", "paused", "io-error", "shutdown" };
-
-	return names[state];
-}
-
-const char *machine_cause_name(enum machine_cause cause)
-{
-	static const char *const names[] = { "none",          "guest-reset",           "guest-shutdown", "host-signal",
-		                             "host-qmp-quit", "host-qmp-system-reset", "host-error" };
-
-	return names[cause];
-}
-
-bool machine_cause_is_guest(enum machine_cause cause)
-{
-	return cause == CAUSE_GUEST_RESET || cause == CAUSE_GUEST_SHUTDOWN;
 }
 
 // ---- the library

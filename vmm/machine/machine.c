@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of the machine: run, stop, reset, end.
-#include "machine_internal.h"
+#include "machine.h"
 
-#include "acpi.h"
+#include "acpi_ged.h"
+#include "chardev.h"
 #include "error.h"
 #include "log.h"
+#include "machine_fault.h"
+#include "machine_hotplug.h"
+#include "machine_load.h"
+#include "machine_store.h"
+#include "pci.h"
+#include "serial.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +50,7 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 {
 	int rc;
 
-	machine_tell_sync_errors(m);
+	machine_report_sync_errors(m);
 	if (m->io_error) {
 		m->io_error = false;
 		m->run_state = RUN_STATE_IO_ERROR;
@@ -51,7 +58,9 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 		error_hint(err, "see info pmem, then cont");
 		return -EIO;
 	}
-	rc = machine_recover(m, err);
+	rc = machine_check_room(m, err);
+	if (rc == 0)
+		rc = machine_do_stores(m, err);
 	if (rc < 0)
 		return rc;
 	kvm_clock_start(&m->kvm);
@@ -59,7 +68,7 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 		vcpus_forgive_pause(&m->vcpus);
 	m->run_state = RUN_STATE_RUNNING;
 	send_event(m, MACHINE_EVENT_RESUME, CAUSE_NONE);
-	machine_unplugs_go_on(m);
+	machine_restart_unplug_timers(m);
 	machine_release_pmems(m);
 	// With a request that the guest made while it was being stopped, the main loop goes first.
 	if (m->requested == REQUEST_NONE)
@@ -87,42 +96,7 @@ void machine_powerdown(struct machine *m)
 	acpi_ged_raise(&m->acpi_ged, ACPI_GED_POWER_BUTTON);
 }
 
-// ---- loading and reset
-
-static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
-{
-	struct acpi_config cfg = { .gmem = &m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
-	int rc;
-
-	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
-		cfg.windows[nr] = pci_bus_windows(m->pci, nr);
-	rc = acpi_build(&cfg, rsdp_gpa);
-	return rc ? error_set(err, rc, "cannot build the ACPI tables: %s", strerror(-rc)) : 0;
-}
-
-// The tables too: a guest that ran before may have written over them.
-int machine_load_guest(struct machine *m, struct vpmem_error *err)
-{
-	const struct machine_config *opts = m->opts;
-	struct boot_source source = {
-		.kernel_path = opts->kernel,
-		.initrd_path = opts->initrd,
-		.kernel_fd = m->kernel_fd,
-		.initrd_fd = m->initrd_fd,
-		.cmdline = opts->append ? opts->append : "",
-		.gmem = &m->gmem,
-		.ram_size = opts->ram_size,
-	};
-	struct boot_entry entry;
-	int rc = build_acpi(m, &source.rsdp_gpa, err);
-
-	if (rc == 0)
-		rc = boot_load(&source, &entry, err);
-	if (rc < 0)
-		return rc;
-	rc = machine_cpus_reset(m, &entry);
-	return rc ? error_set(err, rc, "kvm: cannot set the vCPUs' registers: %s", strerror(-rc)) : 0;
-}
+// ---- reset
 
 // The same machine from its beginning. Devices first: none of them may write to memory while it is loaded.
 static int reset(struct machine *m, enum machine_cause cause)
@@ -134,6 +108,7 @@ static int reset(struct machine *m, enum machine_cause cause)
 	// Another vCPU of the old life may have asked as well.
 	if (m->requested == REQUEST_RESET)
 		m->requested = REQUEST_NONE;
+	machine_forget_stores(m);
 	machine_forget_faults(m);
 	machine_eject_requested(m);
 	pci_bus_reset(m->pci);
@@ -207,7 +182,7 @@ int machine_run(struct machine *m)
 			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));
 		}
 		at_once = false;
-		machine_tell_sync_errors(m);
+		machine_report_sync_errors(m);
 		if (m->io_error)
 			stop_in(m, RUN_STATE_IO_ERROR);
 		// Found while the operator had stopped it: to go on needs another look.

@@ -13,22 +13,23 @@
 
 #include "acpi_ged.h"
 #include "acpi_pm.h"
-#include "boot.h"
-#include "chardev.h"
+#include "gmem.h"
 #include "io.h"
 #include "kvm.h"
 #include "loop.h"
 #include "machine_config.h"
 #include "machine_event.h"
-#include "pci.h"
 #include "pci_hotplug.h"
 #include "run_state.h"
-#include "serial.h"
 #include "vcpu.h"
-#include "virtio_pmem.h"
 
+struct chardev;
 struct cpu_host;
 struct cpu_msrs;
+struct pci_bus;
+struct serial;
+struct virtio_pci;
+struct vpmem_backing;
 
 #define MEMDEVS_MAX 512u
 #define PMEMS_MAX PCI_DEVICES_MAX
@@ -59,13 +60,13 @@ struct pmem {
 	gpa_t slot_gpa; /* its memory slot; 0: none, or a BAR (shmem) */
 	enum unplug_state unplug;
 	struct loop_timer unplug_timer; /* UNPLUG_REQUESTED: how long the guest may take */
-	_Atomic int sync_error;         /* -errno, set by the flush worker: the main loop has to tell */
-	uint64_t nsync_errors_told;     /* the device's sync_errors at the failure that was told last */
+	_Atomic int sync_error;         /* -errno, set by the flush worker: the main loop sends the event */
+	uint64_t nsync_errors_reported; /* the device's sync_errors at the failure that was reported last */
 	bool no_room;                   /* the host had no room for a hole of its file */
-	bool cut;                       /* its file is shorter than its mapping */
+	bool truncated;                 /* its file is shorter than its mapping */
 	bool is_held;                   /* werror=stop: its failed flushes wait for cont */
 	uint64_t nrefused;              /* guest stores to read-only memory */
-	uint64_t refused_event_ms;      /* when that was last told */
+	uint64_t refused_event_ms;      /* when the last event of that was sent */
 };
 
 /* A guest store that left the guest already, and that the host could not do yet. */
@@ -176,7 +177,5 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 
 /* vpmem_backing_usage, without the machine lock: it may take seconds for a large file. */
 int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out);
-
-struct memdev *machine_find_memdev(struct machine *m, const char *id);
 
 #endif

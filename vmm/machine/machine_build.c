@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the machine from one ordered list, and takes it down in the reverse order.
-#include "machine_internal.h"
+#include "machine.h"
 
+#include "chardev.h"
 #include "cpu.h"
 #include "error.h"
 #include "log.h"
+#include "machine_cpu.h"
+#include "machine_fault.h"
+#include "machine_hotplug.h"
+#include "machine_load.h"
+#include "machine_memdev.h"
+#include "machine_memory.h"
+#include "machine_pmem.h"
+#include "machine_store.h"
 #include "memory_map.h"
+#include "pci.h"
 #include "pidfile.h"
+#include "serial.h"
 #include "signals.h"
 
 #include <assert.h>

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine's vCPUs: what their exits mean here, and the registers with which they begin.
-#include "machine_internal.h"
+#include "machine_cpu.h"
 
 #include "cpu.h"
 #include "error.h"
+#include "machine.h"
+#include "machine_fault.h"
+#include "machine_find.h"
+#include "machine_store.h"
 
 #include <string.h>
 
@@ -13,7 +17,7 @@ static void on_mmio(void *owner, gpa_t gpa, void *data, unsigned len, bool is_wr
 {
 	struct machine *m = owner;
 	uint64_t off, val = 0;
-	struct pmem *pmem = machine_pmem_at(m, gpa, &off);
+	struct pmem *pmem = machine_find_pmem_at(m, gpa, &off);
 
 	if (pmem) {
 		machine_pmem_access(pmem, off, data, len, is_write);

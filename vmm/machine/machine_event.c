@@ -2,6 +2,7 @@
 // Events to the observer, requests to the main thread, and the halt that goes with them.
 #include "machine_event.h"
 
+#include "chardev.h"
 #include "machine.h"
 
 // ---- the observer

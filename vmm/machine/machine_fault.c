@@ -12,9 +12,13 @@
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
  * store is lost. Nothing here touches the mapping but through the guarded accesses of libvpmem.
  */
+#include "machine_fault.h"
+
 #include "error.h"
 #include "log.h"
-#include "machine_internal.h"
+#include "machine.h"
+#include "machine_find.h"
+#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,11 +29,6 @@
 
 #define WATCH_MS 2000u
 #define LOOK_MS 200u
-
-const char *pmem_name(const struct pmem *pmem)
-{
-	return pmem->cfg.id ? pmem->cfg.id : pmem->memdev->cfg.id;
-}
 
 // ---- pausing
 
@@ -73,12 +72,12 @@ void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 // the file.
 static bool watch_file(struct machine *m, struct pmem *pmem)
 {
-	bool cut = vpmem_backing_is_truncated(pmem->memdev->backing);
+	bool truncated = vpmem_backing_is_truncated(pmem->memdev->backing);
 
-	if (cut == pmem->cut)
-		return cut;
-	pmem->cut = cut;
-	if (!cut)
+	if (truncated == pmem->truncated)
+		return truncated;
+	pmem->truncated = truncated;
+	if (!truncated)
 		return false;
 	// First of all, before a flush can end.
 	vpmem_device_set_error(virtio_pmem_device(pmem->vp), -EIO);
@@ -140,7 +139,6 @@ void machine_no_memory(struct machine *m)
 
 void machine_forget_faults(struct machine *m)
 {
-	machine_forget_stores(m);
 	m->io_error = false;
 	for (unsigned i = 0; i < m->npmems; i++)
 		m->pmems[i]->no_room = false;
@@ -154,7 +152,7 @@ int machine_cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *er
 	return rc;
 }
 
-int machine_recover(struct machine *m, struct vpmem_error *err)
+int machine_check_room(struct machine *m, struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
@@ -166,7 +164,7 @@ int machine_recover(struct machine *m, struct vpmem_error *err)
 		pmem->no_room = false;
 	}
 	m->io_error = false;
-	return machine_do_stores(m, err);
+	return 0;
 }
 
 // ---- syncs that failed
@@ -185,7 +183,7 @@ void machine_on_device_event(void *opaque, enum vpmem_event event, int error, co
 	log_error("%s: every flush of this device fails from here on", text);
 }
 
-void machine_tell_sync_error(struct pmem *pmem)
+void machine_report_sync_error(struct pmem *pmem)
 {
 	struct machine *m = pmem->machine;
 	int error = atomic_exchange(&pmem->sync_error, 0);
@@ -197,7 +195,7 @@ void machine_tell_sync_error(struct pmem *pmem)
 	if (pmem->unplug == UNPLUG_EJECTED)
 		return;
 	// No sync begins before the error is cleared, which is for this thread to do: the count is that of this failure.
-	pmem->nsync_errors_told = vpmem_device_stats(virtio_pmem_device(pmem->vp)).sync_errors;
+	pmem->nsync_errors_reported = vpmem_device_stats(virtio_pmem_device(pmem->vp)).sync_errors;
 	if (pmem->cfg.werror == WERROR_STOP) {
 		pmem->is_held = true;
 		m->io_error = true;
@@ -216,10 +214,10 @@ void machine_release_pmems(struct machine *m)
 	}
 }
 
-void machine_tell_sync_errors(struct machine *m)
+void machine_report_sync_errors(struct machine *m)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
-		machine_tell_sync_error(m->pmems[i]);
+		machine_report_sync_error(m->pmems[i]);
 }
 
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
@@ -229,8 +227,9 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
-	pmem->cut = false;
-	if (watch_file(m, pmem) || vpmem_device_clear_error(virtio_pmem_device(pmem->vp), pmem->nsync_errors_told) == 0)
+	pmem->truncated = false;
+	if (watch_file(m, pmem) ||
+	    vpmem_device_clear_error(virtio_pmem_device(pmem->vp), pmem->nsync_errors_reported) == 0)
 		return 0;
 	// Whoever asked cannot have meant a failure that nobody was told of. The loop tells, and the machine may pause.
 	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);

@@ -8,9 +8,14 @@
  * and reports DEVICE_DELETED, so neither the guest nor the monitor stands still. A guest may also eject
  * without being asked.
  */
+#include "machine_hotplug.h"
+
 #include "error.h"
 #include "log.h"
-#include "machine_internal.h"
+#include "machine.h"
+#include "machine_fault.h"
+#include "machine_find.h"
+#include "machine_pmem.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,7 +53,7 @@ static void tell_deleted(struct machine *m, const char *id, const char *path)
 static void finish(struct pmem *pmem, bool unlocked)
 {
 	machine_remove_pmem(pmem, unlocked);
-	machine_tell_sync_error(pmem);
+	machine_report_sync_error(pmem);
 	tell_deleted(pmem->machine, pmem->cfg.id, pmem->path);
 	machine_free_pmem(pmem);
 }
@@ -121,22 +126,11 @@ static void on_unplug_late(void *owner)
 	give_up(pmem);
 }
 
-void machine_unplugs_go_on(struct machine *m)
+void machine_restart_unplug_timers(struct machine *m)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
 		if (m->pmems[i]->unplug == UNPLUG_REQUESTED)
 			loop_arm(&m->loop, &m->pmems[i]->unplug_timer, UNPLUG_MAX_MS);
-}
-
-struct pmem *machine_find_pmem(struct machine *m, const char *id)
-{
-	for (unsigned i = 0; i < m->npmems; i++) {
-		struct pmem *pmem = m->pmems[i];
-
-		if ((pmem->cfg.id && strcmp(pmem->cfg.id, id) == 0) || strcmp(pmem->path, id) == 0)
-			return pmem;
-	}
-	return NULL;
 }
 
 int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err)
@@ -181,7 +175,7 @@ static void eject(struct pmem *pmem)
 
 static void on_eject(void *owner, unsigned slot)
 {
-	struct pmem *pmem = machine_pmem_in_slot(owner, slot);
+	struct pmem *pmem = machine_find_pmem_in_slot(owner, slot);
 
 	if (pmem)
 		eject(pmem);
@@ -189,7 +183,7 @@ static void on_eject(void *owner, unsigned slot)
 
 static void on_refused(void *owner, unsigned slot)
 {
-	struct pmem *pmem = machine_pmem_in_slot(owner, slot);
+	struct pmem *pmem = machine_find_pmem_in_slot(owner, slot);
 
 	if (!pmem || pmem->unplug != UNPLUG_REQUESTED)
 		return;

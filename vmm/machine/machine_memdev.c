@@ -5,9 +5,12 @@
  * Only the main thread adds and removes backends, so it may keep a pointer to one while the machine lock is
  * released; and it is released wherever the host's disk may take its time, so that the guest runs on.
  */
+#include "machine_memdev.h"
+
 #include "error.h"
 #include "log.h"
-#include "machine_internal.h"
+#include "machine.h"
+#include "machine_find.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,14 +20,6 @@
 
 #define LEFT_WAIT_SECONDS 2
 #define MANY_MEMDEVS 4u /* from here on the limit on open files is raised: each has some five, with its device */
-
-struct memdev *machine_find_memdev(struct machine *m, const char *id)
-{
-	for (unsigned i = 0; i < m->nmemdevs; i++)
-		if (strcmp(m->memdevs[i]->cfg.id, id) == 0)
-			return m->memdevs[i];
-	return NULL;
-}
 
 static int open_backing(struct machine *m, const struct memdev_config *cfg, struct vpmem_backing **out,
                         struct vpmem_error *err)

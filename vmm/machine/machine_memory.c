@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest's physical address space: RAM, and where the windows above it lie.
-#include "machine_internal.h"
+#include "machine_memory.h"
 
 #include "cpu.h"
 #include "error.h"
+#include "machine.h"
 #include "memory_map.h"
 
 #include <errno.h>

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pmem devices of the machine: placing in the window above RAM, plugging, faults of the guest.
+#include "machine_pmem.h"
+
 #include "error.h"
 #include "log.h"
-#include "machine_internal.h"
+#include "machine.h"
+#include "machine_fault.h"
+#include "machine_find.h"
+#include "machine_memdev.h"
+#include "machine_store.h"
+#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -293,28 +300,4 @@ void machine_drop_pmems(struct machine *m)
 		machine_remove_pmem(pmem, false);
 		machine_free_pmem(pmem);
 	}
-}
-
-// ---- who is where
-
-struct pmem *machine_pmem_in_slot(struct machine *m, unsigned slot)
-{
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->slot == slot && m->pmems[i]->unplug != UNPLUG_EJECTED)
-			return m->pmems[i];
-	return NULL;
-}
-
-struct pmem *machine_pmem_at(struct machine *m, gpa_t gpa, uint64_t *off)
-{
-	for (unsigned i = 0; i < m->npmems; i++) {
-		struct pmem *pmem = m->pmems[i];
-		gpa_t base = pmem->unplug == UNPLUG_EJECTED ? 0 : virtio_pmem_gpa(pmem->vp);
-
-		if (base != 0 && gpa >= base && gpa - base < vpmem_backing_size(pmem->memdev->backing)) {
-			*off = gpa - base;
-			return pmem;
-		}
-	}
-	return NULL;
 }

@@ -4,9 +4,13 @@
  * the page (machine_fault.c) or because the memory is read-only. A store is behind the guest then: it is kept
  * here, and done before the guest goes on.
  */
-#include "machine_internal.h"
+#include "machine_store.h"
 
+#include "error.h"
 #include "log.h"
+#include "machine.h"
+#include "machine_fault.h"
+#include "machine_find.h"
 #include "monotonic.h"
 
 #include <errno.h>

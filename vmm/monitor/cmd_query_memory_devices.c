@@ -6,6 +6,7 @@
 #include "json_make.h"
 #include "machine_query.h"
 #include "schema_make.h"
+#include "virtio_pmem.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

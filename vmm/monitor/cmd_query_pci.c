@@ -5,6 +5,7 @@
 #include "json_get.h"
 #include "json_make.h"
 #include "machine.h"
+#include "pci.h"
 #include "schema_make.h"
 
 #include <inttypes.h>

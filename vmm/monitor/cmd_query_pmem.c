@@ -32,7 +32,9 @@
 #include "json_make.h"
 #include "machine_query.h"
 #include "monotonic.h"
+#include "pci.h"
 #include "schema_make.h"
+#include "virtio_pmem.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #ifndef PMVM_MONITOR_INTERNAL_H
 #define PMVM_MONITOR_INTERNAL_H
 
+#include "chardev.h"
 #include "session.h"
 
 #define LISTENER_CLIENTS_MAX 16u

@@ -17,6 +17,7 @@
 #include "json_make.h"
 #include "machine_query.h"
 #include "props.h"
+#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <stdio.h>

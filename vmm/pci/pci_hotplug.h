@@ -17,7 +17,7 @@
 #define PMVM_PCI_HOTPLUG_H
 
 #include "io.h"
-#include "pci.h"
+#include "vm_limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>

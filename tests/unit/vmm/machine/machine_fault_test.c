@@ -3,7 +3,13 @@
  * machine_fault_test.c - what the machine does when the host cannot provide what the guest was promised. Whole machines show
  * it with the shape that their KVM happens to take (tests/system/test_host_faults.py); here are all of them.
  */
-#include "machine_internal.h"
+#include "machine_fault.h"
+
+#include "machine.h"
+#include "machine_find.h"
+#include "machine_store.h"
+#include "monotonic.h"
+#include "virtio_pmem.h"
 #include "monotonic.h"
 
 #include <errno.h>
@@ -115,10 +121,16 @@ struct vpmem_device *virtio_pmem_device(const struct virtio_pci *vp)
 	return NULL;
 }
 
-struct pmem *machine_find_pmem(struct machine *m, const char *id)
+gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
 {
-	(void)m;
-	return strcmp(id, "nv1") == 0 ? &host->pmems[0] : NULL;
+	(void)vp;
+	return 0;
+}
+
+uint64_t vpmem_backing_size(const struct vpmem_backing *b)
+{
+	(void)b;
+	return SIZE;
 }
 
 void machine_event_send(struct machine *m, const struct machine_event *event)
@@ -195,6 +207,7 @@ static int setup(void **state)
 		host->pmems[i] = (struct pmem) { .machine = &host->m,
 			                         .memdev = &host->memdevs[i],
 			                         .vp = (struct virtio_pci *)&host->backings[i] };
+		host->pmems[i].path = (char *)"/machine/peripheral/nv";
 		host->pmems[i].cfg.id = i ? (char *)"nv2" : (char *)"nv1";
 		host->m.pmems[host->m.npmems++] = &host->pmems[i];
 	}
@@ -227,6 +240,14 @@ static const char *guest_loads(uint64_t off, unsigned len)
 	memset(data, 0, sizeof(data));
 	machine_pmem_access(&host->pmems[off / SIZE], off % SIZE, data, len, false);
 	return data;
+}
+
+/* What cont does. */
+static int recover(struct vpmem_error *err)
+{
+	int rc = machine_check_room(&host->m, err);
+
+	return rc ? rc : machine_do_stores(&host->m, err);
 }
 
 static void pauses(void)
@@ -266,13 +287,13 @@ static void stores_without_room_wait_in_order_and_are_done_once(void **state)
 	assert_int_equal(host->events[0].error, ENOSPC);
 	assert_string_equal(host->events[0].device, "nv1");
 	assert_int_equal(b->nstores, 0);
-	assert_int_equal(machine_recover(&host->m, &err), -ENOSPC);
+	assert_int_equal(recover(&err), -ENOSPC);
 	assert_int_equal(b->nstores, 0);
 	b->full = false;
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_memory_equal(b->bytes, "aabbcccc", 8);
 	assert_int_equal(b->nstores, 3);
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_int_equal(b->nstores, 3);
 }
 
@@ -287,7 +308,7 @@ static void nothing_overtakes_a_store_that_waits(void **state)
 	guest_stores(SIZE, "bbbb");
 	assert_int_equal(host->backings[1].nstores, 0);
 	host->backings[0].full = false;
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
 }
 
@@ -305,10 +326,10 @@ static void a_store_that_fails_again_keeps_those_behind_it(void **state)
 	// Something else than room was in the way, and comes back after the first of them.
 	host->pmems[0].no_room = false;
 	b->stores_good = 1;
-	assert_int_equal(machine_recover(&host->m, &err), -ENOSPC);
+	assert_int_equal(recover(&err), -ENOSPC);
 	assert_int_equal(b->nstores, 1);
 	b->full = false;
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_memory_equal(b->bytes, "aaaabbbbcccc", 12);
 	assert_int_equal(b->nstores, 3);
 }
@@ -344,10 +365,11 @@ static void a_reset_drops_what_waits(void **state)
 	(void)state;
 	host->backings[0].full = true;
 	guest_stores(0, "aaaa");
+	machine_forget_stores(&host->m);
 	machine_forget_faults(&host->m);
 	assert_false(host->m.io_error);
 	// There still is no room: the new guest does not need any.
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_int_equal(host->backings[0].nstores, 0);
 }
 
@@ -361,7 +383,7 @@ static void a_device_that_goes_takes_its_stores_along(void **state)
 	guest_stores(SIZE, "bbbb");
 	machine_forget_stores_to(&host->pmems[0]);
 	host->pmems[0].unplug = UNPLUG_EJECTED;
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	assert_int_equal(host->backings[0].nstores, 0);
 	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
 }
@@ -453,7 +475,7 @@ static void a_cut_that_a_guest_meets_first_fails_the_flushes(void **state)
 	pauses();
 	assert_int_equal(host->device_error, -EIO);
 	host->backings[0].cut = false;
-	assert_int_equal(machine_recover(&host->m, &err), 0);
+	assert_int_equal(recover(&err), 0);
 	host->m.run_state = RUN_STATE_RUNNING;
 	watch_now();
 	assert_int_equal(host->device_error, -EIO);
@@ -498,7 +520,7 @@ static void a_failed_sync_is_held_until_the_operator_was_told(void **state)
 	// Nobody was told yet: a cont that is under way is not for it.
 	machine_release_pmems(&host->m);
 	assert_int_equal(host->nreleases, 0);
-	machine_tell_sync_errors(&host->m);
+	machine_report_sync_errors(&host->m);
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_ERROR);
 	machine_release_pmems(&host->m);
@@ -519,7 +541,7 @@ static void a_failure_that_nobody_was_told_of_is_not_cleared(void **state)
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), -EAGAIN);
 	assert_string_equal(err.text, "nv1: another sync has failed meanwhile");
 	assert_int_equal(host->device_error, -EIO);
-	machine_tell_sync_errors(&host->m);
+	machine_report_sync_errors(&host->m);
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
 	assert_int_equal(host->device_error, 0);
@@ -533,7 +555,7 @@ static void a_failed_last_sync_is_told_without_the_device(void **state)
 	host->pmems[0].cfg.werror = WERROR_STOP;
 	machine_on_device_event(&host->pmems[0], VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
 	host->pmems[0].unplug = UNPLUG_EJECTED;
-	machine_tell_sync_error(&host->pmems[0]);
+	machine_report_sync_error(&host->pmems[0]);
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(host->nstats, 0);
 	assert_int_equal(host->nhalts, 0);

@@ -3,7 +3,10 @@
 #include "fake_machine.h"
 
 #include "error.h"
+#include "machine_find.h"
+#include "pci.h"
 #include "unit_test.h"
+#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the guest into memory: ACPI tables, kernel, and the registers that go with its entry.
+#include "machine_load.h"
+
+#include "acpi.h"
+#include "boot.h"
+#include "error.h"
+#include "machine.h"
+#include "machine_cpu.h"
+#include "pci.h"
+
+#include <string.h>
+
+static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
+{
+	struct acpi_config cfg = { .gmem = &m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
+	int rc;
+
+	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
+		cfg.windows[nr] = pci_bus_windows(m->pci, nr);
+	rc = acpi_build(&cfg, rsdp_gpa);
+	return rc ? error_set(err, rc, "cannot build the ACPI tables: %s", strerror(-rc)) : 0;
+}
+
+// The tables as well: a guest that ran before may have written over them.
+int machine_load_guest(struct machine *m, struct vpmem_error *err)
+{
+	const struct machine_config *opts = m->opts;
+	struct boot_source source = {
+		.kernel_path = opts->kernel,
+		.initrd_path = opts->initrd,
+		.kernel_fd = m->kernel_fd,
+		.initrd_fd = m->initrd_fd,
+		.cmdline = opts->append ? opts->append : "",
+		.gmem = &m->gmem,
+		.ram_size = opts->ram_size,
+	};
+	struct boot_entry entry;
+	int rc = build_acpi(m, &source.rsdp_gpa, err);
+
+	if (rc == 0)
+		rc = boot_load(&source, &entry, err);
+	if (rc < 0)
+		return rc;
+	rc = machine_cpus_reset(m, &entry);
+	return rc ? error_set(err, rc, "kvm: cannot set the vCPUs' registers: %s", strerror(-rc)) : 0;
+}

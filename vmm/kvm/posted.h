@@ -17,7 +17,10 @@
 
 struct kvm_coalesced_mmio_ring;
 
-/* Performs all writes of the ring, in their order. Returns how many. */
+/*
+ * Performs the writes that are in the ring now, in their order, and none that other vCPUs add meanwhile: at most as many
+ * as the ring holds. Returns how many.
+ */
 unsigned posted_take(struct kvm_coalesced_mmio_ring *ring, struct io_space *pio);
 
 #endif

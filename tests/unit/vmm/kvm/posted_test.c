@@ -96,6 +96,25 @@ static void a_full_ring_is_taken_to_its_end_and_around(void **state)
 	assert_int_equal(page.ring.first, page.ring.last);
 }
 
+/* Another vCPU that posts as fast as this one takes. */
+static void on_write_post_another(void *owner, uint64_t off, unsigned width, uint64_t val)
+{
+	on_write(owner, off, width, val);
+	if (val < 1000)
+		assert_true(post(PORT, 4, (uint32_t)val + 1));
+}
+
+static void writes_that_come_meanwhile_wait_for_the_next_call(void **state)
+{
+	(void)state;
+	pio.regions[0].write = on_write_post_another;
+	assert_true(post(PORT, 4, 1));
+	assert_int_equal(posted_take(&page.ring, &pio), 1);
+	assert_int_equal(seen.nwrites, 1);
+	assert_int_equal(posted_take(&page.ring, &pio), 1);
+	assert_int_equal(seen.nwrites, 2);
+}
+
 static void what_no_region_claims_is_dropped(void **state)
 {
 	(void)state;
@@ -111,6 +130,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_posted_is_nothing_written, setup),
 		cmocka_unit_test_setup(writes_come_once_and_in_order, setup),
 		cmocka_unit_test_setup(a_full_ring_is_taken_to_its_end_and_around, setup),
+		cmocka_unit_test_setup(writes_that_come_meanwhile_wait_for_the_next_call, setup),
 		cmocka_unit_test_setup(what_no_region_claims_is_dropped, setup),
 	};
 

@@ -7,8 +7,8 @@ Usage: bench/bench.py [--only PART[,PART]] [--runs N]      (`make bench ONLY=...
 
 All peers get the same kernel, initramfs, image and work, in the order A B A B. It runs directly on KVM where that is
 usable, otherwise in the test box, and prints which. Counts have the same meaning in both; times of an emulated host are
-meaningful as ratios only. Prints every sample; writes bench/results/PART.json, .svg and .png. docs/performance.md
-explains the figures.
+meaningful as ratios only. Prints every sample; writes bench/results/PART.json and its picture, docs/bench/PART.svg.
+docs/performance.md explains the figures. The pictures in the repository are those of the run that it publishes.
 """
 import argparse
 import importlib
@@ -22,12 +22,14 @@ import time
 sys.dont_write_bytecode = True
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "bench")]
+import bench_svg
 import peers
 import report
 from bench_common import Failed, Samples, say
 from monitor import Refused
 
 RESULTS = CHECKOUT / "bench/results"
+PICTURES = CHECKOUT / "docs/bench"
 SHARED = CHECKOUT / "build/box/shared/bench"
 BOX = CHECKOUT / "tests/box/box.py"
 RUNS = 7
@@ -106,7 +108,7 @@ def collect(parts):
 
 
 def show(parts):
-    """Prints and plots; returns the parts that failed."""
+    """Prints and draws; returns the parts that failed."""
     failed = []
     for part in parts:
         if not (RESULTS / f"{part}.json").exists():
@@ -120,8 +122,8 @@ def show(parts):
             say(f"    FAILED: {data['failed']}")
             failed.append(part)
         if samples.values:
-            report.plot(RESULTS, part)
-    say(f"\nraw samples and plots: {RESULTS.relative_to(CHECKOUT)}")
+            bench_svg.draw(PICTURES / f"{part}.svg", data)
+    say(f"\nraw samples: {RESULTS.relative_to(CHECKOUT)}; pictures: {PICTURES.relative_to(CHECKOUT)}")
     return failed
 
 

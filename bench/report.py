@@ -1,4 +1,4 @@
-"""Tables, files and plots of what was measured.
+"""Tables and files of what was measured.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -90,39 +90,3 @@ def save(directory, part, figures, samples, where, failed):
 
 def load(directory, part):
     return json.loads((directory / f"{part}.json").read_text(encoding="utf-8"))
-
-
-def plot(directory, part):
-    """An SVG and a PNG beside the part's file: for each figure a small panel, every sample a dot, the median a bar."""
-    import matplotlib  # pylint: disable=import-outside-toplevel  # measuring does not need it
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
-
-    figures = [
-        figure
-        for figure in load(directory, part)["figures"]
-        if any(any(values) for values in figure["samples"].values())
-    ]
-    columns = 3
-    rows = -(-len(figures) // columns)
-    drawing, axes = pyplot.subplots(rows, columns, figsize=(13, 3.2 * rows), squeeze=False)
-    for axis in axes.flat[len(figures) :]:
-        axis.set_visible(False)
-    for axis, figure in zip(axes.flat, figures):
-        peers = figure["samples"]
-        medians = [statistics.median(values) for values in peers.values()]
-        axis.bar(
-            range(len(peers)), medians, color=["#2b6cb0" if peer == "pmvm" else "#b7791f" for peer in peers], width=0.6
-        )
-        for place, values in enumerate(peers.values()):
-            axis.plot([place] * len(values), values, "k.", markersize=4)
-        axis.set_xticks(range(len(peers)), [peer.replace(" ", "\n", 1) for peer in peers], fontsize=8)
-        axis.set_title(figure["name"], fontsize=9)
-        axis.set_ylabel(figure["unit"], fontsize=8)
-        axis.set_ylim(bottom=0)
-    drawing.suptitle(f"{part}: bars are medians, dots are samples; lower is better", fontsize=10)
-    drawing.tight_layout()
-    for kind in ("svg", "png"):
-        drawing.savefig(directory / f"{part}.{kind}", dpi=100, metadata={"Date": None} if kind == "svg" else None)
-    pyplot.close(drawing)

@@ -14,6 +14,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 WIDTH = 120
@@ -122,6 +123,22 @@ def document_links():
     return bad
 
 
+def pictures():
+    """A document shows pictures that a clone has: tracked, and well-formed."""
+    bad, files = [], set(tracked())
+    for document in tracked("*.md"):
+        for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", (CHECKOUT / document).read_text(encoding="utf-8")):
+            path = (CHECKOUT / document).parent.joinpath(link).resolve()
+            if str(path.relative_to(CHECKOUT)) not in files:
+                bad.append(f"{document}: {link} is not in the repository")
+                continue
+            try:
+                ElementTree.parse(path)
+            except ElementTree.ParseError as e:
+                bad.append(f"{document}: {link}: {e}")
+    return bad
+
+
 TESTS = [
     c_style,
     python_style,
@@ -129,6 +146,7 @@ TESTS = [
     python_names,
     document_width,
     document_tables,
+    pictures,
 ]
 
 

@@ -75,6 +75,16 @@ def is_table(line):
     return line.lstrip().startswith("|")
 
 
+def test_names():
+    """The name of a test says the behaviour; it does not begin with a code such as q10_."""
+    code = re.compile(r"(?:static void (?:checklist_)?|def test_)([dgpqs]\d{1,2}_\w+)\(")
+    return [
+        f"{name}: {test}"
+        for name in tracked("tests/*.c", "tests/*.py")
+        for test in code.findall((CHECKOUT / name).read_text(encoding="utf-8"))
+    ]
+
+
 def document_width():
     """Lines outside of tables and code fit into one width; a line that is one long word, such as a link, cannot."""
     return [
@@ -144,6 +154,7 @@ TESTS = [
     python_style,
     python_rules,
     python_names,
+    test_names,
     document_width,
     document_tables,
     pictures,

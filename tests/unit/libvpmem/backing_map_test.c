@@ -196,7 +196,7 @@ static void a_file_that_cannot_be_mapped_is_named(void **state)
 
 /* ---- syncs --------------------------------------------------------------------------------------- */
 
-static void d1_sync_is_one_fdatasync(void **state)
+static void sync_is_one_fdatasync(void **state)
 {
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, 0);
@@ -221,7 +221,7 @@ static void d1_sync_is_one_fdatasync(void **state)
 	vpmem_backing_close(b);
 }
 
-static void d9_close_syncs_once_more_and_says_how_it_went(void **state)
+static void close_syncs_once_more_and_says_how_it_went(void **state)
 {
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, 0);
@@ -300,8 +300,8 @@ int main(void)
 		CASE(no_address_space_is_lost),
 		CASE(an_alignment_that_cannot_be_had_is_refused),
 		CASE(a_file_that_cannot_be_mapped_is_named),
-		CASE(d1_sync_is_one_fdatasync),
-		CASE(d9_close_syncs_once_more_and_says_how_it_went),
+		CASE(sync_is_one_fdatasync),
+		CASE(close_syncs_once_more_and_says_how_it_went),
 		CASE(discard_data_drops_what_was_written),
 	};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * guest_access_test.c - Q8: each field of a descriptor and of a request is read once, and what was checked is
- * what is used; D3, S5, Q14: the order of the accesses, and the barriers between them.
+ * guest_access_test.c - each field of a descriptor and of a request is read once, and what was checked is
+ * what is used; the order of the accesses, and the barriers between them.
  *
  * virtq.c and pmem.c are built with guest_access_probe.h, so this test sees every access and can play the
  * fastest guest there can be: one that turns each byte into something deadly right after it was read.
@@ -192,12 +192,12 @@ static void check_three_flushes(struct fixture *f, bool hostile)
 	assert_true(probe.status_stored && probe.entry_stored);
 }
 
-static void q8_each_byte_is_read_once(void **state)
+static void each_byte_is_read_once(void **state)
 {
 	check_three_flushes(*state, false);
 }
 
-static void q8_what_was_checked_is_what_is_used(void **state)
+static void what_was_checked_is_what_is_used(void **state)
 {
 	check_three_flushes(*state, true);
 }
@@ -216,12 +216,12 @@ static void check_orderings(struct fixture *f, uint64_t features)
 	assert_int_equal(probe.nlooks, 3);
 }
 
-static void q14_barriers_with_event_idx(void **state)
+static void barriers_are_kept_with_event_idx(void **state)
 {
 	check_orderings(*state, FEATURE_EVENT_IDX);
 }
 
-static void q14_barriers_with_flags(void **state)
+static void barriers_are_kept_with_flags(void **state)
 {
 	check_orderings(*state, 0);
 }
@@ -229,10 +229,10 @@ static void q14_barriers_with_flags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(q8_each_byte_is_read_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(q8_what_was_checked_is_what_is_used, setup, teardown),
-		cmocka_unit_test_setup_teardown(q14_barriers_with_event_idx, setup, teardown),
-		cmocka_unit_test_setup_teardown(q14_barriers_with_flags, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_byte_is_read_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_checked_is_what_is_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(barriers_are_kept_with_event_idx, setup, teardown),
+		cmocka_unit_test_setup_teardown(barriers_are_kept_with_flags, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("guest_access", tests, NULL, NULL);

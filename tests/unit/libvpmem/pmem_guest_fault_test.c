@@ -48,7 +48,7 @@ static void check_chain_fault(struct fixture *f, uint32_t bad_written_len)
 	assert_int_equal(driver_status(d, 4), POISON);
 }
 
-static void q2_q3_q4_q5_chain_faults(void **state)
+static void a_faulty_chain_asks_for_a_reset(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -97,7 +97,7 @@ static void q2_q3_q4_q5_chain_faults(void **state)
 		case WRAPS:
 			driver_desc(d, 1, UINT64_MAX - 1, 4, F_WRITE, 0);
 			break;
-		case PMEM: /* Q9: the persistent memory is no place for requests */
+		case PMEM: /* The persistent memory is no place for requests */
 			driver_desc(d, 1, PMEM_GPA, 4, F_WRITE, 0);
 			break;
 		default:
@@ -110,7 +110,7 @@ static void q2_q3_q4_q5_chain_faults(void **state)
 	assert_int_equal(driver_flush_now(d), 0);
 }
 
-static void q4_indirect_without_negotiation(void **state)
+static void an_indirect_table_needs_the_feature(void **state)
 {
 	struct fixture *f = *state;
 
@@ -119,7 +119,7 @@ static void q4_indirect_without_negotiation(void **state)
 	check_chain_fault(f, 0);
 }
 
-static void q1_available_index_jump(void **state)
+static void an_available_index_that_jumps_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -142,7 +142,7 @@ static void q1_available_index_jump(void **state)
 }
 
 /* What was popped before the bad head is served. */
-static void q2_head_outside_the_table(void **state)
+static void a_head_outside_the_table_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -161,7 +161,7 @@ static void q2_head_outside_the_table(void **state)
 }
 
 /* A driver whose status lies on its own rings harms itself only. */
-static void q9_requests_on_top_of_the_rings(void **state)
+static void requests_on_top_of_the_rings_do_no_harm(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -179,7 +179,7 @@ static void q9_requests_on_top_of_the_rings(void **state)
 }
 
 /* All three rings in one place: the device's own writes look like new requests to it, but not for ever. */
-static void q9_rings_on_top_of_each_other(void **state)
+static void rings_on_top_of_each_other_do_no_harm(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -205,8 +205,8 @@ static void q9_rings_on_top_of_each_other(void **state)
 
 /* ---- a hostile guest ----------------------------------------------------------------------------- */
 
-/* Q13: the indices of both rings go round more than once, in batches. */
-static void q13_indices_wrap(void **state)
+/* The indices of both rings go round more than once, in batches. */
+static void indices_wrap(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -226,8 +226,8 @@ static void q13_indices_wrap(void **state)
 	}
 }
 
-/* Q12: a driver that never looks at what comes back: all is served, from no more memory than before. */
-static void q12_flood_without_reaping(void **state)
+/* A driver that never looks at what comes back: all is served, from no more memory than before. */
+static void requests_without_end_take_no_more_memory(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -295,10 +295,10 @@ static void recover(struct driver *d)
 }
 
 /*
- * Q8 with a real second vCPU: RAM has a page that faults on either side, and the thread sanitizer watches.
+ * With a real second vCPU: RAM has a page that faults on either side, and the thread sanitizer watches.
  * (guest_access_test has the guest that always hits.)
  */
-static void q8_descriptors_change_while_they_are_read(void **state)
+static void descriptors_may_change_while_they_are_read(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -325,15 +325,15 @@ static void q8_descriptors_change_while_they_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(q2_q3_q4_q5_chain_faults),
-		CASE(q4_indirect_without_negotiation),
-		CASE(q1_available_index_jump),
-		CASE(q2_head_outside_the_table),
-		CASE(q9_requests_on_top_of_the_rings),
-		CASE(q9_rings_on_top_of_each_other),
-		CASE(q13_indices_wrap),
-		CASE(q12_flood_without_reaping),
-		CASE(q8_descriptors_change_while_they_are_read),
+		CASE(a_faulty_chain_asks_for_a_reset),
+		CASE(an_indirect_table_needs_the_feature),
+		CASE(an_available_index_that_jumps_is_a_fault),
+		CASE(a_head_outside_the_table_is_a_fault),
+		CASE(requests_on_top_of_the_rings_do_no_harm),
+		CASE(rings_on_top_of_each_other_do_no_harm),
+		CASE(indices_wrap),
+		CASE(requests_without_end_take_no_more_memory),
+		CASE(descriptors_may_change_while_they_are_read),
 	};
 
 	return cmocka_run_group_tests_name("pmem_guest_fault", tests, NULL, NULL);

@@ -20,7 +20,7 @@
 
 /* ---- life cycle ---------------------------------------------------------------------------------- */
 
-static void g1_nothing_is_consumed_before_driver_ok(void **state)
+static void nothing_is_consumed_before_driver_ok(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -39,7 +39,7 @@ static void g1_nothing_is_consumed_before_driver_ok(void **state)
 	assert_int_equal(driver_status(d, 0), 0);
 }
 
-static void g6_a_request_before_a_queue_is_enabled_again_is_not_lost(void **state)
+static void a_request_before_a_queue_is_enabled_again_is_not_lost(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -57,7 +57,7 @@ static void g6_a_request_before_a_queue_is_enabled_again_is_not_lost(void **stat
 	assert_int_equal(driver_status(d, 0), 0);
 }
 
-static void s6_spurious_kicks_are_harmless(void **state)
+static void spurious_kicks_are_harmless(void **state)
 {
 	struct fixture *f = *state;
 
@@ -116,18 +116,18 @@ static void check_reset_in_flight(struct fixture *f, enum reset_kind kind)
 	assert_int_equal(driver_used_idx(d), 1);
 }
 
-static void p9_device_reset_in_flight(void **state)
+static void a_device_reset_drops_what_is_in_flight(void **state)
 {
 	check_reset_in_flight(*state, RESET_DEVICE);
 }
 
-static void p9_queue_reset_in_flight(void **state)
+static void a_queue_reset_drops_what_is_in_flight(void **state)
 {
 	check_reset_in_flight(*state, RESET_QUEUE);
 }
 
 /* A new driver comes while the old one's sync still runs, on the same memory: it gets its own sync. */
-static void p9_a_new_life_while_the_old_sync_runs(void **state)
+static void a_device_starts_again_while_the_old_sync_runs(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -165,7 +165,7 @@ static void *release_when_reset(void *opaque)
 	return NULL;
 }
 
-static void d10_destroy_waits_for_the_sync(void **state)
+static void destroy_waits_for_the_sync(void **state)
 {
 	struct vpmem_backing *backing = fake_backing_create(SIZE);
 	struct destroyed destroyed = { .backing = backing };
@@ -191,7 +191,7 @@ static void d10_destroy_waits_for_the_sync(void **state)
 
 /* ---- notifications ------------------------------------------------------------------------------- */
 
-static void s4_no_interrupt_that_is_not_wanted(void **state)
+static void no_interrupt_that_is_not_wanted(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -212,7 +212,7 @@ static void s4_no_interrupt_that_is_not_wanted(void **state)
 }
 
 /* While a sync runs the driver is told not to kick; before the worker sleeps, to kick again. */
-static void s4_no_kick_is_asked_for_while_busy(void **state)
+static void no_kick_is_asked_for_while_busy(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -249,7 +249,7 @@ static void publish_without_kick(void *opaque)
  * A request that arrives after the worker's last look, and before it asks for kicks, comes without a kick:
  * the driver was still told that none is needed. It is served all the same.
  */
-static void q14_a_request_just_before_kicks_are_asked_for(void **state)
+static void a_request_just_before_kicks_are_asked_for_is_seen(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -304,12 +304,12 @@ static void check_no_loss(struct fixture *f, uint64_t features)
 	}
 }
 
-static void q14_no_interrupt_is_lost_with_event_idx(void **state)
+static void no_interrupt_is_lost_with_event_idx(void **state)
 {
 	check_no_loss(*state, FEATURE_EVENT_IDX);
 }
 
-static void q14_no_interrupt_is_lost_with_flags(void **state)
+static void no_interrupt_is_lost_with_flags(void **state)
 {
 	check_no_loss(*state, 0);
 }
@@ -317,18 +317,18 @@ static void q14_no_interrupt_is_lost_with_flags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(g1_nothing_is_consumed_before_driver_ok),
-		CASE(g6_a_request_before_a_queue_is_enabled_again_is_not_lost),
-		CASE(s6_spurious_kicks_are_harmless),
-		CASE(p9_device_reset_in_flight),
-		CASE(p9_queue_reset_in_flight),
-		CASE(p9_a_new_life_while_the_old_sync_runs),
-		cmocka_unit_test(d10_destroy_waits_for_the_sync),
-		CASE(s4_no_interrupt_that_is_not_wanted),
-		CASE(s4_no_kick_is_asked_for_while_busy),
-		CASE(q14_a_request_just_before_kicks_are_asked_for),
-		CASE(q14_no_interrupt_is_lost_with_event_idx),
-		CASE(q14_no_interrupt_is_lost_with_flags),
+		CASE(nothing_is_consumed_before_driver_ok),
+		CASE(a_request_before_a_queue_is_enabled_again_is_not_lost),
+		CASE(spurious_kicks_are_harmless),
+		CASE(a_device_reset_drops_what_is_in_flight),
+		CASE(a_queue_reset_drops_what_is_in_flight),
+		CASE(a_device_starts_again_while_the_old_sync_runs),
+		cmocka_unit_test(destroy_waits_for_the_sync),
+		CASE(no_interrupt_that_is_not_wanted),
+		CASE(no_kick_is_asked_for_while_busy),
+		CASE(a_request_just_before_kicks_are_asked_for_is_seen),
+		CASE(no_interrupt_is_lost_with_event_idx),
+		CASE(no_interrupt_is_lost_with_flags),
 	};
 
 	return cmocka_run_group_tests_name("pmem_life", tests, NULL, NULL);

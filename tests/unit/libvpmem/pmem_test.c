@@ -16,7 +16,7 @@
 
 /* ---- one flush ----------------------------------------------------------------------------------- */
 
-static void d7_a_flush_gets_0_after_one_sync(void **state)
+static void a_flush_gets_0_after_one_sync(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_stats stats;
@@ -58,8 +58,8 @@ static void an_uncontended_flush_reads_once(void **state)
 	assert_int_equal(f->d.seen.nqueue_irqs, 100);
 }
 
-/* D3, S5: everything is in memory before used.idx moves, and the sync is over by then. */
-static void d3_nothing_is_visible_before_the_sync_is_over(void **state)
+/* Everything is in memory before used.idx moves, and the sync is over by then. */
+static void nothing_is_visible_before_the_sync_is_over(void **state)
 {
 	struct fixture *f = *state;
 
@@ -78,7 +78,7 @@ static void d3_nothing_is_visible_before_the_sync_is_over(void **state)
 
 /* ---- what one sync covers ------------------------------------------------------------------------ */
 
-static void q10_many_flushes_on_one_kick(void **state)
+static void one_kick_serves_many_flushes(void **state)
 {
 	struct fixture *f = *state;
 
@@ -99,7 +99,7 @@ static void q10_many_flushes_on_one_kick(void **state)
  * The coalescing race: a flush that is submitted while a sync runs is not answered by that sync, although
  * it has become visible before its end.
  */
-static void d2_a_flush_during_a_sync_waits_for_the_next(void **state)
+static void a_flush_during_a_sync_waits_for_the_next(void **state)
 {
 	struct fixture *f = *state;
 
@@ -154,7 +154,7 @@ static uint32_t chain_status(struct driver *d)
 	return (uint32_t)driver_load(d, DATA_GPA + 0x800, 4);
 }
 
-static void s1_q6_a_request_in_any_framing(void **state)
+static void a_request_may_have_any_framing(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const shapes[] = {
@@ -184,7 +184,7 @@ static void s1_q6_a_request_in_any_framing(void **state)
 }
 
 /* Returned with -1 and without a sync; the device goes on. */
-static void q7_q11_wrong_requests_fail_alone(void **state)
+static void wrong_requests_fail_alone(void **state)
 {
 	struct fixture *f = *state;
 	static const struct {
@@ -246,7 +246,7 @@ static void wrong_requests_do_not_harm_the_others(void **state)
 
 /* ---- host faults --------------------------------------------------------------------------------- */
 
-static void d4_a_failed_sync_fails_the_whole_batch_and_all_later_flushes(void **state)
+static void a_failed_sync_fails_the_whole_batch_and_all_later_flushes(void **state)
 {
 	struct fixture *f = *state;
 	struct driver *d = &f->d;
@@ -290,7 +290,7 @@ static void d4_a_failed_sync_fails_the_whole_batch_and_all_later_flushes(void **
 }
 
 /* The error of a sync whose requests were forgotten by a reset is not forgotten. */
-static void d4_a_sync_that_fails_after_a_reset_counts(void **state)
+static void a_sync_that_fails_after_a_reset_counts(void **state)
 {
 	struct fixture *f = *state;
 
@@ -311,16 +311,16 @@ static void d4_a_sync_that_fails_after_a_reset_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(d7_a_flush_gets_0_after_one_sync),
+		CASE(a_flush_gets_0_after_one_sync),
 		CASE(an_uncontended_flush_reads_once),
-		CASE(d3_nothing_is_visible_before_the_sync_is_over),
-		CASE(q10_many_flushes_on_one_kick),
-		CASE(d2_a_flush_during_a_sync_waits_for_the_next),
-		CASE(s1_q6_a_request_in_any_framing),
-		CASE(q7_q11_wrong_requests_fail_alone),
+		CASE(nothing_is_visible_before_the_sync_is_over),
+		CASE(one_kick_serves_many_flushes),
+		CASE(a_flush_during_a_sync_waits_for_the_next),
+		CASE(a_request_may_have_any_framing),
+		CASE(wrong_requests_fail_alone),
 		CASE(wrong_requests_do_not_harm_the_others),
-		CASE(d4_a_failed_sync_fails_the_whole_batch_and_all_later_flushes),
-		CASE(d4_a_sync_that_fails_after_a_reset_counts),
+		CASE(a_failed_sync_fails_the_whole_batch_and_all_later_flushes),
+		CASE(a_sync_that_fails_after_a_reset_counts),
 	};
 
 	return cmocka_run_group_tests_name("pmem", tests, NULL, NULL);

@@ -348,7 +348,7 @@ static void good_table(struct ring *ring)
 	ring->table[1] = (struct class) { .kind = BUFFER, .len = 4, .writable = true };
 }
 
-/* Only a status: to be complete with a type that comes before the table (S3). */
+/* Only a status: to be complete with a type that comes before the table. */
 static void status_table(struct ring *ring)
 {
 	ring->table_size = 1;

@@ -17,7 +17,7 @@
 
 /* ---- queue registers ----------------------------------------------------------------------------- */
 
-static void p1_queue_registers_are_latched_by_enable(void **state)
+static void queue_registers_are_latched_by_enable(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue q, other = {
@@ -39,7 +39,7 @@ static void p1_queue_registers_are_latched_by_enable(void **state)
 	assert_int_equal(driver_flush_now(&f->d), 0);
 }
 
-static void p3_queue_size(void **state)
+static void a_queue_size_is_a_power_of_two(void **state)
 {
 	struct vpmem_device *dev = device(state);
 	struct vpmem_queue regs = { 0 };
@@ -55,7 +55,7 @@ static void p3_queue_size(void **state)
 	}
 }
 
-static void p2_a_queue_that_does_not_exist(void **state)
+static void a_queue_that_does_not_exist_is_ignored(void **state)
 {
 	struct fixture *f = *state;
 	static const uint16_t indices[] = { 1, 2, 128, 0x7fff, 0x8000, 0xffff };
@@ -78,8 +78,8 @@ static void p2_a_queue_that_does_not_exist(void **state)
 	assert_int_equal(driver_flush_now(&f->d), 0);
 }
 
-/* P4: seen while the worker is busy, and so cannot take the kick. */
-static void p4_a_kick_of_a_queue_that_does_not_exist(void **state)
+/* Seen while the worker is busy, and so cannot take the kick. */
+static void a_kick_of_a_queue_that_does_not_exist_is_ignored(void **state)
 {
 	struct fixture *f = *state;
 	struct pollfd kick = { .fd = vpmem_queue_kick_efd(f->d.dev, 0), .events = POLLIN };
@@ -108,7 +108,7 @@ static void a_queue_is_not_enabled_before_features_ok(void **state)
 	assert_int_equal(vpmem_device_status(f->d.dev), 0);
 }
 
-static void q9_rings_outside_ram_need_a_reset(void **state)
+static void rings_outside_ram_need_a_reset(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue regs = {
@@ -124,13 +124,13 @@ static void q9_rings_outside_ram_need_a_reset(void **state)
 	assert_false(vpmem_queue_get(f->d.dev, 0).enabled);
 	assert_true(vpmem_device_status(f->d.dev) & STATUS_NEEDS_RESET);
 	assert_int_equal(f->d.seen.nguest_faults, 1);
-	/* G1, G2: no interrupt, because the driver is not running yet */
+	/* No interrupt, because the driver is not running yet */
 	assert_int_equal(f->d.seen.nconfig_irqs, 0);
 	driver_start(&f->d, 0, 8);
 	assert_int_equal(driver_flush_now(&f->d), 0);
 }
 
-static void q9_bad_rings_in_a_running_device_raise_an_interrupt(void **state)
+static void bad_rings_in_a_running_device_raise_an_interrupt(void **state)
 {
 	struct fixture *f = *state;
 
@@ -143,7 +143,7 @@ static void q9_bad_rings_in_a_running_device_raise_an_interrupt(void **state)
 	assert_non_null(strstr(f->d.seen.text, "nv1"));
 }
 
-static void g6_queue_reset_puts_the_queue_back(void **state)
+static void queue_reset_puts_the_queue_back(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue q;
@@ -194,7 +194,7 @@ static int create(struct driver *d, uint64_t size, uint64_t gpa, struct vpmem_er
 	return rc;
 }
 
-static void d6_size_is_a_multiple_of_2_mib(void **state)
+static void size_is_a_multiple_of_2_mib(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_error err;
@@ -291,7 +291,7 @@ static void *stress_kicks(void *opaque)
 }
 
 /* For the thread sanitizer, mostly: one vCPU writes registers while others kick. */
-static void p11_registers_and_kicks_at_the_same_time(void **state)
+static void registers_and_kicks_may_come_at_the_same_time(void **state)
 {
 	struct fixture *f = *state;
 	pthread_t threads[3];
@@ -313,19 +313,19 @@ static void p11_registers_and_kicks_at_the_same_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(p1_queue_registers_are_latched_by_enable),
-		CASE(p3_queue_size),
-		CASE(p2_a_queue_that_does_not_exist),
-		CASE(p4_a_kick_of_a_queue_that_does_not_exist),
+		CASE(queue_registers_are_latched_by_enable),
+		CASE(a_queue_size_is_a_power_of_two),
+		CASE(a_queue_that_does_not_exist_is_ignored),
+		CASE(a_kick_of_a_queue_that_does_not_exist_is_ignored),
 		CASE(a_queue_is_not_enabled_before_features_ok),
-		CASE(q9_rings_outside_ram_need_a_reset),
-		CASE(q9_bad_rings_in_a_running_device_raise_an_interrupt),
-		CASE(g6_queue_reset_puts_the_queue_back),
+		CASE(rings_outside_ram_need_a_reset),
+		CASE(bad_rings_in_a_running_device_raise_an_interrupt),
+		CASE(queue_reset_puts_the_queue_back),
 		CASE(queue_reset_is_ignored_if_not_negotiated),
-		CASE(d6_size_is_a_multiple_of_2_mib),
+		CASE(size_is_a_multiple_of_2_mib),
 		CASE(an_address_that_wraps_is_refused),
 		CASE(incomplete_options_are_refused),
-		CASE(p11_registers_and_kicks_at_the_same_time),
+		CASE(registers_and_kicks_may_come_at_the_same_time),
 	};
 
 	return cmocka_run_group_tests_name("virtio_queue", tests, NULL, NULL);

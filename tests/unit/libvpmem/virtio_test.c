@@ -32,7 +32,7 @@ static uint64_t config(struct vpmem_device *dev, uint32_t off)
 
 /* ---- features ------------------------------------------------------------------------------------ */
 
-static void g3_features_offered(void **state)
+static void all_features_are_offered(void **state)
 {
 	struct vpmem_device *dev = device(state);
 
@@ -68,7 +68,7 @@ static void features_can_be_withheld(void **state)
 	fake_backing_destroy(backing);
 }
 
-static void p8_features_ok_is_refused_for_what_was_not_offered(void **state)
+static void features_ok_is_refused_for_what_was_not_offered(void **state)
 {
 	struct fixture *f = *state;
 
@@ -78,7 +78,7 @@ static void p8_features_ok_is_refused_for_what_was_not_offered(void **state)
 	}
 }
 
-static void p8_features_ok_is_refused_without_version_1(void **state)
+static void features_ok_is_refused_without_version_1(void **state)
 {
 	struct vpmem_device *dev = device(state);
 
@@ -91,7 +91,7 @@ static void p8_features_ok_is_refused_without_version_1(void **state)
 	assert_int_equal(vpmem_device_status(dev), STATUS_ACK | STATUS_DRIVER | STATUS_FEATURES_OK);
 }
 
-static void g3_every_subset_is_accepted_again_and_again(void **state)
+static void every_subset_is_accepted_again_and_again(void **state)
 {
 	static const unsigned bits[] = { 28, 29, 40 };
 	struct fixture *f = *state;
@@ -122,7 +122,7 @@ static void features_do_not_change_after_features_ok(void **state)
 	assert_int_equal(vpmem_device_driver_features(dev, 1), 0);
 }
 
-static void p5_driver_features_read_back(void **state)
+static void driver_features_can_be_read_back(void **state)
 {
 	struct vpmem_device *dev = device(state);
 
@@ -138,7 +138,7 @@ static void p5_driver_features_read_back(void **state)
 
 /* ---- status -------------------------------------------------------------------------------------- */
 
-static void p8_driver_ok_needs_features_ok(void **state)
+static void driver_ok_needs_features_ok(void **state)
 {
 	struct vpmem_device *dev = device(state);
 
@@ -149,7 +149,7 @@ static void p8_driver_ok_needs_features_ok(void **state)
 	assert_int_equal(vpmem_device_status(dev), STATUS_ACK | STATUS_DRIVER);
 }
 
-static void p8_driver_ok_twice_is_harmless(void **state)
+static void driver_ok_twice_is_harmless(void **state)
 {
 	struct fixture *f = *state;
 
@@ -160,7 +160,7 @@ static void p8_driver_ok_twice_is_harmless(void **state)
 	assert_int_equal(driver_flush_now(&f->d), 0);
 }
 
-static void p8_status_bits_go_away_only_by_reset(void **state)
+static void status_bits_go_away_only_by_reset(void **state)
 {
 	struct fixture *f = *state;
 
@@ -173,7 +173,7 @@ static void p8_status_bits_go_away_only_by_reset(void **state)
 	assert_int_equal(vpmem_device_status(f->d.dev), 0);
 }
 
-static void p8_a_driver_cannot_set_the_device_s_bits(void **state)
+static void a_driver_cannot_set_the_device_s_bits(void **state)
 {
 	struct vpmem_device *dev = device(state);
 
@@ -182,7 +182,7 @@ static void p8_a_driver_cannot_set_the_device_s_bits(void **state)
 	assert_int_equal(vpmem_device_status(dev), STATUS_ACK);
 }
 
-static void p6_reset_puts_all_registers_back(void **state)
+static void reset_puts_all_registers_back(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_queue q;
@@ -199,11 +199,11 @@ static void p6_reset_puts_all_registers_back(void **state)
 
 /* ---- configuration ------------------------------------------------------------------------------- */
 
-static void d5_config_has_start_and_size(void **state)
+static void config_has_start_and_size(void **state)
 {
 	struct fixture *f = *state;
 
-	/* G5: before FEATURES_OK too */
+	/* Before FEATURES_OK too */
 	assert_int_equal(config(f->d.dev, 0), PMEM_GPA);
 	assert_int_equal(config(f->d.dev, 8), SIZE);
 	driver_start(&f->d, 0, 8);
@@ -233,19 +233,19 @@ static void config_reads_of_any_offset_and_length(void **state)
 		assert_int_equal(some[i], 0);
 }
 
-static void d3_config_is_zero_with_shmem(void **state)
+static void config_is_zero_with_shmem(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_device *dev = f->d.dev;
 	uint8_t generation = vpmem_device_config_generation(dev);
 
-	/* G5: before FEATURES_OK the configuration can be read: nothing is negotiated yet */
+	/* Before FEATURES_OK the configuration can be read: nothing is negotiated yet */
 	assert_int_equal(config(dev, 0), PMEM_GPA);
 	assert_int_equal(config(dev, 8), SIZE);
 	driver_features(&f->d, FEATURE_SHMEM);
 	assert_int_equal(config(dev, 0), 0);
 	assert_int_equal(config(dev, 8), 0);
-	/* P5: it reads differently now */
+	/* It reads differently now */
 	assert_int_not_equal(vpmem_device_config_generation(dev), generation);
 	generation = vpmem_device_config_generation(dev);
 	vpmem_device_set_status(dev, 0);
@@ -253,7 +253,7 @@ static void d3_config_is_zero_with_shmem(void **state)
 	assert_int_not_equal(vpmem_device_config_generation(dev), generation);
 }
 
-static void d5_config_has_start_and_size_if_shmem_is_not_accepted(void **state)
+static void config_has_start_and_size_if_shmem_is_not_accepted(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t generation = vpmem_device_config_generation(f->d.dev);
@@ -264,7 +264,7 @@ static void d5_config_has_start_and_size_if_shmem_is_not_accepted(void **state)
 	assert_int_equal(vpmem_device_config_generation(f->d.dev), generation);
 }
 
-static void p5_a_new_address_is_a_new_configuration(void **state)
+static void a_new_address_is_a_new_configuration(void **state)
 {
 	struct fixture *f = *state;
 	struct vpmem_device *dev = f->d.dev;
@@ -288,23 +288,23 @@ static void p5_a_new_address_is_a_new_configuration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(g3_features_offered),
+		CASE(all_features_are_offered),
 		cmocka_unit_test(features_can_be_withheld),
-		CASE(p8_features_ok_is_refused_for_what_was_not_offered),
-		CASE(p8_features_ok_is_refused_without_version_1),
-		CASE(g3_every_subset_is_accepted_again_and_again),
+		CASE(features_ok_is_refused_for_what_was_not_offered),
+		CASE(features_ok_is_refused_without_version_1),
+		CASE(every_subset_is_accepted_again_and_again),
 		CASE(features_do_not_change_after_features_ok),
-		CASE(p5_driver_features_read_back),
-		CASE(p8_driver_ok_needs_features_ok),
-		CASE(p8_driver_ok_twice_is_harmless),
-		CASE(p8_status_bits_go_away_only_by_reset),
-		CASE(p8_a_driver_cannot_set_the_device_s_bits),
-		CASE(p6_reset_puts_all_registers_back),
-		CASE(d5_config_has_start_and_size),
+		CASE(driver_features_can_be_read_back),
+		CASE(driver_ok_needs_features_ok),
+		CASE(driver_ok_twice_is_harmless),
+		CASE(status_bits_go_away_only_by_reset),
+		CASE(a_driver_cannot_set_the_device_s_bits),
+		CASE(reset_puts_all_registers_back),
+		CASE(config_has_start_and_size),
 		CASE(config_reads_of_any_offset_and_length),
-		CASE_SHMEM(d3_config_is_zero_with_shmem),
-		CASE_SHMEM(d5_config_has_start_and_size_if_shmem_is_not_accepted),
-		CASE_SHMEM(p5_a_new_address_is_a_new_configuration),
+		CASE_SHMEM(config_is_zero_with_shmem),
+		CASE_SHMEM(config_has_start_and_size_if_shmem_is_not_accepted),
+		CASE_SHMEM(a_new_address_is_a_new_configuration),
 	};
 
 	return cmocka_run_group_tests_name("virtio", tests, NULL, NULL);

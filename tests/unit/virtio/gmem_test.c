@@ -34,7 +34,7 @@ static void finds_first_and_last_byte(void **state)
 	assert_ptr_equal(gmem_hva(*state, GPA + 100, SIZE - 100), ram + 100);
 }
 
-static void q5_refuses_what_is_not_wholly_inside(void **state)
+static void refuses_what_is_not_wholly_inside(void **state)
 {
 	static const struct {
 		uint64_t gpa, len;
@@ -130,7 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(finds_first_and_last_byte, setup),
-		cmocka_unit_test_setup(q5_refuses_what_is_not_wholly_inside, setup),
+		cmocka_unit_test_setup(refuses_what_is_not_wholly_inside, setup),
 		cmocka_unit_test_setup(refuses_length_zero, setup),
 		cmocka_unit_test_setup(refuses_a_buffer_over_two_regions, setup),
 		cmocka_unit_test_setup(refuses_bad_regions, setup),

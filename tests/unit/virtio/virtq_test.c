@@ -30,7 +30,7 @@ static void reset_starts_a_new_life(void **state)
 	assert_true(f->q.generation > generation);
 }
 
-static void q9_rings_are_aligned_and_in_ram(void **state)
+static void rings_are_aligned_and_in_ram(void **state)
 {
 	struct fixture *f = *state;
 	static const struct {
@@ -81,7 +81,7 @@ static void without_event_idx_the_rings_are_two_bytes_shorter(void **state)
 	assert_int_equal(virtq_enable(&f->q, &f->d.mem, false, true), 0);
 }
 
-static void q1_available_index_jump(void **state)
+static void an_available_index_that_jumps_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
 
@@ -94,7 +94,7 @@ static void q1_available_index_jump(void **state)
 	assert_int_equal(virtq_available(&f->q), -EPROTO);
 }
 
-static void q2_head_outside_the_table(void **state)
+static void a_head_outside_the_table_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	struct virtq_chain chain;
@@ -109,7 +109,7 @@ static void q2_head_outside_the_table(void **state)
 	assert_int_equal(virtq_pop(&f->q, &chain), -EPROTO);
 }
 
-static void q13_indices_wrap_at_65536(void **state)
+static void indices_wrap_at_65536(void **state)
 {
 	struct fixture *f = *state;
 	struct virtq_chain chain;
@@ -143,7 +143,7 @@ static void pushes_are_invisible_until_published(void **state)
 
 /* ---- notifications ------------------------------------------------------------------------------- */
 
-static void s4_flags_ask_for_interrupts(void **state)
+static void flags_ask_for_interrupts(void **state)
 {
 	struct fixture *f = *state;
 
@@ -160,7 +160,7 @@ static void s4_flags_ask_for_interrupts(void **state)
 }
 
 /* An interrupt exactly when the step from old to new passes used_event, at every offset and over the wrap. */
-static void s4_used_event(void **state)
+static void used_event_asks_for_interrupts(void **state)
 {
 	struct fixture *f = *state;
 
@@ -183,7 +183,7 @@ static void s4_used_event(void **state)
 	assert_int_equal(driver_load(&f->d, USED_GPA, 2), 0);
 }
 
-static void s4_kicks_by_flags(void **state)
+static void flags_ask_for_kicks(void **state)
 {
 	struct fixture *f = *state;
 
@@ -194,7 +194,7 @@ static void s4_kicks_by_flags(void **state)
 	assert_int_equal(driver_load(&f->d, USED_GPA, 2), 0);
 }
 
-static void s4_kicks_by_avail_event(void **state)
+static void avail_event_asks_for_kicks(void **state)
 {
 	struct fixture *f = *state;
 	struct virtq_chain chain;
@@ -272,7 +272,7 @@ static void litmus_start(struct litmus *litmus, pthread_t *thread)
 	assert_int_equal(pthread_create(thread, NULL, litmus_device, litmus), 0);
 }
 
-static void q14_an_interrupt_is_wanted_or_its_cause_is_seen(void **state)
+static void an_interrupt_is_wanted_or_its_cause_is_seen(void **state)
 {
 	struct fixture *f = *state;
 	struct litmus litmus = { .f = f, .device = publish_one };
@@ -295,7 +295,7 @@ static void q14_an_interrupt_is_wanted_or_its_cause_is_seen(void **state)
 	pthread_join(thread, NULL);
 }
 
-static void q14_a_kick_is_asked_for_or_the_request_is_seen(void **state)
+static void a_kick_is_asked_for_or_the_request_is_seen(void **state)
 {
 	struct fixture *f = *state;
 	struct litmus litmus = { .f = f, .device = ask_for_kicks };
@@ -324,18 +324,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(reset_starts_a_new_life),
-		CASE(q9_rings_are_aligned_and_in_ram),
+		CASE(rings_are_aligned_and_in_ram),
 		CASE(without_event_idx_the_rings_are_two_bytes_shorter),
-		CASE(q1_available_index_jump),
-		CASE(q2_head_outside_the_table),
-		CASE(q13_indices_wrap_at_65536),
+		CASE(an_available_index_that_jumps_is_a_fault),
+		CASE(a_head_outside_the_table_is_a_fault),
+		CASE(indices_wrap_at_65536),
 		CASE(pushes_are_invisible_until_published),
-		CASE(s4_flags_ask_for_interrupts),
-		CASE(s4_used_event),
-		CASE(s4_kicks_by_flags),
-		CASE(s4_kicks_by_avail_event),
-		CASE(q14_an_interrupt_is_wanted_or_its_cause_is_seen),
-		CASE(q14_a_kick_is_asked_for_or_the_request_is_seen),
+		CASE(flags_ask_for_interrupts),
+		CASE(used_event_asks_for_interrupts),
+		CASE(flags_ask_for_kicks),
+		CASE(avail_event_asks_for_kicks),
+		CASE(an_interrupt_is_wanted_or_its_cause_is_seen),
+		CASE(a_kick_is_asked_for_or_the_request_is_seen),
 	};
 
 	return cmocka_run_group_tests_name("virtq", tests, NULL, NULL);

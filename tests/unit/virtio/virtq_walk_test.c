@@ -60,7 +60,7 @@ static void walk_gives_the_buffers_in_order(void **state)
 	assert_int_equal(virtq_chain_next(&chain, &buf), 0);
 }
 
-static void q2_next_outside_the_table(void **state)
+static void a_next_outside_the_table_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -76,7 +76,7 @@ static void q2_next_outside_the_table(void **state)
 	assert_int_equal(walk_head(f, 0, &nbufs), 0);
 }
 
-static void q3_loops_end(void **state)
+static void loops_end(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -93,7 +93,7 @@ static void q3_loops_end(void **state)
 	assert_int_equal(nbufs, 4);
 }
 
-static void q3_a_chain_of_exactly_the_queue_size_is_legal(void **state)
+static void a_chain_of_exactly_the_queue_size_is_legal(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -110,7 +110,7 @@ static void q3_a_chain_of_exactly_the_queue_size_is_legal(void **state)
 	assert_int_equal(nbufs, 4);
 }
 
-static void q4_indirect_tables(void **state)
+static void indirect_tables_are_checked(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -121,7 +121,7 @@ static void q4_indirect_tables(void **state)
 		int rc;
 	} cases[] = {
 		{ TABLE_GPA, 32, F_INDIRECT, 0 },
-		{ TABLE_GPA, 32, F_INDIRECT | F_WRITE, 0 }, /* S3: WRITE means nothing here */
+		{ TABLE_GPA, 32, F_INDIRECT | F_WRITE, 0 }, /* WRITE means nothing here */
 		{ TABLE_GPA, 32, F_INDIRECT | F_NEXT, -EPROTO },
 		{ TABLE_GPA, 0, F_INDIRECT, -EPROTO },
 		{ TABLE_GPA, 8, F_INDIRECT, -EPROTO },
@@ -145,7 +145,7 @@ static void q4_indirect_tables(void **state)
 	}
 }
 
-static void q4_indirect_not_negotiated(void **state)
+static void an_indirect_table_needs_the_feature(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -157,7 +157,7 @@ static void q4_indirect_not_negotiated(void **state)
 	assert_int_equal(nbufs, 0);
 }
 
-static void q4_nested_indirect(void **state)
+static void nested_indirect_tables_are_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -172,7 +172,7 @@ static void q4_nested_indirect(void **state)
 	assert_int_equal(walk_head(f, 0, &nbufs), -EPROTO);
 }
 
-static void s3_descriptors_then_one_indirect(void **state)
+static void descriptors_may_end_in_an_indirect_table(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -200,7 +200,7 @@ static void an_indirect_table_may_lie_anywhere(void **state)
 	}
 }
 
-static void q5_buffers_outside_guest_memory(void **state)
+static void buffers_outside_guest_memory_are_a_fault(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -223,7 +223,7 @@ static void q5_buffers_outside_guest_memory(void **state)
 	}
 }
 
-static void q6_a_buffer_of_length_zero(void **state)
+static void a_buffer_of_length_zero_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	unsigned nbufs;
@@ -237,16 +237,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(walk_gives_the_buffers_in_order),
-		CASE(q2_next_outside_the_table),
-		CASE(q3_loops_end),
-		CASE(q3_a_chain_of_exactly_the_queue_size_is_legal),
-		CASE(q4_indirect_tables),
-		CASE(q4_indirect_not_negotiated),
-		CASE(q4_nested_indirect),
-		CASE(s3_descriptors_then_one_indirect),
+		CASE(a_next_outside_the_table_is_a_fault),
+		CASE(loops_end),
+		CASE(a_chain_of_exactly_the_queue_size_is_legal),
+		CASE(indirect_tables_are_checked),
+		CASE(an_indirect_table_needs_the_feature),
+		CASE(nested_indirect_tables_are_a_fault),
+		CASE(descriptors_may_end_in_an_indirect_table),
 		CASE(an_indirect_table_may_lie_anywhere),
-		CASE(q5_buffers_outside_guest_memory),
-		CASE(q6_a_buffer_of_length_zero),
+		CASE(buffers_outside_guest_memory_are_a_fault),
+		CASE(a_buffer_of_length_zero_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("virtq_walk", tests, NULL, NULL);

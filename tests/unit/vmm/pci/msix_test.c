@@ -149,7 +149,7 @@ static void without_a_route_there_is_no_vector(void **state)
 	assert_int_equal(msix_map_event(f->msix, 0, 0), 0);
 }
 
-/* P5: pending while masked; delivered once by the unmask, however often it was raised. */
+/* Pending while masked; delivered once by the unmask, however often it was raised. */
 static void a_masked_vector_is_delivered_once(void **state)
 {
 	struct fixture *f = *state;
@@ -293,7 +293,7 @@ static void disabling_drops_what_is_pending(void **state)
 	assert_int_equal(sent(f, 0x41), 0);
 }
 
-/* P5 (CVE-2013-4542, CVE-2020-13754): every width at every offset around table and pending bits. */
+/* Every width at every offset around table and pending bits. */
 static void odd_accesses_are_harmless(void **state)
 {
 	struct fixture *f = *state;
@@ -354,7 +354,7 @@ static void *raise_often(void *arg)
 	return NULL;
 }
 
-/* P11: one thread fires while another masks, moves and unmasks: no event is lost for good. */
+/* One thread fires while another masks, moves and unmasks: no event is lost for good. */
 static void firing_against_register_writes(void **state)
 {
 	struct fixture *f = *state;

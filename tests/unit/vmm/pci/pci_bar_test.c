@@ -28,7 +28,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* P6: a write of all ones reads back as the size, whether or not the BAR is being decoded. */
+/* A write of all ones reads back as the size, whether or not the BAR is being decoded. */
 static void bars_tell_their_size(void **state)
 {
 	struct rig *rig = *state;
@@ -133,7 +133,7 @@ static void a_bar_moves_while_decoded(void **state)
 	toy_unplug(&toy);
 }
 
-/* P6: RAM, a pmem window, ECAM, the interrupt controllers, address 0 and the end of the address space. */
+/* RAM, a pmem window, ECAM, the interrupt controllers, address 0 and the end of the address space. */
 static void a_bar_outside_the_windows_is_not_decoded(void **state)
 {
 	static const uint64_t places[] = {
@@ -169,7 +169,7 @@ static void a_bar_outside_the_windows_is_not_decoded(void **state)
 	toy_unplug(&toy);
 }
 
-/* P6: what was there first stays; the other waits until there is room. Also where one is a memory slot. */
+/* What was there first stays; the other waits until there is room. Also where one is a memory slot. */
 static void overlapping_bars_are_refused(void **state)
 {
 	struct rig *rig = *state;

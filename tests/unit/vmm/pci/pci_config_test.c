@@ -127,7 +127,7 @@ static void write_masks_hold(void **state)
 	toy_unplug(&toy);
 }
 
-/* P7: every width at every offset gives the same bytes, also across registers, from both doors. */
+/* Every width at every offset gives the same bytes, also across registers, from both doors. */
 static void every_width_at_every_offset(void **state)
 {
 	struct rig *rig = *state;

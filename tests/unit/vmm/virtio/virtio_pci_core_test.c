@@ -334,7 +334,7 @@ static void configuration_tells_start_and_size(void **state)
 	assert_int_equal(rd(f, f->device_off + 12, 4), 0);
 }
 
-/* D1 to D3: with the feature the window is BAR 2, and start and size are 0. */
+/* With the feature the window is BAR 2, and start and size are 0. */
 static void shmem_tells_a_region_instead(void **state)
 {
 	struct fixture *f = *state;
@@ -353,7 +353,7 @@ static void shmem_tells_a_region_instead(void **state)
 	flush(f);
 }
 
-/* D4, D5: the feature is offered, but the driver does not take it: the address is that of the BAR, wherever it is. */
+/* The feature is offered, but the driver does not take it: the address is that of the BAR, wherever it is. */
 static void without_the_feature_the_address_follows_the_bar(void **state)
 {
 	struct fixture *f = *state;
@@ -370,8 +370,7 @@ static void without_the_feature_the_address_follows_the_bar(void **state)
 	assert_int_not_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), generation);
 }
 
-/* Checklist P8. */
-static void checklist_p8_features_not_offered(void **state)
+static void features_that_are_not_offered_are_refused(void **state)
 {
 	struct fixture *f = *state;
 
@@ -386,8 +385,8 @@ static void checklist_p8_features_not_offered(void **state)
 	flush(f);
 }
 
-/* Checklist P10 (CVE-2024-3446): rings in a BAR, in the pmem window, in no memory at all. */
-static void checklist_p10_rings_outside_ram(void **state)
+/* Rings in a BAR, in the pmem window, in no memory at all. */
+static void rings_outside_ram_are_refused(void **state)
 {
 	struct fixture *f = *state;
 
@@ -405,7 +404,7 @@ static void checklist_p10_rings_outside_ram(void **state)
 	flush(f);
 }
 
-/* G2: a broken ring sets DEVICE_NEEDS_RESET and sends the configuration interrupt, by MSI-X and by the pin. */
+/* A broken ring sets DEVICE_NEEDS_RESET and sends the configuration interrupt, by MSI-X and by the pin. */
 static void a_broken_ring_asks_for_a_reset(void **state)
 {
 	struct fixture *f = *state;
@@ -428,8 +427,8 @@ static void a_broken_ring_asks_for_a_reset(void **state)
 	}
 }
 
-/* Checklist P9: after the reset no used entry and no interrupt of before, even with a flush under way. */
-static void checklist_p9_reset_in_flight(void **state)
+/* After the reset no used entry and no interrupt of before, even with a flush under way. */
+static void a_reset_in_flight_is_safe(void **state)
 {
 	struct fixture *f = *state;
 
@@ -495,8 +494,8 @@ static void *kick_often(void *arg)
 	return NULL;
 }
 
-/* Checklist P11, G1: one vCPU kicks all the time while another resets, negotiates, enables and flushes. */
-static void checklist_p11_kicks_against_register_writes(void **state)
+/* One vCPU kicks all the time while another resets, negotiates, enables and flushes. */
+static void kicks_may_race_with_register_writes(void **state)
 {
 	struct fixture *f = *state;
 	struct kicker kicker = { .efd = -1 };
@@ -556,12 +555,12 @@ int main(void)
 		TEST(configuration_tells_start_and_size),
 		cmocka_unit_test_setup_teardown(shmem_tells_a_region_instead, setup_shmem, teardown),
 		cmocka_unit_test_setup_teardown(without_the_feature_the_address_follows_the_bar, setup_shmem, teardown),
-		TEST(checklist_p8_features_not_offered),
-		TEST(checklist_p10_rings_outside_ram),
+		TEST(features_that_are_not_offered_are_refused),
+		TEST(rings_outside_ram_are_refused),
 		TEST(a_broken_ring_asks_for_a_reset),
-		TEST(checklist_p9_reset_in_flight),
+		TEST(a_reset_in_flight_is_safe),
 		TEST(without_bus_mastering_nothing_is_written),
-		TEST(checklist_p11_kicks_against_register_writes),
+		TEST(kicks_may_race_with_register_writes),
 		TEST(works_again_after_a_machine_reset),
 		TEST(unplug_with_a_flush_under_way),
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// P11: vCPUs write registers while workers interrupt. Most of what it checks, ThreadSanitizer checks.
+// VCPUs write registers while workers interrupt. Most of what it checks, ThreadSanitizer checks.
 #include "fake_vpmem.h"
 #include "rig.h"
 #include "virtio_pmem.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identity, capabilities and every register of BAR 0 (statements P1 to P6, P9).
+// Identity, capabilities and every register of BAR 0.
 #include "virtio_rig.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static void assert_inside_bar0(struct cap cap)
 	assert_true(cap.off < 0x8000 && cap.len <= 0x8000 - cap.off);
 }
 
-static void p1_identity(void **state)
+static void the_function_has_the_identity_of_virtio_pmem(void **state)
 {
 	struct fixture *f = *state;
 	struct rig *rig = &f->rig;
@@ -53,7 +53,7 @@ static void p1_identity(void **state)
 	assert_int_equal(virtio_pmem_gpa(f->vp), 0x240000000);
 }
 
-static void p4_capabilities(void **state)
+static void capabilities_lie_inside_bar0(void **state)
 {
 	struct fixture *f = *state;
 	struct cap common = cap_get(f, VIRTIO_PCI_CAP_COMMON_CFG, 16);
@@ -84,7 +84,7 @@ static void p4_capabilities(void **state)
 	assert_int_equal(ecam_read(&f->rig, SLOT, msix + PCI_MSIX_PBA, 4), PBA_PAGE);
 }
 
-static void p9_shared_memory_lies_inside_its_bar(void **state)
+static void shared_memory_lies_inside_its_bar(void **state)
 {
 	struct fixture *f = *state;
 	struct cap shm = cap_get(f, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, 24);
@@ -116,7 +116,7 @@ static void shared_memory_of_more_than_4_gib(void **state)
 	assert_int_equal(f->rig.fake.slots[0].size, f->backing.size);
 }
 
-static void p5_features_come_in_windows(void **state)
+static void features_come_in_windows(void **state)
 {
 	struct fixture *f = *state;
 	static const uint32_t want[] = { 0x11223344, 0x101, 0, 0 };
@@ -186,8 +186,8 @@ static void queue_registers(void **state)
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
 }
 
-/* P2: "MUST allow the driver to access 32-bit halves independently", in any order; and 8 bytes at once. */
-static void p2_halves_of_64_bit_fields(void **state)
+/* "MUST allow the driver to access 32-bit halves independently", in any order; and 8 bytes at once. */
+static void halves_of_64_bit_fields_can_be_accessed(void **state)
 {
 	struct fixture *f = *state;
 	static const unsigned low[] = {
@@ -292,8 +292,8 @@ static void gaps_read_zero(void **state)
 	assert_int_equal(rd(f, PBA_PAGE, 8), 0);
 }
 
-/* Checklist P1 (CVE-2026-5747): the transport keeps no copy of a queue register that could differ. */
-static void checklist_p1_registers_after_enable(void **state)
+/* The transport keeps no copy of a queue register that could differ. */
+static void queue_registers_cannot_change_after_enable(void **state)
 {
 	struct fixture *f = *state;
 
@@ -311,8 +311,8 @@ static void checklist_p1_registers_after_enable(void **state)
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_Q_MSIX, 2), NO_VECTOR);
 }
 
-/* Checklist P2 (cloud-hypervisor #7918): queue_select beyond the queues, on every register. */
-static void checklist_p2_queue_select_out_of_range(void **state)
+/* Queue_select beyond the queues, on every register. */
+static void a_queue_select_out_of_range_is_harmless(void **state)
 {
 	struct fixture *f = *state;
 	static const uint16_t bad[] = { 1, 2, 0x7fff, 0x8000, 0xffff };
@@ -337,7 +337,7 @@ static void checklist_p2_queue_select_out_of_range(void **state)
 	assert_memory_equal(&f->dev->queue, &before, sizeof(before));
 }
 
-static void checklist_p3_queue_sizes(void **state)
+static void only_valid_queue_sizes_are_taken(void **state)
 {
 	struct fixture *f = *state;
 	static const uint16_t bad[] = { 0, 3, 127, 129, 256, 0x8000, 0xffff };
@@ -349,8 +349,8 @@ static void checklist_p3_queue_sizes(void **state)
 	}
 }
 
-/* Checklist P4 (CVE-2011-2512): a notification that names no queue reaches no queue. */
-static void checklist_p4_notify_without_ioeventfd(void **state)
+/* A notification that names no queue reaches no queue. */
+static void a_notification_without_ioeventfd_reaches_its_queue_only(void **state)
 {
 	struct fixture *f = *state;
 
@@ -376,21 +376,21 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_SHMEM(name) cmocka_unit_test_setup_teardown(name, setup_shmem, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(p1_identity),
-		TEST(p4_capabilities),
-		TEST_SHMEM(p9_shared_memory_lies_inside_its_bar),
+		TEST(the_function_has_the_identity_of_virtio_pmem),
+		TEST(capabilities_lie_inside_bar0),
+		TEST_SHMEM(shared_memory_lies_inside_its_bar),
 		TEST_SHMEM(shared_memory_of_more_than_4_gib),
-		TEST(p5_features_come_in_windows),
+		TEST(features_come_in_windows),
 		TEST(single_registers),
 		TEST(queue_registers),
-		TEST(p2_halves_of_64_bit_fields),
+		TEST(halves_of_64_bit_fields_can_be_accessed),
 		TEST(other_widths),
 		TEST(device_configuration),
 		TEST(gaps_read_zero),
-		TEST(checklist_p1_registers_after_enable),
-		TEST(checklist_p2_queue_select_out_of_range),
-		TEST(checklist_p3_queue_sizes),
-		TEST(checklist_p4_notify_without_ioeventfd),
+		TEST(queue_registers_cannot_change_after_enable),
+		TEST(a_queue_select_out_of_range_is_harmless),
+		TEST(only_valid_queue_sizes_are_taken),
+		TEST(a_notification_without_ioeventfd_reaches_its_queue_only),
 	};
 
 	return cmocka_run_group_tests_name("virtio_pci_regs", tests, NULL, NULL);

@@ -34,8 +34,8 @@ static void notify_by_ioeventfd_follows_the_bar(void **state)
 	fake->ioeventfd_error = 0;
 }
 
-/* P6, P8: writing 0 resets the device, the event mapping and the selectors; PCI's own state stays. */
-static void p6_p8_device_reset(void **state)
+/* Writing 0 resets the device, the event mapping and the selectors; PCI's own state stays. */
+static void a_device_reset_restores_the_registers(void **state)
 {
 	struct fixture *f = *state;
 
@@ -68,7 +68,7 @@ static void p6_p8_device_reset(void **state)
 	assert_int_equal(bar64_get(&f->rig, SLOT, 0), f->bar0);
 }
 
-static void p6_queue_reset_needs_the_feature(void **state)
+static void queue_reset_needs_the_feature(void **state)
 {
 	struct fixture *f = *state;
 
@@ -124,8 +124,8 @@ static void a_machine_reset_is_a_new_device(void **state)
 	assert_int_equal(rd(f, 0x1000, 1), 0);
 }
 
-/* P7: without MSI-X each event has its bit; the status register and the pin are their OR; reading clears. */
-static void p7_isr_and_pin(void **state)
+/* Without MSI-X each event has its bit; the status register and the pin are their OR; reading clears. */
+static void reading_the_isr_releases_the_pin(void **state)
 {
 	struct fixture *f = *state;
 	struct fake_vm *fake = &f->rig.fake;
@@ -147,7 +147,7 @@ static void p7_isr_and_pin(void **state)
 	assert_false(fake_vm_line(fake, GSI));
 }
 
-static void p7_p8_msix_instead_of_the_pin(void **state)
+static void msix_replaces_the_pin(void **state)
 {
 	struct fixture *f = *state;
 
@@ -178,8 +178,8 @@ static void p7_p8_msix_instead_of_the_pin(void **state)
 	assert_false(fake_vm_line(&f->rig.fake, GSI));
 }
 
-/* P8: "MUST return NO_VECTOR when failing", for a vector that does not exist and for want of a route. */
-static void p8_no_vector_on_failure(void **state)
+/* "MUST return NO_VECTOR when failing", for a vector that does not exist and for want of a route. */
+static void a_vector_that_cannot_be_had_reads_as_none(void **state)
 {
 	struct fixture *f = *state;
 	static const unsigned regs[] = { VIRTIO_PCI_COMMON_MSIX, VIRTIO_PCI_COMMON_Q_MSIX };
@@ -198,8 +198,8 @@ static void p8_no_vector_on_failure(void **state)
 	}
 }
 
-/* Checklist P5: through the BAR. */
-static void checklist_p5_masked_then_unmasked(void **state)
+/* Through the BAR. */
+static void a_message_that_was_masked_is_sent_when_unmasked(void **state)
 {
 	struct fixture *f = *state;
 
@@ -247,7 +247,7 @@ static unsigned window_data(struct fixture *f)
 	return virtio_capability_find(&f->rig, SLOT, VIRTIO_PCI_CAP_PCI_CFG) + 16;
 }
 
-static void p4_window_reaches_bar0_without_decoding(void **state)
+static void window_reaches_bar0_without_decoding(void **state)
 {
 	struct fixture *f = *state;
 	unsigned data = window_data(f);
@@ -276,8 +276,8 @@ static void p4_window_reaches_bar0_without_decoding(void **state)
 	assert_int_equal(ecam_read(&f->rig, SLOT, data, 4), 1);
 }
 
-/* Checklist P7: a window that leads nowhere. */
-static void checklist_p7_window_with_bad_registers(void **state)
+/* A window that leads nowhere. */
+static void the_window_refuses_bad_registers(void **state)
 {
 	struct fixture *f = *state;
 	static const struct {
@@ -397,8 +397,8 @@ static void the_slot_of_a_backing_without_write_permission_is_readonly(void **st
 	assert_true(f->rig.fake.slots[0].readonly);
 }
 
-/* Checklist P6: the register BAR onto the pmem window, the window onto the registers. */
-static void checklist_p6_bars_onto_each_other(void **state)
+/* The register BAR onto the pmem window, the window onto the registers. */
+static void bars_onto_each_other_do_no_harm(void **state)
 {
 	struct fixture *f = *state;
 	gpa_t gpa = bar64_get(&f->rig, SLOT, 2);
@@ -485,20 +485,20 @@ int main(void)
 #define TEST_SHMEM(name) cmocka_unit_test_setup_teardown(name, setup_shmem, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(notify_by_ioeventfd_follows_the_bar),
-		TEST(p6_p8_device_reset),
-		TEST(p6_queue_reset_needs_the_feature),
+		TEST(a_device_reset_restores_the_registers),
+		TEST(queue_reset_needs_the_feature),
 		TEST(a_machine_reset_is_a_new_device),
-		TEST(p7_isr_and_pin),
-		TEST(p7_p8_msix_instead_of_the_pin),
-		TEST(p8_no_vector_on_failure),
-		TEST(checklist_p5_masked_then_unmasked),
+		TEST(reading_the_isr_releases_the_pin),
+		TEST(msix_replaces_the_pin),
+		TEST(a_vector_that_cannot_be_had_reads_as_none),
+		TEST(a_message_that_was_masked_is_sent_when_unmasked),
 		TEST(events_reach_the_monitor),
-		TEST(p4_window_reaches_bar0_without_decoding),
-		TEST(checklist_p7_window_with_bad_registers),
+		TEST(window_reaches_bar0_without_decoding),
+		TEST(the_window_refuses_bad_registers),
 		cmocka_unit_test_setup_teardown(notify_by_ports, setup_pio_notify, teardown),
 		TEST_SHMEM(shmem_slot_follows_the_bar),
 		TEST_SHMEM(the_slot_of_a_backing_without_write_permission_is_readonly),
-		TEST_SHMEM(checklist_p6_bars_onto_each_other),
+		TEST_SHMEM(bars_onto_each_other_do_no_harm),
 		TEST(unplug_leaves_nothing),
 		TEST(create_fails_without_traces),
 	};

@@ -43,7 +43,7 @@ static int setup(void **state)
 	return acpi_pm_attach(&pm, &pio);
 }
 
-static void s5_powers_off(void **state)
+static void sleep_state_5_powers_off(void **state)
 {
 	(void)state;
 	io_write(&pio, SLEEP_CONTROL, 1, ACPI_SLP_TYP_S5 << 2 | SLP_EN);
@@ -115,7 +115,7 @@ static void attaches_wholly_or_not_at_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(s5_powers_off, setup),
+		cmocka_unit_test_setup(sleep_state_5_powers_off, setup),
 		cmocka_unit_test_setup(nothing_else_powers_off, setup),
 		cmocka_unit_test_setup(reset_register_resets, setup),
 		cmocka_unit_test_setup(wide_writes_reach_each_register, setup),

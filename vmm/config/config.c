@@ -6,6 +6,7 @@
 #include "suggest.h"
 #include "vm_limits.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -119,6 +120,8 @@ void memdev_config_free(struct memdev_config *cfg)
 	props_release(&memory_backend_file_class, cfg);
 	*cfg = (struct memdev_config) { 0 };
 }
+
+static_assert(PCI_BUSES_MAX <= 10, "the number of a bus has one digit");
 
 // "pcie.0" to "pcie.7"; "pci.0" is another name of the first. A number without a bus is on the first one as well.
 static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)

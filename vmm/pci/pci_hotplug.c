@@ -11,6 +11,7 @@
 #define REG_DOWN 0x04u
 #define REG_EJECT 0x08u
 #define REG_OST 0x0cu
+static_assert(PCI_BUS_SLOTS <= 32, "a bit for each slot of a bus");
 static_assert(PCI_BUSES_MAX * PCI_HOTPLUG_BUS_SIZE == PCI_HOTPLUG_PORT_SIZE, "a bank for each bus");
 
 /* _OST, ACPI specification 6.3, table 6-41 ff.: the event that we sent, and what became of it. */

@@ -7,10 +7,14 @@
  */
 #include "cpu_cpuid.h"
 #include "cpu.h"
+#include "vm_limits.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+
+static_assert(CPUS_MAX <= 255, "an APIC id, and the count of them, have 8 bits");
 
 #define PHYS_BITS_DEFAULT 36u /* of a processor without leaf 0x80000008 */
 #define PHYS_BITS_MAX 52u

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOP_SOURCES_MAX 512u /* 8 monitors with 16 clients need two sources, and two timers, each */
+#define LOOP_SOURCES_MAX 512u /* 8 monitors with 16 clients need two sources, and three timers, each */
 
 struct loop_source {
 	int fd;       /* borrowed; -1: not polled */

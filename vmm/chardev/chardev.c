@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Character devices: buffering, flow control and the Ctrl-a escapes. Opening is in chardev_open.c.
+// Character devices: input for one or two front ends, flow control, and the Ctrl-a escapes. Opening is in
+// chardev_open.c.
 #include "chardev_internal.h"
 
 #include "log.h"
@@ -7,40 +8,42 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#define WRITE_OUT_AT 512u /* bytes */
-#define WRITE_OUT_MS 2u
 #define ESCAPE 0x01 /* Ctrl-a */
 
 static const char help_begin[] = "\r\nC-a h    print this help\r\nC-a x    exit pmvm\r\n";
 static const char help_monitor[] = "C-a c    switch between console and monitor\r\n";
 static const char help_end[] = "C-a C-a  sends C-a\r\n";
 
-static bool is_full(const struct chardev *chr)
-{
-	return chr->out_len == sizeof(chr->out);
-}
-
-// Input is read as far as it can be kept, also while the front end has no room: a person's Ctrl-a has to be
-// seen before the guest listens. What is not read paces the sender.
+// Input is read as far as it can be kept, also while the front end has no room: a person's Ctrl-a has to be seen before
+// the guest reads. What is not read paces the sender. Of a peer that sends no more, only the end is awaited.
 static void update_events(struct chardev *chr)
 {
-	bool want_in = chr->in.fd >= 0 && chr->nraw < sizeof(chr->raw);
+	bool want_more = !chr->input_ended && chr->nraw < READ_AHEAD;
+	// Once the peer is known to be gone, POLLHUP would come without end.
+	bool want_end = (chr->input_ended || chr->listener) && !chr->stream.discard;
 
-	loop_set_events(chr->loop, &chr->in, want_in ? POLLIN : 0);
-	loop_set_events(chr->loop, &chr->outs, chr->out_blocked ? POLLOUT : 0);
+	stream_await(&chr->stream, want_more ? POLLIN : want_end ? POLLHUP : 0);
 }
 
-static void made_room(struct chardev *chr, bool was_full)
+static void made_room(struct chardev *chr, size_t before)
 {
+	bool was_full = before >= CHARDEV_OUT_MAX;
+
 	pthread_cond_broadcast(&chr->drained);
 	for (unsigned i = 0; was_full && i < NSIDES; i++)
 		if (chr->sides[i].front.writable)
 			chr->sides[i].front.writable(chr->sides[i].front.owner);
 }
 
-static void tell_connection(struct chardev *chr, bool connected)
+static void on_written(void *owner, size_t before)
+{
+	struct chardev *chr = owner;
+
+	made_room(chr, stream_pending(&chr->stream) < CHARDEV_OUT_MAX ? before : 0);
+}
+
+static void report_connection(struct chardev *chr, bool connected)
 {
 	const struct chardev_front *front = &chr->sides[SIDE_SERIAL].front;
 
@@ -48,108 +51,39 @@ static void tell_connection(struct chardev *chr, bool connected)
 		front->connection(front->owner, connected);
 }
 
-void chardev_connected_to(struct chardev *chr, int fd)
+int chardev_connect(struct chardev *chr, int fd)
 {
-	chr->in.fd = chr->outs.fd = fd;
-	tell_connection(chr, true);
+	const struct nonblock in = { .fd = fd, .owns = true, .how = NONBLOCK_SOCKET };
+	const struct nonblock out = { .fd = fd, .how = NONBLOCK_SOCKET };
+
+	stream_attach(&chr->stream, &in, &out);
+	chr->connected = true;
+	chr->input_ended = false;
+	report_connection(chr, true);
 	chardev_accept(chr);
+	return 0;
 }
 
-// The socket's peer is gone: what is buffered in either direction cannot arrive any more.
+// Output cannot arrive any more. Input that had arrived is still the front end's.
 void chardev_disconnect(struct chardev *chr)
 {
-	bool was_full = is_full(chr);
+	size_t before = stream_pending(&chr->stream);
 
-	if (chr->in.fd >= 0)
-		close(chr->in.fd);
-	chr->in.fd = chr->outs.fd = -1;
-	chr->nraw = chr->sides[SIDE_SERIAL].nkept = 0;
-	chr->out_len = 0;
-	chr->out_blocked = false;
-	loop_set_events(chr->loop, &chr->listen, POLLIN);
-	made_room(chr, was_full);
-	tell_connection(chr, false);
-}
-
-static void lose_output(struct chardev *chr, int error)
-{
-	bool was_full = is_full(chr);
-
-	if (chr->kind == CHARDEV_UNIX) {
-		chardev_disconnect(chr);
+	if (!chr->connected)
 		return;
-	}
-	log_error("%s: cannot write: output is discarded from here on: %s", chr->name, strerror(error));
-	chr->discard = true;
-	chr->out_len = 0;
-	chr->out_blocked = false;
-	made_room(chr, was_full);
+	stream_detach(&chr->stream);
+	chr->connected = false;
+	if (chr->listener)
+		listener_peer_left(chr->listener);
+	else
+		chr->nraw = chr->sides[SIDE_SERIAL].nkept = 0;
+	made_room(chr, before);
+	report_connection(chr, false);
 }
 
-void chardev_write_out(struct chardev *chr)
+static size_t nwaiting(const struct chardev *chr)
 {
-	bool was_full = is_full(chr), progress = false;
-
-	chr->out_blocked = false;
-	while (chr->out_len > 0) {
-		size_t span = sizeof(chr->out) - chr->out_start;
-		ssize_t n = write(chr->outs.fd, &chr->out[chr->out_start], chr->out_len < span ? chr->out_len : span);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			chr->out_blocked = true;
-			break;
-		}
-		if (n <= 0) {
-			lose_output(chr, errno);
-			return;
-		}
-		chr->out_start = (chr->out_start + (size_t)n) % sizeof(chr->out);
-		chr->out_len -= (size_t)n;
-		progress = true;
-	}
-	update_events(chr);
-	if (progress)
-		made_room(chr, was_full);
-}
-
-static void on_write_out_due(void *owner)
-{
-	chardev_write_out(owner);
-}
-
-static void on_out_ready(void *owner, short revents)
-{
-	(void)revents;
-	chardev_write_out(owner);
-}
-
-size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
-{
-	size_t room = sizeof(chr->out) - chr->out_len, taken = len < room ? len : room;
-	bool line_ends = false;
-
-	if (chr->outs.fd < 0 || chr->discard)
-		return len;
-	for (size_t i = 0; i < taken; i++) {
-		chr->out[(chr->out_start + chr->out_len++) % sizeof(chr->out)] = buf[i];
-		line_ends |= buf[i] == '\n';
-	}
-	if (chr->out_blocked)
-		return taken;
-	if (line_ends || chr->out_len >= WRITE_OUT_AT)
-		chardev_write_out(chr);
-	else if (chr->write_out.deadline_ms == 0)
-		loop_arm(chr->loop, &chr->write_out, WRITE_OUT_MS);
-	return taken;
-}
-
-static void end_input(struct chardev *chr)
-{
-	close(chr->in.fd);
-	chr->in.fd = -1;
-	update_events(chr);
+	return chr->nraw + chr->sides[SIDE_SERIAL].nkept + chr->sides[SIDE_MONITOR].nkept;
 }
 
 static void print(struct chardev *chr, const char *text)
@@ -235,9 +169,13 @@ static void sort(struct chardev *chr)
 	memmove(chr->raw, chr->raw + i, chr->nraw);
 }
 
-static size_t nwaiting(const struct chardev *chr)
+// A peer that sends no more is served to its end: the front end learns of it when it has all input.
+static void report_end_of_input(struct chardev *chr)
 {
-	return chr->nraw + chr->sides[SIDE_SERIAL].nkept + chr->sides[SIDE_MONITOR].nkept;
+	const struct chardev_front *front = &chr->sides[SIDE_SERIAL].front;
+
+	if (chr->connected && chr->input_ended && nwaiting(chr) == 0 && front->input_ended)
+		front->input_ended(front->owner);
 }
 
 static void deliver(struct chardev *chr)
@@ -251,35 +189,105 @@ static void deliver(struct chardev *chr)
 			deliver_side(&chr->sides[i]);
 	} while (chr->nraw > 0 && nwaiting(chr) < before);
 	update_events(chr);
+	report_end_of_input(chr);
 }
 
-static void on_sort_more(void *owner)
+void chardev_process_input(struct chardev *chr)
 {
-	deliver(owner);
+	deliver(chr);
 }
 
-static void on_in_ready(void *owner, short revents)
+// Reads what fits. 0: more may come. -errno: there is no more; -EPIPE stands for an orderly end.
+static int read_input(struct chardev *chr, size_t max)
 {
-	struct chardev *chr = owner;
-	ssize_t n;
+	ssize_t n = stream_read(&chr->stream, chr->raw + chr->nraw, max - chr->nraw);
 
-	if (chr->nraw == sizeof(chr->raw))
-		return;
-	n = read(chr->in.fd, chr->raw + chr->nraw, sizeof(chr->raw) - chr->nraw);
+	if (n > 0)
+		chr->nraw += (size_t)n;
+	if (n == 0)
+		return -EPIPE;
+	return n > 0 || errno == EINTR || errno == EAGAIN ? 0 : -errno;
+}
 
-	(void)revents;
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		// End of input: a socket's peer is gone; standard input stays silent from here on.
-		if (chr->kind == CHARDEV_UNIX)
-			chardev_disconnect(chr);
-		else
-			end_input(chr);
+// The console's front end may never have room: what the peer had sent is kept, as far as it fits, and the next peer can
+// come. A client of the monitor is served to its end, without answers.
+static void lose_peer(struct chardev *chr)
+{
+	size_t before;
+
+	if (!chr->listener) {
+		stream_discard(&chr->stream);
+		update_events(chr);
 		return;
 	}
-	chr->nraw += (size_t)n;
+	do
+		before = chr->nraw;
+	while (before < RAW_MAX && read_input(chr, RAW_MAX) == 0 && chr->nraw > before);
+	chardev_disconnect(chr);
+}
+
+// Standard input stays silent from here on. A socket's peer may still read: until it hangs up.
+static void end_input(struct chardev *chr, bool hung_up)
+{
+	if (chr->kind != CHARDEV_UNIX) {
+		stream_end_input(&chr->stream);
+		return;
+	}
+	chr->input_ended = true;
+	if (hung_up)
+		lose_peer(chr);
 	deliver(chr);
+}
+
+static void on_readable(void *owner, short revents)
+{
+	struct chardev *chr = owner;
+	bool hung_up = revents & (POLLHUP | POLLERR);
+	size_t before;
+
+	if (chr->input_ended || chr->nraw >= READ_AHEAD) {
+		if (hung_up && chr->kind == CHARDEV_UNIX) {
+			lose_peer(chr);
+			made_room(chr, SIZE_MAX);
+		}
+		return;
+	}
+	// A peer that is gone is served at once to its end: its place may be needed.
+	do {
+		before = chr->nraw;
+		if (read_input(chr, READ_AHEAD) < 0) {
+			end_input(chr, hung_up);
+			return;
+		}
+		hung_up &= chr->nraw > before;
+		deliver(chr);
+	} while (hung_up && chr->nraw < READ_AHEAD && stream_has_input(&chr->stream));
+}
+
+static void on_lost(void *owner, int error)
+{
+	struct chardev *chr = owner;
+
+	if (chr->kind == CHARDEV_UNIX)
+		lose_peer(chr);
+	else
+		log_error("%s: cannot write: output is discarded from here on: %s", chr->name, strerror(error));
+	made_room(chr, SIZE_MAX);
+}
+
+const struct stream_ops chardev_stream_ops = { .readable = on_readable, .written = on_written, .lost = on_lost };
+
+size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
+{
+	size_t pending = stream_pending(&chr->stream);
+	size_t room = pending < CHARDEV_OUT_MAX ? CHARDEV_OUT_MAX - pending : 0, taken = len < room ? len : room;
+
+	return stream_write(&chr->stream, buf, taken) < 0 ? 0 : taken;
+}
+
+int chardev_queue(struct chardev *chr, const uint8_t *buf, size_t len)
+{
+	return stream_write(&chr->stream, buf, len);
 }
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front)
@@ -298,21 +306,23 @@ void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front)
 
 size_t chardev_pending(const struct chardev *chr)
 {
-	return chr->out_len;
+	return stream_pending(&chr->stream);
+}
+
+bool chardev_drain(struct chardev *chr, unsigned timeout_ms)
+{
+	return stream_drain(&chr->stream, timeout_ms);
 }
 
 void chardev_hang_up(struct chardev *chr)
 {
 	if (chr->kind == CHARDEV_UNIX) {
-		if (chr->in.fd >= 0)
+		if (chr->connected)
 			chardev_disconnect(chr);
 		return;
 	}
-	if (chr->in.fd >= 0)
-		end_input(chr);
-	chr->discard = true;
-	chr->out_len = 0;
-	chr->out_blocked = false;
+	stream_end_input(&chr->stream);
+	stream_discard(&chr->stream);
 }
 
 // The serial port's room is made by a vCPU, in its thread. What may concern the monitor is the main thread's.
@@ -339,32 +349,5 @@ void chardev_interrupt(struct chardev *chr)
 
 bool chardev_connected(const struct chardev *chr)
 {
-	return chr->kind != CHARDEV_UNIX || chr->in.fd >= 0;
-}
-
-int chardev_attach(struct chardev *chr)
-{
-	int rc;
-
-	chr->in.ready = on_in_ready;
-	chr->outs.ready = on_out_ready;
-	chr->in.owner = chr->outs.owner = chr->listen.owner = chr;
-	chr->write_out = (struct loop_timer) { .expired = on_write_out_due, .owner = chr };
-	chr->sort_more = (struct loop_timer) { .expired = on_sort_more, .owner = chr };
-	rc = loop_add(chr->loop, &chr->in);
-	rc = rc ? rc : loop_add(chr->loop, &chr->outs);
-	if (rc == 0 && chr->listen.fd >= 0)
-		rc = loop_add(chr->loop, &chr->listen);
-	if (rc == 0 && chr->mux)
-		rc = loop_add_timer(chr->loop, &chr->sort_more);
-	return rc ? rc : loop_add_timer(chr->loop, &chr->write_out);
-}
-
-void chardev_detach(struct chardev *chr)
-{
-	loop_del(chr->loop, &chr->in);
-	loop_del(chr->loop, &chr->outs);
-	loop_del(chr->loop, &chr->listen);
-	loop_del_timer(chr->loop, &chr->write_out);
-	loop_del_timer(chr->loop, &chr->sort_more);
+	return chr->kind != CHARDEV_UNIX || chr->connected;
 }

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * chardev_internal.h - what chardev.c (bytes) and chardev_open.c (descriptors) share.
+ * chardev_internal.h - what chardev.c (bytes) and chardev_open.c (back ends) share.
  */
 #ifndef PMVM_CHARDEV_INTERNAL_H
 #define PMVM_CHARDEV_INTERNAL_H
 
 #include "chardev.h"
+#include "file_id.h"
+#include "listener.h"
+#include "stream.h"
 
-/* A front end, and what was typed for it. */
+#define READ_AHEAD 256u
+#define RAW_MAX 4096u /* what a peer that has left may have sent */
+
+/* A front end, and the input that waits for room in it. */
 struct chardev_side {
 	struct chardev_front front;
-	size_t nkept; /* bytes that wait for room in the front end */
+	size_t nkept;
 	uint8_t kept[256];
 };
 enum { SIDE_SERIAL, SIDE_MONITOR, NSIDES };
@@ -25,27 +31,27 @@ struct chardev {
 	void (*quit)(void *owner);
 	void *quit_owner;
 
-	struct loop_source in, outs, listen;
-	struct loop_timer write_out; /* armed while bytes wait for the end of their line */
-	struct loop_timer sort_more; /* mux: the main thread is to look at the input */
+	struct stream stream;
+	struct listener *listener;   /* unix; NULL: a socket that was adopted */
+	struct loop_timer sort_more; /* mux: the main thread shall process the input */
 	bool mux;                    /* Ctrl-a escapes are taken from the input */
 	bool escaped;                /* the last byte was Ctrl-a */
+	bool connected;              /* a socket with a peer */
+	bool input_ended;            /* the peer sends no more; what it had sent may still wait */
+	bool created;                /* the file is new: removed unless kept */
+	struct file_id id;           /* of that file */
 	size_t nraw;                 /* bytes that were read, and not yet given to a side */
-	uint8_t raw[256];
-	bool out_blocked;   /* the descriptor takes nothing now: waiting for POLLOUT */
-	bool discard;       /* writing failed for good */
-	bool created;       /* the file is new: removed unless kept */
-	bool restore_flags; /* the descriptor is shared with others: give O_NONBLOCK back */
+	uint8_t raw[RAW_MAX];
 
-	pthread_cond_t drained;    /* bytes were written out; with the machine lock */
-	size_t out_start, out_len; /* ring buffer */
-	uint8_t out[16384];
+	pthread_cond_t drained; /* bytes were written out; with the machine lock */
 };
 
-int chardev_attach(struct chardev *chr);
-void chardev_detach(struct chardev *chr);
-void chardev_write_out(struct chardev *chr);
-void chardev_connected_to(struct chardev *chr, int fd);
+extern const struct stream_ops chardev_stream_ops;
+
+/* A peer on a socket, which the chardev takes. 0: it always does. */
+int chardev_connect(struct chardev *chr, int fd);
 void chardev_disconnect(struct chardev *chr);
+/* Gives the bytes that were read to the front ends, as far as they have room. */
+void chardev_process_input(struct chardev *chr);
 
 #endif

@@ -1,61 +1,181 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listening sockets in the file system: a left-over is replaced, one that is served is not.
+// Puts a listening socket into the file system, so that nobody finds one there that does not listen yet.
 #include "listen.h"
 
 #include "error.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-// true if a server answers at this address: then the socket is not a left-over.
-static bool is_served(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	// Anything but a refusal may be a server that we must not see.
-	bool served = fd >= 0 &&
-	              (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno != ECONNREFUSED);
+#define NAMES_MAX 100u
 
+// A path, taken apart, and a name beside it that nobody else uses.
+struct place {
+	int dir_fd;
+	const char *name;
+	char spare[32];
+};
+
+static int place_open(struct place *p, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+
+	*p = (struct place) { .dir_fd = -1, .name = slash ? slash + 1 : path };
+	if (!dir)
+		return -ENOMEM;
+	p->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(dir);
+	return p->dir_fd < 0 ? -errno : 0;
+}
+
+static void name_spare(struct place *p, unsigned i)
+{
+	snprintf(p->spare, sizeof(p->spare), ".pmvm-%d-%u", (int)getpid(), i);
+}
+
+// By the directory's descriptor: a path that just fits an address leaves no room for a longer name beside it.
+static void address_of(const struct place *p, const char *name, struct sockaddr_un *addr)
+{
+	*addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%.64s", p->dir_fd, name);
+}
+
+static int bind_spare(int fd, struct place *p)
+{
+	struct sockaddr_un addr;
+
+	for (unsigned i = 0; i < NAMES_MAX; i++) {
+		name_spare(p, i);
+		address_of(p, p->spare, &addr);
+		if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -errno;
+	}
+	return -EADDRINUSE;
+}
+
+// true if a server answers: then the socket is in use.
+static bool is_served(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool served;
+
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	// Anything but a refusal may be a server that we must not see.
+	served = fd >= 0 && (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno != ECONNREFUSED);
 	if (fd >= 0)
 		close(fd);
 	return served;
 }
 
-static int bind_socket(int fd, const char *path)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return 0;
-	if (errno != EADDRINUSE || is_served(&addr))
-		return -errno;
-	struct stat st;
-	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || unlink(path) < 0)
-		return -EADDRINUSE;
-	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-int listen_unix(const char *path, int backlog, int *out_fd, struct vpmem_error *err)
+/*
+ * Removes a socket that nobody serves. Another program may do the same at the same time, and put its own socket there:
+ * so the path is first moved aside, and put back if it named another socket by then.
+ */
+static int remove_stale(struct place *p, const char *path)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int rc = fd < 0 ? -errno : bind_socket(fd, path);
+	struct stat stale, moved;
+	int rc = 0;
 
-	if (rc == 0 && listen(fd, backlog) < 0) {
-		rc = -errno;
-		unlink(path);
+	if (fstatat(p->dir_fd, p->name, &stale, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(stale.st_mode) || is_served(path))
+		return -EADDRINUSE;
+	name_spare(p, NAMES_MAX);
+	if (renameat(p->dir_fd, p->name, p->dir_fd, p->spare) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstatat(p->dir_fd, p->spare, &moved, AT_SYMLINK_NOFOLLOW) < 0 || !is_same(&stale, &moved)) {
+		(void)!linkat(p->dir_fd, p->spare, p->dir_fd, p->name, 0);
+		rc = -EADDRINUSE;
 	}
-	if (rc == 0) {
-		*out_fd = fd;
+	unlinkat(p->dir_fd, p->spare, 0);
+	return rc;
+}
+
+// Gives the spare name's socket the name that was asked for, unless that exists.
+static int publish(const struct place *p, const char *spare)
+{
+	if (linkat(p->dir_fd, spare, p->dir_fd, p->name, 0) == 0)
 		return 0;
+	// A file system without hard links.
+	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+		return renameat2(p->dir_fd, spare, p->dir_fd, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	return -errno;
+}
+
+static int publish_or_replace(struct place *p, const char *spare, const char *path)
+{
+	int rc = publish(p, spare);
+
+	if (rc != -EEXIST)
+		return rc;
+	rc = remove_stale(p, path);
+	if (rc == 0)
+		rc = publish(p, spare);
+	return rc == -EEXIST ? -EADDRINUSE : rc;
+}
+
+static int listen_at(int fd, struct place *p, const char *path, int backlog, struct file_id *id)
+{
+	char spare[sizeof(p->spare)];
+	struct stat st;
+	int rc = bind_spare(fd, p);
+
+	if (rc < 0)
+		return rc;
+	memcpy(spare, p->spare, sizeof(spare));
+	if (listen(fd, backlog) < 0 || fstatat(p->dir_fd, spare, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = -errno;
+	else
+		*id = (struct file_id) { .dev = st.st_dev, .ino = st.st_ino };
+	if (rc == 0)
+		rc = publish_or_replace(p, spare, path);
+	unlinkat(p->dir_fd, spare, 0);
+	return rc;
+}
+
+static int make_socket(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id)
+{
+	struct sockaddr_un addr;
+	struct place p = { .dir_fd = -1 };
+	int fd = -1, rc = strlen(path) < sizeof(addr.sun_path) ? place_open(&p, path) : -ENAMETOOLONG;
+
+	if (rc == 0) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		// The file that bind creates takes the mode of the socket, less the umask.
+		rc = fd < 0 || fchmod(fd, mode) < 0 ? -errno : listen_at(fd, &p, path, backlog, id);
 	}
-	if (fd >= 0)
+	if (p.dir_fd >= 0)
+		close(p.dir_fd);
+	if (rc < 0 && fd >= 0)
 		close(fd);
+	else if (rc == 0)
+		*out_fd = fd;
+	return rc;
+}
+
+int listen_unix(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id, struct vpmem_error *err)
+{
+	int rc = make_socket(path, mode, backlog, out_fd, id);
+
+	if (rc == 0)
+		return 0;
 	error_set(err, rc, "Failed to bind socket to %s: %s", path, strerror(-rc));
 	if (rc == -EADDRINUSE)
 		error_hint(err, "another program listens there: end it, or choose another path");

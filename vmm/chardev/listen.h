@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * listen.h - a socket in the file system that listens.
+ * listen.h - puts a listening socket into the file system.
  */
 #ifndef PMVM_LISTEN_H
 #define PMVM_LISTEN_H
 
+#include "file_id.h"
+
 #include <vpmem.h>
 
 /*
- * Binds a stream socket to the path and listens, without blocking. A socket file that nobody serves is
- * replaced; -EADDRINUSE: somebody does, or the file is no socket. The caller unlinks the path at the end.
+ * A non-blocking stream socket that listens at the path, with at most this mode: the umask takes more away. *id is the
+ * socket as a file: remove the path with file_id_unlink, before the descriptor is closed.
+ *
+ * A socket at the path that nobody serves is replaced. -EADDRINUSE: somebody serves it, or the path is no socket.
  */
-int listen_unix(const char *path, int backlog, int *out_fd, struct vpmem_error *err);
+int listen_unix(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id, struct vpmem_error *err);
 
 #endif

@@ -51,6 +51,50 @@ static int open_stdio(struct monitor *mon, const struct session_face *face, cons
 	return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
 }
 
+static int on_accepted(void *owner, int fd)
+{
+	struct monitor_socket *socket = owner;
+	struct chardev *chr = NULL;
+	int rc = chardev_adopt(fd, "monitor", socket->mon->loop, &chr);
+
+	if (rc < 0)
+		return rc;
+	socket->awaited = false;
+	// The chardev has the descriptor from here on, on failure as well.
+	rc = session_start(socket->mon, socket->face, chr, false, socket);
+	if (rc < 0) {
+		log_guest("monitor: cannot serve a client: %s", strerror(-rc));
+		listener_peer_left(socket->listener);
+	}
+	return 0;
+}
+
+static int open_socket(struct monitor *mon, const struct session_face *face, const struct chardev_config *cfg,
+                       struct vpmem_error *err)
+{
+	struct monitor_socket *socket = calloc(1, sizeof(*socket));
+	const struct listener_config listener = {
+		.path = cfg->path,
+		.module = "monitor",
+		.mode = 0700, // whoever may write there rules the machine, and our files
+		.npeers_max = SOCKET_CLIENTS_MAX,
+		.turn_away = true,
+		.accepted = on_accepted,
+		.owner = socket,
+	};
+	int rc;
+
+	if (!socket)
+		return error_set(err, -ENOMEM, "out of memory");
+	*socket = (struct monitor_socket) { .mon = mon, .face = face, .awaited = cfg->wait, .next = mon->sockets };
+	rc = listener_open(&listener, mon->loop, &socket->listener, err);
+	if (rc < 0)
+		free(socket);
+	else
+		mon->sockets = socket;
+	return rc;
+}
+
 static int open_one(struct monitor *mon, const struct monitor_config *cfg, struct vpmem_error *err)
 {
 	const struct session_face *face = faces[cfg->protocol];
@@ -64,7 +108,7 @@ static int open_one(struct monitor *mon, const struct monitor_config *cfg, struc
 	case CHARDEV_STDIO:
 		return open_stdio(mon, face, &cfg->chardev, err);
 	case CHARDEV_UNIX:
-		return listener_open(mon, face, &cfg->chardev, err);
+		return open_socket(mon, face, &cfg->chardev, err);
 	case CHARDEV_FILE:
 	case CHARDEV_NULL:
 		break;
@@ -122,11 +166,12 @@ void monitor_destroy(struct monitor *mon)
 		session_drop(s);
 		session_free(s);
 	}
-	while (mon->listeners) {
-		struct listener *l = mon->listeners;
+	while (mon->sockets) {
+		struct monitor_socket *socket = mon->sockets;
 
-		mon->listeners = l->next;
-		listener_close(l);
+		mon->sockets = socket->next;
+		listener_close(socket->listener);
+		free(socket);
 	}
 	loop_del_timer(mon->loop, &mon->reap);
 	free(mon);
@@ -147,7 +192,7 @@ void monitor_event(struct monitor *mon, const struct machine_event *event)
 		if (s->over || s->hanging_up || !s->face->event)
 			continue;
 		s->face->event(s->state, text);
-		if (s->out_len > SESSION_OUT_MAX) {
+		if (!s->over && chardev_pending(s->chr) > SESSION_OUT_MAX) {
 			log_guest("monitor: a client does not read its events: it is dropped");
 			session_drop(s);
 		}
@@ -163,8 +208,8 @@ struct machine *monitor_machine(struct monitor *mon)
 
 bool monitor_is_awaited(const struct monitor *mon)
 {
-	for (const struct listener *l = mon->listeners; l; l = l->next)
-		if (l->awaited)
+	for (const struct monitor_socket *socket = mon->sockets; socket; socket = socket->next)
+		if (socket->awaited)
 			return true;
 	return false;
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of the monitor: its queue of output, and how it ends.
+// A client of the monitor: its bytes, and how it ends.
 #include "monitor_internal.h"
 
 #include "log.h"
 #include "monotonic.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define INPUT_MAX 4096u
-#define LINGER_MS 3000u /* how long a client that was hung up on may take to read the rest */
+#define LINGER_MS 3000u /* how long a client that was hung up on may read nothing of the rest */
 #define LINGER_STEP_MS 20u
 
 struct monitor *session_monitor(struct session *s)
@@ -34,7 +33,6 @@ static void end(struct session *s)
 	if (s->over)
 		return;
 	s->over = true;
-	s->out_len = 0;
 	loop_arm(s->mon->loop, &s->mon->reap, 0);
 }
 
@@ -47,94 +45,36 @@ void session_drop(struct session *s)
 		chardev_hang_up(s->chr);
 }
 
-// Moves the queue into the chardev, as far as that takes it.
-static void move_out(struct session *s)
-{
-	// The chardev may call us back from within.
-	if (s->moving)
-		return;
-	s->moving = true;
-	while (s->out_len > 0) {
-		size_t taken = chardev_write(s->chr, s->out + s->out_start, s->out_len);
-
-		// The client may have been found to be gone meanwhile: then the queue is empty.
-		if (taken == 0 || taken > s->out_len)
-			break;
-		s->out_start += taken;
-		s->out_len -= taken;
-	}
-	s->moving = false;
-	if (s->out_len > 0)
-		return;
-	free(s->out);
-	s->out = NULL;
-	s->out_start = s->out_size = 0;
-}
-
-static int make_room(struct session *s, size_t len)
-{
-	size_t size = s->out_size ? s->out_size : 4096;
-	uint8_t *out;
-
-	if (len <= s->out_size - s->out_start - s->out_len)
-		return 0;
-	if (s->out_start > 0) {
-		memmove(s->out, s->out + s->out_start, s->out_len);
-		s->out_start = 0;
-	}
-	if (len <= s->out_size - s->out_len)
-		return 0;
-	while (size - s->out_len < len) {
-		if (size > SIZE_MAX / 2)
-			return -ENOMEM;
-		size *= 2;
-	}
-	out = realloc(s->out, size);
-	if (!out)
-		return -ENOMEM;
-	s->out = out;
-	s->out_size = size;
-	return 0;
-}
-
 void session_write(struct session *s, const void *buf, size_t len)
 {
-	size_t taken = 0;
-
-	if (s->over || len == 0)
+	if (s->over || chardev_queue(s->chr, buf, len) == 0)
 		return;
-	assert(!s->moving);
-	if (s->out_len == 0) {
-		s->moving = true;
-		taken = chardev_write(s->chr, buf, len);
-		s->moving = false;
-	}
-	if (s->over || taken == len)
-		return;
-	if (make_room(s, len - taken) < 0) {
-		log_guest("monitor: out of memory for a client's output: it is dropped");
-		session_drop(s);
-		return;
-	}
-	memcpy(s->out + s->out_start + s->out_len, (const uint8_t *)buf + taken, len - taken);
-	s->out_len += len - taken;
-	// A chardev that was full wrote itself empty at once: only one that takes nothing tells when it has room.
-	move_out(s);
+	log_guest("monitor: out of memory for a client's output: it is dropped");
+	session_drop(s);
 }
 
 static bool all_sent(const struct session *s)
 {
-	return s->out_len == 0 && chardev_pending(s->chr) == 0;
+	return chardev_pending(s->chr) == 0;
 }
 
-// The queue has emptied: input is taken again, by the main thread.
+// There is room again: input is taken, by the main thread.
 static void on_writable(void *owner)
 {
 	struct session *s = owner;
 
-	move_out(s);
-	if (!s->over && s->out_len == 0)
+	if (!s->over)
 		loop_arm(s->mon->loop, &s->again, 0);
+}
+
+// A client that reads gets all of a long answer.
+static void extend_linger(struct session *s)
+{
+	size_t pending = chardev_pending(s->chr);
+
+	if (pending < s->linger_pending)
+		s->linger_ms = monotonic_ms() + LINGER_MS;
+	s->linger_pending = pending;
 }
 
 static void try_hang_up(struct session *s)
@@ -142,6 +82,7 @@ static void try_hang_up(struct session *s)
 	if (s->over)
 		return;
 	session_drain(s, 0);
+	extend_linger(s);
 	if (all_sent(s) || monotonic_ms() >= s->linger_ms)
 		session_drop(s);
 	else
@@ -164,29 +105,22 @@ void session_hang_up(struct session *s)
 		return;
 	s->hanging_up = true;
 	s->linger_ms = monotonic_ms() + LINGER_MS;
+	s->linger_pending = chardev_pending(s->chr);
 	loop_arm(s->mon->loop, &s->again, 0);
 }
 
 bool session_drain(struct session *s, unsigned timeout_ms)
 {
-	uint64_t deadline = monotonic_ms() + timeout_ms;
-
-	while (!s->over && !all_sent(s)) {
-		size_t before = s->out_len;
-		uint64_t now = monotonic_ms();
-
-		move_out(s);
-		if (!chardev_drain(s->chr, now < deadline ? (unsigned)(deadline - now) : 0) && s->out_len == before)
-			break;
-	}
-	return s->over || all_sent(s);
+	return s->over || chardev_drain(s->chr, timeout_ms);
 }
 
+// What the guest prints on a console that is shared fills up to CHARDEV_OUT_MAX, and is no reason to wait.
 static size_t on_room(void *owner)
 {
 	struct session *s = owner;
+	bool is_behind = chardev_pending(s->chr) > CHARDEV_OUT_MAX;
 
-	return s->over || s->hanging_up || s->in_callback || s->out_len > 0 ? 0 : INPUT_MAX;
+	return s->over || s->hanging_up || s->in_callback || is_behind ? 0 : INPUT_MAX;
 }
 
 static void on_receive(void *owner, const uint8_t *buf, size_t len)
@@ -204,6 +138,17 @@ static void on_connection(void *owner, bool connected)
 {
 	if (!connected)
 		end(owner);
+}
+
+// The client sends no more, and all its requests were carried out. It may still read the answers.
+static void on_input_ended(void *owner)
+{
+	struct session *s = owner;
+
+	if (!s->in_callback && all_sent(s))
+		session_drop(s);
+	else
+		session_hang_up(s);
 }
 
 static void on_focus(void *owner, bool focused)
@@ -224,6 +169,7 @@ static void attach(struct session *s)
 		.receive = on_receive,
 		.writable = on_writable,
 		.connection = on_connection,
+		.input_ended = on_input_ended,
 		.focus = on_focus,
 		.owner = s,
 	};
@@ -248,12 +194,11 @@ static void give_back(struct session *s)
 {
 	loop_del_timer(s->mon->loop, &s->again);
 	detach(s);
-	free(s->out);
 	free(s);
 }
 
 int session_start(struct monitor *mon, const struct session_face *face, struct chardev *chr, bool mux,
-                  struct listener *listener)
+                  struct monitor_socket *socket)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int rc = s ? 0 : -ENOMEM;
@@ -261,11 +206,11 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 	if (s) {
 		*s = (struct session) {
 			.mon = mon,
-			.listener = listener,
+			.socket = socket,
 			.face = face,
 			.chr = chr,
 			.mux = mux,
-			.stdio = !listener,
+			.stdio = !socket,
 			.again = { .expired = on_again, .owner = s },
 		};
 		rc = loop_add_timer(mon->loop, &s->again);
@@ -285,8 +230,6 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 	}
 	s->next = mon->sessions;
 	mon->sessions = s;
-	if (listener)
-		listener->nclients++;
 	return 0;
 }
 
@@ -294,7 +237,7 @@ void session_free(struct session *s)
 {
 	s->over = true;
 	s->face->close(s->state);
-	if (s->listener)
-		s->listener->nclients--;
+	if (s->socket)
+		listener_peer_left(s->socket->listener);
 	give_back(s);
 }

@@ -2,13 +2,14 @@
 /*
  * session.h - one client of the monitor: a byte stream (a chardev) with a face on it.
  *
- * What a face writes is queued without limit to a call, and sent as fast as the client takes it. While a
- * part waits, no input is taken, so a client that asks without reading stops being asked. A client that
- * does not read while events pile up beyond SESSION_OUT_MAX is dropped.
+ * What a face writes is queued without limit to a call, and sent as fast as the client takes it. While more
+ * than CHARDEV_OUT_MAX bytes wait, no input is taken: a client that sends requests without reading the answers is not
+ * served further. A client that does not read while events pile up beyond SESSION_OUT_MAX is dropped.
  *
- * A session ends when its peer leaves, when the face hangs up, or when it is dropped. It is freed later,
- * from the event loop, never while one of its own functions runs. A session on stdio, or on a multiplexed
- * console, lasts as long as the program unless its face hangs up.
+ * A client that closes at once, or that only sends no more, is served to its end: all requests that it sent are
+ * carried out, and as long as it reads it gets the answers. Then the session ends. It also ends when the face hangs
+ * up, or when it is dropped. It is freed later, from the event loop, never while one of its own functions runs. A
+ * session on stdio, or on a multiplexed console, lasts as long as the program unless its face hangs up.
  *
  * Input and focus come in the main thread. session_write and event may run in any thread that holds the
  * machine lock, also while the main thread released it inside `input`.

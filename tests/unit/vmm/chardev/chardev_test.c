@@ -413,6 +413,121 @@ static void a_file_in_the_way_of_a_socket_stays(void **state)
 	assert_true(exists(f.path));
 }
 
+// The guest prints all the time, and reads later.
+static void what_a_peer_sent_arrives_after_it_has_left(void **state)
+{
+	int peer;
+
+	(void)state;
+	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	f.room = 0;
+	for (unsigned i = 1; i <= 2; i++) {
+		peer = connect_peer();
+		assert_int_equal(write(peer, "reboot\n", 7), 7);
+		close(peer);
+		for (unsigned n = 0; n < 3; n++) {
+			turn();
+			chardev_write(f.chr, (const uint8_t *)"printed\n", 8);
+		}
+		assert_int_equal(f.ndisconnected, i);
+	}
+	f.room = sizeof(f.received);
+	chardev_accept(f.chr);
+	assert_int_equal(f.nreceived, 14);
+	assert_memory_equal(f.received, "reboot\nreboot\n", 14);
+}
+
+// Also when it had sent more than is kept, to a guest that neither reads nor prints.
+static void a_peer_that_left_makes_place_for_the_next(void **state)
+{
+	static char text[20000];
+	int peer;
+
+	(void)state;
+	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	f.room = 0;
+	memset(text, 't', sizeof(text));
+	for (unsigned i = 1; i <= 3; i++) {
+		peer = connect_peer();
+		turn();
+		assert_int_equal(write(peer, text, sizeof(text)), sizeof(text));
+		turn();
+		close(peer);
+		for (unsigned n = 0; n < 3; n++)
+			turn();
+		assert_int_equal(f.ndisconnected, i);
+	}
+}
+
+// `nc -NU socket </dev/null >log`: it sends no more, and reads what the guest prints.
+static void a_half_closed_peer_still_reads(void **state)
+{
+	char buf[16];
+	int peer;
+
+	(void)state;
+	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	peer = connect_peer();
+	assert_int_equal(write(peer, "in", 2), 2);
+	shutdown(peer, SHUT_WR);
+	for (unsigned i = 0; i < 5; i++)
+		turn();
+	assert_true(chardev_connected(f.chr));
+	assert_int_equal(f.nreceived, 2);
+	chardev_write(f.chr, (const uint8_t *)"out\n", 4);
+	assert_int_equal(read(peer, buf, sizeof(buf)), 4);
+	close(peer);
+	turn();
+	assert_false(chardev_connected(f.chr));
+}
+
+// What was queued beyond the limit of a guest keeps the guest out, and is not lost.
+static void an_answer_is_queued_whole(void **state)
+{
+	static uint8_t answer[100000], got[sizeof(answer)];
+	size_t ngot = 0;
+
+	(void)state;
+	open_on_pipes(false);
+	fcntl(f.out_fd, F_SETFL, O_NONBLOCK);
+	for (size_t i = 0; i < sizeof(answer); i++)
+		answer[i] = (uint8_t)(i * 7 >> 3);
+	assert_int_equal(chardev_queue(f.chr, answer, sizeof(answer)), 0);
+	assert_true(chardev_pending(f.chr) > CHARDEV_OUT_MAX);
+	assert_int_equal(chardev_write(f.chr, answer, 1), 0);
+	while (ngot < sizeof(answer)) {
+		ssize_t n = read(f.out_fd, got + ngot, sizeof(got) - ngot);
+
+		ngot += n > 0 ? (size_t)n : 0;
+		turn();
+	}
+	assert_memory_equal(got, answer, sizeof(answer));
+	assert_int_equal(f.nwritable, 1);
+	close_pipes();
+}
+
+// Standard output is a socket (systemd, inetd): its flags are shared, as a terminal's.
+static void a_socket_as_standard_output_is_not_changed_and_not_waited_for(void **state)
+{
+	static const uint8_t line[1000] = { [999] = '\n' };
+	int fds[2], saved = dup(1);
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	dup2(fds[0], 1);
+	assert_int_equal(open_kind(CHARDEV_STDIO, false, NULL), 0);
+	for (unsigned i = 0; i < 1000; i++)
+		chardev_write(f.chr, line, sizeof(line));
+	assert_true(chardev_pending(f.chr) > 0);
+	assert_int_equal(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+	close(fds[1]);
+	chardev_close(f.chr);
+	f.chr = NULL;
+	dup2(saved, 1);
+	close(saved);
+	close(fds[0]);
+}
+
 static void the_front_learns_of_a_peer(void **state)
 {
 	int peer;
@@ -492,6 +607,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_socket_serves_one_peer_after_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_peer_that_leaves_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_left_over_socket_is_replaced_a_served_one_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_peer_sent_arrives_after_it_has_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_peer_that_left_makes_place_for_the_next, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_half_closed_peer_still_reads, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_is_queued_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_socket_as_standard_output_is_not_changed_and_not_waited_for, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(the_front_learns_of_a_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_adopted_socket_is_a_chardev, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_in_the_way_of_a_socket_stays, setup, teardown),

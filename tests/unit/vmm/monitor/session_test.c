@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of the monitor's clients: monitor.c, session.c, listener.c.
+// Tests of the monitor's clients: monitor.c, session.c.
 #include "monitor_fixture.h"
 
 #include "monotonic.h"
@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -31,15 +33,15 @@ static void turns(unsigned count)
 
 static void many_clients_at_once(void **state)
 {
-	int fds[LISTENER_CLIENTS_MAX];
+	int fds[SOCKET_CLIENTS_MAX];
 
 	(void)state;
 	fake_qmp.answer_len = 3;
-	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
 		fds[i] = rig_connect(rig.qmp_path);
 		assert_string_equal(rig_read_until(fds[i], "\n"), "hello\r\n");
 	}
-	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
 		char text[2] = { (char)('a' + i), '\0' }, want[] = { text[0], text[0], text[0], '\n', '\0' };
 
 		rig_send(fds[i], text);
@@ -47,14 +49,14 @@ static void many_clients_at_once(void **state)
 	}
 	// One more is turned away, and the others go on.
 	rig_read_to_end(rig_connect(rig.qmp_path));
-	assert_int_equal(nsessions(), LISTENER_CLIENTS_MAX);
+	assert_int_equal(nsessions(), SOCKET_CLIENTS_MAX);
 	// Another socket has places of its own.
 	close(rig_connect(rig.hmp_path));
-	for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++)
+	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++)
 		close(fds[i]);
 	turns(60);
 	assert_int_equal(nsessions(), 0);
-	assert_int_equal(fake_qmp.nclose, LISTENER_CLIENTS_MAX);
+	assert_int_equal(fake_qmp.nclose, SOCKET_CLIENTS_MAX);
 	fds[0] = rig_connect(rig.qmp_path);
 	rig_read_until(fds[0], "hello\r\n");
 	close(fds[0]);
@@ -63,16 +65,16 @@ static void many_clients_at_once(void **state)
 // Their places are free for one that connects after them, however the loop looks at its descriptors.
 static void places_are_free_when_clients_have_left(void **state)
 {
-	int fds[LISTENER_CLIENTS_MAX];
+	int fds[SOCKET_CLIENTS_MAX];
 
 	(void)state;
 	for (unsigned round = 0; round < 8; round++) {
-		for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++) {
+		for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
 			fds[i] = rig_connect(rig.qmp_path);
 			rig_read_until(fds[i], "hello\r\n");
 		}
-		for (unsigned i = 0; i < LISTENER_CLIENTS_MAX; i++)
-			close(fds[(i + round) % LISTENER_CLIENTS_MAX]);
+		for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++)
+			close(fds[(i + round) % SOCKET_CLIENTS_MAX]);
 		fds[0] = rig_connect(rig.qmp_path);
 		rig_read_until(fds[0], "hello\r\n");
 		assert_int_equal(nsessions(), 1);
@@ -119,7 +121,7 @@ static void a_client_that_does_not_read_is_not_heard(void **state)
 	assert_true(fake_qmp.ninput < 2000);
 	assert_true(fake_qmp.ninput < nsent);
 	assert_int_equal(nsessions(), 1);
-	assert_true(rig.monitor->sessions->out_len <= 300001);
+	assert_true(chardev_pending(rig.monitor->sessions->chr) <= 300001);
 	fake_qmp.answer_len = 0;
 	for (unsigned i = 0; i < 100000 && fake_qmp.ninput < nsent; i++) {
 		char buf[65536];
@@ -252,6 +254,122 @@ static void the_end_brings_what_is_buffered(void **state)
 	close(sleepers[1]);
 }
 
+// As `printf command | nc -NU socket`, or a script that does not care: what was sent is carried out.
+static void a_client_that_closes_at_once_is_served(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 20; i++) {
+		int fd = rig_connect(rig.qmp_path);
+
+		rig_send(fd, "x");
+		close(fd);
+		turns(6);
+		assert_int_equal(fake_qmp.ninput, i);
+		assert_int_equal(fake_qmp.nclose, i);
+		assert_int_equal(nsessions(), 0);
+	}
+}
+
+// Requests that wait behind answers that nobody reads any more.
+static void a_client_that_closes_with_requests_queued_is_served(void **state)
+{
+	static char question[20000];
+	int fd = rig_connect(rig.qmp_path);
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 300000;
+	memset(question, 'q', sizeof(question));
+	assert_int_equal(write(fd, question, sizeof(question)), sizeof(question));
+	turns(20);
+	assert_true(fake_qmp.ninput < sizeof(question));
+	close(fd);
+	for (unsigned i = 0; i < 2000 && nsessions() > 0; i++)
+		rig_turn();
+	assert_int_equal(nsessions(), 0);
+	assert_int_equal(fake_qmp.ninput, sizeof(question));
+}
+
+static size_t read_to_end_slowly(int fd)
+{
+	size_t ngot = 0;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		char buf[8192];
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		if (n == 0)
+			return ngot;
+		ngot += n > 0 ? (size_t)n : 0;
+		if (n < 0)
+			usleep(100);
+		rig_turn();
+	}
+	fail_msg("the peer is still there");
+	return 0;
+}
+
+static void a_half_closed_client_gets_all_answers(void **state)
+{
+	static char question[3000];
+	int fd = rig_connect(rig.qmp_path);
+	size_t ngot;
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 300000;
+	memset(question, 'q', sizeof(question));
+	assert_int_equal(write(fd, question, sizeof(question)), sizeof(question));
+	shutdown(fd, SHUT_WR);
+	turns(20);
+	ngot = read_to_end_slowly(fd);
+	assert_int_equal(fake_qmp.ninput, sizeof(question));
+	// An answer for each piece of the input, whatever the pieces were.
+	assert_true(ngot >= 300001);
+	assert_int_equal(ngot % 300001, 0);
+	turns(5);
+	assert_int_equal(nsessions(), 0);
+	close(fd);
+}
+
+// It goes when it has read nothing for a while.
+static void a_half_closed_client_that_does_not_read_goes(void **state)
+{
+	int fd = rig_connect(rig.qmp_path);
+
+	(void)state;
+	rig_read_until(fd, "hello\r\n");
+	fake_qmp.answer_len = 1000000;
+	rig_send(fd, "x");
+	shutdown(fd, SHUT_WR);
+	turns(5);
+	assert_int_equal(nsessions(), 1);
+	rig.monitor->sessions->linger_ms = monotonic_ms();
+	for (unsigned i = 0; i < 1000 && nsessions() > 0; i++) {
+		usleep(1000);
+		rig_turn();
+	}
+	assert_int_equal(nsessions(), 0);
+	close(fd);
+}
+
+static void a_socket_is_for_its_owner_only(void **state)
+{
+	struct monitor *mon = NULL;
+	struct stat st;
+	mode_t before;
+
+	(void)state;
+	monitor_destroy(rig.monitor);
+	rig.monitor = NULL;
+	before = umask(0);
+	assert_int_equal(monitor_create(&rig.machine, &mon, NULL), 0);
+	umask(before);
+	rig.monitor = mon;
+	assert_int_equal(lstat(rig.qmp_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
 static void a_served_socket_is_refused(void **state)
 {
 	struct vpmem_error err = { "", "" };
@@ -300,6 +418,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_hang_up_comes_after_the_answer, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_hang_up_does_not_wait_for_ever, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_end_brings_what_is_buffered, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_client_that_closes_at_once_is_served, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_client_that_closes_with_requests_queued_is_served, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_half_closed_client_gets_all_answers, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_half_closed_client_that_does_not_read_goes, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_socket_is_for_its_owner_only, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_served_socket_is_refused, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(stdio_stays_when_its_input_ends, rig_up, rig_down),
 	};

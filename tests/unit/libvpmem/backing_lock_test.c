@@ -56,27 +56,25 @@ static void one_writer_or_many_readers(void **state)
 	}
 }
 
-static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
-{
-	const struct dir *d = *state;
-	struct vpmem_backing_options opts = options(d, MIB);
-	int up[2], down[2];
-	char byte = 0, expected[600];
-	int bystander_fd;
+/* A process that does something, says whether that worked, and then waits until it is ended. */
+struct other {
 	pid_t pid;
+	int down_fd;
+	bool worked;
+};
 
-	/* who has it open without a lock is not meant: this process */
-	file_make(d->file, MIB, 0);
-	bystander_fd = open(d->file, O_RDWR | O_CLOEXEC);
-	assert_true(bystander_fd >= 0);
-	assert_int_equal(pipe(up) | pipe(down), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		struct vpmem_backing *b = NULL;
+static struct other start_other(const struct dir *d, bool (*act)(const struct dir *d))
+{
+	struct other other;
+	int up[2], down[2];
+	char byte = 0;
 
+	assert_int_equal(pipe2(up, O_CLOEXEC) | pipe2(down, O_CLOEXEC), 0);
+	other.pid = fork();
+	assert_true(other.pid >= 0);
+	if (other.pid == 0) {
 		close(down[1]);
-		byte = vpmem_backing_open(&opts, &b, NULL) == 0;
+		byte = act(d);
 		(void)!write(up[1], &byte, 1);
 		/* until the parent closes its end, or is gone */
 		(void)!read(down[0], &byte, 1);
@@ -84,19 +82,57 @@ static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
 	}
 	close(down[0]);
 	assert_int_equal(read(up[0], &byte, 1), 1);
-	assert_int_equal(byte, 1);
-	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (backing_lock_te)", d->file,
-	         pid);
-	/* the name is what the kernel keeps of it: 15 characters */
-	must_refuse(&opts, -EBUSY, expected, "readonly=on");
-	opts.readonly = true;
-	must_refuse(&opts, -EBUSY, expected, "readonly=on");
-	close(down[1]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	vpmem_backing_close(must_open(&opts));
-	close(bystander_fd);
 	close(up[0]);
 	close(up[1]);
+	other.down_fd = down[1];
+	other.worked = byte;
+	return other;
+}
+
+static void end_other(const struct other *other)
+{
+	close(other->down_fd);
+	assert_int_equal(waitpid(other->pid, NULL, 0), other->pid);
+}
+
+static bool use_file(const struct dir *d)
+{
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+
+	return vpmem_backing_open(&opts, &b, NULL) == 0;
+}
+
+static void must_be_in_use_by(const struct dir *d, pid_t pid, bool readonly)
+{
+	struct vpmem_backing_options opts = options(d, MIB);
+	char expected[600];
+
+	opts.readonly = readonly;
+	/* the name is what the kernel keeps of it: 15 characters */
+	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (backing_lock_te)", d->file,
+	         pid);
+	must_refuse(&opts, -EBUSY, expected, "readonly=on");
+}
+
+static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct other holder;
+	int bystander_fd;
+
+	/* who has it open without a lock is not meant: this process */
+	file_make(d->file, MIB, 0);
+	bystander_fd = open(d->file, O_RDWR | O_CLOEXEC);
+	assert_true(bystander_fd >= 0);
+	holder = start_other(d, use_file);
+	assert_true(holder.worked);
+	must_be_in_use_by(d, holder.pid, false);
+	must_be_in_use_by(d, holder.pid, true);
+	end_other(&holder);
+	vpmem_backing_close(must_open(&opts));
+	close(bystander_fd);
 }
 
 /* A file system whose server answers nothing: whoever stats a file of it waits. Returns the server's end, or -1. */
@@ -115,43 +151,28 @@ static int mount_dead(const char *where)
 	return -1;
 }
 
-/* Another process has a file of a dead file system open. It is not the holder, and the search does not wait for it. */
+static bool open_dead(const struct dir *d)
+{
+	/* without a question to the server */
+	return mount_dead(d->path) >= 0 && open(d->path, O_PATH | O_CLOEXEC) >= 0;
+}
+
+/* A process that comes before the holder has a file of a dead file system open. The search does not wait for it. */
 static void the_search_for_a_holder_waits_for_no_other_file_system(void **state)
 {
 	const struct dir *d = *state;
-	struct vpmem_backing_options opts = options(d, MIB);
-	int up[2], down[2], server_fd;
-	struct vpmem_backing *b;
-	char byte = 0;
-	pid_t pid;
+	struct other dead = start_other(d, open_dead), holder = start_other(d, use_file);
 
-	b = must_open(&opts);
-	assert_int_equal(pipe(up) | pipe(down), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		close(down[1]);
-		server_fd = mount_dead(d->path);
-		/* without a question to the server */
-		byte = server_fd >= 0 && open(d->path, O_PATH | O_CLOEXEC) >= 0;
-		(void)!write(up[1], &byte, 1);
-		(void)!read(down[0], &byte, 1);
-		_exit(0);
-	}
-	close(down[0]);
-	assert_int_equal(read(up[0], &byte, 1), 1);
+	assert_true(holder.worked);
 	/* Were it to wait, this would end the test. */
 	alarm(20);
-	if (byte)
-		must_refuse(&opts, -EBUSY, "backing store %s is in use by another memory backend of this process",
-		            "readonly=on");
+	if (dead.worked)
+		must_be_in_use_by(d, holder.pid, false);
 	alarm(0);
-	close(down[1]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(up[0]);
-	close(up[1]);
-	vpmem_backing_close(b);
-	if (!byte) {
+	/* in this order: the second has inherited the first one's end of a pipe */
+	end_other(&holder);
+	end_other(&dead);
+	if (!dead.worked) {
 		print_message("SKIPPED: no FUSE here: it needs root and /dev/fuse\n");
 		skip();
 	}

@@ -49,6 +49,14 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void warn(const char *id, const struct vpmem_backing *backing)
+{
+	const char *warning = vpmem_backing_warning(backing);
+
+	if (warning)
+		log_warn("%s: %s: %s", id, vpmem_backing_path(backing), warning);
+}
+
 int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
 {
 	struct memdev *memdev;
@@ -73,6 +81,7 @@ int machine_add_memdev(struct machine *m, struct memdev_config *cfg, struct vpme
 		free(memdev);
 		return rc;
 	}
+	warn(cfg->id, memdev->backing);
 	memdev->cfg = *cfg;
 	*cfg = (struct memdev_config) { 0 };
 	m->memdevs[m->nmemdevs++] = memdev;

@@ -7,16 +7,19 @@ import errno
 import re
 import shutil
 import subprocess
+import time
 
+import machine
 import pytest
 
 from machine import MIB, Guest, pmem
-from monitor import Qmp
+from monitor import Qmp, Refused
 
 SIZE = 16 * MIB
 SECTOR_SIZE = 512
 PAGE_SIZE = 4096
 NOTICED_MAX = 60
+PAUSE_MAX = 10
 EIO = "Input/output error"
 
 
@@ -185,3 +188,52 @@ def test_a_file_system_that_shuts_down(tmp_path, image):
                 assert qmp.run("query-status") == {"status": "io-error", "running": False}
                 qmp.run("quit")
                 assert guest.end() == 1
+
+
+def part(places, off, length):
+    """The sectors of the bytes [off, off + length) of a file that lies at these places; they must be in one piece."""
+    for start, size in places:
+        if off < size * SECTOR_SIZE:
+            assert off + length <= size * SECTOR_SIZE
+            return start + off // SECTOR_SIZE, length // SECTOR_SIZE
+        off -= size * SECTOR_SIZE
+    raise AssertionError("beyond the file")
+
+
+@pytest.mark.skipif(shutil.which("dmsetup", path="/usr/sbin:/sbin") is None, reason="dmsetup is not installed")
+@pytest.mark.parametrize("asked", ["asked for", "not asked for"])
+def test_a_page_that_cannot_be_read_pauses(tmp_path, asked):
+    """There is room. pmvm asks for a page at the next 2 MiB; if it gets that, it sees only that the guest gets none."""
+    where, place = tmp_path / "mounted", 6 * MIB if asked == "asked for" else 5 * MIB
+    program = machine.near(machine.CHECKOUT / "build/tests/guest/stall.elf")
+    with loop_device(tmp_path) as loop, FailingDisk(loop) as disk:
+        run("mkfs.ext4", "-q", disk.path)
+        with mounted(disk.path, where):
+            image = where / "a.img"
+            image.write_bytes(b"x" * SIZE)
+            run("sync", "-f", where)
+            bad = part(sectors(image), place, 64 * 1024)
+            with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+                file.write("3")
+            disk.set_bad([bad])
+            with machine.Vm(
+                ["-m", "64M", "-nographic", "-kernel", program, *pmem(image), *qmp_options(tmp_path)]
+            ) as vm, Qmp(tmp_path / "qmp") as qmp:
+                vm.wait_for("^stall: stores")
+                began = time.monotonic()
+                event = qmp.wait_event("PMEM_NOSPACE", NOTICED_MAX)["data"]
+                took = time.monotonic() - began
+                assert event["id"] == "nv1" and event["errno"] == errno.EFAULT and event["message"] == "reason unknown"
+                qmp.wait_event("STOP", NOTICED_MAX)
+                assert qmp.run("query-status") == {"status": "io-error", "running": False}
+                assert "reason unknown" in vm.error_text
+                assert took < PAUSE_MAX
+                if asked == "asked for":
+                    with pytest.raises(Refused, match="reason unknown"):
+                        qmp.run("cont")
+                disk.set_bad()
+                qmp.run("cont")
+                assert vm.end() == 0
+                assert "SUCCESS" in vm.text
+            after = image.read_bytes()
+            assert all(after[at : at + 2] == b"\1x" for at in range(0, SIZE, PAGE_SIZE))

@@ -20,7 +20,7 @@ static int read_at(int fd, void *buf, size_t len, int64_t off)
 }
 
 /* All descriptors by one read: there are dozens, for each vCPU. */
-static int find_counter(struct kvm_stats *stats, const struct kvm_stats_header *header)
+static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header *header)
 {
 	size_t size = sizeof(struct kvm_stats_desc) + header->name_size;
 	char *descs = malloc(header->num_desc * size);
@@ -32,6 +32,8 @@ static int find_counter(struct kvm_stats *stats, const struct kvm_stats_header *
 		desc->name[header->name_size - 1] = '\0';
 		if (strcmp(desc->name, "pf_taken") == 0)
 			stats->taken_off = (int64_t)header->data_offset + desc->offset;
+		else if (strcmp(desc->name, "pf_fixed") == 0)
+			stats->fixed_off = (int64_t)header->data_offset + desc->offset;
 	}
 	free(descs);
 	return rc == 0 && stats->taken_off == 0 ? -ENOSYS : rc;
@@ -58,17 +60,20 @@ static int find(struct kvm_stats *stats)
 	if (rc == 0 && (header.name_size == 0 || header.name_size > NAME_SIZE_MAX || header.num_desc > DESCRIPTORS_MAX))
 		rc = -EPROTO;
 	if (rc == 0)
-		rc = find_counter(stats, &header);
+		rc = find_counters(stats, &header);
 	if (rc < 0)
 		kvm_stats_close(stats);
 	return rc;
 }
 
-uint64_t kvm_stats_faults(struct kvm_stats *stats)
+struct kvm_faults kvm_stats_faults(struct kvm_stats *stats)
 {
-	uint64_t taken;
+	struct kvm_faults faults;
 
-	if (stats->fd < 0 || (stats->taken_off == 0 && find(stats) < 0))
-		return 0;
-	return read_at(stats->fd, &taken, sizeof(taken), stats->taken_off) < 0 ? 0 : taken;
+	if (stats->fd < 0 || (stats->taken_off == 0 && find(stats) < 0) ||
+	    read_at(stats->fd, &faults.taken, sizeof(faults.taken), stats->taken_off) < 0)
+		return (struct kvm_faults) { 0 };
+	if (stats->fixed_off == 0 || read_at(stats->fd, &faults.fixed, sizeof(faults.fixed), stats->fixed_off) < 0)
+		faults.fixed = faults.taken;
+	return faults;
 }

@@ -9,7 +9,14 @@
 
 struct kvm_stats {
 	int fd;            /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off; /* of the counter in the file; 0: not known yet */
+	int64_t taken_off; /* of the counters in the file; 0: not known yet, */
+	int64_t fixed_off; /* or there is no such counter */
+};
+
+/* Page faults of a vCPU so far. One that KVM tries again later, as its page is not there yet, is taken and not fixed. */
+struct kvm_faults {
+	uint64_t taken;
+	uint64_t fixed; /* the guest got its page; as taken where KVM does not count them */
 };
 
 /*
@@ -19,7 +26,7 @@ struct kvm_stats {
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd);
 void kvm_stats_close(struct kvm_stats *stats);
 
-/* Faults that the vCPU took so far; 0 without statistics. From any thread, one at a time, also while the vCPU is in the guest. */
-uint64_t kvm_stats_faults(struct kvm_stats *stats);
+/* All 0 without statistics. From any thread, one at a time, also while the vCPU is in the guest. */
+struct kvm_faults kvm_stats_faults(struct kvm_stats *stats);
 
 #endif

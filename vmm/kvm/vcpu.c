@@ -212,12 +212,12 @@ void vcpus_forgive_pause(struct vcpus *vcpus)
 
 static enum vcpus_sample sample(struct vcpu *vcpu)
 {
-	uint64_t nfaults = kvm_stats_faults(&vcpu->stats);
+	uint64_t nfaults = kvm_stats_faults(&vcpu->stats).taken;
 	bool faulting = nfaults != vcpu->nfaults;
 
 	vcpu->nfaults = nfaults;
 	if (stall_is_one(&vcpu->stall))
-		return VCPUS_STALLED;
+		return stall_is_refused(&vcpu->stall) ? VCPUS_REFUSED : VCPUS_STALLED;
 	if (faulting) {
 		vcpu->sample_wanted = true;
 		kick(vcpu);

@@ -96,10 +96,10 @@ void vcpus_pause(struct vcpus *vcpus);
 void vcpus_resume(struct vcpus *vcpus);
 /*
  * Takes one more sample of each vCPU that takes page faults: it leaves the guest for a moment, and what it found counts
- * in the next call. STALLED: some vCPU is at an access that never succeeds (stall.h). FAULTING: some vCPU takes faults,
- * and the next sample should come soon.
+ * in the next call. FAULTING: some vCPU takes faults, and the next sample should come soon. STALLED: one seems to be at
+ * an access that never succeeds, if there is a reason for that (stall.h). REFUSED: its faults are not resolved.
  */
-enum vcpus_sample { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STALLED };
+enum vcpus_sample { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STALLED, VCPUS_REFUSED };
 enum vcpus_sample vcpus_sample(struct vcpus *vcpus);
 /* Drops the samples taken so far. */
 void vcpus_forget_samples(struct vcpus *vcpus);

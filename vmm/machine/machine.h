@@ -85,7 +85,8 @@ struct machine {
 	enum request_kind requested;
 	enum machine_cause requested_cause;
 	enum run_state run_state;
-	bool io_error; /* the main loop shall pause the machine */
+	bool io_error;             /* the main loop shall pause the machine */
+	unsigned nrefused_samples; /* stalls without a known reason, one after the other */
 	struct loop_timer watch;
 	struct pending_store *stores;
 	unsigned nstores;

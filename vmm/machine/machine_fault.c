@@ -29,6 +29,7 @@
 
 #define WATCH_MS 2000u
 #define LOOK_MS 200u
+#define REFUSED_MIN 2u /* stalls without a reason, one after the other */
 
 // ---- pausing
 
@@ -37,13 +38,25 @@ static bool is_no_room(int error)
 	return error == -ENOSPC || error == -EDQUOT;
 }
 
+// The host refuses a page, and no file system says why.
+static bool is_unknown(int error)
+{
+	return error == -EFAULT;
+}
+
 static void log_io_error(const struct pmem *pmem, int error)
 {
 	const char *path = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL;
 
 	if (!pmem)
 		log_error(
-			"the host cannot provide memory for a guest access, and no pmem device shows why: the guest is paused");
+			"the host refuses a page of persistent memory, reason unknown: the guest is paused: see the host's "
+			"kernel log, then cont");
+	else if (is_unknown(error))
+		log_error(
+			"%s: the host refuses a page of %s, reason unknown: the guest is paused: see the host's kernel "
+			"log, then cont",
+			pmem_name(pmem), path);
 	else if (is_no_room(error))
 		log_error("%s: no room on the host for %s: %s: the guest is paused: make room, then cont",
 		          pmem_name(pmem), path, strerror(-error));
@@ -56,16 +69,16 @@ static void log_io_error(const struct pmem *pmem, int error)
 void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 {
 	bool first = !m->io_error && m->run_state == RUN_STATE_RUNNING;
+	bool no_room = is_no_room(error) || is_unknown(error);
 
-	if (pmem && is_no_room(error))
+	if (pmem && no_room)
 		pmem->no_room = true;
 	m->io_error = true;
 	machine_halt(m);
 	if (!first)
 		return;
 	log_io_error(pmem, error);
-	machine_event_send_pmem(m, pmem, is_no_room(error) ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR,
-	                        error);
+	machine_event_send_pmem(m, pmem, no_room ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR, error);
 }
 
 // True: the file is cut. What was acknowledged is lost then: every flush fails from here on, whatever becomes of
@@ -147,8 +160,11 @@ void machine_forget_faults(struct machine *m)
 int machine_cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *err)
 {
 	error_set(err, rc, "the guest cannot go on: %s: %s: %s", pmem_name(pmem),
-	          vpmem_backing_path(pmem->memdev->backing), strerror(-rc));
-	error_hint(err, is_no_room(rc) ? "make room on its file system, then cont" : "see info pmem");
+	          vpmem_backing_path(pmem->memdev->backing),
+	          is_unknown(rc) ? "the host refuses a page, reason unknown" : strerror(-rc));
+	error_hint(err, is_no_room(rc) ? "make room on its file system, then cont" :
+	                is_unknown(rc) ? "see the host's kernel log" :
+	                                 "see info pmem");
 	return rc;
 }
 
@@ -246,13 +262,22 @@ static bool watch_stalls(struct machine *m)
 	struct pmem *pmem;
 	int error;
 
-	if (seen != VCPUS_STALLED)
+	if (seen < VCPUS_STALLED) {
+		m->nrefused_samples = seen == VCPUS_FAULTING ? m->nrefused_samples : 0;
 		return seen == VCPUS_FAULTING;
+	}
 	vcpus_forget_samples(&m->vcpus);
 	pmem = find_reason(m, &error);
-	if (pmem)
+	if (pmem) {
 		machine_io_error(m, pmem, error);
-	return !pmem;
+		return false;
+	}
+	// A stall without a reason may be chance, but not if the vCPU gets no page at all, twice.
+	m->nrefused_samples = seen == VCPUS_REFUSED ? m->nrefused_samples + 1 : 0;
+	if (m->nrefused_samples < REFUSED_MIN)
+		return true;
+	machine_no_memory(m);
+	return false;
 }
 
 static void on_watch(void *owner)
@@ -264,6 +289,7 @@ static void on_watch(void *owner)
 	machine_watch_files(m);
 	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
 		vcpus_forget_samples(&m->vcpus);
+		m->nrefused_samples = 0;
 		return;
 	}
 	if (watch_stalls(m))

@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "schema_make.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,7 +51,8 @@ static void put_pmem(struct json_object *data, const struct machine_event *event
 	if (event->file)
 		put_str(data, "file", event->file);
 	put_int(data, "errno", event->error);
-	put_str(data, "message", strerror(event->error));
+	// EFAULT: a page was refused, and nothing on the host says why.
+	put_str(data, "message", event->error == EFAULT ? "reason unknown" : strerror(event->error));
 }
 
 static struct json_object *data_of(const struct machine_event *event)

@@ -9,7 +9,8 @@
 
 static void sample(struct stall *stall, uint64_t nfaults, uint64_t rip, uint64_t rcx)
 {
-	stall_add(stall, nfaults, &(struct kvm_regs) { .rip = rip, .rcx = rcx });
+	stall_add(stall, (struct kvm_faults) { .taken = nfaults, .fixed = nfaults },
+	          &(struct kvm_regs) { .rip = rip, .rcx = rcx });
 }
 
 static void nothing_seen_is_no_stall(void **state)
@@ -74,6 +75,25 @@ static void old_samples_are_dropped(void **state)
 	assert_false(stall_is_one(&stall));
 }
 
+/* A guest that polls while its other tasks take faults is at one place, too; but they get their pages. */
+static void faults_that_are_not_resolved_are_refused(void **state)
+{
+	struct stall stall = { 0 };
+	struct kvm_regs regs = { .rip = 0x1000 };
+
+	(void)state;
+	for (unsigned i = 0; i < STALL_SAME_MIN; i++) {
+		assert_false(stall_is_refused(&stall));
+		stall_add(&stall, (struct kvm_faults) { .taken = 100 + 10 * i, .fixed = 50 + i }, &regs);
+	}
+	assert_true(stall_is_refused(&stall));
+	stall = (struct stall) { 0 };
+	for (unsigned i = 0; i < STALL_SAMPLES; i++)
+		stall_add(&stall, (struct kvm_faults) { .taken = 100 + 10 * i, .fixed = 50 + 9 * i }, &regs);
+	assert_true(stall_is_one(&stall));
+	assert_false(stall_is_refused(&stall));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +103,7 @@ int main(void)
 		cmocka_unit_test(a_copy_that_goes_on_is_none),
 		cmocka_unit_test(interrupts_in_between_do_not_hide_it),
 		cmocka_unit_test(old_samples_are_dropped),
+		cmocka_unit_test(faults_that_are_not_resolved_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct vpmem_backing {
 	uint8_t bytes[SIZE];
 	unsigned nstores;
 	bool full, cut, rom;
+	int refused;          // what room says without being full
 	unsigned stores_good; // so many succeed, then the host is full
 };
 
@@ -68,7 +69,7 @@ int vpmem_backing_load(const struct vpmem_backing *b, uint64_t off, void *buf, u
 
 int vpmem_backing_room(const struct vpmem_backing *b)
 {
-	return b->full ? -ENOSPC : 0;
+	return b->full ? -ENOSPC : b->refused;
 }
 
 bool vpmem_backing_is_truncated(const struct vpmem_backing *b)
@@ -427,6 +428,65 @@ static void a_vcpu_that_stands_still_pauses_only_if_there_is_no_room(void **stat
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 }
 
+/* No file system says why, and KVM gives the vCPU no page at all: that is no chance. */
+static void a_stall_without_a_reason_pauses_when_no_fault_is_resolved(void **state)
+{
+	(void)state;
+	host->look = VCPUS_REFUSED;
+	watch_now();
+	assert_int_equal(host->nhalts, 0);
+	// One that was quiet in between is not the same one.
+	host->look = VCPUS_QUIET;
+	watch_now();
+	host->look = VCPUS_REFUSED;
+	watch_now();
+	host->look = VCPUS_FAULTING;
+	watch_now();
+	assert_int_equal(host->nhalts, 0);
+	host->look = VCPUS_REFUSED;
+	watch_now();
+	pauses();
+	assert_int_equal(host->nevents, 1);
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+	assert_int_equal(host->events[0].error, EFAULT);
+	// Of two devices, it is not known which.
+	assert_null(host->events[0].device);
+}
+
+static void an_exit_without_memory_and_without_a_reason_says_so(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->m.npmems = 1;
+	machine_no_memory(&host->m);
+	pauses();
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+	assert_int_equal(host->events[0].error, EFAULT);
+	assert_string_equal(host->events[0].device, "nv1");
+	// The file system would give a page now.
+	assert_int_equal(recover(&err), 0);
+}
+
+/* The library asked as a store asks, and no reason came with the refusal. */
+static void a_file_system_that_refuses_without_a_reason(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[1].refused = -EFAULT;
+	host->look = VCPUS_STALLED;
+	watch_now();
+	pauses();
+	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
+	assert_int_equal(host->events[0].error, EFAULT);
+	assert_string_equal(host->events[0].device, "nv2");
+	assert_int_equal(recover(&err), -EFAULT);
+	assert_string_equal(err.text, "the guest cannot go on: nv2: a.img: the host refuses a page, reason unknown");
+	host->backings[1].refused = 0;
+	assert_int_equal(recover(&err), 0);
+}
+
 static void looks_come_often_only_while_there_are_faults(void **state)
 {
 	unsigned seldom;
@@ -607,6 +667,9 @@ int main(void)
 		TEST(a_store_to_read_only_memory_is_refused_and_counted),
 		TEST(an_exit_without_memory_names_the_device),
 		TEST(a_vcpu_that_stands_still_pauses_only_if_there_is_no_room),
+		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved),
+		TEST(an_exit_without_memory_and_without_a_reason_says_so),
+		TEST(a_file_system_that_refuses_without_a_reason),
 		TEST(looks_come_often_only_while_there_are_faults),
 		TEST(a_file_that_is_cut_fails_until_it_is_whole),
 		TEST(a_cut_that_a_guest_meets_first_fails_the_flushes),

@@ -94,7 +94,7 @@ def end_box(box):
 
 
 def forget(parts):
-    """What an earlier run left must not be taken for what this one measures."""
+    """Removes the results of an earlier run, which could be mistaken for those of this one."""
     for part in parts:
         for directory in (SHARED, RESULTS):
             (directory / f"{part}.json").unlink(missing_ok=True)

@@ -115,7 +115,7 @@ def fsyncs(guest, path, n):
 
 
 def settle(guest, seconds=2):
-    """The guest's own work after its start ends."""
+    """Waits until the guest's own work after its start has ended."""
     guest.run("sync")
     time.sleep(seconds)
 

@@ -111,7 +111,7 @@ def private_kib(pid, images, ram_mib):
 
 
 def pss_kib(pid, ram_mib):
-    """Memory of a process, (all, all but guest RAM); what several share counts for each by its share."""
+    """Memory of a process, (all, all but guest RAM); shared pages count in proportion."""
     sizes = [(fields["Pss"], fields["Size"] < ram_mib * 1024) for _, fields in mappings(pid)]
     return sum(pss for pss, _ in sizes), sum(pss for pss, beside in sizes if beside)
 

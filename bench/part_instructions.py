@@ -55,7 +55,7 @@ FIGURES = [FLUSH, LATENCY, START, STILL]
 
 
 class StoodStill(Failed):
-    """The guest was ended, for it took too long."""
+    """The guest was ended because it took too long."""
 
 
 class PmvmPorts(peers_module.Pmvm):
@@ -121,7 +121,7 @@ def measure_one(peer):
 
 
 def measure_again(peer):
-    """As measure_one, with how many machines stood still before."""
+    """As measure_one; also returns how many machines hung before."""
     for still in range(TRIES):
         try:
             return measure_one(peer) | {STILL: still}

@@ -28,7 +28,7 @@ FIGURES = [START, INIT, CALLS]
 
 
 class PmvmVmlinux(peers_module.Pmvm):
-    """With the kernel that QEMU has at its best: nothing to decompress."""
+    """With the kernel of QEMU best, which needs no decompression."""
 
     name = "pmvm vmlinux"
     image = "vmlinux"

@@ -81,7 +81,7 @@ class Pmvm(Peer):
 
 
 class Qemu(Peer):
-    """As people run it: the default devices, SeaBIOS."""
+    """With its usual options: the default devices, SeaBIOS."""
 
     name = "QEMU"
     about = "-accel kvm -M q35 -cpu host -nographic -nic none, bzImage, SeaBIOS"
@@ -99,7 +99,7 @@ class Qemu(Peer):
 
 
 class QemuBest(Qemu):
-    """At its best with this device."""
+    """With the options that make it fastest with this device."""
 
     name = "QEMU best"
     about = "q35 without default devices, no SMM, USB, SATA; vmlinux by PVH and qboot"

@@ -46,7 +46,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-// A file is worked on eight bytes at a time, the last time with what is left.
+// A file is processed eight bytes at a time; the last piece may be shorter.
 enum { WORD_LEN = 8 };
 
 static uint64_t pattern(uint64_t seed, uint64_t off)
@@ -75,7 +75,7 @@ static size_t file_size(int fd, const char *path)
 	return (size_t)st.st_size;
 }
 
-// /dev/daxX.Y: has no size to set and nothing to sync, and is mapped in units of its alignment.
+// /dev/daxX.Y has no size to set and no fsync, and is mapped in units of its alignment.
 static bool is_device(int fd, const char *path)
 {
 	struct stat st;
@@ -226,7 +226,7 @@ static uint64_t good_records(int fd, const char *path)
 	}
 }
 
-// Goes on after the last good record, so that it can be called again after a power failure.
+// Continues after the last good record, so that it can be called again after a power failure.
 static void write_records(int fd, const char *path, uint64_t n, int (*sync)(int fd), const char *prefix)
 {
 	const uint64_t first = good_records(fd, path) + 1;
@@ -250,8 +250,8 @@ static int cmd_records(char **args)
 	return 0;
 }
 
-// For several writers on one console. In place: nothing but data changes, so that each fdatasync is a flush of its
-// own, beside those of the other writers; appending, they wait for each other in the file system's journal.
+// For several writers on one console. In place, only data changes, so each fdatasync is a flush of its own, at the same
+// time as those of other writers. Writers that append wait for each other in the file system's journal.
 static int cmd_named_records(char **args)
 {
 	const bool in_place = strcmp(args[2], "in-place") == 0;
@@ -318,7 +318,7 @@ static int cmd_read(char **args)
 	return 0;
 }
 
-// Sleeps until then: whoever looks every few milliseconds takes the processor from what makes the file.
+// Sleeps until then: polling every few milliseconds would take the processor from the program that makes the file.
 static int cmd_await(char **args)
 {
 	char event[sizeof(struct inotify_event) + NAME_MAX + 1];
@@ -380,7 +380,7 @@ static const struct command {
 	  .nargs = 3,
 	  .run = cmd_named_records,
 	  .args = "FILE N in-place|append",
-	  .help = "the same, each line with the file's name; in-place: over what is there, with fdatasync" },
+	  .help = "the same, each line with the file's name; in-place: overwrite, with fdatasync" },
 	{ .name = "check-records",
 	  .nargs = 1,
 	  .run = cmd_check_records,
@@ -390,12 +390,12 @@ static const struct command {
 	  .nargs = 1,
 	  .run = cmd_isdax,
 	  .args = "FILE",
-	  .help = "say whether the file is accessed by DAX" },
+	  .help = "print whether the file is accessed by DAX" },
 	{ .name = "await",
 	  .nargs = 1,
 	  .run = cmd_await,
 	  .args = "FILE",
-	  .help = "sleep until the file is there, say so" },
+	  .help = "sleep until the file exists, print a line" },
 	{ .name = "cache",
 	  .nargs = 0,
 	  .run = cmd_cache,
@@ -405,7 +405,7 @@ static const struct command {
 
 int main(int argc, char **argv)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0); // a line is out when its fsync has returned, whatever follows
+	setvbuf(stdout, NULL, _IOLBF, 0); // a line is written as soon as its fsync has returned
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *c = &commands[i];
 		if (argc == c->nargs + 2 && strcmp(argv[1], c->name) == 0)

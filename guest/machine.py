@@ -49,7 +49,7 @@ def pmvm():
 
 
 class Failed(Exception):
-    """What was waited for did not happen; the text has the console's end."""
+    """A wait failed; the text has the last output of the console."""
 
 
 class Vm:
@@ -122,11 +122,11 @@ class Vm:
         return status
 
     def signal(self, number):
-        """To the process and to the prefix that started it."""
+        """Sends a signal to the process and to the prefix that started it."""
         os.killpg(self.process.pid, number)
 
     def kill(self):
-        """SIGKILL: what a crash of the process is to its data."""
+        """Kills the process with SIGKILL, which has the effect of a crash on its data."""
         self.signal(signal.SIGKILL)
         self.process.wait(END_MAX)
 
@@ -210,7 +210,7 @@ class Guest(Vm):
         return output
 
     def heed_power_button(self, script):
-        """From here on the guest runs the script when the power button is pressed."""
+        """Makes the guest run the script when the power button is pressed."""
         self.run(
             "modprobe -a button evdev && mkdir -p /etc/acpi/PWRF /var/log /var/run && "
             f"echo '{script}' >/etc/acpi/PWRF/00000080 && chmod +x /etc/acpi/PWRF/00000080"

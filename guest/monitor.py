@@ -68,7 +68,7 @@ class Qmp:
         return self.reply()
 
     def run(self, command, arguments=None, **more):
-        """Runs a command and returns its value. Names with '_' for '-' are yours to write out in `arguments`."""
+        """Runs a command and returns its value. Names that contain '-' can only be given in `arguments`."""
         request = {"execute": command}
         if arguments or more:
             request["arguments"] = (arguments or {}) | more
@@ -104,7 +104,7 @@ class Qmp:
 
 
 class Hmp:
-    """A person at the monitor's prompt."""
+    """A user at the monitor's prompt."""
 
     PROMPT = "(pmvm) "
 
@@ -141,6 +141,6 @@ class Hmp:
 
 
 def plain(raw):
-    """What stays on the screen, roughly: without terminal sequences and carriage returns."""
+    """Returns roughly what remains on the screen: no terminal sequences and carriage returns."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>()][A-Z0-9]?", "", raw.decode(errors="replace"))
     return text.replace("\r", "")

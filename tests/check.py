@@ -179,7 +179,7 @@ def pytest_totals(report):
 
 
 class Place:
-    """Where system tests run: right here, or in a test box of its own, which starts with the first file."""
+    """Where system tests run: on this machine, or in a test box of its own, which starts with the first file."""
 
     def __init__(self, number, is_box):
         self.is_box = is_box
@@ -248,7 +248,7 @@ class Place:
 
 
 def taken(files):
-    """Takes files until none is left; another lane may take of the same ones."""
+    """Yields files until there are no more; two lanes may share the files."""
     while True:
         try:
             yield files.popleft()
@@ -310,7 +310,7 @@ def run_lane(lane, names, place, files):
 
 
 def prepare(names):
-    """What two lanes would otherwise install or make at the same time. Returns whether system tests need a box."""
+    """Prepares what two lanes would otherwise make at the same time. Returns whether system tests need a box."""
     groups = ["build", "test"] + (["guest", "sqlite", "box", "power"] if {"system", "powercut"} & names else [])
     subprocess.run([CHECKOUT / "tools/install-packages", *groups], check=True)
     REPORTS.mkdir(parents=True, exist_ok=True)

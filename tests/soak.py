@@ -61,7 +61,7 @@ def say(text):
 
 
 class Clients(threading.Thread):
-    """Clients of the monitor that come, ask or misbehave, and go."""
+    """Monitor clients that connect, send queries or invalid input, and disconnect."""
 
     def __init__(self, directory, chance):
         super().__init__(daemon=True)
@@ -133,7 +133,7 @@ class Sample:
 
 
 def quiet_sample(vm):
-    """The least of some samples: pmvm may not have noticed yet that a client left."""
+    """Returns the least of some samples: pmvm may not have noticed yet that a client disconnected."""
     samples = []
     for _ in range(5):
         time.sleep(0.2)
@@ -142,7 +142,7 @@ def quiet_sample(vm):
 
 
 def judge(samples):
-    """Compares the second quarter with the last: in the first one, all is touched for the first time."""
+    """Compares the second quarter with the last: in the first one, everything is touched for the first time."""
     quarter = len(samples) // 4
     second, last = samples[quarter : 2 * quarter], samples[-quarter:]
     grown = []
@@ -314,7 +314,7 @@ class Soak:
         self.qmp.run("object-del", id="extra")
 
     def use_plugged(self):
-        """What the last cycle wrote is there; another pattern for the next one."""
+        """Checks what the last cycle wrote, and writes another pattern for the next one."""
         file, n = "/mnt/plugged/f", self.cycles
         if n and (result := self.guest.run(f"dax-tool verify {file} {PLUGGED_LEN} {n}", STEP_MAX, check=False))[0]:
             raise Wrong(f"cycle {n}: the file on the plugged device: {result[1]}")

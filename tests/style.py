@@ -28,7 +28,7 @@ def tracked(*patterns):
 
 
 def run(*command):
-    """Runs a program; returns what it complains about: nothing when it succeeds."""
+    """Runs a program; returns the lines of its output if it fails, otherwise none."""
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     output = done.stdout + done.stderr
     return output.splitlines() or [f"exit status {done.returncode}"] if done.returncode else []
@@ -47,7 +47,7 @@ def python_rules():
 
 
 def python_names():
-    """A program ends in .py, and no two of them have the same name: they may meet in one sys.path."""
+    """A program ends in .py, and no two of them have the same name, because they may be in one sys.path."""
     bad, seen = [], {}
     for name in tracked():
         with open(CHECKOUT / name, "rb") as f:

@@ -106,7 +106,7 @@ class Port:
         self.queue += protocol.pack(kind, payload)
 
     def flush(self):
-        """Writes what the port takes now."""
+        """Writes as much as the port accepts now."""
         try:
             while self.queue:
                 del self.queue[: os.write(self.fd, self.queue[:CHUNK])]
@@ -233,7 +233,7 @@ class Command:
 
 
 def wait_ready(port, command, seconds):
-    """Waits until something can be carried; returns [(descriptor, events)]."""
+    """Waits until a descriptor is ready; returns [(descriptor, events)]."""
     poller = select.poll()
     has_room = len(command.input) < QUEUE_MAX
     poller.register(port.fd, (select.POLLIN if has_room else 0) | (select.POLLOUT if port.queue else 0))
@@ -248,7 +248,7 @@ def wait_ready(port, command, seconds):
 
 
 def carry(port, command, fd, events):
-    """Moves what one descriptor has or takes."""
+    """Moves the data of one ready descriptor."""
     if fd == command.pidfd:
         command.reap()
     elif fd == command.stdin:
@@ -270,7 +270,7 @@ def carry(port, command, fd, events):
 
 
 def relay(port, command, timeout):
-    """Carries bytes until the command has ended and all of its output is out; returns what to say about it."""
+    """Carries bytes until the command has ended and all of its output is out; returns a message about it."""
     text = ""
     deadline = time.monotonic() + timeout if timeout else float("inf")
     while command.status is None or command.outputs or port.queue:
@@ -290,7 +290,7 @@ def relay(port, command, timeout):
 
 
 def explain(error, request):
-    """What to say when a command did not start."""
+    """Returns the message for a command that did not start."""
     if not os.path.isdir(request["cwd"]):
         return f"the box has no directory {request['cwd']}"
     return f"{request['argv'][0]}: {error.strerror}"

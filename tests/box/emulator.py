@@ -197,7 +197,7 @@ def qemu_command(state):
 
 
 def set_idle_max(seconds, answer_max):
-    """Has the agent end the box after so long without a command; that it answers shows that the box is ready."""
+    """Sets the idle time after which the agent ends the box; its answer shows that the box is ready."""
     with Session(0, answer_max) as session:
         session.request(["sh", "-c", f"echo {seconds} >/run/box-idle-max"])
         session.converse(stdin=False)

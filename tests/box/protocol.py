@@ -37,7 +37,7 @@ def pack(kind, payload=b""):
 
 
 class Unpacker:
-    """Cuts a stream into messages."""
+    """Splits a stream into messages."""
 
     def __init__(self):
         self.data = bytearray()

@@ -67,7 +67,7 @@ class Session:
         return data
 
     def request(self, argv, cwd="/", env=None, timeout=None, stdin=False, tty_size=None):
-        """Sends a request until it is answered, and skips all that was left from an earlier session."""
+        """Sends a request until it is answered, and skips the rest of an earlier session."""
         nonce = secrets.token_hex(16)
         request = json.dumps(
             {
@@ -92,7 +92,7 @@ class Session:
         self.unpacker.data += seen.partition(answer)[2]
 
     def converse(self, stdin, silence_max=SILENCE_MAX):
-        """Carries streams and signals until the command ends; returns the agent's last words about it."""
+        """Carries streams and signals until the command ends; returns the agent's last message about it."""
         with caught_signals() as signals_fd:
             data, outgoing, interrupts = b"", bytearray(), 0
             heard = kicked = time.monotonic()

@@ -103,7 +103,7 @@ def mount(hosts, first):
 
 
 def pass_on(guests):
-    """Prints what the guests say, line by line with a prefix, until there is no power any more."""
+    """Prints the output of the guests, line by line with a prefix, until the power is cut."""
     say("writing")
     begin = dict.fromkeys(guests, 0)
     while True:

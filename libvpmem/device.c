@@ -143,6 +143,7 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	dev->hold_on_error = opts->hold_on_error;
 	pthread_mutex_init(&dev->lock, NULL);
 	pthread_cond_init(&dev->released, NULL);
+	pthread_cond_init(&dev->served, NULL);
 	dev->kick_efd = eventfd(0, EFD_CLOEXEC);
 	if (dev->kick_efd < 0) {
 		rc = -errno;
@@ -157,6 +158,7 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 out_efd:
 	close(dev->kick_efd);
 out_lock:
+	pthread_cond_destroy(&dev->served);
 	pthread_cond_destroy(&dev->released);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->name);
@@ -171,15 +173,16 @@ int vpmem_device_destroy(struct vpmem_device *dev)
 
 	if (!dev)
 		return 0;
-	pthread_mutex_lock(&dev->lock);
+	pmem_lock(dev);
 	virtio_reset(&dev->virtio);
 	dev->stopping = true;
 	pthread_cond_broadcast(&dev->released);
-	pthread_mutex_unlock(&dev->lock);
+	pmem_unlock(dev);
 	pmem_wake(dev);
 	pthread_join(dev->worker, NULL);
 	error = vpmem_device_error(dev);
 	close(dev->kick_efd);
+	pthread_cond_destroy(&dev->served);
 	pthread_cond_destroy(&dev->released);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev->name);

@@ -75,15 +75,47 @@ static void request_complete(struct vpmem_device *dev, const struct pmem_request
 		stats_count(&dev->stats.failed);
 }
 
-/* Pops the requests that are visible now, no later ones, into the batch. Under the lock. */
+/* Whether one more chain of the largest size keeps the work of this hold bounded. */
+static bool batch_has_room(const struct pmem_batch *batch)
+{
+	return batch->ndescs + VIRTQ_CHAIN_DESCS_MAX <= PMEM_HOLD_DESCRIPTORS;
+}
+
+/* Pops one request into the batch. Under the lock. */
+static int batch_add(struct vpmem_device *dev, struct pmem_batch *batch, struct virtq *q)
+{
+	struct pmem_request *req = &batch->requests[batch->nrequests];
+	struct virtq_chain chain;
+	int rc = virtq_pop(q, &chain);
+
+	if (rc == 0) {
+		rc = request_parse(req, &chain);
+		batch->nrequests++;
+		batch->nflushes += req->flush;
+		batch->ndescs += chain.ndescs;
+		stats_count(&dev->stats.requests);
+		/* The request is answered; what else is in the ring is served. */
+		if (rc == -EPROTO && !batch->fault)
+			batch->fault = q->fault;
+		return 0;
+	}
+	batch->fault = q->fault;
+	return rc;
+}
+
+/*
+ * Pops the requests that are visible now, no later ones, into the batch; what does not fit into one hold of the lock
+ * stays in the ring for the next batch. Under the lock.
+ */
 static void batch_take(struct vpmem_device *dev, struct pmem_batch *batch)
 {
 	struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
-	struct virtq_chain chain;
 	int navail;
 
+	if (batch->generation != q->generation)
+		dev->nbad_batches = 0;
 	batch->generation = q->generation;
-	batch->nrequests = batch->nflushes = 0;
+	batch->nrequests = batch->nflushes = batch->ndescs = 0;
 	batch->fault = NULL;
 	/* A device MUST NOT consume buffers before DRIVER_OK. */
 	if (dev->stopping || !virtio_queue_live(&dev->virtio, q))
@@ -97,19 +129,17 @@ static void batch_take(struct vpmem_device *dev, struct pmem_batch *batch)
 		batch->fault = q->fault;
 	if (navail > 0)
 		virtq_kicks_off(q);
-	for (int i = 0; i < navail; i++) {
-		struct pmem_request *req = &batch->requests[batch->nrequests];
-
-		if (virtq_pop(q, &chain)) {
-			batch->fault = q->fault;
+	for (int i = 0; i < navail && batch_has_room(batch); i++)
+		if (batch_add(dev, batch, q))
 			return;
-		}
-		if (request_parse(req, &chain) == -EPROTO && !batch->fault)
-			batch->fault = q->fault;
-		batch->nrequests++;
-		batch->nflushes += req->flush;
-		stats_count(&dev->stats.requests);
-	}
+}
+
+/* A guest that sends nothing but bad requests would keep the worker busy for ever, at no cost of its own. */
+static void batch_judge(struct vpmem_device *dev, struct pmem_batch *batch)
+{
+	dev->nbad_batches = batch->nflushes > 0 ? 0 : dev->nbad_batches + 1;
+	if (dev->nbad_batches >= PMEM_BAD_BATCHES_MAX && !batch->fault)
+		batch->fault = "too many requests in a row, and no flush in due form among them";
 }
 
 static uint64_t monotonic_ns(void)
@@ -169,7 +199,7 @@ static bool batch_hold(struct vpmem_device *dev, const struct pmem_batch *batch)
 }
 
 /* Answers the requests of the batch, unless they were forgotten by a reset meanwhile. Under the lock. */
-static void batch_complete(struct vpmem_device *dev, const struct pmem_batch *batch, int sync_rc)
+static void batch_complete(struct vpmem_device *dev, struct pmem_batch *batch, int sync_rc)
 {
 	const struct vpmem_callbacks *cb = &dev->callbacks;
 	struct virtq *q = virtio_queue(&dev->virtio, PMEM_QUEUE);
@@ -185,33 +215,38 @@ static void batch_complete(struct vpmem_device *dev, const struct pmem_batch *ba
 		stats_count(&dev->stats.interrupts);
 		cb->interrupt(cb->opaque, VPMEM_INTERRUPT_QUEUE);
 	}
+	batch_judge(dev, batch);
 	if (batch->fault)
 		virtio_guest_fault(&dev->virtio, batch->fault);
 }
 
-/* Serves the queue until it is empty. The lock is free during a sync, so that a reset never waits for one. */
+/*
+ * Serves the queue until it is empty. The lock is free during a sync, so that a reset never waits for one, and is handed
+ * over between taking and completing a batch, so that a guest cannot keep others waiting for longer than one of the two.
+ */
 void pmem_serve_queue(struct vpmem_device *dev)
 {
 	struct pmem_batch *batch = &dev->batch;
 	bool failed_now;
 	int rc;
 
-	pthread_mutex_lock(&dev->lock);
+	pmem_worker_lock(dev);
 	for (;;) {
 		batch_take(dev, batch);
 		if (batch->nrequests == 0 && !batch->fault)
 			break;
 		do {
-			pthread_mutex_unlock(&dev->lock);
+			pmem_worker_unlock(dev);
 			rc = batch_sync(dev, batch, &failed_now);
-			pthread_mutex_lock(&dev->lock);
+			pmem_worker_lock(dev);
 			if (failed_now)
 				sync_failed(dev, rc);
 		} while (failed_now && batch_hold(dev, batch));
 		/* A monitor may have found meanwhile that data is lost. */
 		batch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));
+		pmem_hand_over(dev);
 	}
-	pthread_mutex_unlock(&dev->lock);
+	pmem_worker_unlock(dev);
 }
 
 /* For people who look at threads; cut to what the kernel keeps. A thread names itself by one system call. */
@@ -234,9 +269,9 @@ void *pmem_worker_main(void *opaque)
 		/* Blocks until there is a kick. The result does not matter: a look too many is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
 		pmem_serve_queue(dev);
-		pthread_mutex_lock(&dev->lock);
+		pmem_worker_lock(dev);
 		stopping = dev->stopping;
-		pthread_mutex_unlock(&dev->lock);
+		pmem_worker_unlock(dev);
 	}
 	return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include <vpmem.h>
 
+#include <assert.h>
 #include <pthread.h>
 
 /* Feature bit, as a number. */
@@ -22,6 +23,20 @@
 #define PMEM_STATUS_ERROR UINT32_MAX /* -1 */
 #define PMEM_STATUS_LEN 4u
 #define PMEM_TYPE_LEN 4u
+
+/*
+ * What a guest can make the worker do while it holds the device's lock. In one hold it reads at most
+ * PMEM_HOLD_DESCRIPTORS descriptors, or it completes at most VPMEM_QUEUE_SIZE_MAX requests; then it hands the lock over
+ * to whoever asked for it (pmem_hand_over). A full ring of flushes, each of 2 descriptors in an indirect table, is 384.
+ */
+#define PMEM_HOLD_DESCRIPTORS 512u
+static_assert(PMEM_HOLD_DESCRIPTORS >= 3 * VPMEM_QUEUE_SIZE_MAX, "one sync answers a full ring of indirect flushes");
+
+/*
+ * After so many batches in a row without a flush in due form, the device asks for a reset: such requests cost the guest
+ * nothing, because no sync slows it down. A driver sends none.
+ */
+#define PMEM_BAD_BATCHES_MAX 64u
 
 /* A request between its pop and its completion. */
 struct pmem_request {
@@ -40,6 +55,7 @@ struct pmem_request {
 struct pmem_batch {
 	uint64_t generation; /* the queue's, when the requests were popped */
 	unsigned nrequests, nflushes;
+	unsigned ndescs;   /* descriptors read for it */
 	const char *fault; /* what breaks the specification, or NULL */
 	struct pmem_request requests[VPMEM_QUEUE_SIZE_MAX];
 };
@@ -49,8 +65,16 @@ struct vpmem_device {
 	struct vpmem_backing *backing; /* borrowed */
 	struct vpmem_callbacks callbacks;
 
-	pthread_mutex_t lock; /* guards gpa, virtio, queues and stopping; never held over a sync */
-	gpa_t gpa;            /* where the driver finds the memory: config's start */
+	/*
+	 * Guards gpa, virtio, queues, stopping, nserved and hands_over; never held over a sync. The worker takes it by
+	 * pmem_worker_lock, everybody else by pmem_lock: see pmem_lock.c.
+	 */
+	pthread_mutex_t lock;
+	_Atomic unsigned nasked; /* times that somebody else began to ask for the lock */
+	unsigned nserved;        /* times that somebody else had it */
+	bool hands_over;         /* the worker waits for nserved */
+	pthread_cond_t served;
+	gpa_t gpa; /* where the driver finds the memory: config's start */
 	struct virtio virtio;
 	struct virtq queues[VPMEM_QUEUE_COUNT];
 	bool stopping;           /* the worker shall end */
@@ -65,10 +89,20 @@ struct vpmem_device {
 	int kick_efd;
 	pthread_t worker;
 	struct pmem_batch batch;
+	unsigned nbad_batches; /* in a row, without a flush in due form, since the queue was reset; worker only */
 };
 
 /* What the device does with the reports of virtio.c. */
 struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev);
+
+/* pmem_lock.c: the lock for everybody but the worker. */
+void pmem_lock(struct vpmem_device *dev);
+void pmem_unlock(struct vpmem_device *dev);
+/* The worker's. It has the lock after all who had asked for it before. */
+void pmem_worker_lock(struct vpmem_device *dev);
+void pmem_worker_unlock(struct vpmem_device *dev);
+/* Ends one hold and begins the next: all who ask for the lock get it meanwhile. */
+void pmem_hand_over(struct vpmem_device *dev);
 
 /* The worker thread, from create to destroy: waits for a kick and serves the queue. */
 void *pmem_worker_main(void *opaque);

@@ -6,9 +6,7 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 /* struct virtio_pmem_config of the specification. */
 struct config_space {
@@ -16,16 +14,6 @@ struct config_space {
 	uint64_t size_le;
 };
 static_assert(sizeof(struct config_space) == VPMEM_CONFIG_SIZE, "layout of the specification");
-
-static void lock(struct vpmem_device *dev)
-{
-	pthread_mutex_lock(&dev->lock);
-}
-
-static void unlock(struct vpmem_device *dev)
-{
-	pthread_mutex_unlock(&dev->lock);
-}
 
 /* With SHMEM_REGION the address is in the shared memory region, and start and size SHOULD read 0. */
 static bool config_is_zero(const struct vpmem_device *dev)
@@ -53,17 +41,17 @@ uint32_t vpmem_device_driver_features(struct vpmem_device *dev, uint32_t word)
 {
 	uint32_t bits;
 
-	lock(dev);
+	pmem_lock(dev);
 	bits = virtio_driver_features(&dev->virtio, word);
-	unlock(dev);
+	pmem_unlock(dev);
 	return bits;
 }
 
 void vpmem_device_set_driver_features(struct vpmem_device *dev, uint32_t word, uint32_t bits)
 {
-	lock(dev);
+	pmem_lock(dev);
 	virtio_set_driver_features(&dev->virtio, word, bits);
-	unlock(dev);
+	pmem_unlock(dev);
 }
 
 uint8_t vpmem_device_status(const struct vpmem_device *dev)
@@ -75,13 +63,13 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 {
 	bool was_zero, driver_ok;
 
-	lock(dev);
+	pmem_lock(dev);
 	was_zero = config_is_zero(dev);
 	driver_ok = virtio_set_status(&dev->virtio, status);
 	if (config_is_zero(dev) != was_zero)
 		virtio_config_changed(&dev->virtio);
 	pthread_cond_broadcast(&dev->released);
-	unlock(dev);
+	pmem_unlock(dev);
 	/*
 	 * A driver may have made requests available, and kicked, before DRIVER_OK. The worker has then
 	 * looked, was not allowed to see them, and sleeps again.
@@ -92,11 +80,11 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 
 void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
 {
-	lock(dev);
+	pmem_lock(dev);
 	if (dev->gpa != gpa && !config_is_zero(dev))
 		virtio_config_changed(&dev->virtio);
 	dev->gpa = gpa;
-	unlock(dev);
+	pmem_unlock(dev);
 }
 
 uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
@@ -109,9 +97,9 @@ void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf,
 	struct config_space config;
 	uint32_t have;
 
-	lock(dev);
+	pmem_lock(dev);
 	config = config_now(dev);
-	unlock(dev);
+	pmem_unlock(dev);
 	memset(buf, 0, len);
 	if (off >= sizeof(config))
 		return;
@@ -137,9 +125,9 @@ struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 {
 	struct vpmem_queue regs;
 
-	lock(dev);
+	pmem_lock(dev);
 	regs = queue_now(dev, queue_idx);
-	unlock(dev);
+	pmem_unlock(dev);
 	return regs;
 }
 
@@ -147,14 +135,14 @@ void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *
 {
 	struct config_space config;
 
-	lock(dev);
+	pmem_lock(dev);
 	out->features = virtio_features(&dev->virtio, select->device_feature_word);
 	out->driver_features = virtio_driver_features(&dev->virtio, select->driver_feature_word);
 	out->status = virtio_status(&dev->virtio);
 	out->config_generation = virtio_config_generation(&dev->virtio);
 	out->queue = queue_now(dev, select->queue_idx);
 	config = config_now(dev);
-	unlock(dev);
+	pmem_unlock(dev);
 	memcpy(out->config, &config, sizeof(config));
 }
 
@@ -167,18 +155,18 @@ void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct 
 		.device_gpa = regs->device_gpa,
 	};
 
-	lock(dev);
+	pmem_lock(dev);
 	virtio_queue_set(&dev->virtio, queue_idx, &queue);
-	unlock(dev);
+	pmem_unlock(dev);
 }
 
 void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx)
 {
 	bool live;
 
-	lock(dev);
+	pmem_lock(dev);
 	live = virtio_queue_enable(&dev->virtio, queue_idx);
-	unlock(dev);
+	pmem_unlock(dev);
 	/* After a queue reset this comes after DRIVER_OK: as there, a kick may have come too early. */
 	if (live)
 		pmem_wake(dev);
@@ -186,10 +174,10 @@ void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx)
 
 void vpmem_queue_reset(struct vpmem_device *dev, uint16_t queue_idx)
 {
-	lock(dev);
+	pmem_lock(dev);
 	virtio_queue_reset(&dev->virtio, queue_idx);
 	pthread_cond_broadcast(&dev->released);
-	unlock(dev);
+	pmem_unlock(dev);
 }
 
 void vpmem_queue_kick(struct vpmem_device *dev, uint16_t queue_idx)
@@ -201,37 +189,4 @@ void vpmem_queue_kick(struct vpmem_device *dev, uint16_t queue_idx)
 int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queue_idx)
 {
 	return queue_idx < VPMEM_QUEUE_COUNT ? dev->kick_efd : -1;
-}
-
-int vpmem_device_error(const struct vpmem_device *dev)
-{
-	return atomic_load(&dev->error);
-}
-
-int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
-{
-	bool is_known;
-
-	/* A failure that is counted and not yet kept waits for this lock, and is kept behind us. */
-	lock(dev);
-	is_known = vpmem_device_stats(dev).sync_errors == nsync_errors;
-	if (is_known)
-		atomic_store(&dev->error, 0);
-	unlock(dev);
-	return is_known ? 0 : -EAGAIN;
-}
-
-void vpmem_device_set_error(struct vpmem_device *dev, int rc)
-{
-	/* The time first: who sees the error sees when it was. */
-	atomic_store(&dev->error_time, time(NULL));
-	atomic_store(&dev->error, rc);
-}
-
-void vpmem_device_release(struct vpmem_device *dev)
-{
-	lock(dev);
-	dev->held = false;
-	pthread_cond_broadcast(&dev->released);
-	unlock(dev);
 }

@@ -115,7 +115,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 		.table_hva = q->desc_hva,
 		.table_len = q->regs.size,
 		.next_idx = head,
-		.left = q->regs.size,
+		.left = q->regs.size < VIRTQ_CHAIN_MAX ? q->regs.size : VIRTQ_CHAIN_MAX,
 	};
 	return 0;
 }
@@ -176,6 +176,7 @@ static int next_desc(struct virtq_chain *chain, struct desc *desc)
 
 		if (chain->next_idx >= chain->table_len)
 			return fault(chain->q, -EPROTO, "the next field is outside the descriptor table");
+		chain->ndescs++;
 		*desc = load_desc(chain->table_hva + (uint64_t)chain->next_idx * DESC_SIZE);
 		if (!(desc->flags & DESC_F_INDIRECT))
 			return 0;
@@ -195,9 +196,9 @@ int virtq_chain_next(struct virtq_chain *chain, struct virtq_buf *buf)
 		return 0;
 	/* Whatever happens below, a walk that failed does not go on. */
 	chain->ended = true;
-	/* A chain of exactly `size` buffers is legal; a loop never ends and is caught here too. */
+	/* A chain of exactly that many buffers is legal. A loop has no end, so it also gets here. */
 	if (chain->left-- == 0)
-		return fault(q, -EPROTO, "a chain is longer than the queue, or a loop");
+		return fault(q, -EPROTO, "a chain has more than 16 buffers, is longer than the queue, or is a loop");
 	rc = next_desc(chain, &desc);
 	if (rc)
 		return rc;

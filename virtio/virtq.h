@@ -15,8 +15,8 @@
  * Both indices run freely modulo 65536. All of this memory belongs to the guest, which may change any byte
  * at any time: every field is read once, into a local, and checked there.
  *
- * The queue has no lock: the caller holds the device's. None of these functions blocks or allocates; the
- * longest walks `size` descriptors.
+ * The queue has no lock: the caller holds the device's. None of these functions blocks or allocates, and each reads
+ * at most two descriptors.
  *
  * Errors. -EPROTO: the driver broke a MUST of the specification, the device shall ask for a reset.
  * -EINVAL: this one request cannot be served. `fault` then says in words what was wrong.
@@ -30,6 +30,15 @@
 
 /* The specification's largest queue: a larger one would not fit the 16-bit indices. */
 #define VIRTQ_SIZE_LIMIT 32768u
+
+/*
+ * The largest number of buffers in a chain. "The device MAY have a reasonable limit of descriptors it will allow in a
+ * chain" (virtio specification, section 2.7.4.1). A longer chain breaks the queue as a loop does, from which it cannot be
+ * told without a walk whose length the guest decides.
+ */
+#define VIRTQ_CHAIN_MAX 16u
+/* So many descriptors are read for a chain at most: its buffers, and one that points to an indirect table. */
+#define VIRTQ_CHAIN_DESCS_MAX (VIRTQ_CHAIN_MAX + 1)
 
 /* A queue's registers as the driver sees them. */
 struct virtq_regs {
@@ -71,6 +80,7 @@ struct virtq_chain {
 	uint32_t table_len;       /* entries */
 	uint32_t next_idx;        /* the entry that follows */
 	uint16_t left;            /* buffers it may still have */
+	uint16_t ndescs;          /* descriptors read so far, up to VIRTQ_CHAIN_DESCS_MAX */
 	bool in_indirect, ended;
 };
 

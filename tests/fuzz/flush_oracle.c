@@ -67,7 +67,8 @@ struct walk {
 
 static const uint8_t *walk_next(const struct virtq *q, struct walk *walk, struct desc *desc)
 {
-	if (walk->nbufs++ >= q->regs.size || !read_desc(walk->table_gpa, walk->n, walk->idx, desc))
+	if (walk->nbufs++ >= (q->regs.size < VIRTQ_CHAIN_MAX ? q->regs.size : VIRTQ_CHAIN_MAX) ||
+	    !read_desc(walk->table_gpa, walk->n, walk->idx, desc))
 		return NULL;
 	if (desc->flags & F_INDIRECT) {
 		if (!q->indirect || walk->in_table || desc->flags & F_NEXT || desc->len % 16 ||
@@ -145,6 +146,8 @@ int __wrap_virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	if (rc)
 		return rc;
 	CHECK(npopped < q->regs.size && npushed == 0);
+	/* One hold of the device's lock is bounded. */
+	CHECK(npopped == 0 || rig->dev.batch.ndescs + VIRTQ_CHAIN_DESCS_MAX <= PMEM_HOLD_DESCRIPTORS);
 	CHECK(chain->head < q->regs.size);
 	if (npopped == 0)
 		ngood_before = ngood();

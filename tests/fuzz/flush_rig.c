@@ -194,12 +194,14 @@ void flush_rig_start(struct flush_rig *rig, bool exact)
 				      });
 	pthread_mutex_init(&rig->dev.lock, NULL);
 	pthread_cond_init(&rig->dev.released, NULL);
+	pthread_cond_init(&rig->dev.served, NULL);
 	oracle_start(rig);
 }
 
 void flush_rig_end(struct flush_rig *rig)
 {
 	CHECK(pthread_cond_destroy(&rig->dev.released) == 0);
+	CHECK(pthread_cond_destroy(&rig->dev.served) == 0);
 	/* Not held by anybody any more. */
 	CHECK(pthread_mutex_destroy(&rig->dev.lock) == 0);
 }
@@ -267,6 +269,9 @@ void flush_rig_serve(struct flush_rig *rig)
 		return;
 	CHECK((uint16_t)(q->used_idx - old.used_idx) == (uint16_t)ncompleted);
 	CHECK(rig->dev.stats.completed <= rig->dev.stats.requests);
+	CHECK(rig->dev.nbad_batches < PMEM_BAD_BATCHES_MAX ||
+	      virtio_status(&rig->dev.virtio) & VIRTIO_STATUS_NEEDS_RESET);
+	CHECK(rig->dev.nasked == rig->dev.nserved);
 	if (!rig->exact)
 		return;
 	check_changes(&old.regs, old.event_idx, ncompleted);

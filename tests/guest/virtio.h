@@ -26,6 +26,7 @@
 #define STATUS_RUNNING (STATUS_NEGOTIATED | VIRTIO_CONFIG_S_DRIVER_OK)
 
 #define QUEUE_SIZE_MAX 128u
+#define CHAIN_MAX 16u // buffers in one chain
 #define NO_VECTOR 0xffffu
 
 #define DESC_NEXT 1u

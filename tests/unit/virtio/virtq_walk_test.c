@@ -110,6 +110,56 @@ static void a_chain_of_exactly_the_queue_size_is_legal(void **state)
 	assert_int_equal(nbufs, 4);
 }
 
+/* A queue may be longer than what the device takes as one chain: loops end there as well. */
+static void a_chain_has_at_most_16_buffers(void **state)
+{
+	struct fixture *f = *state;
+	unsigned nbufs;
+
+	enable(f, 128, false, true);
+	for (unsigned i = 0; i < 17; i++)
+		driver_desc(&f->d, i, DATA_GPA, 4, i < 15 ? F_NEXT : 0, i + 1);
+	assert_int_equal(walk_head(f, 0, &nbufs), 0);
+	assert_int_equal(nbufs, VIRTQ_CHAIN_MAX);
+	driver_desc(&f->d, 15, DATA_GPA, 4, F_NEXT, 16);
+	assert_int_equal(walk_head(f, 0, &nbufs), -EPROTO);
+	assert_int_equal(nbufs, VIRTQ_CHAIN_MAX);
+	driver_desc(&f->d, 16, DATA_GPA, 4, F_NEXT, 0);
+	assert_int_equal(walk_head(f, 0, &nbufs), -EPROTO);
+	assert_int_equal(nbufs, VIRTQ_CHAIN_MAX);
+	/* Buffers before an indirect table count as well. */
+	for (unsigned i = 0; i < 17; i++)
+		driver_table_desc(&f->d, TABLE_GPA, i, DATA_GPA, 4, i < 15 ? F_NEXT : 0, i + 1);
+	driver_desc(&f->d, 0, TABLE_GPA, 16 * 16, F_INDIRECT, 0);
+	assert_int_equal(walk_head(f, 0, &nbufs), 0);
+	assert_int_equal(nbufs, VIRTQ_CHAIN_MAX);
+	driver_desc(&f->d, 0, DATA_GPA, 4, F_NEXT, 1);
+	driver_desc(&f->d, 1, TABLE_GPA, 16 * 16, F_INDIRECT, 0);
+	assert_int_equal(walk_head(f, 0, &nbufs), -EPROTO);
+	assert_int_equal(nbufs, VIRTQ_CHAIN_MAX);
+}
+
+/* What the caller adds up to keep its work bounded. */
+static void a_walk_counts_the_descriptors_that_it_read(void **state)
+{
+	struct fixture *f = *state;
+	struct virtq_chain chain;
+	struct virtq_buf buf;
+
+	enable(f, 4, false, true);
+	driver_desc(&f->d, 0, DATA_GPA, 4, F_NEXT, 1);
+	driver_desc(&f->d, 1, TABLE_GPA, 32, F_INDIRECT, 0);
+	driver_table_desc(&f->d, TABLE_GPA, 0, DATA_GPA, 4, F_NEXT, 1);
+	driver_table_desc(&f->d, TABLE_GPA, 1, DATA_GPA, 4, 0, 0);
+	driver_avail(&f->d, 0);
+	assert_int_equal(virtq_available(&f->q), 1);
+	assert_int_equal(virtq_pop(&f->q, &chain), 0);
+	assert_int_equal(chain.ndescs, 0);
+	while (virtq_chain_next(&chain, &buf) > 0)
+		;
+	assert_int_equal(chain.ndescs, 4);
+}
+
 static void indirect_tables_are_checked(void **state)
 {
 	struct fixture *f = *state;
@@ -240,6 +290,8 @@ int main(void)
 		CASE(a_next_outside_the_table_is_a_fault),
 		CASE(loops_end),
 		CASE(a_chain_of_exactly_the_queue_size_is_legal),
+		CASE(a_chain_has_at_most_16_buffers),
+		CASE(a_walk_counts_the_descriptors_that_it_read),
 		CASE(indirect_tables_are_checked),
 		CASE(an_indirect_table_needs_the_feature),
 		CASE(nested_indirect_tables_are_a_fault),

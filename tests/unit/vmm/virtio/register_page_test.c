@@ -369,6 +369,24 @@ static void off_means_no_slot(void **state)
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_STATUS, 1), 3);
 }
 
+/* One snapshot fills it; a write that changes a part of a queue's layout reads the rest before. */
+static void one_snapshot_fills_it(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev->nsnapshots = 0;
+	wr(f, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
+	wr(f, VIRTIO_PCI_COMMON_STATUS, 1, 3);
+	wr(f, VIRTIO_PCI_COMMON_MSIX, 2, 0);
+	assert_int_equal(f->dev->nsnapshots, 3);
+	wr(f, VIRTIO_PCI_COMMON_Q_SIZE, 2, 64);
+	assert_int_equal(f->dev->nsnapshots, 5);
+	/* Other pages have no register that is in it. */
+	wr(f, NOTIFY_PAGE, 2, 0);
+	wr(f, TABLE_PAGE, 4, MSG_ADDR);
+	assert_int_equal(f->dev->nsnapshots, 5);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_page, teardown)
@@ -380,6 +398,7 @@ int main(void)
 		TEST(needs_reset_is_there_before_the_interrupt),
 		TEST(an_old_status_never_hides_needs_reset),
 		TEST(registers_are_stored_whole),
+		TEST(one_snapshot_fills_it),
 		TEST(the_slot_follows_the_bar),
 		TEST(sizing_costs_no_slot),
 		TEST_SHMEM(no_other_bar_takes_its_place),

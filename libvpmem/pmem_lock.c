@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pmem_lock.c - the device's lock, and how the worker hands it over.
+ *
+ * The worker releases the lock only to take it again, within nanoseconds when it has no sync to do. A plain mutex would
+ * let it win every time: a guest that keeps the ring filled would keep all others out. So others say that they ask
+ * (nasked) before they wait and that they were served (nserved) when they release the lock, and the worker, whenever it
+ * has the lock anew, first waits until all who had asked by then were served. None of this is a system call unless a
+ * thread really waits.
+ */
+#include "pmem.h"
+
+void pmem_lock(struct vpmem_device *dev)
+{
+	atomic_fetch_add(&dev->nasked, 1);
+	pthread_mutex_lock(&dev->lock);
+}
+
+void pmem_unlock(struct vpmem_device *dev)
+{
+	dev->nserved++;
+	if (dev->hands_over)
+		pthread_cond_signal(&dev->served);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void pmem_hand_over(struct vpmem_device *dev)
+{
+	unsigned asked = atomic_load(&dev->nasked);
+
+	dev->hands_over = true;
+	while ((int)(asked - dev->nserved) > 0)
+		pthread_cond_wait(&dev->served, &dev->lock);
+	dev->hands_over = false;
+}
+
+void pmem_worker_lock(struct vpmem_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	pmem_hand_over(dev);
+}
+
+void pmem_worker_unlock(struct vpmem_device *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}

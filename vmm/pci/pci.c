@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci.c - the buses: their slots, the host bridges, reset.
+ * pci.c - the buses and their devices: creation, slots, the host bridges, reset.
  */
 #include "error.h"
 #include "pci_internal.h"
@@ -117,6 +117,38 @@ struct vm *pci_bus_vm(const struct pci_bus *bus)
 unsigned pci_bus_count(const struct pci_bus *bus)
 {
 	return bus->cfg.nbuses;
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------- */
+
+#define COMMAND_WRITABLE (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
+
+int pci_device_create(const struct pci_device_desc *desc, struct pci_device **out)
+{
+	struct pci_device *dev = calloc(1, sizeof(*dev));
+
+	if (!dev)
+		return -ENOMEM;
+	dev->desc = *desc;
+	dev->caps_end = PCI_STD_HEADER_SIZEOF;
+	pci_config_set(dev, PCI_VENDOR_ID, 2, desc->vendor);
+	pci_config_set(dev, PCI_DEVICE_ID, 2, desc->device);
+	pci_config_set(dev, PCI_CLASS_REVISION, 4, desc->class_code << 8 | desc->revision);
+	pci_config_set(dev, PCI_SUBSYSTEM_VENDOR_ID, 2, desc->subsystem_vendor);
+	pci_config_set(dev, PCI_SUBSYSTEM_ID, 2, desc->subsystem);
+	pci_config_set(dev, PCI_INTERRUPT_PIN, 1, desc->intx ? 1 : 0);
+	pci_config_set_writable(dev, PCI_COMMAND, 2, COMMAND_WRITABLE);
+	pci_config_set_writable(dev, PCI_CACHE_LINE_SIZE, 1, 0xff);
+	pci_config_set_writable(dev, PCI_INTERRUPT_LINE, 1, 0xff);
+	pci_bars_init(dev);
+	*out = dev;
+	return 0;
+}
+
+void pci_device_free(struct pci_device *dev)
+{
+	assert(!dev || !dev->bus);
+	free(dev);
 }
 
 /* ---- slots ---------------------------------------------------------------------------------------- */

@@ -7,8 +7,8 @@
  * bridge. A *slot* counts through all of them: 32 * bus + device number. `struct pci_bus` is all the buses.
  *
  * Configuration space is reached by the ports 0xcf8/0xcfc and by ECAM; both end in pci_config_read and pci_config_write.
- * A device describes itself once (identity, capabilities, BAR sizes) and is told, by bar_mapped and
- * bar_unmapped, where the guest put its BARs and when it switched their decoding off. The monitor assigns
+ * A device describes itself once (identity, capabilities, BAR sizes). The bus calls its bar_mapped and bar_unmapped when
+ * the guest moves a BAR or switches its decoding on or off. The monitor assigns
  * the BARs before the guest starts, as firmware would; a guest may move them.
  *
  * The life of a device: pci_device_create, pci_capability_add for each capability, pci_bus_plug (from here
@@ -143,7 +143,7 @@ unsigned pci_device_gsi(const struct pci_device *dev);
 /* The address in a BAR's register; *mapped (may be NULL) says whether it is decoded there. */
 gpa_t pci_device_bar(const struct pci_device *dev, unsigned bar, bool *mapped);
 
-/* A guest's access to configuration space, from any door: off < 4096, width 1, 2 or 4. Absent: all ones. */
+/* A guest's access to configuration space, by port or by ECAM: off < 4096, width 1, 2 or 4. Absent: all ones. */
 uint32_t pci_config_read(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width);
 void pci_config_write(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width, uint32_t val);
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci_host.c - the two doors to configuration space: ports 0xcf8/0xcfc, and ECAM.
+ * pci_host.c - the guest's accesses to configuration space: by the ports 0xcf8/0xcfc and by ECAM, which are two ways to
+ * the same reads and writes.
+ *
+ * An access is taken byte by byte, each byte under its own write mask, so any width at any offset is safe,
+ * also across registers and across the end. Nothing here ever sets one of the status register's error
+ * bits, so their write-1-to-clear has nothing to clear and the whole register is read-only.
  */
 #include "error.h"
 #include "pci_internal.h"
 #include "width.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <string.h>
 
 /* Configuration mechanism #1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2). */
@@ -18,7 +25,67 @@
 /* ECAM: 4 KiB for each of 8 functions of 32 devices, for each bus. */
 #define ECAM_BUS_SIZE (UINT64_C(32) << 15)
 
-/* Bus, device and function as both doors encode them. Without the function it is the slot's number already. */
+/* ---- reads and writes --------------------------------------------------------------------------------- */
+
+static bool overlaps(unsigned off, unsigned width, unsigned first, unsigned end)
+{
+	return off < end && off + width > first;
+}
+
+static bool is_master(const struct pci_device *dev)
+{
+	return pci_config_get(dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
+
+uint32_t pci_config_read(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width)
+{
+	struct pci_device *dev = pci_bus_device(bus, slot);
+	uint32_t val = 0;
+
+	assert(PCI_CONFIG_WIDTH_OK(width));
+	if (!dev)
+		return UINT32_MAX >> (32 - 8 * width);
+	if (dev->desc.ops->config_read && overlaps(off, width, PCI_STD_HEADER_SIZEOF, PCI_CONFIG_SIZE))
+		dev->desc.ops->config_read(dev->desc.owner, off, width);
+	for (unsigned i = 0; i < width && off + i < PCI_CONFIG_SIZE; i++) {
+		uint32_t byte = dev->config[off + i];
+
+		if (off + i == PCI_STATUS && pci_intx_pending(dev))
+			byte |= PCI_STATUS_INTERRUPT;
+		val |= byte << 8 * i;
+	}
+	return val;
+}
+
+void pci_config_write(struct pci_bus *bus, unsigned slot, unsigned off, unsigned width, uint32_t val)
+{
+	struct pci_device *dev = pci_bus_device(bus, slot);
+	bool was_master;
+
+	assert(PCI_CONFIG_WIDTH_OK(width));
+	if (!dev)
+		return;
+	was_master = is_master(dev);
+	for (unsigned i = 0; i < width && off + i < PCI_CONFIG_SIZE; i++) {
+		uint8_t mask = dev->writable[off + i];
+		uint8_t byte = (uint8_t)(val >> 8 * i);
+
+		dev->config[off + i] = (uint8_t)((dev->config[off + i] & ~mask) | (byte & mask));
+	}
+	if (overlaps(off, width, PCI_COMMAND, PCI_STATUS))
+		pci_intx_disable(dev, pci_config_get(dev, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+	if (overlaps(off, width, PCI_COMMAND, PCI_STATUS) ||
+	    overlaps(off, width, PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_5 + 4))
+		pci_bars_update(bus);
+	if (was_master && !is_master(dev) && dev->desc.ops->master_cleared)
+		dev->desc.ops->master_cleared(dev->desc.owner);
+	if (dev->desc.ops->config_written && overlaps(off, width, PCI_STD_HEADER_SIZEOF, PCI_CONFIG_SIZE))
+		dev->desc.ops->config_written(dev->desc.owner, off, width);
+}
+
+/* ---- ports and ECAM ------------------------------------------------------------------------------------ */
+
+/* Bus, device and function as both ways encode them. Without the function it is the slot's number already. */
 static bool decode(const struct pci_bus *bus, uint64_t bdf, unsigned *slot)
 {
 	*slot = (unsigned)(bdf >> 3);

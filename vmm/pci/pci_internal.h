@@ -7,6 +7,9 @@
 
 #include <pthread.h>
 
+/* The widths of one access to configuration space. */
+#define PCI_CONFIG_WIDTH_OK(width) ((width) == 1 || (width) == 2 || (width) == 4)
+
 struct pci_bar {
 	struct pci_bar_desc desc;
 	gpa_t assigned_gpa; /* at the start and after every reset */

@@ -148,7 +148,7 @@ static uint64_t read_nothing(void *owner, uint64_t off, unsigned width)
 	return 0;
 }
 
-static void a_door_that_is_taken_is_said_and_the_others_are_given_back(void **state)
+static void an_address_that_is_taken_is_reported_and_the_others_are_released(void **state)
 {
 	static struct rig rig;
 	static const uint64_t ports[] = { 0xcf8, 0xcfc }, ecam[] = { RIG_ECAM };
@@ -257,7 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bus_without_memory_leaves_nothing_behind),
-		cmocka_unit_test(a_door_that_is_taken_is_said_and_the_others_are_given_back),
+		cmocka_unit_test(an_address_that_is_taken_is_reported_and_the_others_are_released),
 		cmocka_unit_test_setup_teardown(a_function_that_cannot_be_created_leaves_nothing_behind, setup,
 		                                teardown),
 	};

@@ -134,7 +134,7 @@ void pci_machine_start(struct pci_machine *m)
 		.refused = on_refused,
 		.owner = m,
 	};
-	CHECK(pci_hotplug_attach(&m->hotplug, &m->rig.pio) == 0);
+	CHECK(pci_hotplug_attach(&m->hotplug, &m->rig.pio, PCI_HOTPLUG_PORT) == 0);
 }
 
 void pci_machine_end(struct pci_machine *m)

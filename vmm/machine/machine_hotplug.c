@@ -16,7 +16,9 @@
 #include "machine_fault.h"
 #include "machine_find.h"
 #include "machine_pmem.h"
+#include "memory_map.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,9 +208,13 @@ void machine_eject_requested(struct machine *m)
 			eject(m->pmems[i]);
 }
 
+// The ports that pci_bus.asl names.
+static_assert(PCI_HOTPLUG_BANK_SIZE == PCI_HOTPLUG_BUS_SIZE && PCI_HOTPLUG_BANKS_SIZE == PCI_HOTPLUG_PORT_SIZE,
+              "a bank of registers for each bus");
+
 int machine_hotplug_attach(struct machine *m)
 {
 	m->pci_hotplug =
 		(struct pci_hotplug) { .notify = on_notify, .eject = on_eject, .refused = on_refused, .owner = m };
-	return pci_hotplug_attach(&m->pci_hotplug, &m->pio);
+	return pci_hotplug_attach(&m->pci_hotplug, &m->pio, PCI_HOTPLUG_PORT);
 }

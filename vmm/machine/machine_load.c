@@ -16,8 +16,16 @@ static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error 
 	struct acpi_config cfg = { .gmem = &m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
 	int rc;
 
-	for (unsigned nr = 0; nr < cfg.nbuses; nr++)
-		cfg.windows[nr] = pci_bus_windows(m->pci, nr);
+	for (unsigned nr = 0; nr < cfg.nbuses; nr++) {
+		const struct pci_windows share = pci_bus_windows(m->pci, nr);
+
+		cfg.windows[nr] = (struct acpi_windows) {
+			.mem32_gpa = share.mem32_gpa,
+			.mem32_size = share.mem32_size,
+			.mem64_gpa = share.mem64_gpa,
+			.mem64_size = share.mem64_size,
+		};
+	}
 	rc = acpi_build(&cfg, rsdp_gpa);
 	return rc ? error_set(err, rc, "cannot build the ACPI tables: %s", strerror(-rc)) : 0;
 }

@@ -2,8 +2,6 @@
 /* pci_hotplug.c - the registers behind the guest's ACPI methods for hotplug. */
 #include "pci_hotplug.h"
 
-#include "memory_map.h"
-
 #include <assert.h>
 #include <string.h>
 
@@ -12,7 +10,6 @@
 #define REG_EJECT 0x08u
 #define REG_OST 0x0cu
 static_assert(PCI_BUS_SLOTS <= 32, "a bit for each slot of a bus");
-static_assert(PCI_BUSES_MAX * PCI_HOTPLUG_BUS_SIZE == PCI_HOTPLUG_PORT_SIZE, "a bank for each bus");
 
 /* _OST, ACPI specification 6.3, table 6-41 ff.: the event that we sent, and what became of it. */
 #define OST_EVENT_EJECT 3u
@@ -33,11 +30,11 @@ static uint64_t hotplug_read(void *owner, uint64_t off, unsigned width)
 
 	if (width != 4)
 		return UINT64_MAX;
-	switch (off % PCI_HOTPLUG_BUS_SIZE) {
+	switch (off % PCI_HOTPLUG_BANK_SIZE) {
 	case REG_UP:
-		return take(&hp->up[off / PCI_HOTPLUG_BUS_SIZE]);
+		return take(&hp->up[off / PCI_HOTPLUG_BANK_SIZE]);
 	case REG_DOWN:
-		return take(&hp->down[off / PCI_HOTPLUG_BUS_SIZE]);
+		return take(&hp->down[off / PCI_HOTPLUG_BANK_SIZE]);
 	default:
 		return 0;
 	}
@@ -55,7 +52,7 @@ static void status_written(struct pci_hotplug *hp, unsigned bus, uint32_t val)
 static void hotplug_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 {
 	struct pci_hotplug *hp = owner;
-	unsigned bus = (unsigned)(off / PCI_HOTPLUG_BUS_SIZE), reg = off % PCI_HOTPLUG_BUS_SIZE;
+	unsigned bus = (unsigned)(off / PCI_HOTPLUG_BANK_SIZE), reg = off % PCI_HOTPLUG_BANK_SIZE;
 
 	if (width != 4)
 		return;
@@ -66,12 +63,12 @@ static void hotplug_write(void *owner, uint64_t off, unsigned width, uint64_t va
 			hp->eject(hp->owner, bus * PCI_BUS_SLOTS + number);
 }
 
-int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio)
+int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio, uint64_t port)
 {
 	const struct io_region region = {
 		.name = "pci-hotplug",
-		.base = PCI_HOTPLUG_PORT,
-		.size = PCI_HOTPLUG_PORT_SIZE,
+		.base = port,
+		.size = PCI_HOTPLUG_BANKS_SIZE,
 		.read = hotplug_read,
 		.write = hotplug_write,
 		.owner = hp,

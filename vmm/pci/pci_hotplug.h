@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci_hotplug.h - the registers through which the guest's ACPI code learns of devices that came or should
- * go, and ejects them: see pci_bus.asl, which are the only user of these ports.
+ * pci_hotplug.h - the registers by which the guest's ACPI code reads which devices were added or should be removed, and
+ * ejects them. pci_bus.asl is the only user of these ports.
  *
  *   +0x00 read: slots with a new device, a bit each; reading clears them
  *   +0x04 read: slots whose device should go; reading clears them
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 struct pci_hotplug {
-	/* Tell the guest to look: the generic event device. */
+	/* Interrupts the guest, which then reads the registers: the generic event device. */
 	void (*notify)(void *owner);
 	/* The guest ejects the device in a slot, asked or not. */
 	void (*eject)(void *owner, unsigned slot);
@@ -33,8 +33,15 @@ struct pci_hotplug {
 	uint32_t up[PCI_BUSES_MAX], down[PCI_BUSES_MAX]; /* a bit for each slot of a bus */
 };
 
-int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio);
+/* The registers of one bus, and of all buses that there can be. */
+#define PCI_HOTPLUG_BANK_SIZE 0x10u
+#define PCI_HOTPLUG_BANKS_SIZE (PCI_BUSES_MAX * PCI_HOTPLUG_BANK_SIZE)
+
+/* Registers [port, port + PCI_HOTPLUG_BANKS_SIZE). -EEXIST: a port is taken. */
+int pci_hotplug_attach(struct pci_hotplug *hp, struct io_space *pio, uint64_t port);
+/* A device came into this slot: the guest is notified. */
 void pci_hotplug_added(struct pci_hotplug *hp, unsigned slot);
+/* The guest is asked to let this slot's device go. */
 void pci_hotplug_request_removal(struct pci_hotplug *hp, unsigned slot);
 /* The slot is empty, or the request is withdrawn. */
 void pci_hotplug_forget(struct pci_hotplug *hp, unsigned slot);

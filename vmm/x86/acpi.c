@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -197,7 +198,7 @@ static void set_bus_name(struct area *area, size_t start, unsigned nr)
 		patch(area, (size_t)(at - area->hva) + strlen(name) - 1, 1, '0' + nr);
 }
 
-static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct pci_windows *windows)
+static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct acpi_windows *windows)
 {
 	struct table ssdt = table_copy(area, pci_bus_aml_code, sizeof(pci_bus_aml_code));
 	const struct {

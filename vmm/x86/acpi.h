@@ -10,15 +10,21 @@
 #define PMVM_ACPI_H
 
 #include "gmem.h"
-#include "pci.h"
+#include "vm_limits.h"
 
 #include <stdint.h>
 
+/* Where the BARs of a bus may be. Size 0: there is no such window. */
+struct acpi_windows {
+	uint64_t mem32_gpa, mem32_size;
+	uint64_t mem64_gpa, mem64_size;
+};
+
 struct acpi_config {
 	const struct gmem *gmem;
-	unsigned ncpus;                            /* 1 to 255; local APIC ids 0 to ncpus - 1 */
-	unsigned nbuses;                           /* PCI: 1 to PCI_BUSES_MAX */
-	struct pci_windows windows[PCI_BUSES_MAX]; /* of each bus */
+	unsigned ncpus;                             /* 1 to 255; local APIC ids 0 to ncpus - 1 */
+	unsigned nbuses;                            /* PCI: 1 to PCI_BUSES_MAX */
+	struct acpi_windows windows[PCI_BUSES_MAX]; /* of each bus */
 };
 
 /* Writes the tables into [ACPI_GPA, ACPI_GPA + ACPI_SIZE). Returns 0 and the RSDP's address, or -errno. */

@@ -51,7 +51,7 @@ static int setup(void **state)
 	hp = (struct pci_hotplug) { .notify = notify, .eject = eject, .refused = refused, .owner = &pio };
 	nnotified = nrefused = 0;
 	memset(ejected, 0, sizeof(ejected));
-	return pci_hotplug_attach(&hp, &pio);
+	return pci_hotplug_attach(&hp, &pio, PCI_HOTPLUG_PORT);
 }
 
 static void news_are_read_once(void **state)

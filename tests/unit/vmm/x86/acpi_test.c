@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static struct acpi_config with_buses(void)
 
 	cfg.nbuses = PCI_BUSES_MAX;
 	for (unsigned nr = 0; nr < PCI_BUSES_MAX; nr++)
-		cfg.windows[nr] = (struct pci_windows) {
+		cfg.windows[nr] = (struct acpi_windows) {
 			.mem32_gpa = PCI_MEM32_BASE + nr * (64 * MIB),
 			.mem32_size = 64 * MIB,
 			.mem64_gpa = WINDOW_GPA + nr * (512 * GIB),
@@ -514,7 +515,7 @@ static void every_bus_has_its_number_and_its_windows(void **state)
 
 	(void)state;
 	for (unsigned nr = 1; nr < PCI_BUSES_MAX; nr += 3) {
-		const struct pci_windows *share = &cfg.windows[nr];
+		const struct acpi_windows *share = &cfg.windows[nr];
 		uint8_t bytes[512];
 		const uint8_t *at;
 		char text[40];

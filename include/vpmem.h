@@ -19,7 +19,7 @@
  *                  transport (PCI, MMIO, vfio-user) maps its own layout onto them.
  *
  * What the library does not do: it creates no virtual machine, opens no socket and prints nothing. The
- * monitor maps the backing (vpmem_backing_hva, vpmem_backing_size) at the address it told the device.
+ * monitor maps the backing (vpmem_backing_hva, vpmem_backing_size) at the address that it gave the device.
  *
  * Threads. A device has one worker thread of its own, created with it and joined when it is destroyed.
  * All functions of a device may be called from any thread, at the same time, except vpmem_device_destroy,
@@ -100,7 +100,7 @@ enum vpmem_policy {
 VPMEM_API extern const char *const vpmem_policy_words[];
 
 /*
- * Real persistent memory (`pmem`): who sees to it that stores leave the CPU caches before a flush is
+ * Real persistent memory (`pmem`): what makes stores leave the CPU caches before a flush is
  * answered. Linux as the guest does so itself: its fsync writes back the cache lines of every page that was
  * stored to, and only then asks for a flush. The specification does not ask that of a driver, it asks the
  * device to make "all writes completed before a flush request" persist. So the device relies on it only when
@@ -275,7 +275,7 @@ enum vpmem_event {
  */
 struct vpmem_callbacks {
 	/*
-	 * Used buffers were added (QUEUE), or device_status or the configuration changed (CONFIG): tell the driver.
+	 * Used buffers were added (QUEUE), or device_status or the configuration changed (CONFIG): interrupt the driver.
 	 * A device that runs (DRIVER_OK) changes its status by itself only to DEVICE_NEEDS_RESET, with CONFIG.
 	 */
 	void (*interrupt)(void *opaque, enum vpmem_interrupt source);
@@ -393,7 +393,7 @@ VPMEM_API int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queu
  * A sync that failed makes every later flush fail, over driver restarts and resets, because the kernel
  * forgets which pages it could not write. 0 while all is well, else the -errno. Clearing is an operator's
  * decision, and holds for what the operator knew: `nsync_errors` is the `sync_errors` of vpmem_device_stats at the
- * last failure that was told. -EAGAIN, and the error stays: another sync has failed since. Safe from any thread,
+ * last failure that was reported. -EAGAIN, and the error stays: another sync has failed since. Safe from any thread,
  * but not from a callback.
  */
 VPMEM_API int vpmem_device_error(const struct vpmem_device *dev);

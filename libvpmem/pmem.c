@@ -4,7 +4,7 @@
  *
  * Top down it is pmem_worker_main, pmem_serve_queue, and then for each batch batch_take, batch_sync and
  * batch_complete; they stand here in the opposite order. The rule that they keep: one sync answers exactly
- * the requests that were visible before it began. docs/flush-path.md tells why.
+ * the requests that were visible before it began. docs/flush-path.md explains why.
  */
 #include "pmem.h"
 #include "guest_access.h"
@@ -29,7 +29,7 @@ static void request_add_status(struct pmem_request *req, const struct virtq_buf 
 }
 
 /*
- * Reads a request: le32 type for the device, then room for a le32 status. A driver may cut both into
+ * Reads a request: le32 type for the device, then room for a le32 status. A driver may split both into
  * descriptors as it likes (a device MUST NOT assume a framing), so this goes by bytes.
  * Returns 0, or -EPROTO or -EINVAL of the chain; the request is complete enough to be answered in any case.
  */
@@ -168,7 +168,7 @@ static int batch_sync(struct vpmem_device *dev, const struct pmem_batch *batch, 
 	return rc;
 }
 
-/* The data of some flush is not durable: every later flush fails too. Under the lock. */
+/* The data of some flush is not durable: every later flush also fails. Under the lock. */
 static void sync_failed(struct vpmem_device *dev, int rc)
 {
 	const struct vpmem_callbacks *cb = &dev->callbacks;
@@ -183,7 +183,7 @@ static void sync_failed(struct vpmem_device *dev, int rc)
 }
 
 /*
- * With hold_on_error: waits until an operator had a look. True: the error is cleared, another sync may answer.
+ * With hold_on_error: waits until an operator decides. True: the error is cleared, another sync may answer.
  * A reset or the device's end also end the wait. Under the lock, which is free meanwhile.
  */
 static bool batch_hold(struct vpmem_device *dev, const struct pmem_batch *batch)
@@ -249,7 +249,7 @@ void pmem_serve_queue(struct vpmem_device *dev)
 	pmem_worker_unlock(dev);
 }
 
-/* For people who look at threads; cut to what the kernel keeps. A thread names itself by one system call. */
+/* For lists of threads; truncated to what the kernel keeps. A thread names itself by one system call. */
 static void name_worker(const struct vpmem_device *dev)
 {
 	char name[16];
@@ -266,7 +266,7 @@ void *pmem_worker_main(void *opaque)
 
 	name_worker(dev);
 	while (!stopping) {
-		/* Blocks until there is a kick. The result does not matter: a look too many is harmless. */
+		/* Blocks until there is a kick. The result does not matter: an extra check is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
 		pmem_serve_queue(dev);
 		pmem_worker_lock(dev);

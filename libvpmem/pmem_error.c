@@ -28,7 +28,7 @@ int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
 
 void vpmem_device_set_error(struct vpmem_device *dev, int rc)
 {
-	/* The time first: who sees the error sees when it was. */
+	/* The time first: a reader that sees the error also sees its time. */
 	atomic_store(&dev->error_time, time(NULL));
 	atomic_store(&dev->error, rc);
 }

@@ -3,10 +3,10 @@
  * pmem_lock.c - the device's lock, and how the worker hands it over.
  *
  * The worker releases the lock only to take it again, within nanoseconds when it has no sync to do. A plain mutex would
- * let it win every time: a guest that keeps the ring filled would keep all others out. So others say that they ask
- * (nasked) before they wait and that they were served (nserved) when they release the lock, and the worker, whenever it
- * has the lock anew, first waits until all who had asked by then were served. None of this is a system call unless a
- * thread really waits.
+ * let it win every time: a guest that keeps the ring filled would keep all others out. So the other threads count
+ * themselves before they wait (nasked) and when they release the lock (nserved). Whenever the worker has taken the lock,
+ * it first waits until all threads that had asked by then were served. None of this is a system call unless a thread
+ * really waits.
  */
 #include "pmem.h"
 

@@ -87,7 +87,7 @@ void virtio_queue_set(struct virtio *v, uint16_t queue_idx, const struct virtq_r
 /* Returns whether the queue may be used at once: it was enabled and the driver is already running. */
 bool virtio_queue_enable(struct virtio *v, uint16_t queue_idx);
 void virtio_queue_reset(struct virtio *v, uint16_t queue_idx);
-/* May the device look at this queue's rings now? */
+/* Whether the device may access this queue's rings now. */
 bool virtio_queue_live(const struct virtio *v, const struct virtq *q);
 
 /*

@@ -157,7 +157,7 @@ static int enter_indirect(struct virtq_chain *chain, const struct desc *desc)
 		return fault(q, -EPROTO, "a descriptor with both INDIRECT and NEXT");
 	if (desc->len % DESC_SIZE)
 		return fault(q, -EPROTO, "the length of an indirect table is no multiple of 16");
-	/* NULL for length 0 too. */
+	/* Also NULL for length 0. */
 	chain->table_hva = gmem_hva(q->mem, desc->gpa, desc->len);
 	if (!chain->table_hva)
 		return fault(q, -EPROTO, "an indirect table that is empty or outside guest memory");
@@ -232,7 +232,7 @@ bool virtq_publish(struct virtq *q)
 	guest_store16_release(q->used_hva + RING_IDX_OFF, new_idx);
 	/*
 	 * Pairs with the driver's full barrier between its write of used_event (or of avail.flags) and its
-	 * last look at used.idx: one of the two sees the other's write, so no interrupt is lost.
+	 * last load of used.idx: one of the two sees the other's write, so no interrupt is lost.
 	 */
 	guest_full_barrier();
 	if (!q->event_idx)
@@ -248,8 +248,8 @@ void virtq_kicks_on(struct virtq *q)
 	else
 		guest_store16(q->used_hva + RING_FLAGS_OFF, 0);
 	/*
-	 * Pairs with the driver's full barrier between its write of avail.idx and its look at avail_event (or
-	 * used.flags): either it kicks, or the caller's next look at avail.idx sees its chain.
+	 * Pairs with the driver's full barrier between its write of avail.idx and its load of avail_event (or
+	 * used.flags): either it kicks, or the caller's next load of avail.idx sees its chain.
 	 */
 	guest_full_barrier();
 }

@@ -119,8 +119,8 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t written_len);
 bool virtq_publish(struct virtq *q);
 
 /*
- * Asks the driver for kicks, or tells it that none is needed. After asking, the caller must look once more
- * (virtq_available): what was made available just before came without a kick.
+ * Asks the driver for kicks, or suppresses them. After asking, the caller must call virtq_available once more:
+ * what was made available just before came without a kick.
  */
 void virtq_kicks_on(struct virtq *q);
 void virtq_kicks_off(struct virtq *q);

@@ -54,7 +54,7 @@ static inline uint32_t take32(struct input *in)
 	return (uint32_t)input_take(in, 4);
 }
 
-/* The next n bytes, or what is left of them. */
+/* The next n bytes, or the rest if there are fewer. */
 static inline struct input input_slice(struct input *in, size_t n)
 {
 	struct input slice = { .data = in->data, .len = n < in->len ? n : in->len };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pci_fuzz.c - the PCI function as a sequence of accesses: configuration space by both of its doors, BARs that
+ * pci_fuzz.c - the PCI function as a sequence of accesses: configuration space by ports and by ECAM, BARs that
  * move, the transport's registers, MSI-X table and pending bits, the hotplug registers, resets; devices that come
  * and go, flushes that are served in between, and a host that refuses ioeventfds, routes and memory slots.
  */
@@ -152,7 +152,7 @@ static void start_driver(struct pci_machine *m, struct input *in)
 		         writes[i].width, writes[i].val);
 }
 
-/* Makes one flush available and tells the device. */
+/* Makes one flush available and notifies the device. */
 static void submit_flush(struct pci_machine *m, struct input *in)
 {
 	unsigned slot = take_slot(in), n = take8(in) % (RING_SIZE / 2);

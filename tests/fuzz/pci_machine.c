@@ -54,7 +54,7 @@ uint64_t vpmem_backing_size(const struct vpmem_backing *b)
 
 void *vpmem_backing_hva(const struct vpmem_backing *b)
 {
-	return (void *)(uintptr_t)b; /* nobody looks behind it */
+	return (void *)(uintptr_t)b; /* never dereferenced */
 }
 
 bool vpmem_backing_is_rom(const struct vpmem_backing *b)

@@ -151,7 +151,7 @@ int pci_bars_assign(struct pci_bus *bus, struct pci_device *dev, struct vpmem_er
 
 		if (bar->desc.size == 0)
 			continue;
-		/* The device is in the bus's table already, so its BARs avoid each other too. */
+		/* The device is in the bus's table already, so its BARs also avoid each other. */
 		bar->assigned_gpa = find_room(bus, io, window, window_size, bar->desc.size);
 		if (bar->assigned_gpa == 0) {
 			error_set(err, -ENOSPC, "PCI: no room for BAR %u of %s: it needs %" PRIu64 " %s", i,

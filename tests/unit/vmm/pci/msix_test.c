@@ -232,7 +232,7 @@ static void a_refused_message_stays_pending(void **state)
 	msix_raise(f->msix, 0);
 	assert_int_equal(sent(f, 0x40), 0);
 	assert_int_equal(msix_pba_read(f->msix, 0, 4), 1);
-	/* Back to the old message: whether the machine still has it nobody knows, so it is told again. */
+	/* Back to the old message: whether the machine still has it is not known, so it is set again. */
 	f->fake.msi_error = 0;
 	unsigned calls = f->fake.nroute_calls;
 	msix_table_write(f->msix, 4, 4, 0);

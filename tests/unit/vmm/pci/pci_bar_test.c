@@ -348,7 +348,7 @@ static void ports_are_a_space_of_their_own(void **state)
 	io_write(&rig->pio, RIG_PORT + 8, 2, 0x77);
 	assert_true(a.last_write == (UINT64_C(8) << 32 | 0x77));
 
-	/* Onto the other's, out of the window, onto other ports (those of PCI itself are outside of it, too). */
+	/* Onto the other's, out of the window, onto other ports (those of PCI itself are also outside of it). */
 	command_set(rig, 2, PCI_COMMAND_IO);
 	ecam_write(rig, 1, PCI_BASE_ADDRESS_1, 4, RIG_PORT + 16);
 	pci_device_bar(a.pci, 1, &mapped);

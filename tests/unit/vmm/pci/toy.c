@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PCI device that records what it is told.
+// A PCI device that records the calls of its operations.
 #include "toy.h"
 
 #include <linux/pci_regs.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* toy.h - a PCI device that records what it is told: 4 KiB of registers, 64 KiB of registers, a memory slot. */
+/* toy.h - a PCI device that records the calls of its operations: 4 KiB of registers, 64 KiB of registers, a memory slot. */
 #ifndef TOY_H
 #define TOY_H
 

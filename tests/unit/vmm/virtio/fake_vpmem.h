@@ -31,12 +31,12 @@ struct vpmem_device {
 
 /* The next vpmem_device_create fails with this, and an error text. */
 extern int fake_vpmem_create_error;
-/* Called by a read of the status between the look at it and the return; NULL: nothing. */
+/* Called by a read of the status between the load and the return; NULL: nothing. */
 extern void (*fake_vpmem_status_read)(struct vpmem_device *dev);
 /* Devices that exist. */
 extern unsigned fake_vpmem_ndevices;
 
-/* What the worker does when it has something to tell. Any thread. */
+/* What the worker does when it has something to report. Any thread. */
 void fake_vpmem_interrupt(struct vpmem_device *dev, enum vpmem_interrupt source);
 
 #endif

@@ -136,7 +136,7 @@ static void check_promises(struct fixture *f)
 	struct fake_vm *fake = &f->rig.fake;
 	unsigned nlines = 0;
 
-	/* The doors: three; and no BAR without its ioeventfd. */
+	/* The three regions of PCI itself; and no BAR without its ioeventfd. */
 	assert_int_equal(f->rig.pio.nregions, 2);
 	assert_int_equal(f->rig.mmio.nregions, 1 + fake_vm_nioeventfds(fake));
 	for (unsigned i = 0; i < FAKE_MAX; i++) {

@@ -17,7 +17,7 @@
 
 struct fixture {
 	struct rig rig;
-	struct gmem mem; /* without regions: the fake device looks at none */
+	struct gmem mem; /* without regions: the fake device uses none */
 	struct vpmem_backing backing;
 	struct virtio_pci *vp;
 	struct vpmem_device *dev;
@@ -26,7 +26,7 @@ struct fixture {
 	bool register_page, pio_notify;
 };
 
-/* cmocka fixtures; with shmem the pmem window is BAR 2, with page the registers are a memory slot too. */
+/* cmocka fixtures; with shmem the pmem window is BAR 2, with page the registers are also a memory slot. */
 int setup(void **state);
 int setup_shmem(void **state);
 int setup_page(void **state);

@@ -16,7 +16,7 @@
 #include "acpi_pm.h"
 #include "memory_map.h"
 
-/* What iasl made of the .asl: `unsigned char dsdt_aml_code[]`, and pci_bus_aml_code[]. */
+/* The output of iasl for the .asl files: `unsigned char dsdt_aml_code[]`, and pci_bus_aml_code[]. */
 static const
 #include "dsdt.hex"
 	static const
@@ -64,7 +64,7 @@ static const
 struct area {
 	uint8_t *hva;
 	size_t len;
-	bool full; /* something did not fit; nothing is written any more */
+	bool full; /* something did not fit, and nothing more is written */
 };
 
 /* A table under construction: where it begins in the area. */
@@ -95,7 +95,7 @@ static void fill(struct area *area, size_t len)
 		put(area, 1, 0);
 }
 
-/* Overwrites a field of what was put before. */
+/* Overwrites a field that was written before. */
 static void patch(struct area *area, size_t off, unsigned width, uint64_t val)
 {
 	struct area at = { .hva = area->hva, .len = off };
@@ -166,7 +166,7 @@ static void set_name(struct area *area, size_t start, const char *name, uint64_t
 		patch(area, (size_t)(at - area->hva) + sizeof(encoded), 8, val);
 }
 
-/* A table as iasl compiled it, still to be changed and completed. */
+/* Copies a table as iasl compiled it. The caller changes and completes it. */
 static struct table table_copy(struct area *area, const uint8_t *aml, size_t len)
 {
 	struct table table = { .area = area };
@@ -229,7 +229,7 @@ static void patch_port(struct area *area, size_t off, uint64_t port)
 	patch(area, off + 4, 8, port);
 }
 
-/* 5.2.9. What is left 0 are the fixed registers that hardware-reduced ACPI does not have. */
+/* 5.2.9. The fields that stay 0 describe fixed registers, which hardware-reduced ACPI does not have. */
 static uint64_t build_fadt(struct area *area, uint64_t dsdt_gpa)
 {
 	struct table fadt = table_begin(area, "FACP", 6);
@@ -292,7 +292,7 @@ static uint64_t build_xsdt(struct area *area, const uint64_t *tables, size_t nta
 	return table_end(&xsdt);
 }
 
-/* 5.2.5.3. The place at the start of the area was kept free for it. */
+/* 5.2.5.3. The start of the area was reserved for it. */
 static void build_rsdp(struct area *area, uint64_t xsdt_gpa)
 {
 	struct area rsdp = { .hva = area->hva };

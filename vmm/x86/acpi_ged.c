@@ -13,7 +13,7 @@ static void set_pending(struct acpi_ged *ged, uint8_t pending)
 		ged->set_irq(ged->owner, is);
 }
 
-/* The event byte is at offset 0; what is behind it reads 0. */
+/* The event byte is at offset 0; all other bytes read 0. */
 static uint64_t ged_read(void *owner, uint64_t off, unsigned width)
 {
 	struct acpi_ged *ged = owner;

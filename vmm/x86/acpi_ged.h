@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * acpi_ged.h - the register behind ACPI's generic event device: which events wait for the guest.
+ * acpi_ged.h - the register of ACPI's generic event device: the events that are pending for the guest.
  *
- * The interrupt line (GED_GSI, level-triggered) is high while an event waits. The guest's ACPI interpreter
- * then reads the byte at GED_PORT, which tells the events and clears them; see _EVT in dsdt.asl. An event
- * that is raised before the guest listens waits for it. All of it runs under the machine lock.
+ * The interrupt line (GED_GSI, level-triggered) is high while an event is pending. The guest's ACPI interpreter
+ * then reads the byte at GED_PORT, which returns the events and clears them; see _EVT in dsdt.asl. An event
+ * that is raised before the guest handles events stays pending. All functions run under the machine lock.
  */
 #ifndef PMVM_ACPI_GED_H
 #define PMVM_ACPI_GED_H

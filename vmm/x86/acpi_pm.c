@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power-off and reset, as the guest asks for them by ACPI's registers or the keyboard controller.
+// Power-off and reset that the guest requests by ACPI's registers or the keyboard controller.
 #include "acpi_pm.h"
 
 #include "memory_map.h"
@@ -11,7 +11,7 @@
 
 #define I8042_RESET 0xfeu
 
-/* WAK_STS, the only bit there is, would be set after a wake-up. */
+/* WAK_STS is the only defined bit, and is set after a wake-up only. */
 static uint64_t pm_read(void *owner, uint64_t off, unsigned width)
 {
 	(void)owner;
@@ -42,7 +42,7 @@ static void pm_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 		pm_write_byte(owner, off + i, (uint8_t)(val >> (8 * i)));
 }
 
-/* All ones is what a driver reads where no controller is. */
+/* A driver reads all ones where there is no controller. */
 static uint64_t i8042_read(void *owner, uint64_t off, unsigned width)
 {
 	(void)owner;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot.c - loads kernel, initrd and command line: what the boot protocols have in common.
+ * boot.c - loads kernel, initrd and command line: the common part of the boot protocols.
  */
 #include "boot.h"
 
@@ -17,7 +17,7 @@
 #include "error.h"
 #include "memory_map.h"
 
-/* The BIOS data area: Linux takes the address of the EBDA from it, and a guest before a reboot may have left anything. */
+/* The BIOS data area. Linux reads the address of the EBDA there; a guest may have overwritten it before a reboot. */
 #define BIOS_DATA_GPA UINT64_C(0x400)
 #define BIOS_DATA_SIZE 0x100u
 
@@ -107,7 +107,7 @@ int boot_put(struct boot *boot, uint64_t gpa, const void *buf, size_t len)
 	return 0;
 }
 
-/* What the file is instead of an x86 kernel, as far as its first bytes tell. */
+/* File types that are not an x86 kernel, recognised by their first bytes. */
 struct file_kind {
 	unsigned off, len;
 	const char *magic;
@@ -176,7 +176,7 @@ static int initrd_error(struct boot *boot, int rc, const char *why)
 	return error_set(boot->err, rc, "could not load initrd '%s': %s", boot->src->initrd_path, why);
 }
 
-/* As high as the kernel allows, which leaves the room behind the kernel to the kernel. */
+/* As high as the kernel allows, so that the memory behind the kernel stays free for it. */
 static int load_initrd(struct boot *boot)
 {
 	struct boot_file file = { .path = boot->src->initrd_path, .fd = boot->src->initrd_fd };
@@ -227,8 +227,8 @@ static int load_cmdline(struct boot *boot)
 }
 
 /*
- * On hardware-reduced ACPI Linux reboots by EFI, and without EFI it jumps in real mode to where a BIOS has its
- * entry, F000:FFF0. That is all that we have of a BIOS: a write to the reset register.
+ * With hardware-reduced ACPI Linux reboots by EFI. Without EFI it jumps in real mode to the entry of a BIOS,
+ * F000:FFF0. The code there is the only part of a BIOS that we have: a write to the reset register.
  */
 static int put_reset_vector(struct boot *boot)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot.h - puts a kernel, its command line and its initrd into guest memory and says how vCPU 0 begins.
+ * boot.h - puts a kernel, its command line and its initrd into guest memory and determines the initial state of vCPU 0.
  *
  * Two protocols: a bzImage by the 64-bit boot protocol (protocol 2.12 or later, relocatable, with the
  * XLF_KERNEL_64 flag), and an uncompressed ELF vmlinux by PVH (the ELF note XEN_ELFNOTE_PHYS32_ENTRY).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot_image.h - what boot.c and the boot protocols (bzimage.c, pvh.c) share; nobody else includes it.
+ * boot_image.h - shared by boot.c and the boot protocols (bzimage.c, pvh.c); no other file includes it.
  *
  * A load goes through three steps: the protocol puts the kernel into memory (load), boot.c puts initrd and
  * command line where the kernel allows it, and the protocol writes down where everything is (handover).
@@ -13,7 +13,7 @@
 
 #include "boot.h"
 
-#define BOOT_HEAD_SIZE 4096 /* bytes from the start of the kernel that tell what it is */
+#define BOOT_HEAD_SIZE 4096 /* bytes from the start of the kernel that identify its type */
 
 struct boot_file {
 	const char *path;
@@ -56,7 +56,7 @@ bool boot_file_has(const struct boot_file *file, uint64_t off, uint64_t len);
 /* Copies [off, off + len) of the kernel to gpa. The caller has checked both sides; reading may still fail. */
 int boot_copy(struct boot *boot, uint64_t off, uint64_t gpa, uint64_t len);
 
-/* Writes to guest memory what this program made itself. -EFAULT if there is no such RAM. */
+/* Writes data of this program to guest memory. -EFAULT if there is no RAM at that address. */
 int boot_put(struct boot *boot, uint64_t gpa, const void *buf, size_t len);
 
 /* Fails the load: "could not load kernel '<path>': ..." and -ENOEXEC. */

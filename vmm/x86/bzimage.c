@@ -17,7 +17,7 @@
 #define BOOT_FLAG 0xaa55u
 #define HEADER_MAGIC 0x53726448u /* "HdrS" */
 #define HEADER_OFF offsetof(struct boot_params, hdr)
-#define HEADER_JUMP_OFF 0x201u /* the header ends this byte's value behind the next one */
+#define HEADER_JUMP_OFF 0x201u /* the header ends at the next byte plus the value of this one */
 #define HEADER_END_MIN (HEADER_OFF + offsetof(struct setup_header, handover_offset))
 #define HEADER_END_MAX offsetof(struct boot_params, edd_mbr_sig_buffer)
 #define VERSION_MIN 0x020cu /* xloadflags */
@@ -30,7 +30,7 @@
 static_assert(HEADER_OFF == 0x1f1 && HEADER_END_MAX == 0x290, "as the boot protocol has it");
 static_assert(sizeof(struct boot_params) == 4096, "the zero page is a page");
 
-/* The setup header as the file has it, in an otherwise empty zero page. */
+/* Copies the setup header of the file into an otherwise empty zero page. */
 static void read_header(const struct boot *boot, struct boot_params *params)
 {
 	size_t end = HEADER_JUMP_OFF + 1u + boot->head[HEADER_JUMP_OFF];
@@ -51,7 +51,7 @@ static bool probe(const struct boot *boot)
 	return params.hdr.boot_flag == BOOT_FLAG && params.hdr.header == HEADER_MAGIC;
 }
 
-/* Whether this kernel can be started in the way we do it. */
+/* Checks whether this kernel can be started by the 64-bit protocol. */
 static int check_features(struct boot *boot, const struct setup_header *hdr)
 {
 	if (hdr->version < VERSION_MIN)
@@ -66,7 +66,7 @@ static int check_features(struct boot *boot, const struct setup_header *hdr)
 	return 0;
 }
 
-/* Sets where the protected-mode kernel is in the file and where it goes. */
+/* Sets the place of the protected-mode kernel in the file and in guest memory. */
 static int place(struct boot *boot, const struct setup_header *hdr, uint64_t *off, uint64_t *len)
 {
 	uint64_t align = hdr->kernel_alignment, pref = hdr->pref_address;
@@ -75,7 +75,7 @@ static int place(struct boot *boot, const struct setup_header *hdr, uint64_t *of
 	*off = (nsectors + 1) * SECTOR_SIZE;
 	*len = (uint64_t)hdr->syssize * SYSSIZE_UNIT;
 	if (!boot_file_has(&boot->kernel, *off, *len))
-		return boot_refuse(boot, "the file is cut short: its header says %llu bytes, and it has %llu",
+		return boot_refuse(boot, "the file is truncated: its header says %llu bytes, and it has %llu",
 		                   (unsigned long long)(*off + *len), (unsigned long long)boot->kernel.size);
 	if (*len <= ENTRY64_OFF)
 		return boot_refuse(boot, "invalid kernel header: syssize 0x%x", hdr->syssize);
@@ -87,7 +87,7 @@ static int place(struct boot *boot, const struct setup_header *hdr, uint64_t *of
 		pref = HIMEM_GPA;
 	if (pref > RAM_LOW_MAX)
 		return boot_refuse(boot, "invalid kernel header: pref_address 0x%llx", (unsigned long long)pref);
-	/* The decompressor never works below pref_address: loaded there, all it needs is in one piece. */
+	/* The decompressor never works below pref_address: loaded there, all memory that it needs is contiguous. */
 	boot->kernel_gpa = (pref + align - 1) & ~(align - 1);
 	boot->kernel_end = boot->kernel_gpa + hdr->init_size;
 	if (boot->kernel_end > boot->low_end)

@@ -20,7 +20,7 @@ static_assert(CPUS_MAX <= 255, "an APIC id, and the count of them, have 8 bits")
 #define PHYS_BITS_MAX 52u
 
 #define LEAF1_ECX_VMX (1u << 5)
-#define LEAF1_ECX_PDCM (1u << 15) /* the MSR that says what the performance counters can do */
+#define LEAF1_ECX_PDCM (1u << 15) /* the MSR with the capabilities of the performance counters */
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
 #define EXT1_ECX_CMP_LEGACY (1u << 1) /* HTT means cores, not threads */
@@ -78,7 +78,7 @@ static void set_bits(uint32_t *reg, unsigned high, unsigned low, uint32_t val)
 	*reg = (*reg & ~(max << low)) | (val < max ? val : max) << low;
 }
 
-/* How many bits of the APIC id tell the cores apart. */
+/* Returns how many bits of the APIC id identify the core. */
 static unsigned id_bits(const struct cpuid_topology *t)
 {
 	unsigned bits = 0;
@@ -105,7 +105,7 @@ static void set_leaf1(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 	set_bits(&entry->ebx, 31, 24, t->id);
 	set_bits(&entry->ebx, 23, 16, 1u << id_bits(t));
 	set_bits(&entry->edx, 28, 28, t->ncpus > 1); /* HTT: the field before is valid */
-	/* KVM's local APIC has the timer, whatever the processor's has. */
+	/* KVM's local APIC has the timer even if the processor's has none. */
 	entry->ecx |= LEAF1_ECX_HYPERVISOR | LEAF1_ECX_TSC_DEADLINE;
 }
 
@@ -124,7 +124,7 @@ static void set_entry(struct kvm_cpuid_entry2 *entry, const struct cpuid_topolog
 			entry->ecx |= EXT1_ECX_CMP_LEGACY;
 		break;
 	case 0x80000007:
-		/* A guest that may trust the TSC ignores kvmclock, which stands still while the machine is stopped. */
+		/* A guest that trusts the TSC ignores kvmclock, which does not run while the machine is stopped. */
 		entry->edx &= ~EXT7_EDX_INVARIANT_TSC;
 		break;
 	case 0x80000008:
@@ -173,7 +173,7 @@ void cpuid_set_topology(union cpuid *cpuid, const struct cpuid_topology *topolog
 		set_entry(&cpuid->head.entries[i], topology, amd);
 	if (basic && basic->eax < 0xb)
 		basic->eax = 0xb;
-	/* AMD's own successor is optional: without it guests use 0xb. Removed first: it makes room. */
+	/* AMD's own successor is optional: without it guests use 0xb. It is removed first, which frees an entry. */
 	remove_leaf(cpuid, 0x80000026);
 	add_levels(cpuid, 0xb, topology);
 	if (max_leaf(cpuid) >= 0x1f)
@@ -188,7 +188,7 @@ static void clear_ecx(union cpuid *cpuid, uint32_t leaf, uint32_t bits)
 		entry->ecx &= ~bits;
 }
 
-/* A leaf that is not there reads as zeros. */
+/* A missing leaf reads as zeros. */
 void cpuid_hide(union cpuid *cpuid, const struct cpu_hide *hide)
 {
 	if (hide->vmx)

@@ -21,10 +21,10 @@ struct cpuid_topology {
 	unsigned ncpus; /* cores of one socket, 1 to 255 */
 };
 
-/* Changes what depends on the processor's place among the others, and the bits that KVM leaves to us. */
+/* Changes the fields that depend on the topology, and the bits that KVM leaves to user space. */
 void cpuid_set_topology(union cpuid *cpuid, const struct cpuid_topology *topology);
 
-/* Takes features out. */
+/* Removes features. */
 struct cpu_hide;
 void cpuid_hide(union cpuid *cpuid, const struct cpu_hide *hide);
 

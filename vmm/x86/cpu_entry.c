@@ -18,7 +18,7 @@
 #define EFER_LMA (1u << 10)
 #define RFLAGS_RESERVED 2u
 
-/* The selectors that the 64-bit boot protocol asks for (__BOOT_CS, __BOOT_DS). */
+/* The selectors that the 64-bit boot protocol requires (__BOOT_CS, __BOOT_DS). */
 #define CODE_SELECTOR 0x10u
 #define DATA_SELECTOR 0x18u
 #define TSS_SELECTOR 0x20u
@@ -48,7 +48,7 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 	};
 }
 
-/* A descriptor as the processor would have read it to fill this segment register. */
+/* The descriptor from which the processor would load this segment register. */
 static uint64_t descriptor(const struct kvm_segment *seg)
 {
 	uint64_t limit = seg->g ? seg->limit >> 12 : seg->limit;

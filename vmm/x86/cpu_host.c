@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads once what this host's KVM tells about vCPUs in general.
+// Reads once what this host's KVM supports for all vCPUs.
 #include "cpu_host.h"
 
 #include "error.h"
@@ -32,7 +32,7 @@ int cpu_host_read(int kvm_fd, struct cpu_host **out, struct vpmem_error *err)
 
 	if (rc < 0) {
 		cpu_host_free(host);
-		return error_set(err, rc, "kvm: cannot read what it supports of a processor: %s", strerror(-rc));
+		return error_set(err, rc, "kvm: cannot read the supported processor features: %s", strerror(-rc));
 	}
 	*out = host;
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_host.h - what the cpu*.c files know of each other: what this host's KVM tells about vCPUs in general, and what
- * a reset and the kernel's entry have in common.
+ * cpu_host.h - shared by the cpu*.c files: what this host's KVM supports for all vCPUs, and the common part of a
+ * reset and the kernel's entry.
  */
 #ifndef PMVM_CPU_HOST_H
 #define PMVM_CPU_HOST_H
@@ -12,14 +12,14 @@
 #include <linux/kvm.h>
 
 struct cpu_host {
-	union cpuid *cpuid;        /* what KVM supports of it */
-	struct kvm_msr_list *msrs; /* those that are worth saving */
+	union cpuid *cpuid;        /* as far as KVM supports it */
+	struct kvm_msr_list *msrs; /* those that KVM says to save */
 };
 
-/* All MSRs as they were saved; the time-stamp counter goes on. */
+/* Restores all MSRs as they were saved, except the time-stamp counter, which continues. */
 int cpu_msrs_restore(int vcpu_fd, const struct cpu_msrs *msrs);
 
-/* The local APIC at its address; the first processor is the one that boots. */
+/* The APIC base: the default address, and the flag of the bootstrap processor for the first one. */
 uint64_t cpu_new_apic_base(unsigned idx);
 
 #endif

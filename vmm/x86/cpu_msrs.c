@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_msrs.c - a vCPU's model-specific registers: which there are, and what they hold at the beginning, is the
- * processor's and KVM's, so it is saved while the vCPU is new, and put back at every reset.
+ * cpu_msrs.c - a vCPU's model-specific registers. Their number and initial values depend on the processor and on KVM,
+ * so they are saved while the vCPU is new, and restored at every reset.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -12,7 +12,7 @@
 
 #include "cpu_host.h"
 
-#define MSRS_AT_ONCE 255u /* what KVM accepts */
+#define MSRS_AT_ONCE 255u /* KVM accepts no more */
 
 #define MSR_TSC 0x10u
 #define MSR_TSC_ADJUST 0x3bu
@@ -21,7 +21,7 @@
 #define MSR_MTRR_DEF_TYPE 0x2ffu
 #define MTRR_ENABLED_WRITE_BACK 0x806u
 
-/* Not in KVM's list of what is worth saving: ranges, fixed ranges, the default type. */
+/* The MTRRs, which KVM's list of MSRs to save lacks: ranges, fixed ranges, the default type. */
 static const uint32_t mtrrs[] = {
 	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, 0x208, 0x209, 0x20a, 0x20b, 0x20c, 0x20d,
 	0x20e, 0x20f, 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f, MSR_MTRR_DEF_TYPE,
@@ -39,7 +39,7 @@ struct cpu_msrs {
 };
 
 /*
- * Reads n MSRs, n <= MSRS_AT_ONCE, and returns how many KVM could read: the one behind them it could not.
+ * Reads n MSRs, n <= MSRS_AT_ONCE, and returns how many KVM could read. It could not read the next one.
  */
 static int get_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
 {
@@ -54,7 +54,7 @@ static int get_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
 	return nread;
 }
 
-/* Fills in the values, drops those that cannot be read, and returns how many are left. */
+/* Fills in the values, drops those that cannot be read, and returns the number of the others. */
 static int read_msrs(int vcpu_fd, struct kvm_msr_entry *entries, unsigned n)
 {
 	unsigned done = 0;
@@ -107,7 +107,7 @@ int cpu_msrs_save(const struct cpu_host *host, int vcpu_fd, struct cpu_msrs **ou
 	return 0;
 }
 
-/* The guest's clock goes on over a reset. */
+/* The guest's clock continues across a reset. */
 static bool goes_on(uint32_t msr)
 {
 	return msr == MSR_TSC || msr == MSR_TSC_ADJUST;
@@ -122,8 +122,8 @@ static void set_msr(int vcpu_fd, const struct kvm_msr_entry *entry)
 }
 
 /*
- * Without firmware nobody enables the MTRRs, and then Linux uses no PAT either; and on Intel's processors
- * it does not trust `rep movs` unless fast strings are on. KVM may lack either register, or not let it be set.
+ * Without firmware the MTRRs are disabled, and then Linux does not use the PAT either. On Intel's processors Linux
+ * does not use `rep movs` unless fast strings are enabled. KVM may lack either register, or refuse to set it.
  */
 void cpu_msrs_set_firmware(int vcpu_fd, struct cpu_msrs *msrs)
 {
@@ -143,13 +143,13 @@ void cpu_msrs_set_firmware(int vcpu_fd, struct cpu_msrs *msrs)
 		entries[batch.head.nmsrs++] = *msr;
 	}
 	nset = ioctl(vcpu_fd, KVM_SET_MSRS, &batch.head);
-	/* KVM stops at the first that it refuses. */
+	/* KVM stops at the first MSR that it refuses. */
 	for (unsigned i = nset < 0 ? 0 : (unsigned)nset + 1; i < batch.head.nmsrs; i++)
 		set_msr(vcpu_fd, &entries[i]);
 }
 
 /*
- * KVM takes a TSC of 0 to mean "as the machine's other vCPUs", and goes on counting. That is needed after a
+ * KVM takes a TSC of 0 to mean "as the machine's other vCPUs", and continues to count. That is needed after a
  * triple fault on AMD, where KVM clears the control block with the TSC offset in it.
  */
 static void synchronize_tsc(int vcpu_fd)
@@ -157,7 +157,7 @@ static void synchronize_tsc(int vcpu_fd)
 	set_msr(vcpu_fd, &(struct kvm_msr_entry) { .index = MSR_TSC, .data = 0 });
 }
 
-/* Only what differs, because some are read-only; what KVM does not accept stays. */
+/* Sets only those that differ, because some are read-only. One that KVM refuses keeps its value. */
 int cpu_msrs_restore(int vcpu_fd, const struct cpu_msrs *msrs)
 {
 	struct kvm_msr_entry now[MSRS_AT_ONCE];
@@ -172,7 +172,7 @@ int cpu_msrs_restore(int vcpu_fd, const struct cpu_msrs *msrs)
 		if (nread < 0)
 			return nread;
 		for (unsigned i = 0; i < n; i++) {
-			/* Beyond nread it is not known. */
+			/* The values from nread on are unknown. */
 			bool differs = i >= (unsigned)nread || now[i].data != want[i].data;
 
 			if (differs && !goes_on(want[i].index))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu_reset.c - puts a vCPU back into the state in which KVM creates it.
+ * cpu_reset.c - restores a vCPU to the state in which KVM creates it.
  *
- * KVM has no call that resets a vCPU. Most of the state after power-on is the same on every processor, and stands
- * here as it does in the manuals: Intel SDM volume 3, "Processor State After Reset", and AMD APM volume 2, "Processor
- * Initialization". The rest is MSRs (cpu_msrs.c). tests/unit/x86/cpu_test.c compares all of it with what KVM has.
+ * KVM has no call that resets a vCPU. Most of the state after power-on is the same on every processor. It is
+ * given here as in the manuals: Intel SDM volume 3, "Processor State After Reset", and AMD APM volume 2, "Processor
+ * Initialization". The rest is MSRs (cpu_msrs.c). tests/unit/vmm/x86/cpu_test.c compares all of it with KVM's state.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -35,8 +35,8 @@
 #define LVT_EXTINT 0x700u
 
 /*
- * A guest hypervisor is gone: VMX is off, SVM's global interrupt flag set. KVM says by EINVAL, or by ENOTTY when it is
- * old, that it has no nested guests.
+ * Ends the mode of a guest hypervisor: VMX is off, SVM's global interrupt flag is set. KVM returns EINVAL (an old KVM
+ * ENOTTY) if it does not support nested guests.
  */
 static int reset_nested(int vcpu_fd)
 {
@@ -95,7 +95,8 @@ static int reset_segments(int vcpu_fd, unsigned idx)
 }
 
 /*
- * RDX, the processor's model, is seen by nobody: vCPU 0 has the kernel's entry, and KVM's INIT sets it of the others.
+ * RDX, the processor's model, is not set: vCPU 0 gets the registers of the kernel's entry, and KVM's INIT sets RDX in
+ * the others.
  */
 static int reset_registers(int vcpu_fd)
 {
@@ -107,8 +108,8 @@ static int reset_registers(int vcpu_fd)
 }
 
 /*
- * Of x87 and SSE the control words; they count only when XSTATE_BV names both. What it does not name KVM initializes.
- * KVM expects more than struct kvm_xsave only of a program that asked for larger components (AMX) by arch_prctl.
+ * The control words of x87 and SSE, valid only when XSTATE_BV names both. KVM initialises the other components.
+ * KVM expects more than struct kvm_xsave only from a program that requested larger components (AMX) by arch_prctl.
  */
 static int reset_fpu(int vcpu_fd)
 {
@@ -129,7 +130,7 @@ static void set_apic(struct kvm_lapic_state *apic, unsigned off, uint32_t val)
 	memcpy(apic->regs + off, &val, sizeof(val));
 }
 
-/* Its version stays. In xAPIC mode, which the APIC base has selected. */
+/* Keeps the version register. The APIC is in xAPIC mode, which the APIC base has selected. */
 static int reset_lapic(int vcpu_fd, unsigned idx)
 {
 	struct kvm_lapic_state apic;
@@ -145,16 +146,16 @@ static int reset_lapic(int vcpu_fd, unsigned idx)
 	set_apic(&apic, APIC_SPURIOUS, 0xff);
 	for (unsigned off = APIC_LVT_TIMER; off <= APIC_LVT_ERROR; off += 0x10)
 		set_apic(&apic, off, LVT_MASKED);
-	/* Beyond the six that all have. */
+	/* Those beyond the six that every processor has. */
 	if ((version >> 16 & 0xff) >= 6)
 		set_apic(&apic, APIC_LVT_CMCI, LVT_MASKED);
-	/* Not the manual's: KVM begins with the first processor's PIC connected, as firmware leaves it. */
+	/* This is not in the manuals: KVM begins with the first processor's PIC connected, as firmware leaves it. */
 	if (idx == 0)
 		set_apic(&apic, APIC_LVT_LINT0, LVT_EXTINT);
 	return ioctl(vcpu_fd, KVM_SET_LAPIC, &apic) < 0 ? -errno : 0;
 }
 
-/* Nothing waits; the first processor runs, the others wait for it. */
+/* No event is pending. The first processor runs, the others wait for its INIT. */
 static int reset_run_state(int vcpu_fd, unsigned idx)
 {
 	const struct kvm_vcpu_events events = {
@@ -169,8 +170,8 @@ static int reset_run_state(int vcpu_fd, unsigned idx)
 }
 
 /*
- * Lets KVM do an INIT at once: nothing else ends the halt of a vCPU that waits for a page of the host (KVM's
- * asynchronous page faults), and no ioctl shows it. Of the rest of an INIT nothing is left after a reset.
+ * Makes KVM process an INIT at once. Nothing else ends the halt of a vCPU that waits for a page of the host (KVM's
+ * asynchronous page faults), and no ioctl shows that state. The reset overwrites all other effects of the INIT.
  */
 static int end_halt(int vcpu_fd)
 {
@@ -183,8 +184,8 @@ static int end_halt(int vcpu_fd)
 }
 
 /*
- * The order matters. Reading the run state first makes KVM accept an INIT or SIPI that still waits, so that
- * it does not come after the reset. A guest hypervisor's mode goes before an INIT, which it may block, and
+ * The order matters. Reading the run state first makes KVM process a pending INIT or SIPI, so that
+ * it does not come after the reset. A guest hypervisor's mode is ended before an INIT, which it may block, and
  * before the control registers, because VMX fixes bits of them. The APIC base, in sregs, decides what the
  * LAPIC registers mean, and the LAPIC's timer mode whether the TSC deadline MSR does anything. Events and run
  * state come last, because setting registers may change them.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The devices that a guest learns of through ACPI: serial port, reserved ranges, events. The PCI buses have a table each:
+// The devices that a guest finds through ACPI: serial port, reserved ranges, events. Each PCI bus has its own table,
 // pci_bus.asl. The addresses, ports and lines are those of memory_map.h; acpi_test compares them.
 
-// Asks a bus for its news, if there is such a bus.
+// Asks a bus, if it exists, for its pending hotplug events.
 #define LOOK(bus) \
     If (CondRefOf (bus.PCNT)) { bus.PCNT () }
 
@@ -22,7 +22,7 @@ DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
 
     Scope (\_SB)
     {
-        // What the machine itself decodes, so that nothing else is put there.
+        // Ranges that the machine itself decodes, so that the guest assigns them to no device.
         Device (MBRD)
         {
             Name (_HID, EisaId ("PNP0C02"))
@@ -52,7 +52,7 @@ DefinitionBlock ("", "DSDT", 2, "PMVM  ", "PMVM    ", 1)
             Name (_HID, EisaId ("PNP0C0C"))
         }
 
-        // Linux calls _EVT when the interrupt comes; the register says what happened, and forgets it.
+        // Linux calls _EVT for the interrupt. Reading the register returns the pending events and clears them.
         Device (GED)
         {
             Name (_HID, "ACPI0013")

@@ -22,7 +22,7 @@ unsigned e820_build(uint64_t ram_size, struct e820_entry map[E820_MAX])
 	unsigned n = 0;
 
 	n = add(map, n, 0, LOW_RAM_END, E820_TYPE_RAM);
-	/* Where a PC has its video memory and its BIOS; our ACPI tables are here. */
+	/* The place of a PC's video memory and BIOS, with our ACPI tables. */
 	n = add(map, n, LOW_RAM_END, HIMEM_GPA, E820_TYPE_RESERVED);
 	n = add(map, n, HIMEM_GPA, low_end, E820_TYPE_RAM);
 	/* Linux uses ECAM only if it is reserved here or by ACPI, and early only if here. */

@@ -9,7 +9,7 @@
 
 #define E820_MAX 8
 
-/* The numbers that the e820 map and PVH's memory map use alike. */
+/* The types, which are the same in the e820 map and in PVH's memory map. */
 enum e820_type { E820_TYPE_RAM = 1, E820_TYPE_RESERVED = 2 };
 
 struct e820_entry {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * memory_map.h - where everything lies in the guest's physical address space, and which interrupt lines
- * and ports the machine has. One place; docs/memory-map.md is its picture.
+ * memory_map.h - the guest's physical address space, interrupt lines and ports. They are defined only here;
+ * docs/memory-map.md shows them.
  */
 #ifndef PMVM_MEMORY_MAP_H
 #define PMVM_MEMORY_MAP_H
@@ -16,7 +16,7 @@
 #define RAM_LOW_MAX (3 * GIB)
 #define RAM_HIGH_BASE (4 * GIB)
 
-/* Below 1 MiB: what the boot loader and ACPI leave for the kernel. */
+/* Below 1 MiB: data of the boot loader and ACPI for the kernel. */
 #define BOOT_GDT_GPA UINT64_C(0x500)
 #define BOOT_PAGE_TABLE_GPA UINT64_C(0x9000) /* PML4, PDPT, 4 page directories: 6 pages */
 #define BOOT_PARAMS_GPA UINT64_C(0x7000)     /* zero page, or hvm_start_info with what it points to */
@@ -34,7 +34,7 @@
 #define PCI_MEM32_SIZE UINT64_C(0x20000000)
 #define PCI_ECAM_BASE UINT64_C(0xe0000000)
 #define PCI_ECAM_BUS_SIZE (1 * MIB)           /* 32 devices x 8 functions x 4 KiB */
-#define PCI_ECAM_SIZE (8 * PCI_ECAM_BUS_SIZE) /* kept for as many buses as there can be */
+#define PCI_ECAM_SIZE (8 * PCI_ECAM_BUS_SIZE) /* reserved for the largest number of buses */
 #define PCI_PORT_BASE 0x1000u
 #define PCI_PORT_SIZE 0xf000u
 #define IOAPIC_GPA UINT64_C(0xfec00000)

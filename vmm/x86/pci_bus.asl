@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One PCI root bus with its host bridge and its slots. acpi.c makes a table of this for each bus of the machine: it puts the
-// bus's number into the name PCIX, finds the names whose values are 0xA5..., and replaces those values.
+// One PCI root bus with its host bridge and its slots. acpi.c makes a table of this for each bus: it puts
+// the bus's number into the name PCIX, finds the names whose values are 0xA5..., and replaces those values.
 
-// A slot that takes devices while the guest runs. Linux lets a device go by itself when _EJ0 is there, and
-// tells by _OST what became of it.
+// A slot with hotplug. With _EJ0 Linux ejects a device on request, and reports the result by _OST.
 #define SLOT(name, number) \
     Device (name) \
     { \
@@ -15,7 +14,7 @@
     }
 // A device has one function, with INTA at most: on line 16 + slot % 8 of the I/O APIC.
 #define INTA(number) Package () { (number << 16) | 0xFFFF, 0, 0, 16 + (number & 7) }
-#define TELL(name, number) \
+#define NOTIFY(name, number) \
     If (Arg0 & (1 << number)) { Notify (name, Arg1) }
 
 DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
@@ -43,7 +42,7 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                              0, 0, 0, 0, 0, , , W32)
             })
 
-            // I/O ports are bus 0's: no device here has any, and two buses cannot have the same.
+            // I/O ports are bus 0's: no device here has any, and two buses cannot share them.
             Name (PORT, ResourceTemplate ()
             {
                 IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
@@ -88,8 +87,8 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                 Return (ConcatenateResTemplate (Local0, HIGH))
             }
 
-            // Not a method that computes it: Linux asks for the whole table whenever a driver takes a device or leaves it.
-            // Slot 0 is the host bridge, which interrupts nobody.
+            // Not a method that computes it: Linux reads the whole table whenever a driver is bound or unbound.
+            // Slot 0 is the host bridge, which has no interrupt.
             Name (_PRT, Package ()
             {
                 INTA (1), INTA (2), INTA (3), INTA (4),
@@ -102,7 +101,7 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                 INTA (29), INTA (30), INTA (31)
             })
 
-            // The guest may have what it asks for, but not native hotplug (bits 0 and 1): that is ACPI's here.
+            // The guest gets the features that it requests, except native hotplug (bits 0 and 1): ACPI does that.
             Method (_OSC, 4, NotSerialized)
             {
                 CreateDWordField (Arg3, 0, CDW1)
@@ -126,7 +125,7 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                 Return (Arg3)
             }
 
-            // Hotplug: which slots have news, and the answers. Reading forgets: pci_hotplug.h.
+            // Hotplug: the slots with pending events, and the answers. Reading clears the events: pci_hotplug.h.
             OperationRegion (HREG, SystemIO, HPRT, 0x10)
             Field (HREG, DWordAcc, NoLock, WriteAsZeros)
             {
@@ -141,7 +140,7 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
                 EJSL = 1 << Arg0
             }
 
-            // Only what concerns an eject request of ours (3): not what the guest does by itself (0x103).
+            // Only the result of our own eject request (3), not of an eject that the guest started (0x103).
             Method (DONE, 3, Serialized)
             {
                 If (Arg1 == 3)
@@ -185,42 +184,42 @@ DefinitionBlock ("", "SSDT", 2, "PMVM  ", "PMVMPCI ", 1)
             // Notifies the slots in the mask Arg0 with the value Arg1: 0 is bus check, 3 eject request.
             Method (NEWS, 2, Serialized)
             {
-                TELL (S01_, 1)
-                TELL (S02_, 2)
-                TELL (S03_, 3)
-                TELL (S04_, 4)
-                TELL (S05_, 5)
-                TELL (S06_, 6)
-                TELL (S07_, 7)
-                TELL (S08_, 8)
-                TELL (S09_, 9)
-                TELL (S0A_, 10)
-                TELL (S0B_, 11)
-                TELL (S0C_, 12)
-                TELL (S0D_, 13)
-                TELL (S0E_, 14)
-                TELL (S0F_, 15)
-                TELL (S10_, 16)
-                TELL (S11_, 17)
-                TELL (S12_, 18)
-                TELL (S13_, 19)
-                TELL (S14_, 20)
-                TELL (S15_, 21)
-                TELL (S16_, 22)
-                TELL (S17_, 23)
-                TELL (S18_, 24)
-                TELL (S19_, 25)
-                TELL (S1A_, 26)
-                TELL (S1B_, 27)
-                TELL (S1C_, 28)
-                TELL (S1D_, 29)
-                TELL (S1E_, 30)
-                TELL (S1F_, 31)
+                NOTIFY (S01_, 1)
+                NOTIFY (S02_, 2)
+                NOTIFY (S03_, 3)
+                NOTIFY (S04_, 4)
+                NOTIFY (S05_, 5)
+                NOTIFY (S06_, 6)
+                NOTIFY (S07_, 7)
+                NOTIFY (S08_, 8)
+                NOTIFY (S09_, 9)
+                NOTIFY (S0A_, 10)
+                NOTIFY (S0B_, 11)
+                NOTIFY (S0C_, 12)
+                NOTIFY (S0D_, 13)
+                NOTIFY (S0E_, 14)
+                NOTIFY (S0F_, 15)
+                NOTIFY (S10_, 16)
+                NOTIFY (S11_, 17)
+                NOTIFY (S12_, 18)
+                NOTIFY (S13_, 19)
+                NOTIFY (S14_, 20)
+                NOTIFY (S15_, 21)
+                NOTIFY (S16_, 22)
+                NOTIFY (S17_, 23)
+                NOTIFY (S18_, 24)
+                NOTIFY (S19_, 25)
+                NOTIFY (S1A_, 26)
+                NOTIFY (S1B_, 27)
+                NOTIFY (S1C_, 28)
+                NOTIFY (S1D_, 29)
+                NOTIFY (S1E_, 30)
+                NOTIFY (S1F_, 31)
             }
 
             Method (PCNT, 0, Serialized)
             {
-                // Not device check, 1: when Linux finds something for that, it goes on to look at every slot of the bus.
+                // Not device check, 1: when Linux finds a device for it, it then scans every slot of the bus.
                 NEWS (UPSL, 0)
                 NEWS (DNSL, 3)
             }

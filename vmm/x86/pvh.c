@@ -39,7 +39,7 @@ struct memmap_entry {
 	uint32_t type, reserved;
 };
 
-/* What is at BOOT_PARAMS_GPA. */
+/* The contents of the page at BOOT_PARAMS_GPA. */
 struct start_page {
 	struct start_info info;
 	struct module initrd;
@@ -80,7 +80,7 @@ static int load_segment(struct boot *boot, const Elf64_Phdr *ph)
 		                   (unsigned long long)ph->p_filesz, (unsigned long long)ph->p_memsz,
 		                   (unsigned long long)ph->p_paddr);
 	if (!boot_file_has(&boot->kernel, ph->p_offset, ph->p_filesz))
-		return boot_refuse(boot, "the file is cut short: a segment has 0x%llx bytes at offset 0x%llx",
+		return boot_refuse(boot, "the file is truncated: a segment has 0x%llx bytes at offset 0x%llx",
 		                   (unsigned long long)ph->p_filesz, (unsigned long long)ph->p_offset);
 	if (ph->p_memsz == 0)
 		return 0;
@@ -91,7 +91,7 @@ static int load_segment(struct boot *boot, const Elf64_Phdr *ph)
 	rc = ph->p_filesz ? boot_copy(boot, ph->p_offset, ph->p_paddr, ph->p_filesz) : 0;
 	if (rc < 0 || ph->p_filesz == ph->p_memsz)
 		return rc;
-	/* After a reboot the RAM is not empty. */
+	/* After a reboot the RAM is not zero. */
 	bss = gmem_hva(boot->src->gmem, ph->p_paddr + ph->p_filesz, ph->p_memsz - ph->p_filesz);
 	if (!bss)
 		return boot_refuse_size(boot, end);
@@ -124,7 +124,7 @@ static uint64_t pad(uint64_t len, uint64_t align)
 	return (len + align - 1) & ~(align - 1);
 }
 
-/* Takes the entry from the note at `off` if it is the one: 1 yes, 0 no, -errno. */
+/* Reads the entry from the note at `off` if that is the PVH note: 1 yes, 0 no, -errno. */
 static int read_entry(struct boot *boot, const Elf64_Nhdr *note, uint64_t off, uint64_t desc_off)
 {
 	char name[sizeof(NOTE_NAME)];
@@ -143,7 +143,7 @@ static int read_entry(struct boot *boot, const Elf64_Nhdr *note, uint64_t off, u
 	return 1;
 }
 
-/* Looks for the entry in one PT_NOTE segment, up to the first note that leaves it: 1 found, 0 not, -errno. */
+/* Looks for the entry in a PT_NOTE segment, up to the first note that exceeds it: 1 found, 0 not found, -errno. */
 static int find_entry(struct boot *boot, const Elf64_Phdr *ph, unsigned *nnotes)
 {
 	uint64_t align = ph->p_align == 8 ? 8 : 4;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define FIFO_SIZE 16u
-/* A stop cuts short one instruction of each vCPU, of which KVM repeats 1024 at most: 64 vCPUs. */
+/* A stop interrupts one instruction of each vCPU, which KVM repeats 1024 times at most: 64 vCPUs. */
 #define HELD_MAX (64u * 1024)
 #define NREGISTERS 8u
 
@@ -31,7 +31,7 @@ struct fifo {
 struct serial {
 	struct serial_config cfg;
 	struct fifo rx, tx;
-	/* Bytes behind the FIFO: written while the machine was being stopped, when nobody could wait for room. */
+	/* Bytes behind the FIFO: written while the machine was being stopped, when no vCPU can wait for room. */
 	uint8_t *held;
 	size_t nheld;
 	bool fifos_enabled;
@@ -40,10 +40,10 @@ struct serial {
 	uint8_t divisor_low, divisor_high;
 	uint8_t msr_delta;
 	bool overrun;
-	bool thre_pending; /* the transmitter became empty, and nobody was told yet */
+	bool thre_pending; /* the transmitter became empty, and the guest has not read that yet */
 	bool transmitting; /* inside chardev_write */
 	bool irq_level;
-	bool starved; /* the back end was told that there is no room, and waits */
+	bool starved; /* `room` returned 0, and the back end waits for chardev_accept */
 };
 
 static void fifo_push(struct fifo *fifo, uint8_t byte)
@@ -64,7 +64,7 @@ static uint8_t interrupt_id(const struct serial *s)
 {
 	if ((s->ier & UART_IER_RLSI) && s->overrun)
 		return UART_IIR_RLSI;
-	/* The timeout comes at once: the line is idle as soon as nothing more is there. */
+	/* The timeout comes at once: the line is idle as soon as there is no more input. */
 	if ((s->ier & UART_IER_RDI) && s->rx.len > 0)
 		return s->fifos_enabled && s->rx.len < s->rx_trigger ? UART_IIR_RX_TIMEOUT : UART_IIR_RDI;
 	if ((s->ier & UART_IER_THRI) && s->thre_pending)
@@ -120,7 +120,7 @@ static void front_receive(void *owner, const uint8_t *buf, size_t len)
 	update_irq(s);
 }
 
-/* Not for each byte that is read: the back end fills the FIFO with one system call. */
+/* Not for each byte that the guest reads, so that the back end fills the FIFO with one system call. */
 static void ask_for_input(struct serial *s)
 {
 	if (!s->starved || !is_ready(s) || s->rx.len > 0)
@@ -142,8 +142,8 @@ static uint8_t read_data(struct serial *s)
 /* ---- transmitting */
 
 /*
- * A byte that the guest has written already is not lost by a stop: it leaves when the machine goes on. A guest
- * that resets itself over and over while nobody reads its console gets no more room than that.
+ * A byte that the guest has already written is not lost by a stop: it is sent when the machine continues. A guest
+ * that resets itself repeatedly while its console is not read gets no more room than that.
  */
 static void hold(struct serial *s, uint8_t byte)
 {
@@ -169,7 +169,7 @@ static void refill(struct serial *s)
 	s->held = NULL;
 }
 
-/* The back end may call `writable` from within chardev_write: then the loop sees that there is room. */
+/* The back end may call `writable` from within chardev_write: then the loop notices that there is room. */
 static void transmit(struct serial *s)
 {
 	size_t taken;
@@ -226,7 +226,7 @@ static void write_data(struct serial *s, uint8_t byte)
 
 /* ---- registers */
 
-/* The modem lines: in loopback our own outputs, else a peer that is always there and ready. */
+/* The modem lines: in loopback our own outputs, otherwise a peer that is always connected and ready. */
 static uint8_t modem_lines(const struct serial *s)
 {
 	uint8_t lines = 0;
@@ -294,7 +294,7 @@ static uint8_t read_register(struct serial *s, unsigned reg)
 
 static void write_ier(struct serial *s, uint8_t val)
 {
-	/* Enabling it while the transmitter is empty raises it: Linux tests for that. */
+	/* Enabling the interrupt while the transmitter is empty raises it. Linux tests this. */
 	if (!(s->ier & UART_IER_THRI) && (val & UART_IER_THRI) && s->tx.len == 0)
 		s->thre_pending = true;
 	s->ier = val & (UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI);
@@ -302,7 +302,7 @@ static void write_ier(struct serial *s, uint8_t val)
 
 /*
  * Clearing the transmit FIFO, by its bit or by changing the mode, clears nothing: on a line without speed
- * these bytes have left already.
+ * these bytes have already been sent.
  */
 static void write_fcr(struct serial *s, uint8_t val)
 {
@@ -361,7 +361,7 @@ static void write_register(struct serial *s, unsigned reg, uint8_t val)
 	}
 }
 
-/* A wide access is one to each register, as on the 8-bit bus. */
+/* A wide access is split into one for each register, as on the 8-bit bus. */
 static uint64_t serial_read(void *owner, uint64_t off, unsigned width)
 {
 	struct serial *s = owner;

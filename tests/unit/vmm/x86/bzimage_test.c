@@ -184,11 +184,11 @@ static const struct {
 	{ { 0x230, 4, 0x300000 }, "kernel_alignment 0x300000" },
 	{ { 0x230, 4, 0x800 }, "kernel_alignment 0x800" },
 	{ { 0x230, 4, 0x80000000 }, "kernel_alignment 0x80000000" },
-	{ { 0x1f4, 4, BZIMAGE_PAYLOAD_LEN / 16 + 1 }, "the file is cut short" },
-	{ { 0x1f4, 4, 0xffffffff }, "the file is cut short: its header says 68719478256 bytes, and it has 9728" },
+	{ { 0x1f4, 4, BZIMAGE_PAYLOAD_LEN / 16 + 1 }, "the file is truncated" },
+	{ { 0x1f4, 4, 0xffffffff }, "the file is truncated: its header says 68719478256 bytes, and it has 9728" },
 	{ { 0x1f4, 4, 0 }, "syssize 0x0" },
 	{ { 0x1f4, 4, 0x20 }, "syssize 0x20" },
-	{ { 0x1f1, 1, 0xff }, "the file is cut short" },
+	{ { 0x1f1, 1, 0xff }, "the file is truncated" },
 	{ { 0x260, 4, 0 }, "init_size 0x0" },
 	{ { 0x260, 4, BZIMAGE_PAYLOAD_LEN - 1 }, "init_size 0x1fff" },
 	{ { 0x260, 4, 0xffffffff }, "it needs 4112 MiB of RAM below 4 GiB, and there are 128 MiB" },
@@ -196,9 +196,9 @@ static const struct {
 	{ { 0x258, 8, 0xc0000001 }, "pref_address 0xc0000001" },
 	{ { 0x258, 8, 0xbfffffff }, "of RAM below 4 GiB" },
 	{ { 0x258, 8, 0x7800000 }, "it needs 129 MiB of RAM" },
-	{ { BZIMAGE_SETUP_LEN + BZIMAGE_PAYLOAD_LEN - 1, 0, 0 }, "the file is cut short" },
-	{ { BZIMAGE_SETUP_LEN, 0, 0 }, "the file is cut short" },
-	{ { 0x280, 0, 0 }, "the file is cut short" },
+	{ { BZIMAGE_SETUP_LEN + BZIMAGE_PAYLOAD_LEN - 1, 0, 0 }, "the file is truncated" },
+	{ { BZIMAGE_SETUP_LEN, 0, 0 }, "the file is truncated" },
+	{ { 0x280, 0, 0 }, "the file is truncated" },
 };
 
 static void refuses_bad_headers(void **state)

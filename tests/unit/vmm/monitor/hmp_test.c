@@ -295,6 +295,26 @@ static void the_console_switches_to_its_monitor_and_back(void **state)
 	mux_down();
 }
 
+// Ctrl-a is the console's escape character, so Home takes it twice there.
+static void the_monitor_of_a_console_edits_lines(void **state)
+{
+	(void)state;
+	mux_up(true);
+	rig_send(rig.in_fd, "\001c");
+	rig_read_until(rig.out_fd, BANNER);
+	rig_send(rig.in_fd, "nfo statu\001\001i\005s\r");
+	rig_read_until(rig.out_fd, "VM status: running\r\n(pmvm) ");
+	// A sequence that arrives in pieces.
+	rig_send(rig.in_fd, "\033");
+	turns(2);
+	rig_send(rig.in_fd, "[");
+	turns(2);
+	rig_send(rig.in_fd, "A\r");
+	rig_read_until(rig.out_fd, "VM status: running\r\n(pmvm) ");
+	assert_int_equal(serial.len, 0);
+	mux_down();
+}
+
 // What was typed for the guest waits while the person is at the monitor, and more than the buffers hold stays
 // in the kernel.
 static void nothing_typed_is_lost_at_a_switch(void **state)
@@ -379,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tab_completes, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_long_line_is_refused, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_console_switches_to_its_monitor_and_back, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(the_monitor_of_a_console_edits_lines, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(nothing_typed_is_lost_at_a_switch, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_console_alone_has_no_monitor, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(garbage_does_no_harm, rig_up, rig_down),

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""The build keeps the rooms apart: what a room may not know, it cannot include.
+
+SPDX-License-Identifier: Apache-2.0
+
+Usage: fences_test.py SOURCE_ROOT BUILD_ROOT
+
+For each room, a line that includes a header of each other room is compiled with the room's own command out of
+compile_commands.json: that succeeds for the rooms that it may know, and fails for all others. A path to the header
+would compile; tools/fences.py, a part of the build, refuses it. Prints TAP.
+"""
+import concurrent.futures
+import itertools
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+
+# What each room may know beside itself and include/vpmem.h: the table of docs/architecture.md.
+MAY_KNOW = {
+    "virtio": [],
+    "libvpmem": ["virtio"],
+    "vmm/base": [],
+    "vmm/vm": ["virtio", "vmm/base"],
+    "vmm/chardev": ["vmm/base"],
+    "vmm/kvm": ["virtio", "vmm/vm", "vmm/base"],
+    "vmm/x86": ["virtio", "vmm/vm", "vmm/chardev", "vmm/base"],
+    "vmm/pci": ["virtio", "vmm/vm", "vmm/base"],
+    "vmm/virtio": ["virtio", "vmm/pci", "vmm/vm", "vmm/base"],
+    "vmm/config": ["vmm/chardev", "vmm/base"],
+    "vmm/options": ["vmm/config", "vmm/chardev", "vmm/base"],
+}
+MAY_KNOW["vmm/machine"] = [room for room in MAY_KNOW if room not in ("libvpmem", "vmm/options")]
+MAY_KNOW["vmm/monitor"] = [*MAY_KNOW["vmm/machine"], "vmm/machine", "vmm/monitor/hmp", "vmm/monitor/qmp"]
+# It has no list of its own: the front ends are compiled with the monitor.
+TARGETS_ONLY = ["vmm/monitor/hmp", "vmm/monitor/qmp"]
+
+SOURCE = pathlib.Path(sys.argv[1]).resolve()
+BUILD = pathlib.Path(sys.argv[2]).resolve()
+
+
+def room_commands():
+    """The compiler's arguments in each room, without what names its input and output."""
+    commands = {}
+    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+        folder = (pathlib.Path(entry["directory"]) / entry["file"]).resolve().parent
+        room = str(folder.relative_to(SOURCE)) if folder.is_relative_to(SOURCE) else None
+        words = iter(shlex.split(entry["command"]))
+        if room not in MAY_KNOW or room in commands:
+            continue
+        kept = []
+        for word in words:
+            if word in ("-o", "-MF", "-MQ", "-c"):
+                next(words)
+            elif word not in ("ccache", "-MD", "-fdiagnostics-color=always"):
+                kept.append(word)
+        commands[room] = kept
+    return commands
+
+
+def compiles(command, line):
+    """Whether a file with this line compiles, and what the compiler said."""
+    done = subprocess.run(
+        [*command, "-fsyntax-only", "-x", "c", "-"],
+        input=line + "\n", cwd=BUILD, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"LC_ALL": "C"},
+    )  # fmt: skip
+    return done.returncode == 0, done.stderr
+
+
+def header_of(room, taken):
+    """A header of the room whose name nobody else has: error.h, for one, is in three places."""
+    own = [
+        path for path in sorted((SOURCE / room).glob("*.h"))
+        if taken.count(path.name) == 1 and not pathlib.Path("/usr/include", path.name).exists()
+    ]  # fmt: skip
+    # Rather one that includes nothing else of ours.
+    return min(own, key=lambda path: ('#include "' in path.read_text()) + ("<vpmem.h>" in path.read_text())).name
+
+
+def check_pair(command, header, allowed):
+    """None, or what is wrong."""
+    done, said = compiles(command, f'#include "{header}"')
+    if done != allowed:
+        return said or "it compiles"
+    if not allowed and f"{header}: No such file" not in said and f"'{header}' file not found" not in said:
+        return f"it does not compile for another reason: {said}"
+    return None
+
+
+def fences(line):
+    """Whether tools/fences.py lets a room have this line."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = pathlib.Path(root, "vmm/pci")
+        folder.mkdir(parents=True)
+        (folder / "pci.c").write_text(f"/* a room */\n{line}\n", encoding="utf-8")
+        done = subprocess.run(
+            [SOURCE / "tools/fences.py", root], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode in (0, 1) and ("vmm/pci/pci.c:2:" in done.stderr) == (done.returncode == 1), done.stderr
+        return done.returncode == 0
+
+
+def facts():
+    """Each (whether it is so, fact, remark)."""
+    commands = room_commands()
+    targets = [*MAY_KNOW, *TARGETS_ONLY]
+    taken = [path.name for room in targets for path in (SOURCE / room).glob("*.h")]
+    headers = {room: header_of(room, taken) for room in targets}
+    yield set(commands) == set(MAY_KNOW), "every room is compiled", sorted(set(MAY_KNOW) - set(commands))
+    pairs = [(room, target) for room, target in itertools.product(commands, targets) if room != target]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = pool.map(
+            lambda pair: check_pair(commands[pair[0]], headers[pair[1]], pair[1] in MAY_KNOW[pair[0]]), pairs
+        )
+        for (room, target), remark in zip(pairs, wrong):
+            verb = "may" if target in MAY_KNOW[room] else "cannot"
+            yield remark is None, f"{room} {verb} include {headers[target]} of {target}", remark
+
+    by_path = '#include "../kvm/kvm.h"'
+    probe = [*commands["vmm/pci"], f"-I{SOURCE}/vmm/pci"]
+    yield compiles(probe, by_path)[0], f"the compiler takes {by_path} in vmm/pci", "then this test shows nothing"
+    for line in [
+        by_path, '#include "vmm/kvm/kvm.h"', "#include <../kvm/kvm.h>", '#  include "/usr/include/kvm.h"',
+        "#include KVM_H", '#include \\\n"../kvm/kvm.h"', "#include </tmp/kvm.h>",
+    ]:  # fmt: skip
+        yield not fences(line), f"fences.py refuses {line!r}", None
+    for line in ['#include "pci.h"', "#include <sys/mman.h>", "#include <linux/kvm.h>", '// "../kvm/kvm.h"']:
+        yield fences(line), f"fences.py lets pass {line!r}", None
+    yield (BUILD / "fences.stamp").exists(), "fences.py is a part of the build", None
+
+
+def main():
+    count = failed = 0
+    for good, fact, remark in facts():
+        count += 1
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {count} - {fact}")
+        if not good and remark:
+            print("\n".join(f"# {line}" for line in str(remark).splitlines()))
+    print(f"1..{count}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from machine import CHECKOUT, MIB, Failed, Vm, pmem, run_pmvm
-from monitor import Qmp
+from monitor import Qmp, Refused
 
 PROGRAMS = CHECKOUT / "build/tests/guest"
 PROGRAM_MAX = 180
@@ -214,6 +214,33 @@ def test_window_readonly(tmp_path):
         verdict(vm)
         assert "read-only" in vm.error_text
     assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("store", ["cmpxchg16b", "vmovdqu"])
+def test_a_store_that_kvm_cannot_emulate_pauses(tmp_path, store):
+    """To readonly=on memory: counted and reported as any other; the guest cannot go on, but after a reset."""
+    image = tmp_path / "a.img"
+    image.write_bytes(bytes(SIZE))
+    qmp_option = ("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=on")
+    number = ["cmpxchg16b", "vmovdqu"].index(store)
+    with (
+        machine("unemulated", *pmem(image, readonly="on"), *qmp_option, append=f"store={number}") as vm,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
+        assert qmp.wait_event("PMEM_STORE_REFUSED", PROGRAM_MAX)["data"]["id"] == "nv1"
+        qmp.wait_event("STOP")
+        assert qmp.run("query-status") == {"running": False, "status": "internal-error"}
+        assert qmp.run("query-pmem")[0]["refused-stores"] == 1
+        assert "KVM cannot emulate an instruction" in vm.error_text
+        with pytest.raises(Refused, match="Resetting the Virtual Machine is required"):
+            qmp.run("cont")
+        qmp.run("system_reset")
+        qmp.wait_event("RESET")
+        assert qmp.run("query-status")["status"] == "prelaunch"
+        qmp.run("cont")
+        verdict(vm)
+        assert "# boot 1" in vm.text
+    assert image.read_bytes() == bytes(SIZE)
 
 
 def test_machine_and_reboots(tmp_path):

@@ -30,7 +30,12 @@ struct vcpus;
 enum vcpu_request {
 	VCPU_RESET,     /* a triple fault, or KVM's system event */
 	VCPU_POWER_OFF, /* KVM's system event */
-	VCPU_FAILED,    /* KVM cannot run this vCPU any further; the log says why */
+};
+
+/* Why a vCPU cannot go on from where it is. The log says more. */
+enum vcpu_error {
+	VCPU_CANNOT_EMULATE, /* its instruction accesses what is no plain memory, and KVM cannot emulate it */
+	VCPU_CANNOT_RUN,     /* all else: the processor or KVM refuses to enter the guest in this state */
 };
 
 /* What the machine does for its vCPUs. Called in a vCPU's thread, with the lock held. */
@@ -40,6 +45,8 @@ struct vcpu_ops {
 	/* The host could not provide a page for some access. The instruction was not executed. */
 	void (*no_memory)(void *owner);
 	void (*request)(void *owner, enum vcpu_request request);
+	/* The vCPU is in a state from which only a reset leads. A guest can bring it there. */
+	void (*internal_error)(void *owner, enum vcpu_error error);
 };
 
 struct vcpu {
@@ -55,7 +62,10 @@ struct vcpu {
 	_Atomic pid_t tid; /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
-	bool entered; /* KVM may have an exit to complete */
+	bool entered;        /* KVM may have an exit to complete */
+	uint64_t nbus_locks; /* accesses that locked the memory bus of the host */
+	uint64_t
+		nnotify; /* times that it was in the guest for the notify window, without an interrupt served (kvm.c) */
 };
 
 struct vcpus {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -40,13 +41,52 @@ static void request(struct vcpu *vcpu, enum vcpu_request what)
 	vcpu->vcpus->ops->request(vcpu->vcpus->owner, what);
 }
 
-static void fail(struct vcpu *vcpu, const char *what, uint64_t detail)
+static uint64_t rip_of(struct vcpu *vcpu)
 {
 	struct kvm_regs regs = { 0 };
 
-	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
-	log_error("vcpu %u: %s: 0x%" PRIx64 ": rip 0x%" PRIx64, vcpu->idx, what, detail, (uint64_t)regs.rip);
-	request(vcpu, VCPU_FAILED);
+	(void)ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	return regs.rip;
+}
+
+// A guest can bring a vCPU here as often as it is reset: the log is limited in rate.
+static void cannot_run(struct vcpu *vcpu, const char *what, uint64_t detail)
+{
+	log_guest("vcpu %u: %s: 0x%" PRIx64 ": rip 0x%" PRIx64, vcpu->idx, what, detail, rip_of(vcpu));
+	vcpu->vcpus->ops->internal_error(vcpu->vcpus->owner, VCPU_CANNOT_RUN);
+}
+
+static void cannot_emulate(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	const uint64_t flags = run->emulation_failure.ndata > 0 ? run->emulation_failure.flags : 0;
+	const uint8_t *bytes = run->emulation_failure.insn_bytes;
+	char text[3 * sizeof(run->emulation_failure.insn_bytes) + 1] = " (unknown)";
+	unsigned n = 0;
+
+	if (flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)
+		n = run->emulation_failure.insn_size;
+	for (unsigned i = 0; i < n && i < sizeof(run->emulation_failure.insn_bytes); i++)
+		snprintf(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
+	log_guest("vcpu %u: KVM cannot emulate an instruction:%s: rip 0x%" PRIx64, vcpu->idx, text, rip_of(vcpu));
+	vcpu->vcpus->ops->internal_error(vcpu->vcpus->owner, VCPU_CANNOT_EMULATE);
+}
+
+static void serve_internal_error(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
+		cannot_emulate(vcpu, run);
+	else
+		cannot_run(vcpu, "KVM internal error", run->internal.suberror);
+}
+
+// The guest had the processor for the whole notify window without a place where an interrupt is served.
+static void serve_notify(struct vcpu *vcpu, const struct kvm_run *run)
+{
+	vcpu->nnotify++;
+	if (run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID)
+		cannot_run(vcpu, "the processor lost the guest's state: notify flags", run->notify.flags);
+	else
+		log_guest("vcpu %u: the guest blocks interrupts of the host: rip 0x%" PRIx64, vcpu->idx, rip_of(vcpu));
 }
 
 void vcpu_take_posted(struct vcpus *vcpus)
@@ -61,6 +101,8 @@ void vcpu_serve_exit(struct vcpu *vcpu)
 
 	// They came before whatever the vCPU left the guest for, and none may remain when the machine is reset.
 	vcpu_take_posted(vcpu->vcpus);
+	if (run->exit_reason == KVM_EXIT_X86_BUS_LOCK || run->flags & KVM_RUN_X86_BUS_LOCK)
+		vcpu->nbus_locks++;
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		serve_io(vcpu->vcpus, run);
@@ -79,15 +121,24 @@ void vcpu_serve_exit(struct vcpu *vcpu)
 	case KVM_EXIT_SYSTEM_EVENT:
 		request(vcpu, run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN ? VCPU_POWER_OFF : VCPU_RESET);
 		break;
+	case KVM_EXIT_X86_BUS_LOCK:
+		// Counted above. That the guest was left is what slows it down, and protects the host.
+		break;
+	case KVM_EXIT_NOTIFY:
+		serve_notify(vcpu, run);
+		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		fail(vcpu, "KVM internal error (1: it could not emulate an instruction)", run->internal.suberror);
+		serve_internal_error(vcpu, run);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		fail(vcpu, "the processor refused to enter the guest: hardware reason",
-		     run->fail_entry.hardware_entry_failure_reason);
+		cannot_run(vcpu, "the processor refused to enter the guest: hardware reason",
+		           run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_UNKNOWN:
+		cannot_run(vcpu, "unknown exit from the guest: hardware reason", run->hw.hardware_exit_reason);
 		break;
 	default:
-		fail(vcpu, "unexpected exit from KVM: reason", run->exit_reason);
+		cannot_run(vcpu, "unexpected exit from KVM: reason", run->exit_reason);
 	}
 }
 
@@ -96,5 +147,5 @@ void vcpu_serve_error(struct vcpu *vcpu, int error)
 	if (error == EFAULT)
 		vcpu->vcpus->ops->no_memory(vcpu->vcpus->owner);
 	else
-		fail(vcpu, "KVM_RUN failed: errno", (uint64_t)error);
+		cannot_run(vcpu, "KVM_RUN failed: errno", (uint64_t)error);
 }

@@ -46,6 +46,25 @@ void machine_stop(struct machine *m)
 	stop_in(m, RUN_STATE_PAUSED);
 }
 
+// What was found since the last call, in whichever thread.
+static void pause_for_faults(struct machine *m)
+{
+	// Parking a vCPU completes its exit, in which another fault may show.
+	while (m->io_error || m->internal_error) {
+		enum run_state state = m->internal_error ? RUN_STATE_INTERNAL_ERROR : RUN_STATE_IO_ERROR;
+
+		if (m->internal_error)
+			m->internal_error = false;
+		else
+			m->io_error = false;
+		stop_in(m, state);
+		// The operator had stopped it, or it is paused for what weighs less.
+		if (m->run_state == RUN_STATE_PAUSED ||
+		    (m->run_state == RUN_STATE_IO_ERROR && state == RUN_STATE_INTERNAL_ERROR))
+			m->run_state = state;
+	}
+}
+
 static int go_on(struct machine *m, struct vpmem_error *err)
 {
 	int rc;
@@ -78,9 +97,13 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 
 int machine_cont(struct machine *m, struct vpmem_error *err)
 {
-	if (m->run_state == RUN_STATE_SHUTDOWN) {
+	if (m->internal_error)
+		pause_for_faults(m);
+	if (run_state_needs_reset(m->run_state)) {
 		error_set(err, -EPERM, "Resetting the Virtual Machine is required");
-		error_hint(err, "the guest has powered off: system_reset, then cont");
+		error_hint(err, m->run_state == RUN_STATE_SHUTDOWN ?
+		                        "the guest has powered off: system_reset, then cont" :
+		                        "KVM cannot go on with the guest, see the log: system_reset, then cont");
 		return -EPERM;
 	}
 	if (m->run_state == RUN_STATE_RUNNING)
@@ -110,6 +133,7 @@ static int reset(struct machine *m, enum machine_cause cause)
 		m->requested = REQUEST_NONE;
 	machine_forget_stores(m);
 	machine_forget_faults(m);
+	m->internal_error = false;
 	machine_eject_requested(m);
 	pci_bus_reset(m->pci);
 	pci_hotplug_reset(&m->pci_hotplug);
@@ -183,12 +207,7 @@ int machine_run(struct machine *m)
 		}
 		at_once = false;
 		machine_report_sync_errors(m);
-		if (m->io_error)
-			stop_in(m, RUN_STATE_IO_ERROR);
-		// Found while the operator had stopped it: to go on needs another look.
-		if (m->io_error && m->run_state == RUN_STATE_PAUSED)
-			m->run_state = RUN_STATE_IO_ERROR;
-		m->io_error = false;
+		pause_for_faults(m);
 		rc = loop_once(&m->loop);
 	}
 	if (rc < 0)

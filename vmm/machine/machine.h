@@ -85,7 +85,8 @@ struct machine {
 	enum request_kind requested;
 	enum machine_cause requested_cause;
 	enum run_state run_state;
-	bool io_error;             /* the main loop shall pause the machine */
+	bool io_error;             /* the main loop pauses the machine; cont tries again */
+	bool internal_error;       /* likewise; only a reset leads on */
 	unsigned nrefused_samples; /* stalls without a known reason, one after the other */
 	struct loop_timer watch;
 	struct pending_store *stores;
@@ -144,7 +145,7 @@ int machine_destroy(struct machine *m);
 /* QEMU's stop: every vCPU is parked on return. Does nothing if the guest does not run. */
 void machine_stop(struct machine *m);
 /*
- * QEMU's cont. -EPERM: the guest has powered off, a reset is needed first. -ENOSPC and others: what paused the
+ * QEMU's cont. -EPERM: the guest has powered off, or KVM cannot go on with it: a reset is needed first. -ENOSPC and others: what paused the
  * machine still stands.
  */
 int machine_cont(struct machine *m, struct vpmem_error *err);

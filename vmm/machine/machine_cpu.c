@@ -4,6 +4,7 @@
 
 #include "cpu.h"
 #include "error.h"
+#include "log.h"
 #include "machine.h"
 #include "machine_fault.h"
 #include "machine_find.h"
@@ -44,13 +45,27 @@ static void on_request(void *owner, enum vcpu_request request)
 	case VCPU_POWER_OFF:
 		machine_request(owner, REQUEST_POWER_OFF, CAUSE_GUEST_SHUTDOWN);
 		break;
-	case VCPU_FAILED:
-		machine_request(owner, REQUEST_FAIL, CAUSE_HOST_ERROR);
-		break;
 	}
 }
 
-static const struct vcpu_ops ops = { .mmio = on_mmio, .no_memory = on_no_memory, .request = on_request };
+static void on_internal_error(void *owner, enum vcpu_error error)
+{
+	struct machine *m = owner;
+
+	if (error == VCPU_CANNOT_EMULATE)
+		machine_refuse_unknown_store(m);
+	if (!m->internal_error)
+		log_guest("the guest cannot go on and is paused: system_reset, then cont");
+	m->internal_error = true;
+	machine_halt(m);
+}
+
+static const struct vcpu_ops ops = {
+	.mmio = on_mmio,
+	.no_memory = on_no_memory,
+	.request = on_request,
+	.internal_error = on_internal_error,
+};
 
 // ---- registers
 

@@ -27,7 +27,7 @@ enum machine_event_kind {
 	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR, /* device (may be NULL), path */
 	MACHINE_EVENT_PMEM_ERROR,                /* error; device, path, file (may all be NULL) */
 	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
-	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* device (may be NULL), path, file */
+	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* error; device, path, file (may all be NULL) */
 };
 struct machine_event {
 	enum machine_event_kind kind;

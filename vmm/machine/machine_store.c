@@ -20,18 +20,46 @@
 
 #define REFUSED_EVENT_MS 1000u
 
-static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
+// Not oftener than once in REFUSED_EVENT_MS: a guest can do this without end, and the counter has all of them.
+static void report_refused(struct machine *m, struct pmem *pmem)
 {
 	uint64_t now = monotonic_ms();
 
-	pmem->nrefused++;
-	log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", pmem_name(pmem), off,
-	          vpmem_backing_path(pmem->memdev->backing));
-	// A guest can do this without end; the counter has all of them.
 	if (pmem->refused_event_ms != 0 && now - pmem->refused_event_ms < REFUSED_EVENT_MS)
 		return;
 	pmem->refused_event_ms = now;
 	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
+}
+
+static void refuse_store(struct machine *m, struct pmem *pmem, uint64_t off)
+{
+	pmem->nrefused++;
+	log_guest("%s: guest store to read-only memory refused: offset %" PRIu64 " of %s", pmem_name(pmem), off,
+	          vpmem_backing_path(pmem->memdev->backing));
+	report_refused(m, pmem);
+}
+
+void machine_refuse_unknown_store(struct machine *m)
+{
+	struct pmem *found = NULL;
+	unsigned nrom = 0;
+
+	for (unsigned i = 0; i < m->npmems; i++) {
+		struct pmem *pmem = m->pmems[i];
+
+		if (pmem->unplug == UNPLUG_EJECTED || !vpmem_backing_is_rom(pmem->memdev->backing))
+			continue;
+		found = pmem;
+		nrom++;
+	}
+	if (nrom == 0)
+		return;
+	if (nrom > 1) {
+		machine_event_send_pmem(m, NULL, MACHINE_EVENT_PMEM_STORE_REFUSED, -EROFS);
+		return;
+	}
+	found->nrefused++;
+	report_refused(m, found);
 }
 
 static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)

@@ -17,6 +17,12 @@ struct vpmem_error;
 void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write);
 
 /*
+ * KVM could not emulate an instruction, and does not say where it stored: if there is read-only memory, that is where.
+ * Counts and reports it; for the device, if only one is read-only.
+ */
+void machine_refuse_unknown_store(struct machine *m);
+
+/*
  * With cont: does the stores that wait, in their order, each once. Stops at the first that fails: returns its -errno,
  * with a text for the operator.
  */

@@ -5,13 +5,23 @@
 #include <stddef.h>
 
 const char *const run_state_names[RUN_STATES + 1] = {
-	[RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",   [RUN_STATE_PAUSED] = "paused",
-	[RUN_STATE_IO_ERROR] = "io-error",   [RUN_STATE_SHUTDOWN] = "shutdown", [RUN_STATES] = NULL,
+	[RUN_STATE_PRELAUNCH] = "prelaunch",
+	[RUN_STATE_RUNNING] = "running",
+	[RUN_STATE_PAUSED] = "paused",
+	[RUN_STATE_IO_ERROR] = "io-error",
+	[RUN_STATE_SHUTDOWN] = "shutdown",
+	[RUN_STATE_INTERNAL_ERROR] = "internal-error",
+	[RUN_STATES] = NULL,
 };
 
 const char *run_state_name(enum run_state state)
 {
 	return run_state_names[state];
+}
+
+bool run_state_needs_reset(enum run_state state)
+{
+	return state == RUN_STATE_SHUTDOWN || state == RUN_STATE_INTERNAL_ERROR;
 }
 
 const char *const machine_cause_names[MACHINE_CAUSES + 1] = {

@@ -12,14 +12,17 @@
 enum run_state {
 	RUN_STATE_PRELAUNCH, /* -S, or reset while not running: cont starts the guest */
 	RUN_STATE_RUNNING,
-	RUN_STATE_PAUSED,   /* stop */
-	RUN_STATE_IO_ERROR, /* the host cannot provide memory, or werror=stop: cont tries again */
-	RUN_STATE_SHUTDOWN, /* -no-shutdown, and the guest powered off: a reset is needed */
-	RUN_STATES,         /* how many there are */
+	RUN_STATE_PAUSED,         /* stop */
+	RUN_STATE_IO_ERROR,       /* the host cannot provide memory, or werror=stop: cont tries again */
+	RUN_STATE_SHUTDOWN,       /* -no-shutdown, and the guest powered off: a reset is needed */
+	RUN_STATE_INTERNAL_ERROR, /* KVM cannot go on with a vCPU: a reset is needed */
+	RUN_STATES,               /* how many there are */
 };
 /* The words, by enum run_state: "prelaunch", "running", ...; NULL behind the last. */
 extern const char *const run_state_names[RUN_STATES + 1];
 const char *run_state_name(enum run_state state);
+/* The guest cannot go on from there: cont refuses until a reset. */
+bool run_state_needs_reset(enum run_state state);
 
 /* Who caused a reset or the end: QEMU's ShutdownCause. */
 enum machine_cause {

@@ -256,7 +256,7 @@ int machine_add_pmems(struct machine *m, struct vpmem_error *err)
 
 void machine_detach_pmem(struct pmem *pmem)
 {
-	machine_forget_stores_to(pmem);
+	machine_end_stores_to(pmem);
 	virtio_pci_unplug(pmem->vp);
 	unmap_slot(pmem->machine, pmem);
 }

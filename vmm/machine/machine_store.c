@@ -137,15 +137,31 @@ void machine_forget_stores(struct machine *m)
 	m->nstores = 0;
 }
 
-void machine_forget_stores_to(struct pmem *pmem)
+// The guest believes that they were made. The exit status says that they were not.
+static void report_lost(struct machine *m, const char *name, unsigned nlost, int error)
+{
+	log_error("%s: %u of the guest's stores that waited are lost: %s", name, nlost, strerror(-error));
+	m->close_error = error;
+}
+
+void machine_end_stores_to(struct pmem *pmem)
 {
 	struct machine *m = pmem->machine;
-	unsigned nkept = 0;
+	unsigned nkept = 0, nlost = 0;
+	int error = 0;
 
-	for (unsigned i = 0; i < m->nstores; i++)
-		if (m->stores[i].pmem != pmem)
-			m->stores[nkept++] = m->stores[i];
+	for (unsigned i = 0; i < m->nstores; i++) {
+		const struct pending_store *s = &m->stores[i];
+		int rc = s->pmem != pmem ? 0 : vpmem_backing_store(pmem->memdev->backing, s->off, s->data, s->len);
+
+		if (s->pmem != pmem)
+			m->stores[nkept++] = *s;
+		nlost += rc < 0;
+		error = rc < 0 ? rc : error;
+	}
 	m->nstores = nkept;
+	if (nlost > 0)
+		report_lost(m, pmem_name(pmem), nlost, error);
 }
 
 // In their order, each once.
@@ -179,7 +195,6 @@ void machine_end_stores(struct machine *m)
 
 	if (rc == 0)
 		return;
-	log_error("%u of the guest's stores that waited are lost: %s", m->nstores, strerror(-rc));
-	m->close_error = rc;
+	report_lost(m, "pmem", m->nstores, rc);
 	machine_forget_stores(m);
 }

@@ -31,7 +31,7 @@ int machine_do_stores(struct machine *m, struct vpmem_error *err);
 void machine_forget_stores(struct machine *m);
 /* At the end: does them once more, whatever comes behind one. A failure goes to m->close_error. */
 void machine_end_stores(struct machine *m);
-/* The device goes, and its stores with it. */
-void machine_forget_stores_to(struct pmem *pmem);
+/* The device goes: does those to it once more, each. A failure goes to the log and to m->close_error. */
+void machine_end_stores_to(struct pmem *pmem);
 
 #endif

@@ -84,27 +84,37 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/*
- * Removes a socket that nobody serves. Another program may do the same at the same time, and put its own socket there:
- * so the path is first moved aside, and put back if it named another socket by then.
- */
-static int remove_stale(struct place *p, const char *path)
+// Moves the path aside, and removes what it named if that is `stale`; it is put back otherwise.
+static int remove_if_same(struct place *p, const struct stat *stale)
 {
-	struct stat stale, moved;
+	struct stat moved;
 	int rc = 0;
 
-	if (fstatat(p->dir_fd, p->name, &stale, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(stale.st_mode) || is_served(path))
-		return -EADDRINUSE;
 	name_spare(p, NAMES_MAX);
 	if (renameat(p->dir_fd, p->name, p->dir_fd, p->spare) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (fstatat(p->dir_fd, p->spare, &moved, AT_SYMLINK_NOFOLLOW) < 0 || !is_same(&stale, &moved)) {
+	if (fstatat(p->dir_fd, p->spare, &moved, AT_SYMLINK_NOFOLLOW) < 0 || !is_same(stale, &moved)) {
 		(void)!linkat(p->dir_fd, p->spare, p->dir_fd, p->name, 0);
 		rc = -EADDRINUSE;
 	}
 	unlinkat(p->dir_fd, p->spare, 0);
+	return rc;
+}
+
+// Removes a socket that nobody serves. Another program may do the same at the same time, and put its own socket there.
+static int remove_stale(struct place *p, const char *path)
+{
+	struct stat stale;
+	int rc, fd = openat(p->dir_fd, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &stale) < 0 || !S_ISSOCK(stale.st_mode) || is_served(path))
+		rc = -EADDRINUSE;
+	else
+		rc = remove_if_same(p, &stale);
+	// Not before: while it is open, no other socket gets its inode number.
+	close(fd);
 	return rc;
 }
 

@@ -128,6 +128,42 @@ static void what_is_no_socket_stays(void **state)
 	assert_int_equal(mode_of(target), 0);
 }
 
+// Called before the next rename, once.
+static void (*before_rename)(void);
+
+int __real_renameat(int old_dir, const char *old, int new_dir, const char *new);
+int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new);
+int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new)
+{
+	void (*hook)(void) = before_rename;
+
+	before_rename = NULL;
+	if (hook)
+		hook();
+	return __real_renameat(old_dir, old, new_dir, new);
+}
+
+static void another_program_replaces_the_socket(void)
+{
+	unlink(f.path);
+	assert_int_equal(listen_at(f.path, &f.peer_fd), 0);
+}
+
+// Between the check of a stale socket and its removal, another program has put its own there.
+static void a_socket_that_was_stale_a_moment_ago_is_not_replaced(void **state)
+{
+	int peer;
+
+	(void)state;
+	leave_stale_socket();
+	before_rename = another_program_replaces_the_socket;
+	assert_int_equal(listen_at(f.path, &f.fd), -EADDRINUSE);
+	assert_null(before_rename);
+	peer = connect_to(f.path);
+	assert_true(peer >= 0);
+	close(peer);
+}
+
 struct start {
 	pthread_barrier_t *barrier;
 	int fd, rc;
@@ -358,6 +394,7 @@ int main(void)
 		TEST(a_stale_socket_is_replaced),
 		TEST(a_served_socket_is_not_replaced),
 		TEST(what_is_no_socket_stays),
+		TEST(a_socket_that_was_stale_a_moment_ago_is_not_replaced),
 		TEST(of_two_starts_one_has_the_path),
 		TEST(the_umask_only_takes_away),
 		TEST(the_longest_path_fits),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads and stores in the pmem window of a file that is written, is only read (rom=1), or is copied.
+// Loads and stores in the pmem window of a file that is written, is only read (rom=1), or is copied. With endless=1 it
+// goes on storing: each store to a file that is only read causes a message of the host.
 #include "cpu.h"
 #include "virtio.h"
 
@@ -28,4 +29,8 @@ void guest_main(void)
 	tap_is(window[nwords - nwords / 64 + 1], rom ? 0 : STORED_WORD, "at the end too");
 	tap_is(window[0], FILE_WORD, "what was not stored over is as it was");
 	tap_is(virtio_flush(&dev), FLUSH_OK, "a flush");
+	if (option("endless", 0))
+		print("# storing without end\n");
+	while (option("endless", 0))
+		window[1] = STORED_WORD;
 }

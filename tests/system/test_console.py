@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from machine import BOOT_MAX, END_MAX, MIB, Guest, Vm, kernel_files, pmvm
+from machine import BOOT_MAX, CHECKOUT, END_MAX, MIB, Guest, Vm, kernel_files, pmem, pmvm
+from monitor import Qmp
 
 
 # Each byte leaves the guest once or twice, some thousand times a second on an emulated host. The full mebibyte goes
@@ -255,3 +256,120 @@ def test_output_to_a_full_device_does_not_end_the_machine(tmp_path):
         ) as vm:
             assert vm.end(BOOT_MAX) == 0
             assert vm.error_text.count("cannot write") == 1
+
+
+# ---- standard error, and signals of the shell
+
+ANSWER_BOUND = 10  # seconds; on an emulated host an answer takes a tenth of one
+
+
+def full_terminal():
+    """A pseudo-terminal that nobody reads, with room for a part of a line: poll(2) calls it writable."""
+    master, slave = pty.openpty()
+    os.set_blocking(slave, False)
+    try:
+        while os.write(slave, b"."):
+            pass
+    except BlockingIOError:
+        pass
+    os.set_blocking(slave, True)
+    os.read(master, 20)
+    return slave, [master, slave]
+
+
+def full_pipe():
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while os.write(writing, b"." * 4096):
+            pass
+    except BlockingIOError:
+        pass
+    os.set_blocking(writing, True)
+    os.read(reading, 4096)
+    return writing, [reading, writing]
+
+
+def full_socket():
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    try:
+        while theirs.send(b"." * 100):
+            pass
+    except BlockingIOError:
+        pass
+    theirs.setblocking(True)
+    return theirs.fileno(), [ours.detach(), theirs.detach()]
+
+
+@pytest.mark.parametrize("full", [full_terminal, full_pipe, full_socket])
+def test_a_guest_that_provokes_messages_that_nobody_reads(tmp_path, full):
+    """A stopped tmux or a hung ssh does not stop the machine: the monitor and SIGTERM answer."""
+    image, console = tmp_path / "a.img", tmp_path / "console"
+    image.write_bytes(b"".join(0x6D6F72662066696C.to_bytes(8, "little") + bytes(4088) for _ in range(4096)))
+    errors, fds = full()
+    options = [
+        *("-m", "128M", "-display", "none", "-serial", f"file:{console}"),
+        *("-kernel", CHECKOUT / "build/tests/guest/window.elf", "-append", "rom=1 endless=1"),
+        *pmem(image, readonly="on"),
+        *("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"),
+    ]
+    process = subprocess.Popen(
+        [str(pmvm()), *map(str, options)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+    )
+    try:
+        end = time.monotonic() + BOOT_MAX
+        while not console.exists() or "# storing without end" not in console.read_text(errors="replace"):
+            assert time.monotonic() < end and process.poll() is None, console.read_text(errors="replace")
+            time.sleep(0.1)
+        # Several windows of the limit in rate, each with messages that do not fit.
+        for _ in range(3):
+            time.sleep(2)
+            with Qmp(tmp_path / "qmp") as qmp:
+                qmp.socket.settimeout(ANSWER_BOUND)
+                assert qmp.run("query-status")["running"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(ANSWER_BOUND) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+        for fd in fds:
+            os.close(fd)
+
+
+@pytest.mark.parametrize("words", [["nohup"], ["sh", "-c", "trap '' INT HUP; exec \"$@\"", "sh"]])
+def test_signals_that_the_parent_process_ignores(tmp_path, words):
+    numbers = [signal.SIGHUP] if words == ["nohup"] else [signal.SIGHUP, signal.SIGINT]
+    options = [*linux_options(), "-m", "256M", "-S", "-display", "none", "-serial", "null"]
+    with Vm([*options, "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"], cwd=tmp_path, prefix=words) as vm:
+        with Qmp(tmp_path / "qmp") as qmp:
+            for number in numbers:
+                vm.signal(number)
+            assert qmp.run("query-status")["status"] == "prelaunch"
+        vm.signal(signal.SIGTERM)
+        assert vm.end() == 0
+
+
+def test_two_starts_at_once_with_one_socket(tmp_path):
+    """One has the socket, also over one that a killed machine left behind; the other one is refused and removes nothing."""
+    options = [*linux_options(), "-m", "256M", "-S", "-display", "none", "-serial", "null"]
+    options += ["-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
+    for _ in range(3):
+        vms = [Vm(options) for _ in range(2)]
+        try:
+            end = time.monotonic() + BOOT_MAX
+            while all(vm.process.poll() is None for vm in vms):
+                assert time.monotonic() < end, "both started"
+                time.sleep(0.05)
+            refused, served = sorted(vms, key=lambda vm: vm.process.poll() is None)
+            assert refused.end() == 1 and "Address already in use" in refused.error_text
+            with Qmp(tmp_path / "qmp") as qmp:
+                assert qmp.run("query-status")["status"] == "prelaunch"
+            served.kill()
+            assert (tmp_path / "qmp").exists()
+        finally:
+            for vm in vms:
+                if vm.process.poll() is None:
+                    vm.kill()
+    assert [path.name for path in tmp_path.iterdir()] == ["qmp"]

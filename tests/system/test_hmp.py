@@ -144,6 +144,20 @@ def test_a_script_through_a_pipe(vm):
     assert "VM status: paused (prelaunch)" in plain(text) and "test-vm" in plain(text)
 
 
+def test_a_sender_that_closes_at_once(vm):
+    """`printf ... | nc -NU` and scripts that do not wait: every command is carried out."""
+    backend = "memory-backend-file,share=on,size=2M"
+    for number in range(20):
+        with connect(vm.path) as client:
+            client.sendall(f"object_add {backend},id=once{number},mem-path={vm.path}-{number}\n".encode())
+    with Hmp(vm.path) as hmp:
+        end = time.monotonic() + ANSWER_MAX
+        while hmp.run("info memdev").count("memory backend: once") < 20:
+            assert time.monotonic() < end, hmp.run("info memdev")
+        for number in range(20):
+            assert hmp.run(f"object_del once{number}") == ""
+
+
 def test_garbage_and_long_lines(vm):
     with Hmp(vm.path) as hmp:
         hmp.socket.sendall(bytes(range(1, 256)).replace(b"\n", b"").replace(b"\x04", b"") + b"\n")

@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import stat
 import time
 
 import pytest
 
 from machine import END_MAX, MIB, Guest, Vm, linux_options, pmem, run_pmvm
-from monitor import Qmp, Refused, connect
+from monitor import ANSWER_MAX, Qmp, Refused, connect
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +356,42 @@ def test_pretty(vm):
         text += client.recv(65536)
     client.close()
     assert text.replace(b"\r", b"").startswith(b'{\n    "QMP": {\n        "version": {\n            "qemu": {\n')
+
+
+def test_a_sender_that_closes_at_once(vm):
+    """Capabilities and a command in one write, then close: it is carried out."""
+    for number in range(20):
+        path = str(vm.directory / f"once{number}")
+        arguments = {
+            "qom-type": "memory-backend-file",
+            "id": f"once{number}",
+            "mem-path": path,
+            "size": 2 * MIB,
+            "share": True,
+        }
+        request = {"execute": "object-add", "arguments": arguments}
+        with connect(vm.directory / "qmp") as client:
+            client.sendall(json.dumps({"execute": "qmp_capabilities"}).encode() + json.dumps(request).encode())
+    with Qmp(vm.directory / "qmp") as qmp:
+        end = time.monotonic() + ANSWER_MAX
+        names = set()
+        while len(names) < 20:
+            assert time.monotonic() < end, names
+            names = {memdev["id"] for memdev in qmp.run("query-memdev") if memdev["id"].startswith("once")}
+        for number in range(20):
+            qmp.run("object-del", id=f"once{number}")
+
+
+def test_a_half_closed_client_gets_all_answers(vm):
+    client = connect(vm.directory / "qmp")
+    client.sendall(b'{"execute": "qmp_capabilities"}' + b'{"execute": "query-qmp-schema"}' * 20)
+    client.shutdown(socket.SHUT_WR)
+    text = b""
+    while data := client.recv(4096):
+        text += data
+    client.close()
+    replies = [json.loads(line) for line in text.splitlines()]
+    assert len(replies) == 22 and all(len(reply["return"]) > 100 for reply in replies[2:])
 
 
 # ---- clients that misbehave

@@ -103,8 +103,8 @@ VPMEM_API extern const char *const vpmem_policy_words[];
  * Real persistent memory (`pmem`): what makes stores leave the CPU caches before a flush is
  * answered. Linux as the guest does so itself: its fsync writes back the cache lines of every page that was
  * stored to, and only then asks for a flush. The specification does not ask that of a driver, it asks the
- * device to make "all writes completed before a flush request" persist. So the device relies on it only when
- * told to.
+ * device to make "all writes completed before a flush request" persist. So the device relies on it only with
+ * VPMEM_WRITEBACK_GUEST.
  */
 enum vpmem_writeback {
 	/*
@@ -211,7 +211,7 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
  * place. Asks by requesting such blocks, 2 MiB at most, which the file keeps if there is room; no byte of it changes.
  *
  * 0: it would. -ENOSPC, -EDQUOT: there is no room. Another errno, such as -EIO or -EROFS: it takes no writes any more.
- * -EFAULT: it refuses a store and says no reason. Needs Linux 5.14 where only a store can tell (btrfs).
+ * -EFAULT: it refuses a store and gives no reason. Needs Linux 5.14 where only a store can tell (btrfs).
  * vpmem_backing_is_truncated: the file has become shorter than the mapping. Not while another thread is in either.
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
@@ -229,8 +229,8 @@ VPMEM_API const char *vpmem_backing_path(const struct vpmem_backing *backing);
 /* How much of a backing exists at the moment. */
 struct vpmem_usage {
 	/*
-	 * Bytes of the mapping that are in memory, as mincore(2) tells: in the page cache, or copied from it.
-	 * To a process that neither owns nor may write the file Linux does not tell; then this is the size.
+	 * Bytes of the mapping that are in memory, as mincore(2) reports: in the page cache, or copied from it.
+	 * Linux does not report that to a process that neither owns nor may write the file; then this is the size.
 	 */
 	uint64_t resident_size;
 	/*
@@ -241,7 +241,7 @@ struct vpmem_usage {
 };
 
 /*
- * Looks now; nothing is kept. Takes no lock of ours and does not allocate, but the kernel looks at every page
+ * Nothing is cached. Takes no lock of the library and does not allocate, but the kernel visits every page
  * of the mapping, 16 MiB per system call: microseconds for 16 MiB mapped by large pages, up to half a
  * millisecond for pages it must search one by one, so seconds for hundreds of GiB. Not for a thread that
  * others wait for. Any thread. Returns 0 or -errno.

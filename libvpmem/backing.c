@@ -104,7 +104,7 @@ int vpmem_backing_sync(struct vpmem_backing *backing)
 	return 0;
 }
 
-/* The last sync: not for data that nobody shall see again. A start that failed discards nothing. */
+/* The last sync, unless the data is discarded. A start that failed discards nothing. */
 static int sync_last(struct vpmem_backing *b)
 {
 	if (b->undo != BACKING_UNDO_NOTHING || b->is_scratch)

@@ -75,17 +75,17 @@ int backing_size_missing(const char *path, const char *what, struct vpmem_error 
 
 /* Opens (or creates) and locks the file, and settles its size. On failure nothing is left open or behind. */
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
-/* Takes back what open did, if nobody else uses the file, and closes it. */
+/* Undoes what open did, if no other process uses the file, and closes it. */
 void backing_file_close(struct vpmem_backing *b);
 
 enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
 
 /*
- * Locks the whole file for this open file, or changes the lock; never waits. -EBUSY: somebody else has it,
- * and err says who. A file system without locks is no error, but b->is_unlocked says so.
+ * Locks the whole file for this open file, or changes the lock; never waits. -EBUSY: another open file has it,
+ * and err names its process. A file system without locks is no error, but b->is_unlocked says so.
  */
 int backing_lock(struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
-/* Fills err for a file that somebody else uses; returns -EBUSY. */
+/* Fills err for a file that is in use; returns -EBUSY. */
 int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err);
 
 /* Is the character device persistent memory, or other memory of its kind (/dev/daxX.Y)? */

@@ -35,7 +35,7 @@ struct piece_walk {
 };
 
 void piece_walk_begin(struct piece_walk *walk, const struct vpmem_backing *b, off_t off, off_t end);
-/* 1: *out is the next piece. 0: the end. Or -errno: -EOPNOTSUPP where the file system does not tell. */
+/* 1: *out is the next piece. 0: the end. Or -errno: -EOPNOTSUPP where the file system does not report extents. */
 int piece_walk_next(struct piece_walk *walk, struct piece *out);
 
 #endif

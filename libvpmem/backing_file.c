@@ -175,7 +175,7 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		/* If it was created here, and another was quicker to lock it: it is theirs now. */
 		if (rc == -EBUSY)
 			b->undo = BACKING_UNDO_NOTHING;
-		/* Where nobody can lock, nobody has: the lock that taking back wants cannot be had either. */
+		/* Where no lock can be had, no other process has one: remove the file without the lock. */
 		if (rc == -ENOLCK && b->undo == BACKING_UNDO_CREATE)
 			remove_created(b);
 		goto out_close;
@@ -204,7 +204,7 @@ out_close:
 
 void backing_file_close(struct vpmem_backing *b)
 {
-	/* Take back only what nobody else has begun to use. */
+	/* Undo only what no other process uses yet. */
 	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
 		if (b->undo == BACKING_UNDO_GROW)
 			(void)backing_ftruncate(b, 0);

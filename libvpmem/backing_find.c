@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define FILE_MODE 0644
-/* Somebody may create or remove the file between our looks at it, but not for ever. */
+/* Another process may create or remove the file between stat and open, but not for ever. */
 #define OPEN_TRIES 4
 
 int backing_open_failed(const struct vpmem_backing *b, int rc, struct vpmem_error *err)
@@ -23,7 +23,7 @@ int backing_open_failed(const struct vpmem_backing *b, int rc, struct vpmem_erro
 int backing_size_missing(const char *path, const char *what, struct vpmem_error *err)
 {
 	err_fail(err, -EINVAL, "Parameter 'size' is missing");
-	err_hint(err, "%s %s: say how large the memory shall be, for instance size=4G", path, what);
+	err_hint(err, "%s %s: give the size of the memory, for instance size=4G", path, what);
 	return -EINVAL;
 }
 
@@ -125,7 +125,7 @@ static int existing_open(struct vpmem_backing *b, const struct vpmem_backing_opt
 	return wrong_type(b, st.st_mode, err);
 }
 
-/* -EEXIST without an error text: somebody else created it just now. */
+/* -EEXIST without an error text: another process created it meanwhile. */
 static int file_create(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
 	if (opts->size == 0)

@@ -23,7 +23,7 @@
 #define PROC_PATH_MAX 64     /* enough for "/proc/<pid>/fdinfo/<fd>" and its siblings */
 #define INODE_TEXT_MAX 64    /* enough for "<major>:<minor>:<inode>" */
 #define SEARCH_MAX_MS 2000u  /* a host may have a million open files */
-#define SEARCH_CHECK_EACH 64 /* files between two looks at the clock */
+#define SEARCH_CHECK_EACH 64 /* files between two checks of the clock */
 
 /* A descriptor as /proc/<pid>/fdinfo/<fd> shows it. */
 struct fd_info {

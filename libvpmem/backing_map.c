@@ -104,10 +104,10 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 	return rc;
 }
 
-/* Wishes, not conditions: a kernel without huge pages or page merging is as good. */
+/* Errors are ignored: a kernel without huge pages or page merging works as well. */
 static void advise(const struct vpmem_backing *b, const struct vpmem_backing_options *opts)
 {
-	/* A child process (a helper the monitor starts) shall not turn the guest's pages into copies; shared ones never are. */
+	/* Without this, fork would turn the guest's private pages into copies. Shared pages are never copied. */
 	if (!opts->share)
 		madvise(b->hva, b->map_len, MADV_DONTFORK);
 	madvise(b->hva, b->map_len, MADV_HUGEPAGE);
@@ -129,7 +129,7 @@ static int bind_nodes(const struct vpmem_backing *b, const struct vpmem_backing_
 
 	if (opts->policy == VPMEM_POLICY_DEFAULT)
 		return 0;
-	/* The kernel looks at one bit less than it is told. */
+	/* The kernel uses one bit less than the given number. */
 	if (syscall(SYS_mbind, b->hva, b->map_len, modes[opts->policy], &nodes, 8 * sizeof(nodes) + 1,
 	            MPOL_MF_STRICT | MPOL_MF_MOVE))
 		return err_fail(err, -errno, "cannot bind memory to host NUMA nodes: %m");

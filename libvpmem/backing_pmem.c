@@ -28,7 +28,7 @@ enum domain {
 	DOMAIN_NONE,    /* no persistent memory */
 	DOMAIN_UNKNOWN, /* persistent, and the platform does not say more */
 	DOMAIN_MEMORY,  /* what has reached the memory controller survives (ADR) */
-	DOMAIN_CACHE,   /* what is in a CPU cache survives, too (eADR) */
+	DOMAIN_CACHE,   /* what is in a CPU cache survives as well (eADR) */
 };
 
 /* The device's directory in sysfs, or -errno. */
@@ -80,7 +80,7 @@ static enum domain domain_here(int dir_fd)
 {
 	char text[32];
 
-	/* Only a region has the attribute, and only when the platform told the kernel. */
+	/* Only a region has the attribute, and only where the platform reports it. */
 	if (!in_subsystem(dir_fd, "nd"))
 		return DOMAIN_NONE;
 	if (read_attribute(dir_fd, "persistence_domain", text, sizeof(text)))

@@ -195,7 +195,7 @@ static int ask_for_huge_pages(const struct vpmem_backing *b, off_t end)
  */
 static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
 {
-	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* nobody else uses the descriptor's position */
+	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* only used here: no other code uses the position */
 	int64_t before = allocated_blocks(b);
 	off_t stop;
 	int rc;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One byte per page: 16 MiB of memory, with pages of 4 KiB. The kernel works in pieces of this size, too. */
+/* One byte per page: 16 MiB of memory, with pages of 4 KiB. The kernel works in pieces of this size as well. */
 #define PIECE_PAGES 4096u
 
 static int resident_size(const struct vpmem_backing *b, uint64_t *out)

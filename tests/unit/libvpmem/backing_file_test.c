@@ -178,7 +178,7 @@ static void refuses_a_file_without_permission(void **state)
 }
 
 /* On a file system that is mounted read-only; immutable (chattr +i). */
-static void refuses_a_file_that_nobody_may_write(void **state)
+static void refuses_a_file_that_cannot_be_written(void **state)
 {
 	static const struct {
 		int error;
@@ -468,7 +468,7 @@ int main(void)
 		CASE(refuses_what_cannot_be_opened),
 		CASE(refuses_other_kinds_of_files),
 		CASE(refuses_a_file_without_permission),
-		CASE(refuses_a_file_that_nobody_may_write),
+		CASE(refuses_a_file_that_cannot_be_written),
 		CASE(one_descriptor_for_map_and_sync),
 		CASE(a_missing_file_is_created_and_goes_away_unless_kept),
 		CASE(created_with_offset_the_file_is_larger),

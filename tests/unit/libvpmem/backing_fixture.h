@@ -65,8 +65,8 @@ struct faults {
 	bool no_blocks_counted;
 	int open_error;                /* of opening a file that is there for writing */
 	bool no_tmpfile;               /* open(O_TMPFILE) is not supported */
-	const char *unlink_after_open; /* somebody removes this file just after it was opened */
-	bool (*fails)(void);           /* asked before each wrapped call: shall it fail with EIO? */
+	const char *unlink_after_open; /* this file is removed just after it was opened */
+	bool (*fails)(void);           /* called before each wrapped call: true: it fails with EIO */
 	int map_error;                 /* of mapping a file */
 	bool map_sync;                 /* the files are on a DAX file system (backing_fake_dax.c) */
 	bool is_char;                  /* regular files are character devices 250:3 */

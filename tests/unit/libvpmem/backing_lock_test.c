@@ -135,7 +135,7 @@ static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
 	close(bystander_fd);
 }
 
-/* A file system whose server answers nothing: whoever stats a file of it waits. Returns the server's end, or -1. */
+/* A file system whose server never answers: a stat of a file in it blocks. Returns the server's descriptor, or -1. */
 static int mount_dead(const char *where)
 {
 	int server_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);

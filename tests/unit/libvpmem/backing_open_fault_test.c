@@ -107,7 +107,7 @@ static unsigned count_maps(const char *dir)
 	return n;
 }
 
-static struct left look(const struct dir *d)
+static struct left count_left(const struct dir *d)
 {
 	struct left left = {
 		.nfds = files_in("/proc/self/fd"),
@@ -157,7 +157,7 @@ static bool try(const struct dir *d, const struct shape *shape, unsigned n)
 	unlink(d->file);
 	if (shape->exists)
 		file_make(d->file, shape->file_size, 0);
-	before = look(d);
+	before = count_left(d);
 	countdown = n;
 	failed = false;
 	rc = vpmem_backing_open(&opts, &b, &err);
@@ -166,7 +166,7 @@ static bool try(const struct dir *d, const struct shape *shape, unsigned n)
 		assert_int_equal(vpmem_backing_close(b), 0);
 	else if (!failed || !err.text[0] || b)
 		fail_msg("%s, call %u: %d '%s'", shape->name, n, rc, err.text);
-	after = look(d);
+	after = count_left(d);
 	if (before.nfds != after.nfds || before.nmaps != after.nmaps || before.nfiles != after.nfiles ||
 	    before.exists != after.exists || before.size != after.size)
 		fail_msg("%s, call %u: before and after: descriptors %u %u, mappings %u %u, files %u %u, size %llu",
@@ -190,7 +190,7 @@ static void every_call_that_fails_leaves_nothing_behind(void **state)
 	}
 }
 
-static void usage_that_cannot_be_told_is_an_error(void **state)
+static void usage_that_cannot_be_read_is_an_error(void **state)
 {
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, SIZE);
@@ -272,7 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(every_call_that_fails_leaves_nothing_behind),
-		CASE(usage_that_cannot_be_told_is_an_error),
+		CASE(usage_that_cannot_be_read_is_an_error),
 		CASE(a_file_system_without_locks_is_no_error_and_a_warning),
 		CASE(a_lock_that_fails_otherwise_is_one),
 		CASE(a_new_file_that_cannot_be_locked_goes_again),

@@ -38,7 +38,7 @@ static void properties_reach_the_kernel(void **state)
 		print_message("SKIPPED: this kernel's smaps has no VmFlags\n");
 		skip();
 	}
-	assert_false(has_vm_flag(hva(b), " dc")); /* a child would share it, too */
+	assert_false(has_vm_flag(hva(b), " dc")); /* a child would share it as well */
 	assert_false(has_vm_flag(hva(b), " dd"));
 	assert_false(has_vm_flag(hva(b), " nr"));
 	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)

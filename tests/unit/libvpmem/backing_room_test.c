@@ -42,7 +42,7 @@ static void room_is_asked_of_the_file_system(void **state)
 	vpmem_backing_close(b);
 }
 
-/* fallocate(2) reserves, and what nobody has written since is a hole for SEEK_HOLE: it gives that again on a full disk. */
+/* What fallocate(2) reserved and was not written since is a hole for SEEK_HOLE, and can be reserved again on a full disk. */
 static void what_was_reserved_before_is_no_room(void **state)
 {
 	const struct dir *d = *state;

@@ -32,7 +32,7 @@ static void store(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 	memset((uint8_t *)vpmem_backing_hva(b) + off, 'x', len);
 }
 
-/* More than one piece: 16 MiB are looked at together. */
+/* More than one piece: 16 MiB are one system call. */
 static void stores_become_resident_and_allocated(void **state)
 {
 	const struct dir *d = *state;

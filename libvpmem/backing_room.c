@@ -65,9 +65,16 @@ static long nfaults(void)
 	return getrusage(RUSAGE_THREAD, &usage) < 0 ? -1 : usage.ru_minflt + usage.ru_majflt;
 }
 
-/* Makes the page at this place of the mapping writable. -EFAULT: a store would be refused. */
+/*
+ * Makes the page at this place of the mapping writable. -EFAULT: a store would be refused. The page is read first:
+ * before Linux 6.9, MADV_POPULATE_WRITE of a page that cannot be read does not return.
+ */
 static int make_writable(const struct vpmem_backing *b, uint64_t place)
 {
+	uint8_t byte;
+
+	if (pread(b->fd, &byte, 1, (off_t)(b->offset + place)) < 0)
+		return errno == EINTR ? 0 : -errno;
 	while (madvise((uint8_t *)b->hva + place, b->page_size, MADV_POPULATE_WRITE) < 0) {
 		/* A kernel before 5.14 cannot be asked. */
 		if (errno == EINVAL)

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -40,6 +41,10 @@ ssize_t __real_process_vm_writev(pid_t pid, const struct iovec *from, unsigned l
                                  unsigned long nto, unsigned long flags);
 ssize_t __wrap_process_vm_writev(pid_t pid, const struct iovec *from, unsigned long nfrom, const struct iovec *to,
                                  unsigned long nto, unsigned long flags);
+
+ssize_t __real_pread(int fd, void *buf, size_t len, off_t off);
+ssize_t __wrap_pread(int fd, void *buf, size_t len, off_t off);
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off);
 
 static int fail_with(int error)
 {
@@ -80,6 +85,16 @@ int __wrap_madvise(void *hva, size_t len, int advice)
 			return fail_with(faults.populate_error);
 	}
 	return __real_madvise(hva, len, advice);
+}
+
+ssize_t __wrap_pread(int fd, void *buf, size_t len, off_t off)
+{
+	return faults.read_error ? fail_with(faults.read_error) : __real_pread(fd, buf, len, off);
+}
+
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off)
+{
+	return __wrap_pread(fd, buf, len, off);
 }
 
 int __wrap_fstatfs(int fd, struct statfs *fs)

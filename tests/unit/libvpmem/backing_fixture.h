@@ -56,6 +56,7 @@ struct faults {
 	int unshare_error;    /* of fallocate(FALLOC_FL_UNSHARE_RANGE) */
 	bool unshares_not;    /* it succeeds and does nothing */
 	int64_t unshared;     /* bytes that it was asked for */
+	int read_error;       /* of pread */
 	int populate_error;   /* of madvise(MADV_POPULATE_WRITE) */
 	int process_vm_error; /* of process_vm_readv and _writev */
 	uint32_t fs_type;     /* what fstatfs says; 0: the truth */

@@ -214,6 +214,22 @@ static void a_store_that_is_refused_without_a_reason(void **state)
 	vpmem_backing_close(b);
 }
 
+/* Before Linux 6.9, asking for such a page as a store does would never return. */
+static void a_page_that_cannot_be_read_is_the_reason(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.blocks = BLOCKS_OWN;
+	faults.read_error = EIO;
+	assert_int_equal(vpmem_backing_room(b), -EIO);
+	assert_int_equal(faults.npopulates, 0);
+	faults.read_error = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
 /* A page that is writable already needs nothing from the file system: the next one is asked for, but not all. */
 static void a_page_that_is_not_writable_yet_is_asked_for(void **state)
 {
@@ -250,6 +266,7 @@ int main(void)
 		CASE(a_shared_block_that_cannot_be_unshared),
 		CASE(a_file_system_that_always_copies_needs_room),
 		CASE(a_store_that_is_refused_without_a_reason),
+		CASE(a_page_that_cannot_be_read_is_the_reason),
 		CASE(a_page_that_is_not_writable_yet_is_asked_for),
 	};
 

@@ -294,7 +294,7 @@ def test_a_cut_just_before_the_end_shows_in_the_status(tmp_path, werror):
         os.truncate(image, 8 * MIB)
         qmp.run("quit")
         assert guest.end() == 1
-        assert "was cut" in guest.error_text
+        assert "was truncated" in guest.error_text
 
 
 def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
@@ -304,7 +304,7 @@ def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
     options[-1] += ",werror=stop"
     with Guest(*options, "-S", *qmp_options(tmp_path), wait=False) as guest, Qmp(tmp_path / "qmp") as qmp:
         os.truncate(image, 8 * MIB)
-        with pytest.raises(Refused, match="a file was cut while the machine was stopped"):
+        with pytest.raises(Refused, match="a file was truncated while the machine was stopped"):
             qmp.run("cont")
         assert qmp.run("query-pmem")[0]["state"] == "failed" and not qmp.run("query-status")["running"]
         qmp.run("quit")

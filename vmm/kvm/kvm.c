@@ -327,7 +327,7 @@ static void enable(struct kvm *kvm, uint32_t cap, uint64_t arg)
 // one of these, the ioctl fails and the guest runs without.
 static void guard_against_guest(struct kvm *kvm)
 {
-	// Without, a user process of the guest that stores to read-only memory gets an exception, and nobody else learns of it.
+	// Without, a user process of the guest that stores to read-only memory gets an exception, and pmvm has no exit to report.
 	enable(kvm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
 	enable(kvm, KVM_CAP_X86_BUS_LOCK_EXIT, KVM_BUS_LOCK_DETECTION_EXIT);
 	// The window is the processor's own default, to which KVM adds what it is given here.

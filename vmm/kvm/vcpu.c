@@ -57,7 +57,7 @@ static void run_once(struct vcpu *vcpu)
 /*
  * Lets KVM serve the requests that it keeps for the vCPU's next entry, without executing anything: with a signal that
  * waits it comes to them and leaves. One of them is to halt until a page of the host is there (KVM_REQ_APF_HALT).
- * Left over, it would halt the guest after a reset, for a page that nobody brings any more. True: there is an exit.
+ * Left over, it would halt the guest after a reset, for a page that does not come any more. True: there is an exit.
  */
 static bool serve_kvm_requests(struct vcpu *vcpu)
 {

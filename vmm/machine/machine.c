@@ -73,7 +73,7 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 	if (m->io_error) {
 		m->io_error = false;
 		m->run_state = RUN_STATE_IO_ERROR;
-		error_set(err, -EIO, "a sync failed or a file was cut while the machine was stopped");
+		error_set(err, -EIO, "a sync failed or a file was truncated while the machine was stopped");
 		error_hint(err, "see info pmem, then cont");
 		return -EIO;
 	}
@@ -108,7 +108,7 @@ int machine_cont(struct machine *m, struct vpmem_error *err)
 	}
 	if (m->run_state == RUN_STATE_RUNNING)
 		return 0;
-	// A device with werror=stop may have failed meanwhile: the operator looks first.
+	// A device with werror=stop may have failed meanwhile: the operator decides first.
 	machine_watch_files(m);
 	return go_on(m, err);
 }
@@ -202,7 +202,7 @@ int machine_run(struct machine *m)
 	while (rc == 0 && !serve_request(m, &result)) {
 		if (start && !is_awaited(m)) {
 			start = false;
-			// At once: the files have just been looked at, when they were opened.
+			// At once: the files were checked a moment ago, when they were opened.
 			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));
 		}
 		at_once = false;

@@ -146,12 +146,12 @@ int machine_destroy(struct machine *m);
 void machine_stop(struct machine *m);
 /*
  * QEMU's cont. -EPERM: the guest has powered off, or KVM cannot go on with it: a reset is needed first. -ENOSPC and others: what paused the
- * machine still stands.
+ * machine is still so.
  */
 int machine_cont(struct machine *m, struct vpmem_error *err);
 /*
  * A device whose flushes fail since a sync did: the next ones are tried again. -ENODEV: no such device.
- * -EAGAIN: another sync has failed, which is told only now; the error stays.
+ * -EAGAIN: another sync has failed, and its event is sent only now; the error stays.
  */
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err);
 /* Presses the power button. */
@@ -172,7 +172,7 @@ int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_
 int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err);
 
 /*
- * Asks the guest to let the device go; DEVICE_DELETED or DEVICE_UNPLUG_GUEST_ERROR tells how that ended.
+ * Asks the guest to let the device go; the event DEVICE_DELETED or DEVICE_UNPLUG_GUEST_ERROR follows.
  * The id may also be a QOM path. -ENODEV: no such device. -EBUSY: that is under way already.
  */
 int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err);

@@ -71,7 +71,7 @@ static void loop_down(struct machine *m)
 	loop_fini(&m->loop);
 }
 
-// ---- the kernel's files, opened before anything is created; boot.c looks at what they are
+// ---- the kernel's files, opened before anything is created; boot.c checks their contents
 
 static void hint_open(const char *path, int rc, struct vpmem_error *err)
 {
@@ -208,7 +208,7 @@ static void console_down(struct machine *m)
 	struct chardev *console = m->console;
 
 	serial_destroy(m->serial);
-	// What halts the machine after this, a file that was cut, interrupts no console.
+	// What halts the machine after this, for example a truncated file, interrupts no console.
 	m->console = NULL;
 	chardev_close(console);
 }
@@ -283,7 +283,7 @@ static void pci_down(struct machine *m)
 static void pmems_down(struct machine *m)
 {
 	machine_join_unplugs(m);
-	// What was cut since the last look shows in the exit status.
+	// A file that was truncated since the last check shows in the exit status.
 	machine_watch_files(m);
 	machine_end_stores(m);
 	machine_drop_pmems(m);

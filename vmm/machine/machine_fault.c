@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * machine_fault.c - the host cannot provide what the guest was promised: no room for a hole of a file, a file
- * that was cut, a sync that failed.
+ * that was truncated, a sync that failed.
  *
  * A guest access to a page that the host does not have comes in three shapes (docs/durability.md):
  *   - KVM_RUN fails with EFAULT, the instruction not executed: it is executed again after cont;
  *   - an MMIO exit inside a pmem window, the instruction behind us: a store is kept and done before cont
  *     (machine_store.c);
- *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are looked at, and where faults are
+ *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are read, and where faults are
  *     taken, the vCPU itself some times more (stall.h).
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
  * store is lost. Nothing here touches the mapping but through the guarded accesses of libvpmem.
@@ -81,7 +81,7 @@ void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 	machine_event_send_pmem(m, pmem, no_room ? MACHINE_EVENT_PMEM_NOSPACE : MACHINE_EVENT_PMEM_ERROR, error);
 }
 
-// True: the file is cut. What was acknowledged is lost then: every flush fails from here on, whatever becomes of
+// True: the file is truncated. What was acknowledged is lost then: every flush fails from here on, whatever becomes of
 // the file.
 static bool watch_file(struct machine *m, struct pmem *pmem)
 {
@@ -94,8 +94,9 @@ static bool watch_file(struct machine *m, struct pmem *pmem)
 		return false;
 	// First of all, before a flush can end.
 	vpmem_device_set_error(virtio_pmem_device(pmem->vp), -EIO);
-	log_error("%s: %s was cut and is shorter than its mapping: data is lost, and every flush fails from here on",
-	          pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
+	log_error(
+		"%s: %s was truncated and is shorter than its mapping: data is lost, and every flush fails from here on",
+		pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
 	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
 	if (pmem->cfg.werror == WERROR_STOP) {
 		m->io_error = true;
@@ -118,7 +119,7 @@ int machine_pmem_reason(struct pmem *pmem)
 }
 
 // Some device for which the host cannot provide a page, and why. One without room rather than one whose file is
-// cut: that stays a reason for as long as the file is cut, whatever else happens.
+// truncated: that stays a reason for as long as the file is, whatever else happens.
 static struct pmem *find_reason(struct machine *m, int *error)
 {
 	struct pmem *found = NULL;
@@ -137,7 +138,7 @@ static struct pmem *find_reason(struct machine *m, int *error)
 	return found;
 }
 
-// The host could not provide a page for some guest access, KVM does not say which: looks for the device.
+// The host could not provide a page for some guest access, KVM does not say which: finds the device.
 void machine_no_memory(struct machine *m)
 {
 	int error = -EFAULT;
@@ -242,20 +243,20 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 
 	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
-	// One that is still cut fails on, without a flush that succeeds in between, and is told of again.
+	// One whose file is still truncated fails on, without a flush that succeeds in between, and is reported again.
 	pmem->truncated = false;
 	if (watch_file(m, pmem) ||
 	    vpmem_device_clear_error(virtio_pmem_device(pmem->vp), pmem->nsync_errors_reported) == 0)
 		return 0;
-	// Whoever asked cannot have meant a failure that nobody was told of. The loop tells, and the machine may pause.
+	// The operator cannot have meant a failure that was not reported yet. The loop reports it, and the machine may pause.
 	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);
-	error_hint(err, "see info pmem; clear the error again if that is known, too");
+	error_hint(err, "see info pmem; clear the error again if that failure is known as well");
 	return -EAGAIN;
 }
 
-// ---- watching: what tells nobody
+// ---- watching: what nothing reports
 
-// True: some vCPU may stand still, so that the next look should come soon.
+// True: some vCPU may be stalled, so that the next sample should come soon.
 static bool watch_stalls(struct machine *m)
 {
 	enum vcpus_sample seen = vcpus_sample(&m->vcpus);
@@ -285,7 +286,7 @@ static void on_watch(void *owner)
 	struct machine *m = owner;
 
 	loop_arm(&m->loop, &m->watch, WATCH_MS);
-	// Also while the guest stands still: a sync may be under way, and the file may be whole again when it goes on.
+	// Also while the guest is paused: a sync may be under way, and the file may be whole again when it goes on.
 	machine_watch_files(m);
 	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
 		vcpus_forget_samples(&m->vcpus);

@@ -5,7 +5,7 @@
  * device_del asks the guest through ACPI (pci_hotplug.h). The guest's driver lets go and ejects the slot,
  * in a vCPU's thread: from there on the guest sees neither function nor memory. A sync of the device may
  * still run on the host, for as long as the disk takes; a thread of its own waits for it, frees the device
- * and reports DEVICE_DELETED, so neither the guest nor the monitor stands still. A guest may also eject
+ * and reports DEVICE_DELETED, so neither the guest nor the monitor waits. A guest may also eject
  * without being asked.
  */
 #include "machine_hotplug.h"
@@ -119,7 +119,7 @@ static void on_unplug_late(void *owner)
 	struct pmem *pmem = owner;
 	struct machine *m = pmem->machine;
 
-	// A guest that stands still cannot answer.
+	// A guest that is paused cannot answer.
 	if (m->run_state != RUN_STATE_RUNNING) {
 		loop_arm(&m->loop, &pmem->unplug_timer, UNPLUG_MAX_MS);
 		return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_memdev.c - memory backends of the machine: opened, closed, looked at.
+ * machine_memdev.c - memory backends of the machine: opened, closed, measured.
  *
  * Only the main thread adds and removes backends, so it may keep a pointer to one while the machine lock is
  * released; and it is released wherever the host's disk may take its time, so that the guest runs on.
@@ -140,7 +140,7 @@ int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpme
 	return rc;
 }
 
-// Its device has left the guest, and what is left of that waits for a sync.
+// The guest has ejected its device, which still waits for its last sync.
 static bool is_left_soon(const struct machine *m, const struct memdev *memdev)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
@@ -149,7 +149,7 @@ static bool is_left_soon(const struct machine *m, const struct memdev *memdev)
 	return false;
 }
 
-// Whoever saw the device go need not know that its last sync may be under way; but nobody is served meanwhile.
+// The client saw the device go and need not know that its last sync may be under way. The main loop serves nobody meanwhile.
 static void wait_until_left(struct machine *m, const struct memdev *memdev)
 {
 	struct timespec end;

@@ -222,7 +222,7 @@ int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_er
 	return 0;
 }
 
-// Those that name their slot or address first, then those that name their bus: the others take what is left.
+// Those that name their slot or address first, then those that name their bus: the others take the rest.
 static unsigned turn(const struct pmem_config *cfg)
 {
 	if (cfg->slot >= 0 || cfg->memaddr != 0)

@@ -75,7 +75,7 @@ static void old_samples_are_dropped(void **state)
 	assert_false(stall_is_one(&stall));
 }
 
-/* A guest that polls while its other tasks take faults is at one place, too; but they get their pages. */
+/* A guest that polls while its other tasks take faults is also at one place; but they get their pages. */
 static void faults_that_are_not_resolved_are_refused(void **state)
 {
 	struct stall stall = { 0 };

@@ -47,7 +47,7 @@ struct fake_host {
 		void *hva;
 		bool readonly;
 	} slots[FAKE_SLOTS_MAX]; /* size 0: free */
-	int set_error;           /* what a new device was told to fail with */
+	int set_error;           /* the error that a new device began with */
 
 	/* What fails: 0, or -errno. */
 	int open_error, close_error, create_error, slot_error;

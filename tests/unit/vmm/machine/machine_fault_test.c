@@ -27,7 +27,7 @@
 struct vpmem_backing {
 	uint8_t bytes[SIZE];
 	unsigned nstores;
-	bool full, cut, rom;
+	bool full, truncated, rom;
 	int refused;          // what room says without being full
 	unsigned stores_good; // so many succeed, then the host is full
 };
@@ -43,7 +43,7 @@ struct host {
 	uint64_t nsync_errors;
 	unsigned nstats;
 	unsigned nclears;
-	enum vcpus_sample look;
+	enum vcpus_sample sample;
 	unsigned armed_ms;
 };
 static struct host *host;
@@ -61,7 +61,7 @@ int vpmem_backing_store(struct vpmem_backing *b, uint64_t off, const void *buf, 
 
 int vpmem_backing_load(const struct vpmem_backing *b, uint64_t off, void *buf, uint64_t len)
 {
-	if (b->full || b->cut)
+	if (b->full || b->truncated)
 		return -EFAULT;
 	memcpy(buf, b->bytes + off, len);
 	return 0;
@@ -74,7 +74,7 @@ int vpmem_backing_room(const struct vpmem_backing *b)
 
 bool vpmem_backing_is_truncated(const struct vpmem_backing *b)
 {
-	return b->cut;
+	return b->truncated;
 }
 
 bool vpmem_backing_is_rom(const struct vpmem_backing *b)
@@ -163,7 +163,7 @@ void machine_request(struct machine *m, enum request_kind request, enum machine_
 enum vcpus_sample vcpus_sample(struct vcpus *vcpus)
 {
 	(void)vcpus;
-	return host->look;
+	return host->sample;
 }
 
 void vcpus_forget_samples(struct vcpus *vcpus)
@@ -352,7 +352,7 @@ static void a_load_sees_what_waits(void **state)
 static void a_load_that_fails_pauses_and_gives_ones(void **state)
 {
 	(void)state;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	assert_memory_equal(guest_loads(0, 4), "\xff\xff\xff\xff", 4);
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_ERROR);
@@ -428,17 +428,17 @@ static void an_exit_without_memory_names_the_device(void **state)
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 }
 
-static void a_vcpu_that_stands_still_pauses_only_if_there_is_no_room(void **state)
+static void a_stalled_vcpu_pauses_only_if_there_is_no_room(void **state)
 {
 	(void)state;
-	host->look = VCPUS_STALLED;
+	host->sample = VCPUS_STALLED;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
 	host->backings[0].full = true;
-	host->look = VCPUS_FAULTING;
+	host->sample = VCPUS_FAULTING;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
-	host->look = VCPUS_STALLED;
+	host->sample = VCPUS_STALLED;
 	watch_now();
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
@@ -448,18 +448,18 @@ static void a_vcpu_that_stands_still_pauses_only_if_there_is_no_room(void **stat
 static void a_stall_without_a_reason_pauses_when_no_fault_is_resolved(void **state)
 {
 	(void)state;
-	host->look = VCPUS_REFUSED;
+	host->sample = VCPUS_REFUSED;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
 	// One that was quiet in between is not the same one.
-	host->look = VCPUS_QUIET;
+	host->sample = VCPUS_QUIET;
 	watch_now();
-	host->look = VCPUS_REFUSED;
+	host->sample = VCPUS_REFUSED;
 	watch_now();
-	host->look = VCPUS_FAULTING;
+	host->sample = VCPUS_FAULTING;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
-	host->look = VCPUS_REFUSED;
+	host->sample = VCPUS_REFUSED;
 	watch_now();
 	pauses();
 	assert_int_equal(host->nevents, 1);
@@ -491,7 +491,7 @@ static void a_file_system_that_refuses_without_a_reason(void **state)
 
 	(void)state;
 	host->backings[1].refused = -EFAULT;
-	host->look = VCPUS_STALLED;
+	host->sample = VCPUS_STALLED;
 	watch_now();
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
@@ -503,15 +503,15 @@ static void a_file_system_that_refuses_without_a_reason(void **state)
 	assert_int_equal(recover(&err), 0);
 }
 
-static void looks_come_often_only_while_there_are_faults(void **state)
+static void samples_come_often_only_while_there_are_faults(void **state)
 {
 	unsigned seldom;
 
 	(void)state;
-	host->look = VCPUS_QUIET;
+	host->sample = VCPUS_QUIET;
 	watch_now();
 	seldom = host->armed_ms;
-	host->look = VCPUS_FAULTING;
+	host->sample = VCPUS_FAULTING;
 	watch_now();
 	assert_true(host->armed_ms < seldom);
 	host->m.run_state = RUN_STATE_PAUSED;
@@ -519,81 +519,81 @@ static void looks_come_often_only_while_there_are_faults(void **state)
 	assert_int_equal(host->armed_ms, seldom);
 }
 
-static void a_file_that_is_cut_fails_until_it_is_whole(void **state)
+static void a_truncated_file_fails_until_it_is_whole(void **state)
 {
 	struct vpmem_error err;
 
 	(void)state;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	watch_now();
 	watch_now();
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(host->device_error, -EIO);
-	// Cleared while it is cut: not one flush may succeed.
+	// Cleared while it is truncated: not one flush may succeed.
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
 	assert_int_equal(host->device_error, -EIO);
 	assert_int_equal(host->nevents, 2);
-	host->backings[0].cut = false;
+	host->backings[0].truncated = false;
 	watch_now();
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
 	assert_int_equal(host->device_error, 0);
 	assert_int_equal(machine_clear_error(&host->m, "nv9", &err), -ENODEV);
 }
 
-/* A guest's access may come before the next look; the file may be whole again when the guest goes on. */
-static void a_cut_that_a_guest_meets_first_fails_the_flushes(void **state)
+/* A guest's access may come before the next check; the file may be whole again when the guest goes on. */
+static void a_truncation_that_a_guest_meets_first_fails_the_flushes(void **state)
 {
 	struct vpmem_error err;
 
 	(void)state;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	machine_no_memory(&host->m);
 	pauses();
 	assert_int_equal(host->device_error, -EIO);
-	host->backings[0].cut = false;
+	host->backings[0].truncated = false;
 	assert_int_equal(recover(&err), 0);
 	host->m.run_state = RUN_STATE_RUNNING;
 	watch_now();
 	assert_int_equal(host->device_error, -EIO);
 }
 
-static void a_cut_while_the_guest_stands_still_is_noticed(void **state)
+static void a_truncation_while_the_guest_is_paused_is_noticed(void **state)
 {
 	(void)state;
 	host->m.run_state = RUN_STATE_PAUSED;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	watch_now();
-	host->backings[0].cut = false;
+	host->backings[0].truncated = false;
 	assert_int_equal(host->device_error, -EIO);
 	assert_int_equal(host->nevents, 1);
-	// The look that cont takes.
+	// The check that cont makes.
 	machine_watch_files(&host->m);
 	host->device_error = 0;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	machine_watch_files(&host->m);
 	assert_int_equal(host->device_error, -EIO);
 }
 
-static void a_file_that_is_still_cut_is_not_cleared_for_a_moment(void **state)
+static void a_file_that_is_still_truncated_is_not_cleared_for_a_moment(void **state)
 {
 	struct vpmem_error err;
 
 	(void)state;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	watch_now();
 	host->nclears = 0;
 	assert_int_equal(machine_clear_error(&host->m, "nv1", &err), 0);
 	assert_int_equal(host->nclears, 0);
 }
 
-static void a_failed_sync_is_held_until_the_operator_was_told(void **state)
+static void a_failed_sync_is_held_until_it_was_reported(void **state)
 {
 	struct pmem *pmem = &host->pmems[0];
 
 	(void)state;
 	pmem->cfg.werror = WERROR_STOP;
 	machine_on_device_event(pmem, VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
-	// Nobody was told yet: a cont that is under way is not for it.
+	// Nothing was reported yet: a cont that is under way is not for it.
 	machine_release_pmems(&host->m);
 	assert_int_equal(host->nreleases, 0);
 	machine_report_sync_errors(&host->m);
@@ -605,7 +605,7 @@ static void a_failed_sync_is_held_until_the_operator_was_told(void **state)
 }
 
 /* Two clients clear after one event, and a sync fails between them: the second one has not seen that. */
-static void a_failure_that_nobody_was_told_of_is_not_cleared(void **state)
+static void a_failure_that_was_not_reported_is_not_cleared(void **state)
 {
 	struct pmem *pmem = &host->pmems[0];
 	struct vpmem_error err;
@@ -625,7 +625,7 @@ static void a_failure_that_nobody_was_told_of_is_not_cleared(void **state)
 }
 
 /* Its device may be gone by then: nothing is asked of it. */
-static void a_failed_last_sync_is_told_without_the_device(void **state)
+static void a_failed_last_sync_is_reported_without_the_device(void **state)
 {
 	(void)state;
 	host->pmems[0].cfg.werror = WERROR_STOP;
@@ -637,10 +637,10 @@ static void a_failed_last_sync_is_told_without_the_device(void **state)
 	assert_int_equal(host->nhalts, 0);
 }
 
-static void no_room_is_told_before_a_file_that_is_cut(void **state)
+static void no_room_is_reported_before_a_truncated_file(void **state)
 {
 	(void)state;
-	host->backings[0].cut = true;
+	host->backings[0].truncated = true;
 	watch_now();
 	host->nevents = 0;
 	host->backings[1].full = true;
@@ -683,19 +683,19 @@ int main(void)
 		TEST(stores_that_a_device_takes_along_show_in_the_exit_status),
 		TEST(a_store_to_read_only_memory_is_refused_and_counted),
 		TEST(an_exit_without_memory_names_the_device),
-		TEST(a_vcpu_that_stands_still_pauses_only_if_there_is_no_room),
+		TEST(a_stalled_vcpu_pauses_only_if_there_is_no_room),
 		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved),
 		TEST(an_exit_without_memory_and_without_a_reason_says_so),
 		TEST(a_file_system_that_refuses_without_a_reason),
-		TEST(looks_come_often_only_while_there_are_faults),
-		TEST(a_file_that_is_cut_fails_until_it_is_whole),
-		TEST(a_cut_that_a_guest_meets_first_fails_the_flushes),
-		TEST(a_cut_while_the_guest_stands_still_is_noticed),
-		TEST(a_file_that_is_still_cut_is_not_cleared_for_a_moment),
-		TEST(a_failed_sync_is_held_until_the_operator_was_told),
-		TEST(a_failure_that_nobody_was_told_of_is_not_cleared),
-		TEST(a_failed_last_sync_is_told_without_the_device),
-		TEST(no_room_is_told_before_a_file_that_is_cut),
+		TEST(samples_come_often_only_while_there_are_faults),
+		TEST(a_truncated_file_fails_until_it_is_whole),
+		TEST(a_truncation_that_a_guest_meets_first_fails_the_flushes),
+		TEST(a_truncation_while_the_guest_is_paused_is_noticed),
+		TEST(a_file_that_is_still_truncated_is_not_cleared_for_a_moment),
+		TEST(a_failed_sync_is_held_until_it_was_reported),
+		TEST(a_failure_that_was_not_reported_is_not_cleared),
+		TEST(a_failed_last_sync_is_reported_without_the_device),
+		TEST(no_room_is_reported_before_a_truncated_file),
 		TEST(a_store_that_waits_is_done_at_the_end),
 	};
 

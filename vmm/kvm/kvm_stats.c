@@ -34,6 +34,8 @@ static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header 
 			stats->taken_off = (int64_t)header->data_offset + desc->offset;
 		else if (strcmp(desc->name, "pf_fixed") == 0)
 			stats->fixed_off = (int64_t)header->data_offset + desc->offset;
+		else if (strcmp(desc->name, "pf_emulate") == 0)
+			stats->emulated_off = (int64_t)header->data_offset + desc->offset;
 	}
 	free(descs);
 	return rc == 0 && stats->taken_off == 0 ? -ENOSYS : rc;
@@ -69,11 +71,15 @@ static int find(struct kvm_stats *stats)
 struct kvm_faults kvm_stats_faults(struct kvm_stats *stats)
 {
 	struct kvm_faults faults;
+	uint64_t emulated;
 
 	if (stats->fd < 0 || (stats->taken_off == 0 && find(stats) < 0) ||
 	    read_at(stats->fd, &faults.taken, sizeof(faults.taken), stats->taken_off) < 0)
 		return (struct kvm_faults) { 0 };
 	if (stats->fixed_off == 0 || read_at(stats->fd, &faults.fixed, sizeof(faults.fixed), stats->fixed_off) < 0)
 		faults.fixed = faults.taken;
+	// An access that KVM emulated, as a store to read-only memory, came to its end.
+	else if (stats->emulated_off != 0 && read_at(stats->fd, &emulated, sizeof(emulated), stats->emulated_off) == 0)
+		faults.fixed += emulated;
 	return faults;
 }

@@ -11,12 +11,13 @@ struct kvm_stats {
 	int fd;            /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
 	int64_t taken_off; /* of the counters in the file; 0: not known yet, */
 	int64_t fixed_off; /* or there is no such counter */
+	int64_t emulated_off;
 };
 
 /* Page faults of a vCPU so far. One that KVM tries again later, as its page is not there yet, is taken and not fixed. */
 struct kvm_faults {
 	uint64_t taken;
-	uint64_t fixed; /* the guest got its page; as taken where KVM does not count them */
+	uint64_t fixed; /* the guest got its page, or KVM emulated the access; as taken where KVM does not count them */
 };
 
 /*

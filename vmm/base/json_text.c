@@ -39,7 +39,7 @@ static const char *decode(const char *s, const char *end, uint32_t *code)
 	if (first < 0xc0 || first >= 0xf8)
 		return s;
 	for (; missing > 0 && is_continuation(s, end); missing--)
-		val = val << 6 | (*s++ & 0x3fu);
+		val = val << 6 | ((uint8_t)*s++ & 0x3fu);
 	if (missing == 0 && val >= smallest[more] && val <= 0x10ffff && (val < 0xd800 || val > 0xdfff))
 		*code = val;
 	return s;

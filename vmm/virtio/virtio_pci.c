@@ -252,6 +252,7 @@ int virtio_pci_create(const struct virtio_pci_config *cfg, struct virtio_pci **o
 	unsigned nqueues = cfg->ops->nqueues(cfg->device);
 	int rc;
 
+	(void)nqueues;
 	assert(nqueues > 0 && nqueues <= VIRTIO_DEVICE_QUEUES_MAX && cfg->ops->config_size <= VIRTIO_DEVICE_CONFIG_MAX);
 	assert(cfg->window.size == 0 || cfg->ops->window_moved);
 	rc = transport_create(cfg, &vp);
@@ -294,6 +295,7 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 
 void *virtio_pci_device(const struct virtio_pci *vp, const struct virtio_device_ops *ops)
 {
+	(void)ops;
 	assert(vp->ops == ops);
 	return vp->device;
 }

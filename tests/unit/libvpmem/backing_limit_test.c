@@ -21,7 +21,7 @@
 static struct rlimit before;
 static volatile sig_atomic_t nsignals;
 
-static void limit(int what, rlim_t value)
+static void limit(__rlimit_resource_t what, rlim_t value)
 {
 	struct rlimit now;
 
@@ -31,7 +31,7 @@ static void limit(int what, rlim_t value)
 	assert_int_equal(setrlimit(what, &now), 0);
 }
 
-static void unlimit(int what)
+static void unlimit(__rlimit_resource_t what)
 {
 	assert_int_equal(setrlimit(what, &before), 0);
 }

@@ -354,7 +354,7 @@ def test_signals_that_the_parent_process_ignores(tmp_path, words):
 
 
 def test_two_starts_at_once_with_one_socket(tmp_path):
-    """One has the socket, also over one that a killed machine left behind; the other one is refused and removes nothing."""
+    """One has the socket, also over one that a killed machine left; the other one is refused and removes nothing."""
     options = [*linux_options(), "-m", "256M", "-S", "-display", "none", "-serial", "null"]
     options += ["-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
     for _ in range(3):

@@ -149,7 +149,7 @@ int stream_write(struct stream *s, const uint8_t *buf, size_t len)
 {
 	int rc;
 
-	if (s->out.fd < 0 || s->discard)
+	if (s->out.fd < 0 || s->discard || len == 0)
 		return 0;
 	rc = queue_put(&s->queue, buf, len);
 	if (rc < 0 || s->blocked)

@@ -12,7 +12,7 @@ from machine import CHECKOUT, near
 BUILD = CHECKOUT / "build/check/gcc/tests/unit"
 
 
-@pytest.mark.parametrize("program", ["x86/cpu_test", "machine/kvm_test"])
+@pytest.mark.parametrize("program", ["vmm/x86/cpu_test", "vmm/kvm/kvm_test"])
 def test_unit(program):
     if not (BUILD / program).exists():
         pytest.skip("not built: `make check-unit` builds it")

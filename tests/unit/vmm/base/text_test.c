@@ -35,9 +35,15 @@ static void grows(void **state)
 	text_free(&text);
 }
 
-// AddressSanitizer would end the program where malloc returns NULL.
+// The sanitizers would end the program where malloc returns NULL.
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }

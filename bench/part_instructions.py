@@ -93,7 +93,7 @@ def ended_late(guest):
     except (Failed, OSError) as e:
         if late.is_set():
             raise StoodStill(
-                f"{guest.name}: stood still, ended after {MEASURE_MAX} s or more: {str(e).splitlines()[0]}"
+                f"{guest.name}: hung, ended after {MEASURE_MAX} s or more: {str(e).splitlines()[0]}"
             ) from e
         raise
     finally:
@@ -127,7 +127,7 @@ def measure_again(peer):
             return measure_one(peer) | {STILL: still}
         except StoodStill as e:
             say(f"  {e}")
-    raise Failed(f"{peer.name}: {TRIES} machines stood still")
+    raise Failed(f"{peer.name}: {TRIES} machines hung")
 
 
 def measure(peers, runs, samples):

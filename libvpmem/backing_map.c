@@ -16,7 +16,7 @@
 /*
  * Finds room for the mapping at a multiple of align: KVM can use large pages only where guest and host
  * address agree modulo the large page's size, and the guest-physical side will be a multiple of it too.
- * What is left of it at both ends is given back, unless it is little: then it stays, as a guard.
+ * The rest of it at both ends is given back, unless it is little: then it stays, as a guard.
  */
 static uint8_t *reserve_hva(struct vpmem_backing *b, uint64_t align)
 {

@@ -3,7 +3,7 @@
  * fault_shim.c - preloaded into pmvm by test_fault_matrix.py: the next sync of a file fails, is slow or hangs.
  *
  * What is to happen to FILE stands in FILE.fault, which has one line; without it the sync is the kernel's:
- *   error ERRNO    this sync fails with that number, the next ones do not: whoever forgets an error is found out
+ *   error ERRNO    this sync fails with that number, the next ones do not: code that forgets an error is detected
  *   slow MS        this sync takes that long, the next ones do not
  *   hang           this sync does not return until the line is gone
  */

@@ -127,7 +127,7 @@ def test_a_disk_that_fails_for_a_while(tmp_path):
                 event = qmp.wait_event("PMEM_ERROR", NOTICED_MAX)
                 assert event["data"]["id"] == "nv1" and event["data"]["errno"] == errno.EIO
                 disk.set_bad()
-                # A sync would succeed now, as it does for whoever else asks the host.
+                # A sync would succeed now, as it does for any other program of the host.
                 run("sync", "-d", image)
                 assert write_record(guest, 3) == EIO
                 assert qmp.run("query-pmem")[0]["state"] == "failed"

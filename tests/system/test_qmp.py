@@ -186,7 +186,7 @@ def test_the_next_step_follows_the_text_of_an_error(qmp):
 
 
 def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
-    """Whoever starts the program may have blocked the signal by which vCPUs are fetched out of the guest."""
+    """The parent process may have blocked the signal by which vCPUs are fetched out of the guest."""
     blocked = (
         "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1],"
         " sys.argv[1:])"

@@ -15,7 +15,7 @@
 #define RAM_ALIGN (2 * MIB)
 
 /*
- * Aligned to 2 MiB on both sides, so that large pages are possible. What is left of the reserved addresses stays,
+ * Aligned to 2 MiB on both sides, so that large pages are possible. The rest of the reserved addresses stays,
  * without access, as a guard. Nothing forks any more: daemon.c has done so before.
  */
 static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)

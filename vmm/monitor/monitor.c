@@ -76,7 +76,7 @@ static int open_socket(struct monitor *mon, const struct session_face *face, con
 	const struct listener_config listener = {
 		.path = cfg->path,
 		.module = "monitor",
-		.mode = 0700, // whoever may write there rules the machine, and our files
+		.mode = 0700, // a client controls the machine, and can make it open files
 		.npeers_max = SOCKET_CLIENTS_MAX,
 		.turn_away = true,
 		.accepted = on_accepted,

@@ -365,7 +365,7 @@ static void a_socket_serves_one_peer_after_another(void **state)
 	assert_false(exists(f.path));
 }
 
-// The peer stopped reading, then went away: whoever waits for room goes on.
+// The peer stopped reading, then went away: a thread that waits for room continues.
 static void a_peer_that_leaves_makes_room(void **state)
 {
 	static const uint8_t line[1000] = { '\n' };

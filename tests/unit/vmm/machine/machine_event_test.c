@@ -146,7 +146,7 @@ static void the_highest_request_wins_with_its_cause(void **state)
 	assert_int_equal(m->requested_cause, CAUSE_HOST_SIGNAL);
 }
 
-/* The guest stops at once, whoever asks. */
+/* A request stops the guest at once: the main thread serves it later. */
 static void a_request_stops_the_vcpus(void **state)
 {
 	(void)state;

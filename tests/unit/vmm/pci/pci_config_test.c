@@ -127,7 +127,7 @@ static void write_masks_hold(void **state)
 	toy_unplug(&toy);
 }
 
-/* Every width at every offset gives the same bytes, also across registers, from both doors. */
+/* Every width at every offset gives the same bytes, also across registers, by ECAM and by the ports. */
 static void every_width_at_every_offset(void **state)
 {
 	struct rig *rig = *state;

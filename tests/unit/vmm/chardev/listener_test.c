@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,16 +129,15 @@ static void what_is_no_socket_stays(void **state)
 	assert_int_equal(mode_of(target), 0);
 }
 
-// Called before the next rename, once.
-static void (*before_rename)(void);
+// Called before the next rename, once. Two threads may rename at the same time.
+static void (*_Atomic before_rename)(void);
 
 int __real_renameat(int old_dir, const char *old, int new_dir, const char *new);
 int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new);
 int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new)
 {
-	void (*hook)(void) = before_rename;
+	void (*hook)(void) = atomic_exchange(&before_rename, NULL);
 
-	before_rename = NULL;
 	if (hook)
 		hook();
 	return __real_renameat(old_dir, old, new_dir, new);
@@ -158,7 +158,7 @@ static void a_socket_that_was_stale_a_moment_ago_is_not_replaced(void **state)
 	leave_stale_socket();
 	before_rename = another_program_replaces_the_socket;
 	assert_int_equal(listen_at(f.path, &f.fd), -EADDRINUSE);
-	assert_null(before_rename);
+	assert_null(atomic_load(&before_rename));
 	peer = connect_to(f.path);
 	assert_true(peer >= 0);
 	close(peer);

@@ -64,7 +64,7 @@ static int bind_spare(int fd, struct place *p)
 	return -EADDRINUSE;
 }
 
-// true if a server answers: then the socket is in use.
+// true if a server answers, or may be there: then the socket is in use.
 static bool is_served(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -72,8 +72,8 @@ static bool is_served(const char *path)
 	bool served;
 
 	memcpy(addr.sun_path, path, strlen(path) + 1);
-	// Anything but a refusal may be a server that we must not see.
-	served = fd >= 0 && (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno != ECONNREFUSED);
+	// Only a refusal shows that there is none. Without a descriptor to ask with, there may be one.
+	served = fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 || errno != ECONNREFUSED;
 	if (fd >= 0)
 		close(fd);
 	return served;

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define RACE_ROUNDS 300u
@@ -109,6 +110,43 @@ static void a_served_socket_is_not_replaced(void **state)
 	(void)state;
 	assert_int_equal(listen_at(f.path, &f.fd), 0);
 	assert_int_equal(listen_at(f.path, &second), -EADDRINUSE);
+	f.peer_fd = connect_to(f.path);
+	assert_true(f.peer_fd >= 0);
+}
+
+// Takes all descriptors but some. Only in a process of its own.
+static void leave_descriptors(int n)
+{
+	struct rlimit limit;
+	int fd = -1, next_fd;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = 64;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(2);
+	while ((next_fd = dup(STDERR_FILENO)) >= 0)
+		fd = next_fd;
+	for (; n > 0; n--)
+		close(fd--);
+}
+
+// A directory, the new socket and the old one take three descriptors: the fourth, to ask a server with, fails.
+static void a_socket_is_not_replaced_when_its_server_cannot_be_asked(void **state)
+{
+	pid_t pid;
+	int status;
+
+	(void)state;
+	assert_int_equal(listen_at(f.path, &f.fd), 0);
+	pid = fork();
+	if (pid == 0) {
+		int second = -1;
+
+		leave_descriptors(3);
+		_exit(listen_at(f.path, &second) == -EADDRINUSE ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 	f.peer_fd = connect_to(f.path);
 	assert_true(f.peer_fd >= 0);
 }
@@ -393,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_stale_socket_is_replaced),
 		TEST(a_served_socket_is_not_replaced),
+		TEST(a_socket_is_not_replaced_when_its_server_cannot_be_asked),
 		TEST(what_is_no_socket_stays),
 		TEST(a_socket_that_was_stale_a_moment_ago_is_not_replaced),
 		TEST(of_two_starts_one_has_the_path),

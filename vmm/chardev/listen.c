@@ -84,18 +84,48 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-// Moves the path aside, and removes what it named if that is `stale`; it is put back otherwise.
+// Gives the spare name's socket the name that was asked for, unless that exists.
+static int publish(const struct place *p, const char *spare)
+{
+	if (linkat(p->dir_fd, spare, p->dir_fd, p->name, 0) == 0)
+		return 0;
+	// A file system without hard links.
+	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+		return renameat2(p->dir_fd, spare, p->dir_fd, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	return -errno;
+}
+
+// Gives the path a spare name, at which there is no file.
+static int move_aside(struct place *p)
+{
+	for (unsigned i = NAMES_MAX; i < 2 * NAMES_MAX; i++) {
+		name_spare(p, i);
+		if (renameat2(p->dir_fd, p->name, p->dir_fd, p->spare, RENAME_NOREPLACE) == 0)
+			return 0;
+		// A file system without that flag.
+		if (errno == EINVAL || errno == ENOSYS)
+			return renameat(p->dir_fd, p->name, p->dir_fd, p->spare) < 0 ? -errno : 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EADDRINUSE;
+}
+
+/*
+ * Moves the path aside, and removes what it named if that is `stale`. Otherwise it is another program's, and is put back.
+ * If a third one has taken the path meanwhile, it keeps the spare name: it is not ours to remove.
+ */
 static int remove_if_same(struct place *p, const struct stat *stale)
 {
 	struct stat moved;
-	int rc = 0;
+	int rc = move_aside(p);
 
-	name_spare(p, NAMES_MAX);
-	if (renameat(p->dir_fd, p->name, p->dir_fd, p->spare) < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
 	if (fstatat(p->dir_fd, p->spare, &moved, AT_SYMLINK_NOFOLLOW) < 0 || !is_same(stale, &moved)) {
-		(void)!linkat(p->dir_fd, p->spare, p->dir_fd, p->name, 0);
 		rc = -EADDRINUSE;
+		if (publish(p, p->spare) < 0)
+			return rc;
 	}
 	unlinkat(p->dir_fd, p->spare, 0);
 	return rc;
@@ -116,17 +146,6 @@ static int remove_stale(struct place *p, const char *path)
 	// Not before: while it is open, no other socket gets its inode number.
 	close(fd);
 	return rc;
-}
-
-// Gives the spare name's socket the name that was asked for, unless that exists.
-static int publish(const struct place *p, const char *spare)
-{
-	if (linkat(p->dir_fd, spare, p->dir_fd, p->name, 0) == 0)
-		return 0;
-	// A file system without hard links.
-	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
-		return renameat2(p->dir_fd, spare, p->dir_fd, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
-	return -errno;
 }
 
 static int publish_or_replace(struct place *p, const char *spare, const char *path)

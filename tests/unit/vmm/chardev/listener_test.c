@@ -5,6 +5,7 @@
 #include "monotonic.h"
 #include "unit_test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,6 +21,8 @@
 #include <unistd.h>
 
 #define RACE_ROUNDS 300u
+
+static bool has_noreplace, has_links; // the file system can do this
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -37,6 +40,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&f, 0, sizeof(f));
 	f.fd = f.peer_fd = -1;
+	has_noreplace = has_links = true;
 	snprintf(f.dir, sizeof(f.dir), "%s/pmvm-test-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(f.dir));
 	snprintf(f.path, sizeof(f.path), "%s/socket", f.dir);
@@ -167,18 +171,54 @@ static void what_is_no_socket_stays(void **state)
 	assert_int_equal(mode_of(target), 0);
 }
 
-// Called before the next rename, once. Two threads may rename at the same time.
+// Called before and after the path is next moved aside, once. Two threads may rename at the same time.
 static void (*_Atomic before_rename)(void);
+static void (*_Atomic after_rename)(void);
+
+static void call_once(void (*_Atomic *hook)(void), const char *old)
+{
+	void (*fn)(void) = strcmp(old, "socket") == 0 ? atomic_exchange(hook, NULL) : NULL;
+
+	if (fn)
+		fn();
+}
 
 int __real_renameat(int old_dir, const char *old, int new_dir, const char *new);
 int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new);
 int __wrap_renameat(int old_dir, const char *old, int new_dir, const char *new)
 {
-	void (*hook)(void) = atomic_exchange(&before_rename, NULL);
+	int rc;
 
-	if (hook)
-		hook();
-	return __real_renameat(old_dir, old, new_dir, new);
+	call_once(&before_rename, old);
+	rc = __real_renameat(old_dir, old, new_dir, new);
+	call_once(&after_rename, old);
+	return rc;
+}
+
+int __real_renameat2(int old_dir, const char *old, int new_dir, const char *new, unsigned flags);
+int __wrap_renameat2(int old_dir, const char *old, int new_dir, const char *new, unsigned flags);
+int __wrap_renameat2(int old_dir, const char *old, int new_dir, const char *new, unsigned flags)
+{
+	int rc;
+
+	if (!has_noreplace) {
+		errno = EINVAL;
+		return -1;
+	}
+	call_once(&before_rename, old);
+	rc = __real_renameat2(old_dir, old, new_dir, new, flags);
+	call_once(&after_rename, old);
+	return rc;
+}
+
+int __real_linkat(int old_dir, const char *old, int new_dir, const char *new, int flags);
+int __wrap_linkat(int old_dir, const char *old, int new_dir, const char *new, int flags);
+int __wrap_linkat(int old_dir, const char *old, int new_dir, const char *new, int flags)
+{
+	if (has_links)
+		return __real_linkat(old_dir, old, new_dir, new, flags);
+	errno = EPERM;
+	return -1;
 }
 
 static void another_program_replaces_the_socket(void)
@@ -187,19 +227,79 @@ static void another_program_replaces_the_socket(void)
 	assert_int_equal(listen_at(f.path, &f.peer_fd), 0);
 }
 
+static void is_reached_by_name(const char *path)
+{
+	int peer = connect_to(path);
+
+	assert_true(peer >= 0);
+	close(peer);
+}
+
 // Between the check of a stale socket and its removal, another program has put its own there.
 static void a_socket_that_was_stale_a_moment_ago_is_not_replaced(void **state)
 {
-	int peer;
-
 	(void)state;
 	leave_stale_socket();
 	before_rename = another_program_replaces_the_socket;
 	assert_int_equal(listen_at(f.path, &f.fd), -EADDRINUSE);
 	assert_null(atomic_load(&before_rename));
-	peer = connect_to(f.path);
-	assert_true(peer >= 0);
-	close(peer);
+	is_reached_by_name(f.path);
+}
+
+static void nor_on_a_file_system_without_noreplace(void **state)
+{
+	has_noreplace = false;
+	a_socket_that_was_stale_a_moment_ago_is_not_replaced(state);
+}
+
+static void nor_on_a_file_system_without_hard_links(void **state)
+{
+	has_links = false;
+	a_socket_that_was_stale_a_moment_ago_is_not_replaced(state);
+}
+
+static void a_third_program_takes_the_path(void)
+{
+	close(open(f.path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+}
+
+static void another_and_a_third_one_come(void)
+{
+	another_program_replaces_the_socket();
+	after_rename = a_third_program_takes_the_path;
+}
+
+// The name under which the socket of a program was left, in the directory.
+static void find_kept(char *path, size_t size)
+{
+	DIR *dir = opendir(f.dir);
+	struct dirent *entry;
+
+	path[0] = '\0';
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, ".pmvm-", 6) == 0)
+			snprintf(path, size, "%s/%.40s", f.dir, entry->d_name);
+	closedir(dir);
+}
+
+// It cannot be put back, because the path is taken again. It stays under the spare name, also
+// when the next start needs such a name.
+static void the_socket_of_another_program_is_never_removed(void **state)
+{
+	char kept[128];
+
+	(void)state;
+	leave_stale_socket();
+	before_rename = another_and_a_third_one_come;
+	assert_int_equal(listen_at(f.path, &f.fd), -EADDRINUSE);
+	assert_true(S_ISREG(mode_of(f.path)));
+	find_kept(kept, sizeof(kept));
+	is_reached_by_name(kept);
+	unlink(f.path);
+	leave_stale_socket();
+	assert_int_equal(listen_at(f.path, &f.fd), 0);
+	is_reached_by_name(kept);
+	unlink(kept);
 }
 
 struct start {
@@ -434,6 +534,9 @@ int main(void)
 		TEST(a_socket_is_not_replaced_when_its_server_cannot_be_asked),
 		TEST(what_is_no_socket_stays),
 		TEST(a_socket_that_was_stale_a_moment_ago_is_not_replaced),
+		TEST(nor_on_a_file_system_without_noreplace),
+		TEST(nor_on_a_file_system_without_hard_links),
+		TEST(the_socket_of_another_program_is_never_removed),
 		TEST(of_two_starts_one_has_the_path),
 		TEST(the_umask_only_takes_away),
 		TEST(the_longest_path_fits),

@@ -3,14 +3,15 @@
 #include "file_id.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-int file_id_of_path(const char *path, struct file_id *id)
+int file_id_at(int dir_fd, const char *path, struct file_id *id)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	if (fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	*id = (struct file_id) { .dev = st.st_dev, .ino = st.st_ino };
 	return 0;
@@ -26,11 +27,16 @@ int file_id_of_fd(int fd, struct file_id *id)
 	return 0;
 }
 
+bool file_id_is_same(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
 bool file_id_is_at(const struct file_id *id, const char *path)
 {
 	struct file_id now;
 
-	return file_id_of_path(path, &now) == 0 && now.dev == id->dev && now.ino == id->ino;
+	return file_id_at(AT_FDCWD, path, &now) == 0 && file_id_is_same(&now, id);
 }
 
 void file_id_unlink(const struct file_id *id, const char *path)

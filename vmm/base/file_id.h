@@ -16,11 +16,12 @@ struct file_id {
 	ino_t ino;
 };
 
-/* The file that the path names; a symbolic link is a file of its own. 0 or -errno. */
-int file_id_of_path(const char *path, struct file_id *id);
+/* The file that the path names, from dir_fd as for openat(2); a symbolic link is a file of its own. 0 or -errno. */
+int file_id_at(int dir_fd, const char *path, struct file_id *id);
 /* The open file. A socket's descriptor has another identity than its path. 0 or -errno. */
 int file_id_of_fd(int fd, struct file_id *id);
 
+bool file_id_is_same(const struct file_id *a, const struct file_id *b);
 /* true if the path still names this file. */
 bool file_id_is_at(const struct file_id *id, const char *path);
 /* Removes the path if it still names this file. */

@@ -79,11 +79,6 @@ static bool is_served(const char *path)
 	return served;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 // Gives the spare name's socket the name that was asked for, unless that exists.
 static int publish(const struct place *p, const char *spare)
 {
@@ -115,14 +110,14 @@ static int move_aside(struct place *p)
  * Moves the path aside, and removes what it named if that is `stale`. Otherwise it is another program's, and is put back.
  * If a third one has taken the path meanwhile, it keeps the spare name: it is not ours to remove.
  */
-static int remove_if_same(struct place *p, const struct stat *stale)
+static int remove_if_same(struct place *p, const struct file_id *stale)
 {
-	struct stat moved;
+	struct file_id moved;
 	int rc = move_aside(p);
 
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	if (fstatat(p->dir_fd, p->spare, &moved, AT_SYMLINK_NOFOLLOW) < 0 || !is_same(stale, &moved)) {
+	if (file_id_at(p->dir_fd, p->spare, &moved) < 0 || !file_id_is_same(&moved, stale)) {
 		rc = -EADDRINUSE;
 		if (publish(p, p->spare) < 0)
 			return rc;
@@ -134,12 +129,13 @@ static int remove_if_same(struct place *p, const struct stat *stale)
 // Removes a socket that nobody serves. Another program may do the same at the same time, and put its own socket there.
 static int remove_stale(struct place *p, const char *path)
 {
-	struct stat stale;
+	struct file_id stale;
+	struct stat st;
 	int rc, fd = openat(p->dir_fd, p->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (fstat(fd, &stale) < 0 || !S_ISSOCK(stale.st_mode) || is_served(path))
+	if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) || file_id_of_fd(fd, &stale) < 0 || is_served(path))
 		rc = -EADDRINUSE;
 	else
 		rc = remove_if_same(p, &stale);
@@ -163,16 +159,12 @@ static int publish_or_replace(struct place *p, const char *spare, const char *pa
 static int listen_at(int fd, struct place *p, const char *path, int backlog, struct file_id *id)
 {
 	char spare[sizeof(p->spare)];
-	struct stat st;
 	int rc = bind_spare(fd, p);
 
 	if (rc < 0)
 		return rc;
 	memcpy(spare, p->spare, sizeof(spare));
-	if (listen(fd, backlog) < 0 || fstatat(p->dir_fd, spare, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		rc = -errno;
-	else
-		*id = (struct file_id) { .dev = st.st_dev, .ino = st.st_ino };
+	rc = listen(fd, backlog) < 0 ? -errno : file_id_at(p->dir_fd, spare, id);
 	if (rc == 0)
 		rc = publish_or_replace(p, spare, path);
 	unlinkat(p->dir_fd, spare, 0);

@@ -153,6 +153,16 @@ static void msi_del(struct vm *vm, int gsi, int efd)
 	drop_route(kvm, (unsigned)gsi);
 }
 
+static int irqfd_add(struct vm *vm, int gsi, int efd)
+{
+	return irqfd(kvm_of(vm), (unsigned)gsi, efd, 0);
+}
+
+static void irqfd_del(struct vm *vm, int gsi, int efd)
+{
+	(void)irqfd(kvm_of(vm), (unsigned)gsi, efd, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
 static void irq_line(struct vm *vm, unsigned gsi, bool level)
 {
 	struct kvm_irq_level request = { .irq = gsi, .level = level };
@@ -382,6 +392,8 @@ static const struct vm_ops ops = {
 	.msi_add = msi_add,
 	.msi_set = msi_set,
 	.msi_del = msi_del,
+	.irqfd_add = irqfd_add,
+	.irqfd_del = irqfd_del,
 	.irq_line = irq_line,
 	.slot_add = slot_add,
 	.slot_del = slot_del,

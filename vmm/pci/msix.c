@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/pci_regs.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +30,18 @@ struct vector {
 	bool pending;
 };
 
+struct event {
+	uint16_t vector; /* written under both locks, so either is enough to read it */
+	/* The machine lock guards these. */
+	int efd;    /* another source of the event, or -1; borrowed */
+	bool bound; /* efd is bound to the vector's route */
+};
+
 struct msix {
 	/* Register state: the machine lock guards it. */
 	struct vm *vm;
 	bool function_masked;
-	uint16_t *event_vector; /* n of them; written under both locks, so either is enough to read one */
+	struct event *events; /* n of them */
 
 	/* A leaf: guards what msix_raise needs. */
 	pthread_mutex_t lock;
@@ -88,6 +96,30 @@ static int route_set(struct msix *msix, struct vector *vec)
 	return 0;
 }
 
+/* The eventfd sends the message by itself, as long as the vector is open. */
+static void event_bind(struct msix *msix, unsigned idx)
+{
+	struct event *event = &msix->events[idx];
+	int gsi, rc;
+
+	if (event->efd < 0 || event->bound)
+		return;
+	gsi = msix->vectors[event->vector].gsi;
+	rc = msix->vm->ops->irqfd_add(msix->vm, gsi, event->efd);
+	event->bound = rc == 0;
+	if (rc)
+		log_guest("msix: cannot bind an eventfd to the route %d: %s", gsi, strerror(-rc));
+}
+
+static void event_unbind(struct msix *msix, unsigned idx)
+{
+	struct event *event = &msix->events[idx];
+
+	if (event->bound)
+		msix->vm->ops->irqfd_del(msix->vm, msix->vectors[event->vector].gsi, event->efd);
+	event->bound = false;
+}
+
 /* After any register change that concerns the vector. A vector that no event uses has no route and stays closed. */
 static void vector_update(struct msix *msix, unsigned idx)
 {
@@ -102,6 +134,14 @@ static void vector_update(struct msix *msix, unsigned idx)
 		signal_efd(vec->efd);
 	}
 	pthread_mutex_unlock(&msix->lock);
+	for (unsigned i = 0; i < msix->n; i++) {
+		if (msix->events[i].vector != idx)
+			continue;
+		if (open)
+			event_bind(msix, i);
+		else
+			event_unbind(msix, i);
+	}
 }
 
 /* ---- registers ---------------------------------------------------------------------------------------- */
@@ -151,12 +191,27 @@ void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t 
 	vector_update(msix, idx);
 }
 
+/* Whether an eventfd of the vector's events has counted while the vector was closed. */
+static bool efd_pending(const struct msix *msix, unsigned vector)
+{
+	for (unsigned i = 0; i < msix->n; i++) {
+		const struct event *event = &msix->events[i];
+		struct pollfd pfd = { .fd = event->efd, .events = POLLIN };
+
+		if (event->vector == vector && event->efd >= 0 && !event->bound && poll(&pfd, 1, 0) > 0)
+			return true;
+	}
+	return false;
+}
+
 uint64_t msix_pba_read(struct msix *msix, uint64_t off, unsigned width)
 {
 	uint64_t bits = 0;
 
 	if (!access_ok(off, width, pba_size(msix)))
 		return 0;
+	for (unsigned i = 0, idx = 8 * (unsigned)off; msix->enabled && i < 8 * width && idx < msix->n; i++, idx++)
+		bits |= (uint64_t)efd_pending(msix, idx) << i;
 	pthread_mutex_lock(&msix->lock);
 	for (unsigned i = 0, idx = 8 * (unsigned)off; i < 8 * width && idx < msix->n; i++, idx++)
 		bits |= (uint64_t)msix->vectors[idx].pending << i;
@@ -181,12 +236,12 @@ void msix_set_control(struct msix *msix, bool enabled, bool function_masked)
 /* With the leaf lock held. What was pending for the event alone is not delivered any more. */
 static void unmap_event(struct msix *msix, unsigned event)
 {
-	uint16_t vector = msix->event_vector[event];
+	uint16_t vector = msix->events[event].vector;
 	bool shared = false;
 
-	msix->event_vector[event] = MSIX_NO_VECTOR;
+	msix->events[event].vector = MSIX_NO_VECTOR;
 	for (unsigned i = 0; i < msix->n; i++)
-		shared |= msix->event_vector[i] == vector;
+		shared |= msix->events[i].vector == vector;
 	if (vector != MSIX_NO_VECTOR && !shared)
 		msix->vectors[vector].pending = false;
 }
@@ -198,11 +253,12 @@ uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 		vector = MSIX_NO_VECTOR;
 	else if (msix->vectors[vector].gsi < 0 && route_set(msix, &msix->vectors[vector]) < 0)
 		vector = MSIX_NO_VECTOR;
-	if (vector == msix->event_vector[event])
+	if (vector == msix->events[event].vector)
 		return vector;
+	event_unbind(msix, event);
 	pthread_mutex_lock(&msix->lock);
 	unmap_event(msix, event);
-	msix->event_vector[event] = vector;
+	msix->events[event].vector = vector;
 	pthread_mutex_unlock(&msix->lock);
 	if (vector != MSIX_NO_VECTOR)
 		vector_update(msix, vector);
@@ -212,11 +268,28 @@ uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 uint16_t msix_event_vector(const struct msix *msix, unsigned event)
 {
 	assert(event < msix->n);
-	return msix->event_vector[event];
+	return msix->events[event].vector;
+}
+
+void msix_set_event_efd(struct msix *msix, unsigned event, int efd)
+{
+	assert(event < msix->n && msix->events[event].vector == MSIX_NO_VECTOR);
+	msix->events[event].efd = efd;
+}
+
+bool msix_event_efd_is_free(const struct msix *msix, unsigned event)
+{
+	const struct event *ev = &msix->events[event];
+
+	if (!msix->enabled)
+		return ev->efd >= 0;
+	return ev->efd >= 0 && !ev->bound && ev->vector != MSIX_NO_VECTOR && msix->vectors[ev->vector].open;
 }
 
 void msix_unmap_events(struct msix *msix)
 {
+	for (unsigned i = 0; i < msix->n; i++)
+		event_unbind(msix, i);
 	pthread_mutex_lock(&msix->lock);
 	for (unsigned i = 0; i < msix->n; i++)
 		unmap_event(msix, i);
@@ -228,7 +301,7 @@ bool msix_raise(struct msix *msix, unsigned event)
 	assert(event < msix->n);
 	pthread_mutex_lock(&msix->lock);
 	bool enabled = msix->enabled;
-	uint16_t vector = msix->event_vector[event];
+	uint16_t vector = msix->events[event].vector;
 	if (enabled && vector != MSIX_NO_VECTOR) {
 		if (msix->vectors[vector].open)
 			signal_efd(msix->vectors[vector].efd);
@@ -259,8 +332,8 @@ int msix_create(struct vm *vm, unsigned n, struct msix **out)
 	msix = calloc(1, sizeof(*msix) + n * sizeof(msix->vectors[0]));
 	if (!msix)
 		return -ENOMEM;
-	msix->event_vector = calloc(n, sizeof(msix->event_vector[0]));
-	if (!msix->event_vector) {
+	msix->events = calloc(n, sizeof(msix->events[0]));
+	if (!msix->events) {
 		free(msix);
 		return -ENOMEM;
 	}
@@ -268,7 +341,7 @@ int msix_create(struct vm *vm, unsigned n, struct msix **out)
 	msix->n = n;
 	pthread_mutex_init(&msix->lock, NULL);
 	for (unsigned i = 0; i < msix->n; i++)
-		msix->event_vector[i] = MSIX_NO_VECTOR;
+		msix->events[i] = (struct event) { .vector = MSIX_NO_VECTOR, .efd = -1 };
 	for (unsigned i = 0; i < msix->n; i++)
 		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
 	msix_reset(msix);
@@ -280,6 +353,8 @@ void msix_destroy(struct msix *msix)
 {
 	if (!msix)
 		return;
+	for (unsigned i = 0; i < msix->n; i++)
+		event_unbind(msix, i);
 	for (unsigned i = 0; i < msix->n; i++) {
 		struct vector *vec = &msix->vectors[i];
 
@@ -289,6 +364,6 @@ void msix_destroy(struct msix *msix)
 			close(vec->efd);
 	}
 	pthread_mutex_destroy(&msix->lock);
-	free(msix->event_vector);
+	free(msix->events);
 	free(msix);
 }

@@ -51,6 +51,16 @@ void msix_set_control(struct msix *msix, bool enabled, bool function_masked);
  */
 uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector);
 uint16_t msix_event_vector(const struct msix *msix, unsigned event);
+/*
+ * What else raises the event: an eventfd, non-blocking, borrowed until msix_destroy. Set before the event is mapped. Its count
+ * stays when the event is mapped elsewhere: the device reads it away when it is reset.
+ */
+void msix_set_event_efd(struct msix *msix, unsigned event, int efd);
+/*
+ * Nothing takes the event's eventfd, which therefore the caller has to wait for, and then to raise the event: MSI-X is
+ * disabled, or the machine refused to bind it.
+ */
+bool msix_event_efd_is_free(const struct msix *msix, unsigned event);
 /* Device reset: no event is mapped, and nothing pending is delivered any more. */
 void msix_unmap_events(struct msix *msix);
 

@@ -71,6 +71,13 @@ struct virtio_device_ops {
 	void (*queue_kick)(void *device, uint16_t queue_idx);
 	/* An eventfd with the effect of queue_kick, owned by the device; -1: every notification is trapped. */
 	int (*queue_kick_efd)(const void *device, uint16_t queue_idx);
+	/*
+	 * An eventfd, non-blocking and owned by the device, to which somebody else writes when buffers of the queue were used:
+	 * the kernel's vhost, another process. The transport binds it to the interrupt that the driver chose, so that no
+	 * thread of ours is on the way. -1: the device calls virtio_pci_queue_interrupt. NULL: it does so for each queue.
+	 * With set_status(0) the device reads away what it counted.
+	 */
+	int (*queue_call_efd)(const void *device, uint16_t queue_idx);
 
 	/* The shared memory window (virtio_pci.h) is mapped at gpa; 0: nowhere. NULL for a device without one. */
 	void (*window_moved)(void *device, gpa_t gpa);

@@ -34,6 +34,7 @@ void virtio_pci_queue_interrupt(struct virtio_pci *vp, uint16_t queue_idx)
 static void regs_bar_write(void *owner, uint64_t off, unsigned width, uint64_t val)
 {
 	virtio_pci_regs_write(owner, off, width, val);
+	virtio_pci_calls_update(owner);
 	if (off < REGS_PAGE_SIZE)
 		virtio_pci_page_fill(owner);
 }
@@ -126,6 +127,7 @@ static void on_reset(void *owner)
 
 	virtio_pci_device_reset(vp);
 	msix_reset(vp->msix);
+	virtio_pci_calls_update(vp);
 	virtio_pci_page_fill(vp);
 }
 
@@ -139,6 +141,7 @@ static void on_master_cleared(void *owner)
 	struct virtio_pci *vp = owner;
 
 	virtio_pci_device_reset(vp);
+	virtio_pci_calls_update(vp);
 	virtio_pci_page_fill(vp);
 }
 
@@ -207,6 +210,7 @@ static int pci_function_create(struct virtio_pci *vp)
 static void transport_free(struct virtio_pci *vp)
 {
 	msix_destroy(vp->msix);
+	virtio_pci_calls_destroy(vp);
 	pci_device_free(vp->pci);
 	virtio_pci_page_destroy(vp);
 	pthread_mutex_destroy(&vp->page_lock);
@@ -226,6 +230,7 @@ static int transport_create(const struct virtio_pci_config *cfg, struct virtio_p
 	vp->ops = cfg->ops;
 	vp->device = cfg->device;
 	vp->nqueues = cfg->ops->nqueues(cfg->device);
+	vp->loop = cfg->loop;
 	vp->window = cfg->window;
 	vp->pio_notify = cfg->pio_notify;
 	vp->device_cfg_off = cfg->ops->config_changes ? DEVICE_CFG_TRAPPED_OFF : DEVICE_CFG_OFF;
@@ -237,6 +242,8 @@ static int transport_create(const struct virtio_pci_config *cfg, struct virtio_p
 		rc = virtio_pci_page_create(vp);
 	if (rc == 0)
 		rc = msix_create(vp->vm, vp->nqueues + 1, &vp->msix);
+	if (rc == 0)
+		rc = virtio_pci_calls_create(vp);
 	if (rc == 0)
 		rc = pci_function_create(vp);
 	if (rc)
@@ -277,6 +284,7 @@ void virtio_pci_unplug(struct virtio_pci *vp)
 	virtio_pci_device_reset(vp);
 	pci_bus_unplug(vp->pci);
 	vp->plugged = false;
+	virtio_pci_calls_update(vp);
 	msix_destroy(vp->msix);
 	vp->msix = NULL;
 }

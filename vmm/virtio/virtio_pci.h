@@ -11,6 +11,10 @@
  * There is an MSI-X vector for the configuration and one for each queue. Each queue has a notification address of its
  * own, in memory and in the ports, to which its eventfd is bound where the machine has room for an ioeventfd.
  *
+ * A queue whose device has an eventfd for interrupts (virtio_device.h: queue_call_efd) needs nobody of ours: while its MSI-X
+ * vector is enabled and not masked, KVM takes the eventfd. While the driver uses the pin, the event loop does, because the
+ * ISR register has to show the cause.
+ *
  * All of it runs under the machine lock, except the two interrupts.
  */
 #ifndef PMVM_VIRTIO_PCI_H
@@ -19,6 +23,7 @@
 #include "pci.h"
 #include "virtio_device.h"
 
+struct loop;
 struct virtio_pci;
 
 /* A shared memory region of the device (virtio specification, section 2.10), which the guest maps by BAR 2. */
@@ -39,6 +44,7 @@ struct virtio_pci_config {
 	bool register_page;                  /* reads of page 0 do not leave the guest, if the machine has a slot */
 	const struct virtio_device_ops *ops; /* borrowed */
 	void *device;                        /* in its reset state */
+	struct loop *loop;                   /* borrowed; for devices with queue_call_efd, else NULL */
 	struct virtio_window window;
 };
 

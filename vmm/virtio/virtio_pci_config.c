@@ -148,6 +148,7 @@ void virtio_pci_config_written(void *owner, unsigned off, unsigned width)
 
 		msix_set_control(vp->msix, flags & PCI_MSIX_FLAGS_ENABLE, flags & PCI_MSIX_FLAGS_MASKALL);
 		pci_intx_block(vp->pci, flags & PCI_MSIX_FLAGS_ENABLE);
+		virtio_pci_calls_update(vp);
 	}
 	if (!touches(off, width, data, 4))
 		return;

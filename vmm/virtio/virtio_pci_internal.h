@@ -3,6 +3,7 @@
 #ifndef PMVM_VIRTIO_PCI_INTERNAL_H
 #define PMVM_VIRTIO_PCI_INTERNAL_H
 
+#include "loop.h"
 #include "msix.h"
 #include "virtio_pci.h"
 
@@ -45,6 +46,14 @@ static_assert(COMMON_CFG_OFF == 0 && DEVICE_CFG_OFF + VIRTIO_DEVICE_CONFIG_MAX <
 static_assert(VIRTIO_DEVICE_QUEUES_MAX * NOTIFY_MULTIPLIER <= 256, "an I/O BAR has room for every queue");
 static_assert((VIRTIO_DEVICE_QUEUES_MAX + 1) * 16 <= REGS_PAGE_SIZE, "the MSI-X table is one page");
 
+/* The event loop waits for the eventfd by which a queue's buffers are reported used. */
+struct virtio_pci_call {
+	struct loop_source source;
+	struct virtio_pci *vp;
+	uint16_t queue_idx;
+	bool waits; /* source is in the loop */
+};
+
 struct virtio_pci {
 	struct vm *vm;
 	struct pci_device *pci;
@@ -53,6 +62,8 @@ struct virtio_pci {
 	unsigned nqueues;
 	struct msix *msix;
 	char *id;
+	struct loop *loop;
+	struct virtio_pci_call *calls; /* one for each queue; NULL: the device has no such eventfds */
 	struct virtio_window window;
 	bool plugged;
 	bool pio_notify;
@@ -95,6 +106,14 @@ void virtio_pci_regs_write(void *owner, uint64_t off, unsigned width, uint64_t v
 /* The same for the I/O BAR. */
 uint64_t virtio_pci_notify_read(void *owner, uint64_t off, unsigned width);
 void virtio_pci_notify_write(void *owner, uint64_t off, unsigned width, uint64_t val);
+
+/*
+ * virtio_pci_call.c: the eventfds that somebody else writes to. They are the device's until it is destroyed. Update after
+ * whatever may change who takes them: status, vectors, masks.
+ */
+int virtio_pci_calls_create(struct virtio_pci *vp);
+void virtio_pci_calls_update(struct virtio_pci *vp);
+void virtio_pci_calls_destroy(struct virtio_pci *vp);
 
 /*
  * virtio_pci_page.c, under the machine lock: map and unmap with BAR 0, fill after whatever changes a register.

@@ -32,6 +32,12 @@ struct vm_ops {
 	int (*msi_set)(struct vm *vm, int gsi, uint64_t addr, uint32_t data);
 	void (*msi_del)(struct vm *vm, int gsi, int efd);
 	/*
+	 * Binds one more eventfd to a route of msi_add: a write to efd, also by the kernel itself, sends the message. A
+	 * count that it has already sends it at once. Borrows efd, which may be bound once. Removed before the route.
+	 */
+	int (*irqfd_add)(struct vm *vm, int gsi, int efd);
+	void (*irqfd_del)(struct vm *vm, int gsi, int efd);
+	/*
 	 * Drives a level-triggered interrupt line of the I/O APIC. Any thread; the devices that share a line
 	 * serialize their calls. It never calls back into a device.
 	 */

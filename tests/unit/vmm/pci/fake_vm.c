@@ -93,7 +93,43 @@ static void msi_del(struct vm *vm, int gsi, int efd)
 	struct fake_vm *fake = fake_of(vm);
 
 	assert_true(gsi >= 0 && gsi < FAKE_MAX && fake->routes[gsi].used && fake->routes[gsi].efd == efd);
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		assert_false(fake->irqfds[i].used && fake->irqfds[i].gsi == gsi);
 	fake->routes[gsi].used = false;
+}
+
+static struct fake_irqfd *irqfd_find(struct fake_vm *fake, int efd)
+{
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		if (fake->irqfds[i].used && fake->irqfds[i].efd == efd)
+			return &fake->irqfds[i];
+	return NULL;
+}
+
+static int irqfd_add(struct vm *vm, int gsi, int efd)
+{
+	struct fake_vm *fake = fake_of(vm);
+
+	assert_true(efd >= 0 && gsi >= 0 && gsi < FAKE_MAX && fake->routes[gsi].used);
+	if (fake->irqfd_error)
+		return fake->irqfd_error;
+	if (irqfd_find(fake, efd))
+		return -EBUSY;
+	for (unsigned i = 0; i < FAKE_MAX; i++) {
+		if (fake->irqfds[i].used)
+			continue;
+		fake->irqfds[i] = (struct fake_irqfd) { .used = true, .gsi = gsi, .efd = efd };
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void irqfd_del(struct vm *vm, int gsi, int efd)
+{
+	struct fake_irqfd *irqfd = irqfd_find(fake_of(vm), efd);
+
+	assert_true(irqfd && irqfd->gsi == gsi);
+	irqfd->used = false;
 }
 
 static void irq_line(struct vm *vm, unsigned gsi, bool level)
@@ -151,6 +187,8 @@ static const struct vm_ops fake_ops = {
 	.msi_add = msi_add,
 	.msi_set = msi_set,
 	.msi_del = msi_del,
+	.irqfd_add = irqfd_add,
+	.irqfd_del = irqfd_del,
 	.irq_line = irq_line,
 	.slot_add = slot_add,
 	.slot_del = slot_del,
@@ -169,6 +207,15 @@ unsigned fake_vm_nioeventfds(const struct fake_vm *fake)
 
 	for (unsigned i = 0; i < FAKE_MAX; i++)
 		n += fake->ioeventfds[i].used;
+	return n;
+}
+
+unsigned fake_vm_nirqfds(const struct fake_vm *fake)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		n += fake->irqfds[i].used;
 	return n;
 }
 
@@ -195,6 +242,7 @@ void fake_vm_check_empty(struct fake_vm *fake)
 	assert_int_equal(fake_vm_nioeventfds(fake), 0);
 	assert_int_equal(fake_vm_nslots(fake), 0);
 	assert_int_equal(fake_vm_nroutes(fake), 0);
+	assert_int_equal(fake_vm_nirqfds(fake), 0);
 	for (unsigned i = 0; i < FAKE_MAX; i++)
 		assert_false(fake->lines[i]);
 	pthread_mutex_destroy(&fake->line_lock);
@@ -235,6 +283,14 @@ const struct fake_route *fake_vm_route(const struct fake_vm *fake, uint64_t addr
 		if (fake->routes[i].used && fake->routes[i].addr == addr && fake->routes[i].data == data)
 			return &fake->routes[i];
 	return NULL;
+}
+
+bool fake_vm_is_bound(const struct fake_vm *fake, const struct fake_route *route, int efd)
+{
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		if (fake->irqfds[i].used && fake->irqfds[i].efd == efd)
+			return &fake->routes[fake->irqfds[i].gsi] == route;
+	return false;
 }
 
 uint64_t fake_efd_take(int efd)

@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -435,6 +437,140 @@ static void a_device_may_have_many_vectors(void **state)
 	fake_vm_check_empty(&f.fake);
 }
 
+/* ---- events with an eventfd of their own ----------------------------------------------------------------- */
+
+static void signal_external(int efd)
+{
+	assert_int_equal(eventfd_write(efd, 1), 0);
+}
+
+static bool is_bound(struct fixture *f, uint32_t data, int efd)
+{
+	const struct fake_route *route = fake_vm_route(&f->fake, ADDR, data);
+
+	return route && fake_vm_is_bound(&f->fake, route, efd);
+}
+
+/* Vector 0 is unmasked and belongs to event 1, which has an eventfd. */
+static int open_external(struct fixture *f)
+{
+	int efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	msix_set_event_efd(f->msix, 1, efd);
+	entry_write(f, 0, 0x40, 0);
+	msix_set_control(f->msix, true, false);
+	assert_int_equal(msix_map_event(f->msix, 1, 0), 0);
+	return efd;
+}
+
+static void an_eventfd_is_bound_while_its_vector_is_open(void **state)
+{
+	struct fixture *f = *state;
+	int efd = open_external(f);
+
+	assert_true(is_bound(f, 0x40, efd));
+	assert_false(msix_event_efd_is_free(f->msix, 1));
+	assert_false(msix_event_efd_is_free(f->msix, 0));
+	/* Raised by us, it is the same message. */
+	assert_true(msix_raise(f->msix, 1));
+	assert_int_equal(sent(f, 0x40), 1);
+	msix_map_event(f->msix, 1, MSIX_NO_VECTOR);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	/* No vector: nobody waits for it. */
+	assert_false(msix_event_efd_is_free(f->msix, 1));
+	close(efd);
+}
+
+static void a_masked_eventfd_counts_and_shows_as_pending(void **state)
+{
+	struct fixture *f = *state;
+	int efd = open_external(f);
+
+	msix_table_write(f->msix, 12, 4, MASKED);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	assert_false(msix_event_efd_is_free(f->msix, 1));
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 0);
+	signal_external(efd);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 1);
+	assert_int_equal(sent(f, 0x40), 0);
+	/* The count stays for KVM, which sends the message when it is bound. */
+	msix_table_write(f->msix, 12, 4, 0);
+	assert_true(is_bound(f, 0x40, efd));
+	assert_int_equal(fake_efd_take(efd), 1);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 0);
+	msix_set_control(f->msix, true, true);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	msix_set_control(f->msix, true, false);
+	assert_true(is_bound(f, 0x40, efd));
+	close(efd);
+}
+
+static void an_eventfd_follows_its_event_to_another_vector(void **state)
+{
+	struct fixture *f = *state;
+	int efd = open_external(f);
+
+	entry_write(f, 1, 0x41, 0);
+	msix_map_event(f->msix, 1, 1);
+	assert_true(is_bound(f, 0x41, efd));
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 1);
+	msix_unmap_events(f->msix);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	close(efd);
+}
+
+static void two_eventfds_may_share_a_vector(void **state)
+{
+	struct fixture *f = *state;
+	int efd = open_external(f), other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	msix_set_event_efd(f->msix, 0, other);
+	msix_map_event(f->msix, 0, 0);
+	assert_true(is_bound(f, 0x40, efd) && is_bound(f, 0x40, other));
+	msix_table_write(f->msix, 12, 4, MASKED);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	signal_external(other);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 1);
+	msix_table_write(f->msix, 12, 4, 0);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 2);
+	close(efd);
+	close(other);
+}
+
+static void without_msix_the_eventfd_is_the_caller_s(void **state)
+{
+	struct fixture *f = *state;
+	int efd = open_external(f);
+
+	msix_set_control(f->msix, false, false);
+	assert_int_equal(fake_vm_nirqfds(&f->fake), 0);
+	assert_true(msix_event_efd_is_free(f->msix, 1));
+	assert_false(msix_event_efd_is_free(f->msix, 0)); /* it has none */
+	signal_external(efd);
+	assert_int_equal(msix_pba_read(f->msix, 0, 8), 0);
+	close(efd);
+}
+
+static void an_eventfd_that_cannot_be_bound_is_the_caller_s(void **state)
+{
+	struct fixture *f = *state;
+	int efd;
+
+	f->fake.irqfd_error = -EMFILE;
+	efd = open_external(f);
+	assert_true(msix_event_efd_is_free(f->msix, 1));
+	assert_true(msix_raise(f->msix, 1));
+	assert_int_equal(sent(f, 0x40), 1);
+	/* Masked, it counts as any other; and when there is room again, it is bound. */
+	msix_table_write(f->msix, 12, 4, MASKED);
+	assert_false(msix_event_efd_is_free(f->msix, 1));
+	f->fake.irqfd_error = 0;
+	msix_table_write(f->msix, 12, 4, 0);
+	assert_true(is_bound(f, 0x40, efd));
+	assert_false(msix_event_efd_is_free(f->msix, 1));
+	close(efd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -456,6 +592,12 @@ int main(void)
 		TEST(legal_accesses_of_both_widths),
 		TEST(firing_against_register_writes),
 		TEST(without_an_eventfd_there_is_no_vector),
+		TEST(an_eventfd_is_bound_while_its_vector_is_open),
+		TEST(a_masked_eventfd_counts_and_shows_as_pending),
+		TEST(an_eventfd_follows_its_event_to_another_vector),
+		TEST(two_eventfds_may_share_a_vector),
+		TEST(without_msix_the_eventfd_is_the_caller_s),
+		TEST(an_eventfd_that_cannot_be_bound_is_the_caller_s),
 		cmocka_unit_test(a_device_may_have_many_vectors),
 	};
 

@@ -65,8 +65,12 @@ static void echo_set_status(void *device, uint8_t status)
 {
 	struct echo *echo = device;
 
+	eventfd_t count;
+
 	lock(echo);
 	virtio_set_status(&echo->virtio, status);
+	for (unsigned i = 0; status == 0 && i < echo->virtio.nqueues; i++)
+		(void)!eventfd_read(echo->call_efds[i], &count);
 	unlock(echo);
 }
 
@@ -120,12 +124,20 @@ static int echo_queue_kick_efd(const void *device, uint16_t queue_idx)
 	return ((const struct echo *)device)->kick_efds[queue_idx];
 }
 
+static int echo_queue_call_efd(const void *device, uint16_t queue_idx)
+{
+	return ((const struct echo *)device)->call_efds[queue_idx];
+}
+
 static int echo_destroy(void *device)
 {
 	struct echo *echo = device;
 
-	for (unsigned i = 0; i < echo->virtio.nqueues; i++)
+	for (unsigned i = 0; i < echo->virtio.nqueues; i++) {
 		close(echo->kick_efds[i]);
+		if (echo->call_efds[i] >= 0)
+			close(echo->call_efds[i]);
+	}
 	pthread_mutex_destroy(&echo->lock);
 	echo->destroyed = true;
 	return -EREMOTEIO;
@@ -178,6 +190,14 @@ static uint32_t answer(struct echo *echo, unsigned queue_idx, struct virtq_chain
 	return n;
 }
 
+static void interrupt(struct echo *echo, uint16_t queue_idx)
+{
+	if (echo->call_efds[queue_idx] < 0)
+		virtio_pci_queue_interrupt(echo->pci, queue_idx);
+	else
+		(void)!eventfd_write(echo->call_efds[queue_idx], 1);
+}
+
 unsigned echo_serve(struct echo *echo, uint16_t queue_idx)
 {
 	struct virtq *q = &echo->queues[queue_idx];
@@ -195,7 +215,7 @@ unsigned echo_serve(struct echo *echo, uint16_t queue_idx)
 	for (; (int)nanswered < navail && virtq_pop(q, &chain) == 0; nanswered++)
 		virtq_push(q, chain.head, answer(echo, queue_idx, &chain));
 	if (nanswered > 0 && virtq_publish(q))
-		virtio_pci_queue_interrupt(echo->pci, queue_idx);
+		interrupt(echo, queue_idx);
 	unlock(echo);
 	return nanswered;
 }
@@ -237,10 +257,14 @@ int echo_create(struct echo *echo, const struct gmem *mem, unsigned nqueues, str
 
 	memset(echo, 0, sizeof(*echo));
 	pthread_mutex_init(&echo->lock, NULL);
-	for (unsigned i = 0; i < nqueues; i++)
+	for (unsigned i = 0; i < nqueues; i++) {
 		echo->kick_efds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		echo->call_efds[i] = pci.loop ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	}
 	virtio_init(&echo->virtio, &cfg);
-	pci.ops = &echo_ops;
+	echo->call_ops = echo_ops;
+	echo->call_ops.queue_call_efd = echo_queue_call_efd;
+	pci.ops = pci.loop ? &echo->call_ops : &echo_ops;
 	pci.device = echo;
 	return virtio_pci_create(&pci, &echo->pci, NULL);
 }

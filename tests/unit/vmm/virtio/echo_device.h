@@ -29,11 +29,13 @@
 #define ECHO_CONFIG_LAST 8u        /* u8, written by the driver */
 
 struct echo {
+	struct virtio_device_ops call_ops; /* echo_ops with queue_call_efd */
 	struct virtio_pci *pci;
 	struct virtio virtio;
 	pthread_mutex_t lock; /* guards virtio, queues and config */
 	struct virtq queues[VIRTIO_DEVICE_QUEUES_MAX];
 	int kick_efds[VIRTIO_DEVICE_QUEUES_MAX];
+	int call_efds[VIRTIO_DEVICE_QUEUES_MAX]; /* with an event loop: interrupts go here; else -1 */
 	uint8_t config[ECHO_CONFIG_SIZE];
 	unsigned nfaults, nlocks; /* guest faults; times that an operation took the lock */
 	bool destroyed;
@@ -41,7 +43,9 @@ struct echo {
 
 extern const struct virtio_device_ops echo_ops;
 
-/* Creates and plugs it; `pci` says where and how. Returns what virtio_pci_create returns; *echo stays the caller's. */
+/*
+ * Creates and plugs it; `pci` says where and how. With pci.loop its queues interrupt by eventfds, as a vhost does. Returns what virtio_pci_create returns; *echo stays the caller's.
+ */
 int echo_create(struct echo *echo, const struct gmem *mem, unsigned nqueues, struct virtio_pci_config pci);
 /* Serves a queue until it is empty, if it was kicked since the last call. Returns how many requests it answered. */
 unsigned echo_serve(struct echo *echo, uint16_t queue_idx);

@@ -36,6 +36,7 @@
 #ifndef VPMEM_H
 #define VPMEM_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -216,6 +217,12 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
 VPMEM_API bool vpmem_backing_is_truncated(const struct vpmem_backing *backing);
+
+/* Does this result mean that the file system, or a quota, has no space? */
+static inline bool vpmem_is_no_space(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
 
 /* What an operator should know about an open backing, for a log: that its file cannot be locked. NULL: nothing. */
 VPMEM_API const char *vpmem_backing_warning(const struct vpmem_backing *backing);

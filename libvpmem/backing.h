@@ -30,6 +30,7 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+#define BACKING_STAT_BLOCK 512 /* bytes of a st_blocks (stat(2)) */
 #define BACKING_HUGE_SIZE (UINT64_C(2) << 20)
 #define BACKING_GIANT_SIZE (UINT64_C(1) << 30)
 

@@ -44,8 +44,8 @@ static int find_lack(const struct vpmem_backing *b, struct lack *out)
 	*out = (struct lack) { .is_exact = false };
 	if (fstat(b->fd, &st))
 		return -errno;
-	if ((uint64_t)st.st_blocks * 512 < b->size)
-		out->holes = b->size - (uint64_t)st.st_blocks * 512;
+	if ((uint64_t)st.st_blocks * BACKING_STAT_BLOCK < b->size)
+		out->holes = b->size - (uint64_t)st.st_blocks * BACKING_STAT_BLOCK;
 	return 0;
 }
 

@@ -25,15 +25,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STAT_BLOCK 512   /* bytes of a st_blocks */
 #define PLACES_MAX 4096u /* pages that are asked about, at most */
 /* What is requested: so much may a store of one byte need, where the page cache has such large folios (xfs). */
 #define ENOUGH ((off_t)BACKING_HUGE_SIZE)
-
-static bool is_no_room(int rc)
-{
-	return rc == -ENOSPC || rc == -EDQUOT;
-}
 
 static bool is_unsupported(int rc)
 {
@@ -116,13 +110,13 @@ static int ask_for_rewrite(const struct vpmem_backing *b, off_t end)
 	int rc;
 
 	/* It was shut down, or takes no writes any more. */
-	if (why < 0 && !is_no_room(why) && !is_unsupported(why))
+	if (why < 0 && !vpmem_is_no_space(why) && !is_unsupported(why))
 		return why;
 	/* Some find no room for what they have (xfs): that alone means nothing. */
 	rc = ask_as_a_store(b, (off_t)b->offset, end);
 	if (rc != -EFAULT)
 		return rc;
-	if (is_no_room(why))
+	if (vpmem_is_no_space(why))
 		return why;
 	return is_full(b, BACKING_HUGE_SIZE) ? -ENOSPC : -EFAULT;
 }
@@ -189,7 +183,7 @@ static int ask_for_huge_pages(const struct vpmem_backing *b, off_t end)
 	const int64_t before = allocated_blocks(b);
 	int rc = 0;
 
-	if (before >= end / STAT_BLOCK)
+	if (before >= end / BACKING_STAT_BLOCK)
 		return 0;
 	for (off_t off = (off_t)b->offset; off < end && rc == 0 && allocated_blocks(b) == before; off += page)
 		rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, off, page);
@@ -213,7 +207,7 @@ static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
 		return 0;
 	stop = (hole / ENOUGH + 1) * ENOUGH;
 	rc = ask_for_blocks(b, hole, (stop < end ? stop : end) - hole);
-	if (rc < 0 || allocated_blocks(b) >= before + ENOUGH / STAT_BLOCK)
+	if (rc < 0 || allocated_blocks(b) >= before + ENOUGH / BACKING_STAT_BLOCK)
 		return rc;
 	return is_full(b, 1) ? -ENOSPC : 0;
 }

@@ -41,7 +41,7 @@ static int allocated_size(const struct vpmem_backing *b, uint64_t *out)
 		return 0;
 	if (fstat(b->fd, &st))
 		return -errno;
-	len = (uint64_t)st.st_blocks * 512;
+	len = (uint64_t)st.st_blocks * BACKING_STAT_BLOCK;
 	if (len < b->size)
 		*out = len;
 	return 0;

@@ -33,11 +33,6 @@
 
 // ---- pausing
 
-static bool is_no_room(int error)
-{
-	return error == -ENOSPC || error == -EDQUOT;
-}
-
 // The host refuses a page, and no file system says why.
 static bool is_unknown(int error)
 {
@@ -57,7 +52,7 @@ static void log_io_error(const struct pmem *pmem, int error)
 			"%s: the host refuses a page of %s, reason unknown: the guest is paused: see the host's kernel "
 			"log, then cont",
 			pmem_name(pmem), path);
-	else if (is_no_room(error))
+	else if (vpmem_is_no_space(error))
 		log_error("%s: no room on the host for %s: %s: the guest is paused: make room, then cont",
 		          pmem_name(pmem), path, strerror(-error));
 	else
@@ -69,7 +64,7 @@ static void log_io_error(const struct pmem *pmem, int error)
 void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 {
 	bool first = !m->io_error && m->run_state == RUN_STATE_RUNNING;
-	bool no_room = is_no_room(error) || is_unknown(error);
+	bool no_room = vpmem_is_no_space(error) || is_unknown(error);
 
 	if (pmem && no_room)
 		pmem->no_room = true;
@@ -128,11 +123,11 @@ static struct pmem *find_reason(struct machine *m, int *error)
 		struct pmem *pmem = m->pmems[i];
 		int reason = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
 
-		if (reason && (!found || is_no_room(reason))) {
+		if (reason && (!found || vpmem_is_no_space(reason))) {
 			found = pmem;
 			*error = reason;
 		}
-		if (is_no_room(reason))
+		if (vpmem_is_no_space(reason))
 			break;
 	}
 	return found;
@@ -163,9 +158,9 @@ int machine_cannot_go_on(const struct pmem *pmem, int rc, struct vpmem_error *er
 	error_set(err, rc, "the guest cannot go on: %s: %s: %s", pmem_name(pmem),
 	          vpmem_backing_path(pmem->memdev->backing),
 	          is_unknown(rc) ? "the host refuses a page, reason unknown" : strerror(-rc));
-	error_hint(err, is_no_room(rc) ? "make room on its file system, then cont" :
-	                is_unknown(rc) ? "see the host's kernel log" :
-	                                 "see info pmem");
+	error_hint(err, vpmem_is_no_space(rc) ? "make room on its file system, then cont" :
+	                is_unknown(rc)        ? "see the host's kernel log" :
+	                                        "see info pmem");
 	return rc;
 }
 

@@ -37,7 +37,10 @@ static void guard_end(const struct guard *guard, int rc)
 	static const struct timespec now = { 0 };
 	sigset_t set;
 
-	/* One that waited before is the caller's. An ignored signal is never pending. */
+	/*
+	 * A signal that was pending before is the caller's. While it is blocked, this one is pending even if the process
+	 * ignores it; where the kernel raised none, sigtimedwait returns at once.
+	 */
 	if (rc == -EFBIG && !guard->was_pending) {
 		sigemptyset(&set);
 		sigaddset(&set, SIGXFSZ);

@@ -144,6 +144,26 @@ static void a_signal_that_waits_stays_the_programs(void **state)
 	assert_int_equal(sigprocmask(SIG_UNBLOCK, &set, NULL), 0);
 }
 
+/* A blocked signal is pending even if the process ignores it, and would stay so for as long as it is blocked. */
+static void a_signal_that_is_ignored_is_not_left_pending(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGXFSZ);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+	limit(RLIMIT_FSIZE, MIB);
+	must_refuse(&opts, -EFBIG, TOO_LARGE, "ulimit -f");
+	unlimit(RLIMIT_FSIZE);
+	assert_false(is_pending());
+	assert_true(is_blocked());
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &set, NULL), 0);
+	signal(SIGXFSZ, SIG_DFL);
+}
+
 static void too_little_address_space_is_the_reason_of_a_failing_map(void **state)
 {
 	const struct dir *d = *state;
@@ -168,6 +188,7 @@ int main(void)
 		CASE(a_file_that_is_larger_than_the_limit_is_used),
 		CASE(the_programs_handler_stays_and_is_not_called),
 		CASE(a_signal_that_waits_stays_the_programs),
+		CASE(a_signal_that_is_ignored_is_not_left_pending),
 		CASE(too_little_address_space_is_the_reason_of_a_failing_map),
 	};
 

@@ -201,7 +201,9 @@ VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
  * When the host cannot provide a page of the mapping (no room for a new block, or the file was truncated), a guest's
  * access fails in KVM, and one of this process would be SIGBUS. These copy without that risk: 0, -ERANGE (beyond the
  * backing), -EROFS (mapped without write permission), or -EFAULT: not now. A store goes where the guest's own goes:
- * into the file, or with `share` off into the private copy. Any thread.
+ * into the file, or with `share` off into the private copy; one that failed may be done in part. They use
+ * process_vm_readv(2) and process_vm_writev(2). Where a sandbox refuses these, a pipe copies the data, and -EMFILE or
+ * -ENFILE means that there were no two descriptors for it. Any thread.
  */
 VPMEM_API int vpmem_backing_load(const struct vpmem_backing *backing, uint64_t off, void *buf, uint64_t len);
 VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void *buf, uint64_t len);

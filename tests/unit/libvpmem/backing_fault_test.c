@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void accesses_go_where_the_guests_go(void **state)
@@ -83,7 +84,7 @@ static void a_truncated_file_is_noticed_and_does_not_kill(void **state)
 	const struct dir *d = *state;
 	struct vpmem_backing_options opts = options(d, 4 * MIB);
 	struct vpmem_backing *b = must_open(&opts);
-	char byte = 'x';
+	char byte = 'x', two_pages[8192];
 
 	assert_false(vpmem_backing_is_truncated(b));
 	assert_int_equal(truncate(d->file, 2 * MIB), 0);
@@ -91,6 +92,8 @@ static void a_truncated_file_is_noticed_and_does_not_kill(void **state)
 	assert_int_equal(vpmem_backing_store(b, 3 * MIB, &byte, 1), -EFAULT);
 	assert_int_equal(vpmem_backing_load(b, 3 * MIB, &byte, 1), -EFAULT);
 	assert_int_equal(vpmem_backing_store(b, MIB, &byte, 1), 0);
+	/* one page is there, the other is not */
+	assert_int_equal(vpmem_backing_load(b, 2 * MIB - 4096, two_pages, sizeof(two_pages)), -EFAULT);
 	assert_int_equal(truncate(d->file, 8 * MIB), 0);
 	assert_false(vpmem_backing_is_truncated(b));
 	assert_int_equal(vpmem_backing_store(b, 3 * MIB, &byte, 1), 0);
@@ -132,6 +135,28 @@ static void where_process_vm_calls_are_refused_accesses_go_the_same_way(void **s
 	}
 }
 
+/* The pipe needs two descriptors. */
+static void without_descriptors_the_pipe_is_refused(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	struct rlimit before, none;
+	char byte = 'x';
+
+	faults.process_vm_error = EPERM;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(vpmem_backing_store(b, 0, &byte, 1), -EMFILE);
+	assert_int_equal(vpmem_backing_load(b, 0, &byte, 1), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(vpmem_backing_load(b, 0, &byte, 1), 0);
+	assert_int_equal(byte, 0);
+	vpmem_backing_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +167,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_is_checked, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(where_process_vm_calls_are_refused_accesses_go_the_same_way, dir_setup,
 		                                dir_teardown),
+		cmocka_unit_test_setup_teardown(without_descriptors_the_pipe_is_refused, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_truncated_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
 	};
 

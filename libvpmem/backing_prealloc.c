@@ -130,22 +130,34 @@ static int cannot_unshare(const struct vpmem_backing *b, uint64_t shared, struct
 	return -EOPNOTSUPP;
 }
 
+/* Requests blocks for each hole, and own blocks for each shared piece. On failure *piece is the one that failed. */
+static int reserve_pieces(const struct vpmem_backing *b, struct piece *piece)
+{
+	struct piece_walk walk;
+	int rc;
+
+	piece_walk_begin(&walk, b, (off_t)b->offset, (off_t)(b->offset + b->size));
+	while ((rc = piece_walk_next(&walk, piece)) > 0) {
+		if (piece->kind != PIECE_OWN)
+			rc = backing_fallocate(b, piece->kind == PIECE_SHARED ? FALLOC_FL_UNSHARE_RANGE : 0, piece->off,
+			                       piece->len);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
 /*
- * Requests what the file lacks, without touching what it holds. Some file systems find no room for what is there
- * already (xfs): what counts is what the file lacks afterwards.
+ * Requests what the file lacks, without touching what it holds. The pieces that have blocks are left out of the requests:
+ * xfs wants free space for all of a request. What counts is what the file lacks afterwards, as it may change meanwhile.
  */
 static int reserve(const struct vpmem_backing *b, struct lack *lack, struct vpmem_error *err)
 {
-	int rc = 0;
+	struct piece piece = { .kind = PIECE_HOLE };
+	int rc = lack->is_exact ? reserve_pieces(b, &piece) : backing_fallocate(b, 0, (off_t)b->offset, (off_t)b->size);
 
-	if (lack->holes > 0 || !lack->is_exact)
-		rc = backing_fallocate(b, 0, (off_t)b->offset, (off_t)b->size);
 	if (rc == -EOPNOTSUPP)
-		return cannot_reserve(b, err);
-	if (rc == 0 && lack->shared > 0)
-		rc = backing_fallocate(b, FALLOC_FL_UNSHARE_RANGE, (off_t)b->offset, (off_t)b->size);
-	if (rc == -EOPNOTSUPP)
-		return cannot_unshare(b, lack->shared, err);
+		return piece.kind == PIECE_SHARED ? cannot_unshare(b, lack->shared, err) : cannot_reserve(b, err);
 	if (lack->is_exact && find_lack(b, lack) == 0 && is_satisfied(lack))
 		return 0;
 	return rc == 0 && lack->shared > 0 ? cannot_unshare(b, lack->shared, err) : rc;

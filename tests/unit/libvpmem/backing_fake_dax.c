@@ -52,6 +52,8 @@ static int pretend(int rc, struct stat *st)
 		st->st_rdev = makedev(250, 3);
 		st->st_size = st->st_blocks = 0;
 	}
+	if (rc == 0 && faults.block_size)
+		st->st_blksize = faults.block_size;
 	return rc;
 }
 

@@ -16,6 +16,7 @@
 #include <linux/falloc.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -52,6 +53,52 @@ static int fail_with(int error)
 	return -1;
 }
 
+static int64_t map_size(void)
+{
+	return (int64_t)strlen(faults.map) * faults.map_unit;
+}
+
+/* An extent for each unit that has a block. */
+static int map_of_units(struct fiemap *map)
+{
+	int64_t end = (int64_t)(map->fm_start + map->fm_length);
+
+	map->fm_mapped_extents = 0;
+	for (int64_t off = (int64_t)map->fm_start / faults.map_unit * faults.map_unit;
+	     off < end && off < map_size() && map->fm_mapped_extents < map->fm_extent_count; off += faults.map_unit) {
+		char unit = faults.map[off / faults.map_unit];
+
+		if (unit != 'h')
+			map->fm_extents[map->fm_mapped_extents++] = (struct fiemap_extent) {
+				.fe_logical = (uint64_t)off,
+				.fe_length = (uint64_t)faults.map_unit,
+				.fe_flags = unit == 's' ? FIEMAP_EXTENT_SHARED : 0,
+			};
+	}
+	return 0;
+}
+
+static void become_own(int64_t off, int64_t len, char from)
+{
+	for (int64_t end = off + len; off < end; off += faults.map_unit) {
+		char *unit = &faults.map[off / faults.map_unit];
+
+		if (*unit == from) {
+			*unit = 'o';
+			faults.free_bytes -= (uint64_t)faults.map_unit;
+		}
+	}
+}
+
+int fake_fallocate(int mode, int64_t off, int64_t len)
+{
+	become_own(off, faults.stored_meanwhile, 's');
+	if ((uint64_t)len > faults.free_bytes)
+		return fail_with(ENOSPC);
+	become_own(off, len, mode & FALLOC_FL_UNSHARE_RANGE ? 's' : 'h');
+	return 0;
+}
+
 /* One extent, which covers all that was asked about. */
 static int fake_map(struct fiemap *map)
 {
@@ -66,6 +113,10 @@ static int fake_map(struct fiemap *map)
 
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
+	if (request == FS_IOC_FIEMAP)
+		faults.nmaps++;
+	if (request == FS_IOC_FIEMAP && faults.blocks == BLOCKS_MAP)
+		return map_of_units(arg);
 	if (request == FS_IOC_FIEMAP && faults.blocks != BLOCKS_REAL)
 		return faults.blocks == BLOCKS_UNKNOWN ? fail_with(EOPNOTSUPP) : fake_map(arg);
 	if (request == FS_IOC_GETFLAGS && faults.fs_type) {
@@ -103,6 +154,8 @@ int __wrap_fstatfs(int fd, struct statfs *fs)
 
 	if (rc == 0 && faults.fs_type)
 		fs->f_type = (__fsword_t)faults.fs_type;
+	if (rc == 0 && faults.block_size)
+		fs->f_bsize = faults.block_size;
 	return rc;
 }
 

@@ -85,10 +85,13 @@ int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 	faults.nfallocates++;
 	if (fails())
 		return fail_with(EIO);
+	if (faults.blocks == BLOCKS_MAP)
+		return fake_fallocate(mode, off, len);
 	if ((mode & FALLOC_FL_UNSHARE_RANGE) && faults.blocks != BLOCKS_REAL)
 		return unshare_range(len);
-	return faults.fallocate_error && off + len > faults.fallocate_good ? fail_with(faults.fallocate_error) :
-	                                                                     __real_fallocate(fd, mode, off, len);
+	if (faults.fallocate_error && off + len > faults.fallocate_good)
+		return fail_with(faults.fallocate_error);
+	return faults.allocates_not ? 0 : __real_fallocate(fd, mode, off, len);
 }
 
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)

@@ -44,6 +44,7 @@ enum fake_blocks {
 	BLOCKS_OWN,     /* it has all of them */
 	BLOCKS_SHARED,  /* another file has them as well, until fallocate(FALLOC_FL_UNSHARE_RANGE) */
 	BLOCKS_UNKNOWN, /* nothing: EOPNOTSUPP */
+	BLOCKS_MAP,     /* what faults.map says */
 };
 
 /* Faults and counters of the wrapped calls. */
@@ -53,15 +54,26 @@ struct faults {
 	int fallocate_error;
 	int64_t fallocate_good; /* no error for what ends here or before */
 	enum fake_blocks blocks;
-	int unshare_error;    /* of fallocate(FALLOC_FL_UNSHARE_RANGE) */
-	bool unshares_not;    /* it succeeds and does nothing */
-	int64_t unshared;     /* bytes that it was asked for */
-	int read_error;       /* of pread */
-	int populate_error;   /* of madvise(MADV_POPULATE_WRITE) */
-	int process_vm_error; /* of process_vm_readv and _writev */
-	uint32_t fs_type;     /* what fstatfs says; 0: the truth */
-	bool is_nocow;        /* with fs_type: chattr +C */
-	bool free_known;      /* the file system has this much room, or says nothing about it */
+	int unshare_error; /* of fallocate(FALLOC_FL_UNSHARE_RANGE) */
+	bool unshares_not; /* it succeeds and does nothing */
+	int64_t unshared;  /* bytes that it was asked for */
+	/*
+	 * With BLOCKS_MAP: a character for each unit of the file, which is 'o' (a block of its own), 's' (shared) or 'h' (a
+	 * hole). fallocate changes it. As on xfs, it fails with ENOSPC if free_bytes is less than the length that it is
+	 * asked for, whatever is there already.
+	 */
+	char *map;
+	int64_t map_unit;
+	int64_t stored_meanwhile; /* before fallocate, the guest stores to so many bytes of that place: they are its own */
+	unsigned nmaps;           /* calls of FIEMAP */
+	int read_error;           /* of pread */
+	int populate_error;       /* of madvise(MADV_POPULATE_WRITE) */
+	int process_vm_error;     /* of process_vm_readv and _writev */
+	uint32_t fs_type;         /* what fstatfs says; 0: the truth */
+	bool is_nocow;            /* with fs_type: chattr +C */
+	uint32_t block_size;      /* st_blksize of files, and f_bsize with fs_type; 0: the truth */
+	bool allocates_not;       /* fallocate succeeds and does nothing */
+	bool free_known;          /* the file system has this much room, or says nothing about it */
 	uint64_t free_bytes;
 	bool no_blocks_counted;
 	int open_error;                /* of opening a file that is there for writing */
@@ -78,5 +90,8 @@ struct faults {
 	int synced_fd;
 };
 extern struct faults faults;
+
+/* fallocate with BLOCKS_MAP. */
+int fake_fallocate(int mode, int64_t off, int64_t len);
 
 #endif

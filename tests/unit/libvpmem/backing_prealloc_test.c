@@ -63,6 +63,23 @@ static void no_room_for_blocks_of_its_own(void **state)
 	must_refuse(&opts, -EDQUOT, "prealloc: backing store %s: Disk quota exceeded", NULL);
 }
 
+/* xfs wants as much free space as it is asked for, whatever is there already. */
+static void only_what_is_missing_is_asked_for(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = shared_file(d);
+	char map[] = "oohhosoo";
+
+	faults.blocks = BLOCKS_MAP;
+	faults.map = map;
+	faults.map_unit = MIB;
+	faults.free_bytes = 4 * MIB;
+	vpmem_backing_close(must_open(&opts));
+	assert_string_equal(map, "oooooooo");
+	assert_int_equal(faults.nfallocates, 2);
+	assert_int_equal(faults.free_bytes, MIB);
+}
+
 static void blocks_that_stay_shared_are_refused(void **state)
 {
 	static const char text[] =
@@ -124,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(shared_blocks_become_its_own),
 		CASE(no_room_for_blocks_of_its_own),
+		CASE(only_what_is_missing_is_asked_for),
 		CASE(blocks_that_stay_shared_are_refused),
 		CASE(a_file_that_has_all_its_blocks_needs_no_room),
 		CASE(a_file_system_that_always_copies_is_refused),

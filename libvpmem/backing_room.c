@@ -123,7 +123,34 @@ static int ask_for_rewrite(const struct vpmem_backing *b, off_t end)
 
 /* ---- holes and shared blocks ----------------------------------------------------------------------------------- */
 
-/* Requests blocks for a hole, or blocks of its own for a shared piece, until *asked is enough. */
+/* Has all of [off, end) blocks of its own by now? */
+static bool is_own(const struct vpmem_backing *b, off_t off, off_t end)
+{
+	struct piece_walk walk;
+	struct piece piece;
+	int rc;
+
+	piece_walk_begin(&walk, b, off, end);
+	while ((rc = piece_walk_next(&walk, &piece)) > 0)
+		if (piece.kind != PIECE_OWN)
+			return false;
+	return rc == 0;
+}
+
+/* Where the file system cannot give a shared piece blocks of its own on request. */
+static int ask_for_shared_page(const struct vpmem_backing *b, off_t off, off_t end)
+{
+	int rc = ask_as_a_store(b, off, end);
+
+	return rc == -EFAULT && is_full(b, BACKING_HUGE_SIZE) ? -ENOSPC : rc;
+}
+
+static int ask_for_own_blocks(const struct vpmem_backing *b, off_t off, off_t len)
+{
+	return backing_fallocate(b, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE, off, len);
+}
+
+/* Requests blocks for a hole, or own blocks for a shared piece, until *asked is enough. */
 static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piece, off_t *asked)
 {
 	off_t end = piece->off + piece->len, stop;
@@ -135,17 +162,15 @@ static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piec
 		if (stop > end)
 			stop = end;
 		*asked += stop - off;
-		if (piece->kind == PIECE_HOLE) {
-			rc = ask_for_blocks(b, off, stop - off);
-		} else {
-			rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE, off, stop - off);
-			if (is_unsupported(rc)) {
-				*asked = ENOUGH;
-				rc = ask_as_a_store(b, piece->off, end);
-				if (rc == -EFAULT && is_full(b, BACKING_HUGE_SIZE))
-					rc = -ENOSPC;
-			}
+		rc = piece->kind == PIECE_HOLE ? ask_for_blocks(b, off, stop - off) :
+		                                 ask_for_own_blocks(b, off, stop - off);
+		if (piece->kind == PIECE_SHARED && is_unsupported(rc)) {
+			*asked = ENOUGH;
+			return ask_for_shared_page(b, piece->off, end);
 		}
+		/* The guest may have stored there meanwhile. Some find no space for blocks that are there (xfs). */
+		if (vpmem_is_no_space(rc) && is_own(b, off, stop))
+			rc = 0;
 		if (rc < 0)
 			return rc;
 	}

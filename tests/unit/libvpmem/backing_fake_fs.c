@@ -58,44 +58,50 @@ static int64_t map_size(void)
 	return (int64_t)strlen(faults.map) * faults.map_unit;
 }
 
-/* An extent for each unit that has a block. */
+/* An extent for each unit that has a block of its own, and one for each run of shared units. */
 static int map_of_units(struct fiemap *map)
 {
-	int64_t end = (int64_t)(map->fm_start + map->fm_length);
+	int64_t end = (int64_t)(map->fm_start + map->fm_length), off, next;
 
 	map->fm_mapped_extents = 0;
-	for (int64_t off = (int64_t)map->fm_start / faults.map_unit * faults.map_unit;
-	     off < end && off < map_size() && map->fm_mapped_extents < map->fm_extent_count; off += faults.map_unit) {
+	for (off = (int64_t)map->fm_start / faults.map_unit * faults.map_unit;
+	     off < end && off < map_size() && map->fm_mapped_extents < map->fm_extent_count; off = next) {
 		char unit = faults.map[off / faults.map_unit];
 
+		for (next = off + faults.map_unit; unit == 's' && faults.map[next / faults.map_unit] == 's';)
+			next += faults.map_unit;
 		if (unit != 'h')
 			map->fm_extents[map->fm_mapped_extents++] = (struct fiemap_extent) {
 				.fe_logical = (uint64_t)off,
-				.fe_length = (uint64_t)faults.map_unit,
+				.fe_length = (uint64_t)(next - off),
 				.fe_flags = unit == 's' ? FIEMAP_EXTENT_SHARED : 0,
 			};
 	}
 	return 0;
 }
 
-static void become_own(int64_t off, int64_t len, char from)
+/* Returns how many bytes of [off, off + len) were of this kind. */
+static uint64_t become_own(int64_t off, int64_t len, char from)
 {
+	uint64_t changed = 0;
+
 	for (int64_t end = off + len; off < end; off += faults.map_unit) {
 		char *unit = &faults.map[off / faults.map_unit];
 
 		if (*unit == from) {
 			*unit = 'o';
-			faults.free_bytes -= (uint64_t)faults.map_unit;
+			changed += (uint64_t)faults.map_unit;
 		}
 	}
+	return changed;
 }
 
 int fake_fallocate(int mode, int64_t off, int64_t len)
 {
-	become_own(off, faults.stored_meanwhile, 's');
+	(void)become_own(off, faults.stored_meanwhile, 's');
 	if ((uint64_t)len > faults.free_bytes)
 		return fail_with(ENOSPC);
-	become_own(off, len, mode & FALLOC_FL_UNSHARE_RANGE ? 's' : 'h');
+	faults.free_bytes -= become_own(off, len, mode & FALLOC_FL_UNSHARE_RANGE ? 's' : 'h');
 	return 0;
 }
 

@@ -151,6 +151,26 @@ static void a_shared_block_needs_room(void **state)
 	vpmem_backing_close(b);
 }
 
+/* The guest stored there after the file system had reported the block as shared: xfs finds no space for what is there. */
+static void a_piece_that_became_its_own_meanwhile_needs_no_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	char map[] = "sssooooo";
+
+	faults.blocks = BLOCKS_MAP;
+	faults.map = map;
+	faults.map_unit = MIB;
+	faults.stored_meanwhile = MIB;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	assert_string_equal(map, "ossooooo");
+	faults.stored_meanwhile = 2 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_string_equal(map, "oooooooo");
+	vpmem_backing_close(b);
+}
+
 /* As of a snapshot on btrfs, which has no FALLOC_FL_UNSHARE_RANGE: the kernel is asked for the page of a store. */
 static void a_shared_block_that_cannot_be_unshared(void **state)
 {
@@ -263,6 +283,7 @@ int main(void)
 		CASE(a_file_without_a_byte_left_is_no_matter_of_room),
 		CASE(a_private_copy_needs_no_room),
 		CASE(a_shared_block_needs_room),
+		CASE(a_piece_that_became_its_own_meanwhile_needs_no_room),
 		CASE(a_shared_block_that_cannot_be_unshared),
 		CASE(a_file_system_that_always_copies_needs_room),
 		CASE(a_store_that_is_refused_without_a_reason),

@@ -25,7 +25,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define PLACES_MAX 4096u /* pages that are asked about, at most */
+#define PLACES_MAX 4096u       /* pages that are asked about, at most */
+#define HUGE_PLACES_MAX 65536u /* the same on hugetlbfs, where a page that is there costs two short system calls */
 /* What is requested: so much may a store of one byte need, where the page cache has such large folios (xfs). */
 #define ENOUGH ((off_t)BACKING_HUGE_SIZE)
 
@@ -201,17 +202,29 @@ static int64_t allocated_blocks(const struct vpmem_backing *b)
 	return fstat(b->fd, &st) < 0 ? -1 : st.st_blocks;
 }
 
+/* Has the file all of its blocks, also those that are not mapped? */
+static bool is_whole(const struct vpmem_backing *b)
+{
+	struct stat st;
+
+	return fstat(b->fd, &st) == 0 && st.st_blocks >= st.st_size / BACKING_STAT_BLOCK;
+}
+
 /* hugetlbfs shows no holes. Its pages are requested one by one, until one of them is new. */
 static int ask_for_huge_pages(const struct vpmem_backing *b, off_t end)
 {
 	const off_t page = (off_t)b->page_size;
 	const int64_t before = allocated_blocks(b);
+	unsigned nplaces = 0;
 	int rc = 0;
 
-	if (before >= end / BACKING_STAT_BLOCK)
+	if (is_whole(b))
 		return 0;
-	for (off_t off = (off_t)b->offset; off < end && rc == 0 && allocated_blocks(b) == before; off += page)
+	for (off_t off = (off_t)b->offset; off < end && rc == 0 && nplaces < HUGE_PLACES_MAX; off += page, nplaces++) {
 		rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, off, page);
+		if (allocated_blocks(b) != before)
+			break;
+	}
 	return rc;
 }
 

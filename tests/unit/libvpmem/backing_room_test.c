@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -124,6 +125,100 @@ static void a_private_copy_needs_no_room(void **state)
 	b = must_open(&opts);
 	faults.fallocate_error = ENOSPC;
 	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* ---- hugetlbfs --------------------------------------------------------------------------------------------------- */
+
+#define HUGE (2 * MIB)
+
+/* Four pages; those from `first` to `end` are there. */
+static void huge_file(const struct dir *d, unsigned first, unsigned end)
+{
+	int fd = open(d->file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 4 * HUGE), 0);
+	if (first < end)
+		assert_int_equal(posix_fallocate(fd, (off_t)(first * HUGE), (off_t)((end - first) * HUGE)), 0);
+	close(fd);
+	faults.fs_type = HUGETLBFS_MAGIC;
+	faults.block_size = HUGE;
+}
+
+static void a_huge_page_is_asked_for_until_one_is_new(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * HUGE);
+	struct vpmem_backing *b;
+
+	huge_file(d, 0, 2);
+	b = must_open(&opts);
+	faults.nfallocates = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.nfallocates, 3);
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 3 * HUGE;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.fallocate_error = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	/* now all are there */
+	faults.nfallocates = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.nfallocates, 0);
+	vpmem_backing_close(b);
+}
+
+/* As many pages as the mapping has are there, but elsewhere in the file. */
+static void huge_pages_outside_of_the_mapping_do_not_count(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 2 * HUGE);
+	struct vpmem_backing *b;
+
+	huge_file(d, 2, 4);
+	b = must_open(&opts);
+	faults.fallocate_error = ENOSPC;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	vpmem_backing_close(b);
+	huge_file(d, 0, 2);
+	opts.offset = 2 * HUGE;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	vpmem_backing_close(b);
+}
+
+/* The machine's lock is held meanwhile. */
+static void the_number_of_huge_pages_that_are_asked_for_is_bounded(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8192 * (uint64_t)65538);
+	struct vpmem_backing *b;
+
+	huge_file(d, 0, 0);
+	assert_int_equal(truncate(d->file, (off_t)opts.size), 0);
+	faults.block_size = 8192;
+	b = must_open(&opts);
+	faults.allocates_not = true;
+	faults.nfallocates = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.nfallocates, 65536);
+	vpmem_backing_close(b);
+}
+
+/* No file system has to give a page for it, but the pool of huge pages may be empty. */
+static void a_private_copy_of_huge_pages_needs_one(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * HUGE);
+	struct vpmem_backing *b;
+
+	huge_file(d, 0, 4);
+	opts.share = false;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.populate_error = EFAULT;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
 	vpmem_backing_close(b);
 }
 
@@ -282,6 +377,10 @@ int main(void)
 		CASE(without_a_hole_only_the_file_system_can_fail),
 		CASE(a_file_without_a_byte_left_is_no_matter_of_room),
 		CASE(a_private_copy_needs_no_room),
+		CASE(a_huge_page_is_asked_for_until_one_is_new),
+		CASE(huge_pages_outside_of_the_mapping_do_not_count),
+		CASE(the_number_of_huge_pages_that_are_asked_for_is_bounded),
+		CASE(a_private_copy_of_huge_pages_needs_one),
 		CASE(a_shared_block_needs_room),
 		CASE(a_piece_that_became_its_own_meanwhile_needs_no_room),
 		CASE(a_shared_block_that_cannot_be_unshared),

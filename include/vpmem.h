@@ -212,6 +212,8 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
  * Would the host's file system give a store the block that it needs? A store needs one in a hole, where the block is
  * shared with another file (a reflink, a snapshot), and everywhere on a file system that writes each change to a new
  * place. Asks by requesting such blocks, 2 MiB at most, which the file keeps if there is room; no byte of it changes.
+ * The effect accumulates: each call requests what the file still lacks, so N calls may give it 2 MiB * N. On hugetlbfs
+ * a call requests one page. The work of a call is bounded: of a file with more than 4000 extents, not all are examined.
  *
  * 0: it would. -ENOSPC, -EDQUOT: there is no room. Another errno, such as -EIO or -EROFS: it takes no writes any more.
  * -EFAULT: it refuses a store and gives no reason. Needs Linux 5.14 where only a store can tell (btrfs).

@@ -15,6 +15,7 @@ void piece_walk_begin(struct piece_walk *walk, const struct vpmem_backing *b, of
 	walk->end = end;
 	walk->next = 0;
 	walk->map_is_all = false;
+	walk->nmaps = 0;
 	walk->map.head.fm_mapped_extents = 0;
 }
 
@@ -24,6 +25,7 @@ static int get_map(struct piece_walk *walk)
 		                           .fm_length = (uint64_t)(walk->end - walk->at),
 		                           .fm_extent_count = EXTENTS_MAX };
 	walk->next = 0;
+	walk->nmaps++;
 	if (ioctl(walk->b->fd, FS_IOC_FIEMAP, &walk->map) < 0)
 		return errno == ENOTTY ? -EOPNOTSUPP : -errno;
 	walk->map_is_all = walk->map.head.fm_mapped_extents < EXTENTS_MAX;

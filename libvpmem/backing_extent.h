@@ -28,6 +28,7 @@ struct piece_walk {
 	off_t at, end;
 	uint32_t next;   /* extent of the map that comes next */
 	bool map_is_all; /* there is no extent behind those of the map */
+	unsigned nmaps;  /* FS_IOC_FIEMAP so far */
 	union {
 		struct fiemap head;
 		uint8_t room[sizeof(struct fiemap) + EXTENTS_MAX * sizeof(struct fiemap_extent)];

@@ -25,6 +25,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define MAPS_MAX 64u           /* FS_IOC_FIEMAP, each of up to EXTENTS_MAX extents */
 #define PLACES_MAX 4096u       /* pages that are asked about, at most */
 #define HUGE_PLACES_MAX 65536u /* the same on hugetlbfs, where a page that is there costs two short system calls */
 /* What is requested: so much may a store of one byte need, where the page cache has such large folios (xfs). */
@@ -178,16 +179,19 @@ static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piec
 	return 0;
 }
 
-/* -EOPNOTSUPP: the file system does not say where the file has blocks. */
+/*
+ * -EOPNOTSUPP: the file system does not report where the file has blocks. The walk is bounded, as the caller may hold a
+ * lock that the guest waits for: behind the first 4032 extents, only ask_for_rewrite finds what is missing, if it does.
+ */
 static int ask_for_pieces(const struct vpmem_backing *b, off_t end)
 {
 	struct piece_walk walk;
 	struct piece piece;
 	off_t asked = 0;
-	int rc;
+	int rc = 0;
 
 	piece_walk_begin(&walk, b, (off_t)b->offset, end);
-	while ((rc = piece_walk_next(&walk, &piece)) > 0 && asked < ENOUGH) {
+	while (asked < ENOUGH && walk.nmaps < MAPS_MAX && (rc = piece_walk_next(&walk, &piece)) > 0) {
 		rc = piece.kind == PIECE_OWN ? 0 : ask_for_piece(b, &piece, &asked);
 		if (rc < 0)
 			return rc;

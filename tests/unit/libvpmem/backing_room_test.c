@@ -128,6 +128,32 @@ static void a_private_copy_needs_no_room(void **state)
 	vpmem_backing_close(b);
 }
 
+/* A file of very many extents: the machine's lock is held meanwhile. */
+static void a_file_of_many_extents_is_not_walked_to_its_end(void **state)
+{
+	static char map[80 * 64 + 1];
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4096 * (sizeof(map) - 1));
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(map, 'o', sizeof(map) - 1);
+	faults.blocks = BLOCKS_MAP;
+	faults.map = map;
+	faults.map_unit = 4096;
+	map[60 * 64] = 'h';
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	map[60 * 64] = 'o';
+	map[70 * 64] = 'h';
+	faults.nmaps = faults.npopulates = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	assert_int_equal(faults.nmaps, 64);
+	/* what is left is asked as a store does */
+	assert_true(faults.npopulates > 0);
+	faults.populate_error = EFAULT;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	vpmem_backing_close(b);
+}
+
 /* ---- hugetlbfs --------------------------------------------------------------------------------------------------- */
 
 #define HUGE (2 * MIB)
@@ -377,6 +403,7 @@ int main(void)
 		CASE(without_a_hole_only_the_file_system_can_fail),
 		CASE(a_file_without_a_byte_left_is_no_matter_of_room),
 		CASE(a_private_copy_needs_no_room),
+		CASE(a_file_of_many_extents_is_not_walked_to_its_end),
 		CASE(a_huge_page_is_asked_for_until_one_is_new),
 		CASE(huge_pages_outside_of_the_mapping_do_not_count),
 		CASE(the_number_of_huge_pages_that_are_asked_for_is_bounded),

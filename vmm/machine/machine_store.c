@@ -74,10 +74,19 @@ static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const 
 	return 0;
 }
 
+// The first access finds the reason of a pause. To ask again for those behind it would take more of the file system's
+// space, 2 MiB each time.
+static int reason(struct pmem *pmem, int rc)
+{
+	int why = pmem->machine->io_error ? 0 : machine_pmem_reason(pmem);
+
+	return why ? why : rc;
+}
+
 static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
-	int rc, why;
+	int rc;
 
 	if (vpmem_backing_is_rom(backing)) {
 		refuse_store(m, pmem, off);
@@ -87,13 +96,13 @@ static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void
 	rc = m->nstores > 0 ? -EFAULT : vpmem_backing_store(backing, off, data, len);
 	if (rc == 0)
 		return;
-	why = machine_pmem_reason(pmem);
+	rc = reason(pmem, rc);
 	if (keep_store(m, pmem, off, data, len) < 0) {
 		log_error("%s: out of memory: a guest store is lost", pmem_name(pmem));
 		machine_request(m, REQUEST_FAIL, CAUSE_HOST_ERROR);
 		return;
 	}
-	machine_io_error(m, pmem, why ? why : rc);
+	machine_io_error(m, pmem, rc);
 }
 
 // What waits to be stored is what the guest sees.
@@ -111,7 +120,7 @@ static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_
 void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write)
 {
 	struct machine *m = pmem->machine;
-	int rc, why;
+	int rc;
 
 	if (is_write) {
 		store(m, pmem, off, data, len);
@@ -124,8 +133,7 @@ void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned l
 	see_stores(m, pmem, off, data, len);
 	if (rc == 0)
 		return;
-	why = machine_pmem_reason(pmem);
-	machine_io_error(m, pmem, why ? why : rc);
+	machine_io_error(m, pmem, reason(pmem, rc));
 }
 
 // ---- what waits

@@ -26,7 +26,7 @@
 
 struct vpmem_backing {
 	uint8_t bytes[SIZE];
-	unsigned nstores;
+	unsigned nstores, nasked; // asked: for space
 	bool full, truncated, rom;
 	int refused;          // what room says without being full
 	unsigned stores_good; // so many succeed, then the host is full
@@ -69,6 +69,7 @@ int vpmem_backing_load(const struct vpmem_backing *b, uint64_t off, void *buf, u
 
 int vpmem_backing_room(const struct vpmem_backing *b)
 {
+	((struct vpmem_backing *)(uintptr_t)b)->nasked++;
 	return b->full ? -ENOSPC : b->refused;
 }
 
@@ -296,6 +297,30 @@ static void stores_without_room_wait_in_order_and_are_done_once(void **state)
 	assert_int_equal(b->nstores, 3);
 	assert_int_equal(recover(&err), 0);
 	assert_int_equal(b->nstores, 3);
+}
+
+// Each question may take 2 MiB of the file system's space.
+static void a_machine_that_pauses_asks_once(void **state)
+{
+	struct vpmem_error err;
+
+	(void)state;
+	host->backings[0].full = host->backings[1].full = true;
+	guest_stores(0, "aaaa");
+	guest_stores(4, "bbbb");
+	guest_stores(SIZE, "cccc");
+	guest_loads(SIZE, 4);
+	assert_int_equal(host->backings[0].nasked, 1);
+	assert_int_equal(host->backings[1].nasked, 0);
+	pauses();
+	// cont asks each device whose access waits.
+	host->backings[0].full = false;
+	assert_int_equal(recover(&err), -ENOSPC);
+	assert_non_null(strstr(err.hint, "make room"));
+	host->backings[1].full = false;
+	assert_int_equal(recover(&err), 0);
+	assert_memory_equal(host->backings[0].bytes, "aaaabbbb", 8);
+	assert_memory_equal(host->backings[1].bytes, "cccc", 4);
 }
 
 // Behind one that waits all wait, also those to another device that has room: the guest made them in this order.
@@ -674,6 +699,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_store_with_room_is_done),
 		TEST(stores_without_room_wait_in_order_and_are_done_once),
+		TEST(a_machine_that_pauses_asks_once),
 		TEST(nothing_overtakes_a_store_that_waits),
 		TEST(a_store_that_fails_again_keeps_those_behind_it),
 		TEST(a_load_sees_what_waits),

@@ -32,7 +32,22 @@ static int refuse_other_kinds(const char *path, mode_t mode, struct vpmem_error 
 	return -EINVAL;
 }
 
-static int open_regular(const char *path, int *fd, struct vpmem_error *err)
+static int open_or_create(const char *path, bool *created)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+
+	*created = fd >= 0;
+	if (fd >= 0 || errno != EEXIST)
+		return fd < 0 ? -errno : fd;
+	fd = open(path, flags);
+	// It was there just now.
+	if (fd < 0 && errno == ENOENT)
+		return -EAGAIN;
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_regular(const char *path, int *fd, bool *created, struct vpmem_error *err)
 {
 	struct stat st;
 	int rc;
@@ -42,10 +57,10 @@ static int open_regular(const char *path, int *fd, struct vpmem_error *err)
 		if (rc < 0)
 			return rc;
 	}
-	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	if (*fd < 0)
-		return error_set(err, -errno, "cannot create PID file: Cannot open pid file %s: %s", path,
-		                 strerror(errno));
+	rc = open_or_create(path, created);
+	if (rc < 0)
+		return error_set(err, rc, "cannot create PID file: Cannot open pid file %s: %s", path, strerror(-rc));
+	*fd = rc;
 	// The path may name another file than it did for lstat.
 	rc = fstat(*fd, &st) < 0 ? -errno : refuse_other_kinds(path, st.st_mode, err);
 	if (rc < 0)
@@ -59,6 +74,9 @@ static int lock(const char *path, int fd, struct vpmem_error *err)
 
 	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
 		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return error_set(err, -errno, "cannot create PID file: Cannot lock pid file %s: %s", path,
+		                 strerror(errno));
 	error_set(err, -EBUSY, "cannot create PID file: Cannot lock pid file %s", path);
 	error_hint(err, "another pmvm uses it: see the process in it");
 	return -EBUSY;
@@ -82,7 +100,8 @@ static bool holds_pid(int fd)
 static int open_and_lock(const char *path, int *fd, struct vpmem_error *err)
 {
 	struct file_id id;
-	int rc = open_regular(path, fd, err);
+	bool created = false;
+	int rc = open_regular(path, fd, &created, err);
 
 	if (rc < 0)
 		return rc;
@@ -93,7 +112,10 @@ static int open_and_lock(const char *path, int *fd, struct vpmem_error *err)
 		rc = error_set(err, -EEXIST, "cannot create PID file: %s exists and is no pid file", path);
 		error_hint(err, "choose another path, or remove the file");
 	}
-	if (rc < 0)
+	// Another program that found our new file may have locked it, or written to it, before us: then it is that one's.
+	if (rc < 0 && created && rc != -EBUSY && rc != -EEXIST)
+		pidfile_remove(path, fd);
+	else if (rc < 0)
 		close_and_forget(fd);
 	return rc;
 }

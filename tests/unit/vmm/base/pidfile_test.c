@@ -19,6 +19,18 @@ static struct fixture {
 	struct vpmem_error err;
 } f;
 
+static int lock_error; // of F_OFD_SETLK; 0: none
+
+int __real_fcntl64(int fd, int cmd, void *arg);
+int __wrap_fcntl64(int fd, int cmd, void *arg);
+int __wrap_fcntl64(int fd, int cmd, void *arg)
+{
+	if (cmd != F_OFD_SETLK || lock_error == 0)
+		return __real_fcntl64(fd, cmd, arg);
+	errno = lock_error;
+	return -1;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -27,6 +39,7 @@ static int setup(void **state)
 	snprintf(f.path, sizeof(f.path), "%s/pid", f.dir);
 	snprintf(f.other, sizeof(f.other), "%s/other", f.dir);
 	f.fd = -1;
+	lock_error = 0;
 	f.err = (struct vpmem_error) { "", "" };
 	return 0;
 }
@@ -111,6 +124,32 @@ static void a_second_program_is_refused(void **state)
 	assert_int_equal(second, -1);
 	pidfile_remove(f.path, &second);
 	assert_string_equal(get(f.path), our_pid());
+}
+
+// As on a file system without locks.
+static void a_lock_that_fails_for_another_reason_is_no_second_program(void **state)
+{
+	(void)state;
+	lock_error = ENOLCK;
+	assert_int_equal(create(), -ENOLCK);
+	assert_non_null(strstr(f.err.text, strerror(ENOLCK)));
+	assert_string_equal(f.err.hint, "");
+	assert_int_equal(f.fd, -1);
+	// It was created, and is gone; one that was there stays.
+	assert_int_equal(mode_of(f.path), 0);
+	put(f.path, "17\n");
+	assert_int_equal(create(), -ENOLCK);
+	assert_string_equal(get(f.path), "17\n");
+}
+
+// Another program finds the file that we have just created, and locks it first.
+static void a_file_that_another_program_has_locked_stays(void **state)
+{
+	(void)state;
+	lock_error = EAGAIN;
+	assert_int_equal(create(), -EBUSY);
+	assert_true(f.err.hint[0]);
+	assert_true(S_ISREG(mode_of(f.path)));
 }
 
 static void a_file_with_other_content_stays(void **state)
@@ -198,6 +237,8 @@ int main(void)
 		TEST(holds_the_process_id_and_goes_at_the_end),
 		TEST(a_file_that_a_killed_program_left_is_used_again),
 		TEST(a_second_program_is_refused),
+		TEST(a_lock_that_fails_for_another_reason_is_no_second_program),
+		TEST(a_file_that_another_program_has_locked_stays),
 		TEST(a_file_with_other_content_stays),
 		TEST(what_is_no_regular_file_is_refused_and_stays),
 		TEST(a_symbolic_link_is_refused_and_its_target_stays),

@@ -8,8 +8,10 @@
  * once more, as a description of our own; a socket is used with MSG_DONTWAIT; a regular file never blocks, and its
  * offset has to stay shared.
  *
- * What cannot be opened once more (a pipe or a terminal that belongs to another user) is written with RWF_NOWAIT
- * where the kernel can do that, and else after a poll.
+ * What cannot be opened once more (a pipe or a terminal that belongs to another user) is read and written with
+ * RWF_NOWAIT where the kernel can do that: with pipes in newer kernels, not with terminals. Elsewhere it is used after
+ * a poll, and may wait: at a terminal, if fewer bytes fit than are written; at both, if another process was faster. A
+ * terminal that controls our session is no such case, because it is opened as /dev/tty.
  */
 #ifndef PMVM_NONBLOCK_H
 #define PMVM_NONBLOCK_H
@@ -27,7 +29,7 @@ struct nonblock {
 void nonblock_open(struct nonblock *nb, int std_fd, int access);
 void nonblock_close(struct nonblock *nb);
 
-/* As read(2) and write(2), but they fail with EAGAIN where those would wait. */
+/* As read(2) and write(2), but they fail with EAGAIN where those would wait, with the exception above. */
 ssize_t nonblock_read(const struct nonblock *nb, void *buf, size_t len);
 ssize_t nonblock_write(const struct nonblock *nb, const void *buf, size_t len);
 

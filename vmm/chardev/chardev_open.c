@@ -11,29 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LAST_BYTES_MS 1000
 
-static bool is_terminal_or_device(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
-}
-
 static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
 {
 	struct nonblock in, out;
-	int rc = 0;
+	int rc;
 
 	nonblock_open(&in, STDIN_FILENO, O_RDONLY);
 	nonblock_open(&out, STDOUT_FILENO, O_WRONLY);
 	stream_attach(&chr->stream, &in, &out);
 	chr->mux = cfg->mux;
-	if (is_terminal_or_device(STDIN_FILENO))
-		rc = term_raw(cfg->signals);
+	rc = term_raw(cfg->signals);
 	return rc ? error_set(err, rc, "stdio: cannot set the terminal: %s", strerror(-rc)) : 0;
 }
 

@@ -23,9 +23,7 @@ static void run(struct monitor *mon, const struct command *cmd, struct json_obje
 	struct json_object *ret = NULL;
 
 	if (command_run(cmd, &ctx, args, &ret, &err) < 0) {
-		hmp_printf(out, "Error: %s\n", err.text);
-		if (err.hint[0])
-			hmp_printf(out, "hint: %s\n", err.hint);
+		hmp_out_error(out, &err);
 		return;
 	}
 	if (cmd->hmp_print)

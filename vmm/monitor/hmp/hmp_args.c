@@ -124,13 +124,6 @@ static int read_options(const struct command *cmd, const char **text, char *buf,
 	return read_word(text, buf, out);
 }
 
-static void print_error(const struct vpmem_error *err, struct hmp_out *out)
-{
-	hmp_printf(out, "Error: %s\n", err->text);
-	if (err->hint[0])
-		hmp_printf(out, "hint: %s\n", err->hint);
-}
-
 // "device_add virtio-pmem-pci,help": as on the command line.
 static void print_help(const struct command *cmd, struct json_object *args, struct hmp_out *out)
 {
@@ -153,7 +146,7 @@ static void print_help(const struct command *cmd, struct json_object *args, stru
 		hmp_out_append(out, text, len);
 	free(text);
 	if (rc < 0)
-		print_error(&err, out);
+		hmp_out_error(out, &err);
 }
 
 // Not to the log: the line is the client's, and so are the words in the warning.
@@ -177,7 +170,7 @@ static struct json_object *parse_options(const struct command *cmd, const char *
 	if (*text == '{') {
 		if (keyval_parse_json(text, &args, &err) == 0)
 			return args;
-		print_error(&err, out);
+		hmp_out_error(out, &err);
 		return NULL;
 	}
 	args = *text ? keyval_parse(text, &syntax, &help) : json_object_new_object();

@@ -35,3 +35,10 @@ void hmp_printf(struct hmp_out *out, const char *fmt, ...)
 	hmp_out_append(out, text, (size_t)len);
 	free(text);
 }
+
+void hmp_out_error(struct hmp_out *out, const struct vpmem_error *err)
+{
+	hmp_printf(out, "Error: %s\n", err->text);
+	if (err->hint[0])
+		hmp_printf(out, "hint: %s\n", err->hint);
+}

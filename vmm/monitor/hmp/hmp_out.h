@@ -15,5 +15,7 @@ struct hmp_out {
 
 /* Appends text as hmp_printf does: "\n" becomes "\r\n". */
 void hmp_out_append(struct hmp_out *out, const char *text, size_t len);
+/* Appends an error: its text, and its next step as a line of its own. */
+void hmp_out_error(struct hmp_out *out, const struct vpmem_error *err);
 
 #endif

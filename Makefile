@@ -23,7 +23,7 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-style check-unit check-system powercut soak fuzz format coverage bench install clean
+.PHONY: all demo check check-style check-unit check-system powercut soak fuzz format coverage bench install clean python
 
 all: build/build.ninja
 	@ninja -C build
@@ -37,6 +37,12 @@ demo: all
 
 check: all
 	@tests/check.py
+
+# The build brings Python to the other targets.
+check-style fuzz format coverage: python
+
+python:
+	@tools/install-packages python
 
 check-style:
 	@tests/check.py style

@@ -33,7 +33,7 @@ static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
 	if (m->opts->no_guest_core && madvise(ram->hva, size, MADV_DONTDUMP) < 0)
 		return -errno;
 	rc = gmem_add(&m->gmem, gpa, size, ram->hva);
-	return rc ? rc : m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, size, ram->hva, false);
+	return rc ? rc : vm_memory_add(&m->kvm.vm, gpa, size, ram->hva, false);
 }
 
 int machine_ram_up(struct machine *m, struct vpmem_error *err)

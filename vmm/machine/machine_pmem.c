@@ -105,8 +105,8 @@ static int place(struct machine *m, const struct pmem_config *cfg, struct vpmem_
 static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpmem_error *err)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
-	int rc = m->kvm.vm.ops->slot_add(&m->kvm.vm, gpa, vpmem_backing_size(backing), vpmem_backing_hva(backing),
-	                                 vpmem_backing_is_rom(backing));
+	int rc = vm_memory_add(&m->kvm.vm, gpa, vpmem_backing_size(backing), vpmem_backing_hva(backing),
+	                       vpmem_backing_is_rom(backing));
 
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "hypervisor has not enough free memory slots left");
@@ -120,7 +120,7 @@ static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpme
 static void unmap_slot(struct machine *m, struct pmem *pmem)
 {
 	if (pmem->slot_gpa != 0)
-		m->kvm.vm.ops->slot_del(&m->kvm.vm, pmem->slot_gpa, vpmem_backing_size(pmem->memdev->backing));
+		vm_memory_del(&m->kvm.vm, pmem->slot_gpa, vpmem_backing_size(pmem->memdev->backing));
 	pmem->slot_gpa = 0;
 }
 

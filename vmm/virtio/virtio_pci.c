@@ -77,7 +77,7 @@ static void window_moved(struct virtio_pci *vp, gpa_t gpa)
 static int window_map(struct virtio_pci *vp, gpa_t gpa)
 {
 	const struct virtio_window *window = &vp->window;
-	int rc = vp->vm->ops->slot_add(vp->vm, gpa, window->size, window->hva, window->readonly);
+	int rc = vm_memory_add(vp->vm, gpa, window->size, window->hva, window->readonly);
 
 	if (rc == 0)
 		window_moved(vp, gpa);
@@ -114,7 +114,7 @@ static void on_bar_unmapped(void *owner, unsigned bar, gpa_t gpa)
 		notify_unmapped(vp, VM_SPACE_PORTS);
 		break;
 	default:
-		vp->vm->ops->slot_del(vp->vm, gpa, vp->window.size);
+		vm_memory_del(vp->vm, gpa, vp->window.size);
 		window_moved(vp, 0);
 	}
 }

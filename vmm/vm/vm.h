@@ -11,6 +11,7 @@
 #define PMVM_VM_H
 
 #include "gmem.h"
+#include "vm_memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,7 +46,8 @@ struct vm_ops {
 	/*
 	 * Maps [hva, hva + size) at gpa: guest accesses cause no exit. With readonly, writes cause an exit and are
 	 * dispatched as if there were no slot, and the guest reads what is stored at hva. Adding or removing a slot
-	 * is slow and may discard the page tables that KVM has built, so it is for setup, not for the data path.
+	 * is slow and may discard the page tables that KVM has built, so it is for setup, not for the data path. Memory
+	 * that a device may access as well is mapped by vm_memory_add.
 	 */
 	int (*slot_add)(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 	void (*slot_del)(struct vm *vm, gpa_t gpa, uint64_t size);
@@ -53,6 +55,7 @@ struct vm_ops {
 
 struct vm {
 	const struct vm_ops *ops;
+	struct vm_memory memory; /* empty at first; vm_memory.h */
 };
 
 #endif

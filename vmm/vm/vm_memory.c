@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory that a device's back end may access: RAM and the pmem windows, as one table.
+#include "vm.h"
+
+#include <errno.h>
+
+static void report(struct vm *vm)
+{
+	for (struct vm_memory_listener *l = vm->memory.listeners; l; l = l->next)
+		l->changed(l->owner);
+}
+
+int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
+{
+	struct vm_memory *memory = &vm->memory;
+	int rc;
+
+	if (memory->nregions == VM_MEMORY_REGIONS_MAX)
+		return -ENOSPC;
+	rc = vm->ops->slot_add(vm, gpa, size, hva, readonly);
+	if (rc)
+		return rc;
+	memory->regions[memory->nregions++] = (struct vm_memory_region) { .gpa = gpa, .size = size, .hva = hva };
+	report(vm);
+	return 0;
+}
+
+void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	struct vm_memory *memory = &vm->memory;
+	unsigned i = 0;
+
+	while (i < memory->nregions && (memory->regions[i].gpa != gpa || memory->regions[i].size != size))
+		i++;
+	if (i == memory->nregions)
+		return;
+	memory->regions[i] = memory->regions[--memory->nregions];
+	report(vm);
+	vm->ops->slot_del(vm, gpa, size);
+}
+
+void vm_memory_listen(struct vm *vm, struct vm_memory_listener *listener)
+{
+	listener->next = vm->memory.listeners;
+	vm->memory.listeners = listener;
+}
+
+void vm_memory_ignore(struct vm *vm, struct vm_memory_listener *listener)
+{
+	struct vm_memory_listener **at = &vm->memory.listeners;
+
+	while (*at && *at != listener)
+		at = &(*at)->next;
+	if (*at)
+		*at = listener->next;
+}
+
+unsigned vm_memory_regions_max(const struct vm *vm)
+{
+	unsigned max = VM_MEMORY_REGIONS_MAX;
+
+	for (const struct vm_memory_listener *l = vm->memory.listeners; l; l = l->next)
+		max = l->regions_max < max ? l->regions_max : max;
+	return max;
+}

@@ -6,7 +6,8 @@
  * registers of its bus onto the operations below, binds eventfds to notifications, and delivers interrupts.
  *
  * Threads. The transport calls every operation under the machine lock, except `status` and `config_generation`: those
- * also from virtio_pci_config_interrupt, that is, from any thread with the device's own lock held. They must take no lock.
+ * also from virtio_pci_config_interrupt and virtio_pci_config_changed, that is, from any thread with the device's own
+ * lock held. They must take no lock.
  * No operation may raise an interrupt for a device that has not reached DRIVER_OK, or after set_status(0) returned.
  *
  * Nothing that a guest chooses reaches a device unchecked: queue_idx is below nqueues(), a write of the configuration
@@ -43,8 +44,9 @@ struct virtio_device_ops {
 	uint32_t class_code;  /* PCI's, 24 bits */
 	uint32_t config_size; /* bytes of the device configuration, up to VIRTIO_DEVICE_CONFIG_MAX; may be 0 */
 	/*
-	 * The configuration may change while the driver runs, other than by the driver's own accesses. Reads of it are
-	 * then always trapped: in memory, a change and its generation could not be shown at once.
+	 * The configuration may change other than by the driver's own accesses; the device then calls
+	 * virtio_pci_config_changed. Reads of it are always trapped: in memory, a change and its generation could not be
+	 * shown at once.
 	 */
 	bool config_changes;
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,14 @@ void virtio_pci_config_interrupt(struct virtio_pci *vp)
 	/* 4.1.4.5.1: the bit is set before the notification, with or without MSI-X. */
 	pci_intx_raise(vp->pci, ISR_CONFIG);
 	msix_raise(vp->msix, EVENT_CONFIG);
+}
+
+void virtio_pci_config_changed(struct virtio_pci *vp)
+{
+	if (vp->ops->status(vp->device) & VIRTIO_CONFIG_S_DRIVER_OK)
+		virtio_pci_config_interrupt(vp);
+	else
+		virtio_pci_page_set_status(vp);
 }
 
 void virtio_pci_queue_interrupt(struct virtio_pci *vp, uint16_t queue_idx)

@@ -73,6 +73,11 @@ int virtio_pci_destroy(struct virtio_pci *vp);
  * queue were used. Sends the message of the vector that the driver chose, or drives the pin.
  */
 void virtio_pci_config_interrupt(struct virtio_pci *vp);
+/*
+ * The same for a device that changes its configuration itself (config_changes), after each change: a driver may read the
+ * configuration before DRIVER_OK, when it gets no interrupt, and needs the generation of what it reads.
+ */
+void virtio_pci_config_changed(struct virtio_pci *vp);
 void virtio_pci_queue_interrupt(struct virtio_pci *vp, uint16_t queue_idx);
 
 /* The device behind the transport, which must be of this kind. */

@@ -226,8 +226,7 @@ void echo_set_temperature(struct echo *echo, uint32_t temperature)
 	for (unsigned i = 0; i < 4; i++)
 		echo->config[ECHO_CONFIG_TEMPERATURE + i] = (uint8_t)(temperature >> 8 * i);
 	virtio_config_changed(&echo->virtio);
-	if (virtio_status(&echo->virtio) & VIRTIO_STATUS_DRIVER_OK)
-		virtio_pci_config_interrupt(echo->pci);
+	virtio_pci_config_changed(echo->pci);
 	unlock(echo);
 }
 

@@ -517,6 +517,27 @@ static void a_change_is_a_generation_and_an_interrupt(void **state)
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (generation + 3) & 0xff);
 }
 
+/* Linux reads the configuration in probe, before DRIVER_OK. `rd` compares the register with the page. */
+static void a_change_before_the_driver_runs_is_a_generation_alone(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t generation = rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+
+	msix_enable(f);
+	echo_set_temperature(&f->echo, 40);
+	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (generation + 1) & 0xff);
+	negotiate(f, BIT(VIRTIO_F_VERSION_1));
+	wr(f, VIRTIO_PCI_COMMON_MSIX, 2, 0);
+	generation = rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	echo_set_temperature(&f->echo, 41);
+	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), (generation + 1) & 0xff);
+	assert_int_equal(sent(f, 0), 0);
+	assert_int_equal(rd(f, f->isr_off, 1), 0);
+	wr(f, VIRTIO_PCI_COMMON_STATUS, 1, S_RUNNING);
+	echo_set_temperature(&f->echo, 42);
+	assert_int_equal(sent(f, 0), 1);
+}
+
 /* ---- reset and removal -------------------------------------------------------------------------------- */
 
 static void a_reset_ends_both_queues(void **state)
@@ -687,6 +708,7 @@ int main(void)
 		TEST(the_driver_writes_what_it_may),
 		TEST(a_configuration_that_changes_is_read_by_exits),
 		TEST(a_change_is_a_generation_and_an_interrupt),
+		TEST(a_change_before_the_driver_runs_is_a_generation_alone),
 		TEST(a_reset_ends_both_queues),
 		TEST(a_reset_of_one_queue_leaves_the_other),
 		TEST(a_reset_of_a_queue_needs_its_feature),

@@ -164,6 +164,7 @@ VPMEM_API int vpmem_backing_check(const struct vpmem_backing_options *opts, stru
  * With `prealloc` the file gets blocks for its holes, and blocks of its own for those that it shares with another file.
  * -ENOSPC: there is no room for them. -EOPNOTSUPP: the file system cannot reserve blocks, or writes every change to a
  * new one (btrfs, unless the file is nodatacow). A snapshot or reflink that is made later shares the blocks again.
+ * overlayfs hides the file system below it: there `prealloc` succeeds also over btrfs, and is no promise.
  *
  * With `pmem` the mapping is made with MAP_SYNC: a file's block is allocated for good before the guest's
  * first store to it, so no metadata is left for a flush to write, and where nobody needs to write back CPU

@@ -24,8 +24,9 @@
  * Threads. A device has one worker thread of its own, created with it and joined when it is destroyed.
  * All functions of a device may be called from any thread, at the same time, except vpmem_device_destroy,
  * which must be the last. Guest memory and backings must not change or go away while a device uses them.
- * A call that needs the device's lock waits for the worker at most once, for a bounded time whatever the guest does: until
- * it has read 512 descriptors, or has answered 128 requests. No call waits for a sync, except vpmem_device_destroy.
+ * A call that needs the device's lock waits for the worker for a bounded time, whatever the guest does: until it has read
+ * 512 descriptors, or has answered 128 requests. It waits so once, and once more for each call of another thread that gets
+ * the lock first, even if that began later. No call waits for a sync, except vpmem_device_destroy.
  *
  * Errors. Functions return 0 or -errno. Those with a `struct vpmem_error *err` (may be NULL) fill it when
  * they fail: `text` in QEMU's words where QEMU has the same error, `hint` with the next step or empty.

@@ -27,7 +27,7 @@
 /*
  * What a guest can make the worker do while it holds the device's lock. In one hold it reads at most
  * PMEM_HOLD_DESCRIPTORS descriptors, or it completes at most VPMEM_QUEUE_SIZE_MAX requests; then it hands the lock over
- * to the threads that asked for it (pmem_hand_over). A full ring of flushes, each of 2 descriptors in an indirect table, is 384.
+ * to threads that asked for it (pmem_hand_over). A full ring of flushes, each of 2 descriptors in an indirect table, is 384.
  */
 #define PMEM_HOLD_DESCRIPTORS 512u
 static_assert(PMEM_HOLD_DESCRIPTORS >= 3 * VPMEM_QUEUE_SIZE_MAX, "one sync answers a full ring of indirect flushes");
@@ -98,10 +98,10 @@ struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev);
 /* pmem_lock.c: the lock for everybody but the worker. */
 void pmem_lock(struct vpmem_device *dev);
 void pmem_unlock(struct vpmem_device *dev);
-/* The worker's. All threads that asked for the lock before get it first. */
+/* The worker's. If other threads asked for the lock before, as many as did get it first. */
 void pmem_worker_lock(struct vpmem_device *dev);
 void pmem_worker_unlock(struct vpmem_device *dev);
-/* Ends one hold and begins the next: all threads that ask for the lock get it in between. */
+/* Ends one hold and begins the next. If other threads ask for the lock, at least one gets it in between. */
 void pmem_hand_over(struct vpmem_device *dev);
 
 /* The worker thread, from create to destroy: waits for a kick and serves the queue. */

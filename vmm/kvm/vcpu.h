@@ -62,10 +62,10 @@ struct vcpu {
 	_Atomic pid_t tid; /* of the thread, for query-cpus-fast; 0 before it runs */
 	bool has_thread;
 	bool parked;
-	bool entered;        /* KVM may have an exit to complete */
+	bool entered; /* KVM may have an exit to complete */
+	/* For query-cpus-fast. */
 	uint64_t nbus_locks; /* accesses that locked the memory bus of the host */
-	uint64_t
-		nnotify; /* times that it was in the guest for the notify window, without an interrupt served (kvm.c) */
+	uint64_t nnotify;    /* times that it was in the guest for the notify window (kvm.c) */
 };
 
 struct vcpus {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// query-cpus-fast: the vCPUs and their threads.
+// query-cpus-fast: the vCPUs, their threads, and, which QEMU does not have, two counts of exits.
 #include "command.h"
 
 #include "json_get.h"
@@ -14,7 +14,8 @@ static ENUM(target_type, "SysEmuTarget", "x86_64");
 static OBJECT(props_type, "CpuInstanceProperties", OPTIONAL("socket-id", schema_int), OPTIONAL("die-id", schema_int),
               OPTIONAL("core-id", schema_int), OPTIONAL("thread-id", schema_int));
 static OBJECT(cpu_type, "CpuInfoFast", MEMBER("cpu-index", schema_int), MEMBER("qom-path", schema_str),
-              MEMBER("thread-id", schema_int), OPTIONAL("props", props_type), MEMBER("target", target_type));
+              MEMBER("thread-id", schema_int), OPTIONAL("props", props_type), MEMBER("target", target_type),
+              MEMBER("bus-locks", schema_int), MEMBER("notify-exits", schema_int));
 static ARRAY(cpus_type, cpu_type);
 
 // One socket with a core for each vCPU: cpu_cpuid.c.
@@ -32,6 +33,8 @@ static struct json_object *cpu_info(const struct vcpu *vcpu)
 	put_str(cpu, "qom-path", path);
 	put_str(cpu, "target", "x86_64");
 	put_int(cpu, "cpu-index", vcpu->idx);
+	put_uint(cpu, "bus-locks", vcpu->nbus_locks);
+	put_uint(cpu, "notify-exits", vcpu->nnotify);
 	return cpu;
 }
 
@@ -44,14 +47,24 @@ static struct json_object *query(const struct machine *m)
 	return list;
 }
 
+// They stay 0 with an ordinary guest: then the line is QEMU's.
+static void print_count(struct json_object *cpu, const char *name, const char *label, struct hmp_out *out)
+{
+	if (get_uint(cpu, name) > 0)
+		hmp_printf(out, " %s=%" PRIu64, label, get_uint(cpu, name));
+}
+
 // The star is QEMU's mark of the processor that its register commands show: the first.
 static void print(struct json_object *ret, struct hmp_out *out)
 {
 	for (size_t i = 0; i < json_object_array_length(ret); i++) {
 		struct json_object *cpu = json_object_array_get_idx(ret, i);
 
-		hmp_printf(out, "%c CPU #%" PRIu64 ": thread_id=%" PRIu64 "\n", i == 0 ? '*' : ' ',
+		hmp_printf(out, "%c CPU #%" PRIu64 ": thread_id=%" PRIu64, i == 0 ? '*' : ' ',
 		           get_uint(cpu, "cpu-index"), get_uint(cpu, "thread-id"));
+		print_count(cpu, "bus-locks", "bus_locks", out);
+		print_count(cpu, "notify-exits", "notify_exits", out);
+		hmp_printf(out, "\n");
 	}
 }
 

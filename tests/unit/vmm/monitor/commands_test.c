@@ -75,11 +75,15 @@ static void the_machine_says_what_it_is(void **state)
 	rig->fake->opts.uuid = uuid;
 	expect_return(rig, "query-name", NULL, "{\"name\": \"test vm\"}");
 	expect_return(rig, "query-uuid", NULL, "{\"UUID\": \"550e8400-e29b-41d4-a716-446655440000\"}");
+	rig->fake->m.vcpus.vcpu[1].nbus_locks = 3;
+	rig->fake->m.vcpus.vcpu[1].nnotify = 2;
 	expect_return(rig, "query-cpus-fast", NULL,
 	              "[{\"thread-id\": 100, \"props\": {\"core-id\": 0, \"thread-id\": 0, \"socket-id\": 0}, "
-	              "\"qom-path\": \"/machine/unattached/device[0]\", \"target\": \"x86_64\", \"cpu-index\": 0}, "
+	              "\"qom-path\": \"/machine/unattached/device[0]\", \"target\": \"x86_64\", \"cpu-index\": 0, "
+	              "\"bus-locks\": 0, \"notify-exits\": 0}, "
 	              "{\"thread-id\": 101, \"props\": {\"core-id\": 1, \"thread-id\": 0, \"socket-id\": 0}, "
-	              "\"qom-path\": \"/machine/unattached/device[1]\", \"target\": \"x86_64\", \"cpu-index\": 1}]");
+	              "\"qom-path\": \"/machine/unattached/device[1]\", \"target\": \"x86_64\", \"cpu-index\": 1, "
+	              "\"bus-locks\": 3, \"notify-exits\": 2}]");
 }
 
 /* The session of QEMU's documentation, as far as it is JSON. */

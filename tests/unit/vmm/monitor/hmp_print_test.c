@@ -31,6 +31,10 @@ static const struct print prints[] = {
 	{ "query-accelerators", "{\"enabled\":\"kvm\",\"present\":[\"kvm\",\"tcg\"]}", "[kvm] tcg\r\n" },
 	{ "query-cpus-fast", "[{\"cpu-index\":0,\"thread-id\":1234},{\"cpu-index\":1,\"thread-id\":1235}]",
 	  "* CPU #0: thread_id=1234\r\n  CPU #1: thread_id=1235\r\n" },
+	{ "query-cpus-fast",
+	  "[{\"cpu-index\":0,\"thread-id\":1,\"bus-locks\":0,\"notify-exits\":2},"
+	  "{\"cpu-index\":1,\"thread-id\":2,\"bus-locks\":3,\"notify-exits\":0}]",
+	  "* CPU #0: thread_id=1 notify_exits=2\r\n  CPU #1: thread_id=2 bus_locks=3\r\n" },
 	{ "query-memory-devices",
 	  "[{\"type\":\"virtio-pmem\",\"data\":{\"memdev\":\"/objects/m1\",\"memaddr\":4294967296,"
 	  "\"size\":67108864,\"id\":\"nv1\"}},"

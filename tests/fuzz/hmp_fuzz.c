@@ -89,12 +89,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct session session = { .mon = &monitor };
-	void *face = hmp_face.open(&session);
+	void *state = hmp_front_end.open(&session);
 
-	if (face) {
-		hmp_face.input(face, data, len);
-		hmp_face.input(face, (const uint8_t *)"\r", 1);
-		hmp_face.close(face);
+	if (state) {
+		hmp_front_end.input(state, data, len);
+		hmp_front_end.input(state, (const uint8_t *)"\r", 1);
+		hmp_front_end.close(state);
 	}
 	edit(data, len);
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * qmp_fuzz.c - libFuzzer target of the QMP face, with the fake machine of the unit tests behind it. The
+ * qmp_fuzz.c - libFuzzer target of the QMP front end, with the fake machine of the unit tests behind it. The
  * first byte says how long the pieces are in which the rest arrives. `make fuzz ONLY=qmp`.
  */
 #include "qmp_rig.h"
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (size_t off = 1; off < len; off += piece) {
 		size_t n = len - off < piece ? len - off : piece;
 
-		rig.face->input(rig.state, data + off, n);
+		rig.front_end->input(rig.state, data + off, n);
 	}
 	check_output(qmp_rig_output(&rig));
 	qmp_rig_close(&rig);

@@ -16,10 +16,10 @@
 #define GOODBYE_MS 1000u /* for all clients together */
 #define GOODBYE_STEP_MS 10u
 
-static const struct session_face *const faces[] = {
-	[MONITOR_HMP] = &hmp_face,
-	[MONITOR_QMP] = &qmp_face,
-	[MONITOR_QMP_PRETTY] = &qmp_pretty_face,
+static const struct front_end *const front_ends[] = {
+	[MONITOR_HMP] = &hmp_front_end,
+	[MONITOR_QMP] = &qmp_front_end,
+	[MONITOR_QMP_PRETTY] = &qmp_pretty_front_end,
 };
 
 static void on_reap(void *owner)
@@ -39,7 +39,7 @@ static void on_reap(void *owner)
 	}
 }
 
-static int open_stdio(struct monitor *mon, const struct session_face *face, const struct chardev_config *cfg,
+static int open_stdio(struct monitor *mon, const struct front_end *front_end, const struct chardev_config *cfg,
                       struct vpmem_error *err)
 {
 	struct chardev *chr = NULL;
@@ -47,7 +47,7 @@ static int open_stdio(struct monitor *mon, const struct session_face *face, cons
 
 	if (rc < 0)
 		return rc;
-	rc = session_start(mon, face, chr, false, NULL);
+	rc = session_start(mon, front_end, chr, false, NULL);
 	return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
 }
 
@@ -61,7 +61,7 @@ static int on_accepted(void *owner, int fd)
 		return rc;
 	socket->awaited = false;
 	// The chardev has the descriptor from here on, on failure as well.
-	rc = session_start(socket->mon, socket->face, chr, false, socket);
+	rc = session_start(socket->mon, socket->front_end, chr, false, socket);
 	if (rc < 0) {
 		log_guest("monitor: cannot serve a client: %s", strerror(-rc));
 		listener_peer_left(socket->listener);
@@ -69,7 +69,7 @@ static int on_accepted(void *owner, int fd)
 	return 0;
 }
 
-static int open_socket(struct monitor *mon, const struct session_face *face, const struct chardev_config *cfg,
+static int open_socket(struct monitor *mon, const struct front_end *front_end, const struct chardev_config *cfg,
                        struct vpmem_error *err)
 {
 	struct monitor_socket *socket = calloc(1, sizeof(*socket));
@@ -86,7 +86,9 @@ static int open_socket(struct monitor *mon, const struct session_face *face, con
 
 	if (!socket)
 		return error_set(err, -ENOMEM, "out of memory");
-	*socket = (struct monitor_socket) { .mon = mon, .face = face, .awaited = cfg->wait, .next = mon->sockets };
+	*socket = (struct monitor_socket) {
+		.mon = mon, .front_end = front_end, .awaited = cfg->wait, .next = mon->sockets
+	};
 	rc = listener_open(&listener, mon->loop, &socket->listener, err);
 	if (rc < 0)
 		free(socket);
@@ -97,18 +99,18 @@ static int open_socket(struct monitor *mon, const struct session_face *face, con
 
 static int open_one(struct monitor *mon, const struct monitor_config *cfg, struct vpmem_error *err)
 {
-	const struct session_face *face = faces[cfg->protocol];
+	const struct front_end *front_end = front_ends[cfg->protocol];
 	int rc;
 
 	if (cfg->mux) {
-		rc = session_start(mon, face, mon->machine->console, true, NULL);
+		rc = session_start(mon, front_end, mon->machine->console, true, NULL);
 		return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
 	}
 	switch (cfg->chardev.kind) {
 	case CHARDEV_STDIO:
-		return open_stdio(mon, face, &cfg->chardev, err);
+		return open_stdio(mon, front_end, &cfg->chardev, err);
 	case CHARDEV_UNIX:
-		return open_socket(mon, face, &cfg->chardev, err);
+		return open_socket(mon, front_end, &cfg->chardev, err);
 	case CHARDEV_FILE:
 	case CHARDEV_NULL:
 		break;
@@ -189,9 +191,9 @@ void monitor_event(struct monitor *mon, const struct machine_event *event)
 	if (!text)
 		log_guest("monitor: out of memory: an event is lost");
 	for (struct session *s = mon->sessions; s && text; s = s->next) {
-		if (s->over || s->hanging_up || !s->face->event)
+		if (s->over || s->hanging_up || !s->front_end->event)
 			continue;
-		s->face->event(s->state, text);
+		s->front_end->event(s->state, text);
 		if (!s->over && chardev_pending(s->chr) > SESSION_OUT_MAX) {
 			log_guest("monitor: a client does not read its events: it is dropped");
 			session_drop(s);

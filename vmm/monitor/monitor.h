@@ -2,10 +2,10 @@
 /*
  * monitor.h - the monitor: QEMU's HMP (text) and QMP (JSON), over terminals and sockets.
  *
- *   command   what a client can ask for, once for both faces: command.h, commands.c
- *   session   one client: a byte stream with a face on it (session.h)
- *   face      HMP (hmp.c) or QMP (qmp.c)
- *   listener  a socket that makes a session of every client that connects
+ *   command    what a client can request, once for both front ends: command.h, commands.c
+ *   session    one client: a byte stream with a front end (session.h)
+ *   front end  HMP (hmp.c) or QMP (qmp.c)
+ *   listener   a socket that makes a session of every client that connects
  *
  * Everything runs in the main thread, from the event loop, under the machine lock; only monitor_event may
  * come from other threads, with the lock held.
@@ -26,13 +26,13 @@ int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *
 /* Hangs up on every client, after giving each a moment to take what is buffered; removes sockets. NULL is allowed. */
 void monitor_destroy(struct monitor *mon);
 
-/* Tells every QMP client that has negotiated. NULL is allowed. */
+/* Sends the event to every QMP client that has negotiated. NULL is allowed. */
 void monitor_event(struct monitor *mon, const struct machine_event *event);
 
 /* How the machine reaches the monitor: for machine_build. */
 extern const struct machine_observer monitor_observer;
 
-/* -monitor ...,wait=on or -qmp ...,wait=on (QEMU's default for server=on): true until somebody has connected. */
+/* -monitor ...,wait=on or -qmp ...,wait=on (QEMU's default for server=on): true until a client has connected. */
 bool monitor_is_awaited(const struct monitor *mon);
 
 #endif

@@ -17,11 +17,11 @@ struct session {
 	struct session *next;
 	struct monitor *mon;
 	struct monitor_socket *socket; /* NULL: stdio, or the console */
-	const struct session_face *face;
-	void *state;         /* the face's */
+	const struct front_end *front_end;
+	void *state;         /* the front end's */
 	struct chardev *chr; /* owned, unless mux: then it is the console's */
 	bool mux, stdio;
-	bool in_callback; /* input or focus of the face runs, in the main thread */
+	bool in_callback; /* input or focus of the front end runs, in the main thread */
 	bool hanging_up;  /* no more input; over when all was sent, or linger_ms is past */
 	bool over;        /* to be freed by the event loop */
 	uint64_t linger_ms;
@@ -33,7 +33,7 @@ struct session {
 struct monitor_socket {
 	struct monitor_socket *next;
 	struct monitor *mon;
-	const struct session_face *face;
+	const struct front_end *front_end;
 	struct listener *listener;
 	bool awaited; /* wait=on, and nobody has connected yet */
 };
@@ -47,13 +47,13 @@ struct monitor {
 };
 
 /* Starts a session on a chardev, which it takes, unless mux; on failure as well. -ENOMEM, -ENOSPC. */
-int session_start(struct monitor *mon, const struct session_face *face, struct chardev *chr, bool mux,
+int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr, bool mux,
                   struct monitor_socket *socket);
 /* Writes out what the client takes within timeout_ms. true: nothing is pending. */
 bool session_drain(struct session *s, unsigned timeout_ms);
 /* Ends it at once; what is pending is dropped. */
 void session_drop(struct session *s);
-/* Closes the face and frees everything. */
+/* Closes the front end and frees everything. */
 void session_free(struct session *s);
 
 #endif

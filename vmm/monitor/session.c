@@ -128,7 +128,7 @@ static void on_receive(void *owner, const uint8_t *buf, size_t len)
 	struct session *s = owner;
 
 	s->in_callback = true;
-	s->face->input(s->state, buf, len);
+	s->front_end->input(s->state, buf, len);
 	s->in_callback = false;
 	if (s->over)
 		loop_arm(s->mon->loop, &s->mon->reap, 0);
@@ -155,10 +155,10 @@ static void on_focus(void *owner, bool focused)
 {
 	struct session *s = owner;
 
-	if (s->over || !s->face->focus)
+	if (s->over || !s->front_end->focus)
 		return;
 	s->in_callback = true;
-	s->face->focus(s->state, focused);
+	s->front_end->focus(s->state, focused);
 	s->in_callback = false;
 }
 
@@ -197,7 +197,7 @@ static void give_back(struct session *s)
 	free(s);
 }
 
-int session_start(struct monitor *mon, const struct session_face *face, struct chardev *chr, bool mux,
+int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr, bool mux,
                   struct monitor_socket *socket)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -207,7 +207,7 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 		*s = (struct session) {
 			.mon = mon,
 			.socket = socket,
-			.face = face,
+			.front_end = front_end,
 			.chr = chr,
 			.mux = mux,
 			.stdio = !socket,
@@ -223,7 +223,7 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 	}
 	// Before the greeting, which may find that the client has left.
 	attach(s);
-	s->state = face->open(s);
+	s->state = front_end->open(s);
 	if (!s->state) {
 		give_back(s);
 		return -ENOMEM;
@@ -236,7 +236,7 @@ int session_start(struct monitor *mon, const struct session_face *face, struct c
 void session_free(struct session *s)
 {
 	s->over = true;
-	s->face->close(s->state);
+	s->front_end->close(s->state);
 	if (s->socket)
 		listener_peer_left(s->socket->listener);
 	give_back(s);

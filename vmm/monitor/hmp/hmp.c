@@ -168,17 +168,17 @@ static void *hmp_open(struct session *s)
 	return hmp;
 }
 
-static void hmp_input(void *face, const uint8_t *buf, size_t len)
+static void hmp_input(void *state, const uint8_t *buf, size_t len)
 {
-	struct hmp *hmp = face;
+	struct hmp *hmp = state;
 
 	if (hmp->edit)
 		hmp_edit_feed(hmp->edit, buf, len);
 }
 
-static void hmp_focus(void *face, bool focused)
+static void hmp_focus(void *state, bool focused)
 {
-	struct hmp *hmp = face;
+	struct hmp *hmp = state;
 
 	if (!focused)
 		session_write(hmp->session, "\r\n", 2);
@@ -188,15 +188,15 @@ static void hmp_focus(void *face, bool focused)
 		greet(hmp);
 }
 
-static void hmp_close(void *face)
+static void hmp_close(void *state)
 {
-	struct hmp *hmp = face;
+	struct hmp *hmp = state;
 
 	hmp_edit_destroy(hmp->edit);
 	free(hmp);
 }
 
-const struct session_face hmp_face = {
+const struct front_end hmp_front_end = {
 	.open = hmp_open,
 	.input = hmp_input,
 	.close = hmp_close,

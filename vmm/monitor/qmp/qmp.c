@@ -161,9 +161,9 @@ static int run(struct qmp *qmp, const struct request *req, struct json_object **
 	return command_run(cmd, &ctx, req->args, ret, err);
 }
 
-static void handle(void *face, struct json_object *json, const char *parse_error)
+static void handle(void *state, struct json_object *json, const char *parse_error)
 {
-	struct qmp *qmp = face;
+	struct qmp *qmp = state;
 	struct json_object *id = NULL, *ret = NULL;
 	struct vpmem_error err = { "", "" };
 	struct request req = { 0 };
@@ -204,15 +204,15 @@ static void greet(struct qmp *qmp)
 	json_object_put(greeting);
 }
 
-static void qmp_close(void *face)
+static void qmp_close(void *state)
 {
-	struct qmp *qmp = face;
+	struct qmp *qmp = state;
 
 	json_stream_destroy(qmp->stream);
 	free(qmp);
 }
 
-static void *open_face(struct session *s, bool pretty)
+static void *open_front_end(struct session *s, bool pretty)
 {
 	struct qmp *qmp = calloc(1, sizeof(*qmp));
 
@@ -230,23 +230,23 @@ static void *open_face(struct session *s, bool pretty)
 
 static void *qmp_open(struct session *s)
 {
-	return open_face(s, false);
+	return open_front_end(s, false);
 }
 
 static void *qmp_open_pretty(struct session *s)
 {
-	return open_face(s, true);
+	return open_front_end(s, true);
 }
 
-static void qmp_input(void *face, const uint8_t *buf, size_t len)
+static void qmp_input(void *state, const uint8_t *buf, size_t len)
 {
-	json_stream_feed(((struct qmp *)face)->stream, buf, len);
+	json_stream_feed(((struct qmp *)state)->stream, buf, len);
 }
 
 // May be called while a command runs that released the machine lock: nothing here uses the stream.
-static void qmp_event(void *face, const char *event)
+static void qmp_event(void *state, const char *event)
 {
-	struct qmp *qmp = face;
+	struct qmp *qmp = state;
 	struct json_object *json;
 	struct text text = { 0 };
 
@@ -261,14 +261,14 @@ static void qmp_event(void *face, const char *event)
 	send_text(qmp, &text);
 }
 
-const struct session_face qmp_face = {
+const struct front_end qmp_front_end = {
 	.open = qmp_open,
 	.input = qmp_input,
 	.close = qmp_close,
 	.event = qmp_event,
 };
 
-const struct session_face qmp_pretty_face = {
+const struct front_end qmp_pretty_front_end = {
 	.open = qmp_open_pretty,
 	.input = qmp_input,
 	.close = qmp_close,

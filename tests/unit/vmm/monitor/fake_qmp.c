@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A face for the tests of sessions, in the place of QMP's; and events as text.
+// A front end for the tests of sessions, in the place of QMP's; and events as text.
 #include "monitor_fixture.h"
 
 #include "event.h"
@@ -17,7 +17,7 @@ static void *fake_open(struct session *s)
 	return s;
 }
 
-static void fake_input(void *face, const uint8_t *buf, size_t len)
+static void fake_input(void *state, const uint8_t *buf, size_t len)
 {
 	char *answer = calloc(1, fake_qmp.answer_len + 2);
 
@@ -25,32 +25,32 @@ static void fake_input(void *face, const uint8_t *buf, size_t len)
 	// The answer is the first byte of the question, many times.
 	memset(answer, buf[0], fake_qmp.answer_len);
 	answer[fake_qmp.answer_len] = '\n';
-	session_write(face, answer, fake_qmp.answer_len + 1);
+	session_write(state, answer, fake_qmp.answer_len + 1);
 	free(answer);
 	if (fake_qmp.hang_up)
-		session_hang_up(face);
+		session_hang_up(state);
 }
 
-static void fake_close(void *face)
+static void fake_close(void *state)
 {
-	(void)face;
+	(void)state;
 	fake_qmp.nclose++;
 }
 
-static void fake_event(void *face, const char *text)
+static void fake_event(void *state, const char *text)
 {
 	fake_qmp.nevents++;
-	session_write(face, text, strlen(text));
-	session_write(face, "\r\n", 2);
+	session_write(state, text, strlen(text));
+	session_write(state, "\r\n", 2);
 }
 
-const struct session_face qmp_face = {
+const struct front_end qmp_front_end = {
 	.open = fake_open,
 	.input = fake_input,
 	.close = fake_close,
 	.event = fake_event,
 };
-const struct session_face qmp_pretty_face = {
+const struct front_end qmp_pretty_front_end = {
 	.open = fake_open,
 	.input = fake_input,
 	.close = fake_close,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * monitor_fixture.h - a machine that is only a loop, its monitor, and clients on sockets. The commands are
- * a table of the tests (fake_commands.c), QMP is a face that is told what to do (fake_qmp.c).
+ * a table of the tests (fake_commands.c), QMP is a front end that the tests control (fake_qmp.c).
  */
 #ifndef MONITOR_FIXTURE_H
 #define MONITOR_FIXTURE_H
@@ -43,7 +43,7 @@ void rig_give_stdio(void);
 
 /* What the last command got: its arguments as text. */
 extern char fake_args[4096];
-/* What fake QMP faces saw. */
+/* What the fake front ends of QMP received. */
 extern struct fake_qmp {
 	unsigned nopen, nclose, nevents;
 	size_t ninput;

@@ -166,7 +166,7 @@ static void feed(struct qmp_rig *rig, const char *buf, size_t len)
 
 		assert_non_null(copy);
 		memcpy(copy, buf + off, piece);
-		rig->face->input(rig->state, copy, piece);
+		rig->front_end->input(rig->state, copy, piece);
 		free(copy);
 		off += piece;
 	}
@@ -199,7 +199,7 @@ static void before_negotiation_nothing_is_reached(void **state)
 	struct qmp_rig rig;
 
 	(void)state;
-	qmp_rig_open(&rig, &qmp_face);
+	qmp_rig_open(&rig, &qmp_front_end);
 	qmp_rig_output(&rig);
 	rng_state = 77;
 	for (unsigned i = 0; i < 2000; i++) {

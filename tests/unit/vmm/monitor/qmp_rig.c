@@ -33,19 +33,19 @@ void session_hang_up(struct session *s)
 
 // ---- the client
 
-void qmp_rig_open(struct qmp_rig *rig, const struct session_face *face)
+void qmp_rig_open(struct qmp_rig *rig, const struct front_end *front_end)
 {
-	*rig = (struct qmp_rig) { .fake = fake_machine_create(), .face = face };
+	*rig = (struct qmp_rig) { .fake = fake_machine_create(), .front_end = front_end };
 	rig->session = calloc(1, sizeof(*rig->session));
 	assert_non_null(rig->session);
 	rig->session->rig = rig;
-	rig->state = face->open(rig->session);
+	rig->state = front_end->open(rig->session);
 	assert_non_null(rig->state);
 }
 
 void qmp_rig_start(struct qmp_rig *rig)
 {
-	qmp_rig_open(rig, &qmp_face);
+	qmp_rig_open(rig, &qmp_front_end);
 	qmp_rig_output(rig);
 	qmp_rig_expect(rig, "{\"execute\": \"qmp_capabilities\"}", "{\"return\": {}}");
 }
@@ -53,7 +53,7 @@ void qmp_rig_start(struct qmp_rig *rig)
 void qmp_rig_close(struct qmp_rig *rig)
 {
 	assert_false(rig->session->hung_up);
-	rig->face->close(rig->state);
+	rig->front_end->close(rig->state);
 	text_free(&rig->session->out);
 	free(rig->session);
 	fake_machine_destroy(rig->fake);
@@ -69,7 +69,7 @@ const char *qmp_rig_output(struct qmp_rig *rig)
 const char *qmp_rig_ask_bytes(struct qmp_rig *rig, const void *buf, size_t len)
 {
 	rig->session->out.len = 0;
-	rig->face->input(rig->state, buf, len);
+	rig->front_end->input(rig->state, buf, len);
 	return qmp_rig_output(rig);
 }
 

@@ -15,8 +15,8 @@
 struct qmp_rig {
 	struct fake_machine *fake;
 	struct session *session;
-	const struct session_face *face;
-	void *state; /* of the face */
+	const struct front_end *front_end;
+	void *state; /* of the front end */
 };
 
 /* `out` is the output that qmp_rig_output has not returned yet. */
@@ -27,7 +27,7 @@ struct session {
 };
 
 /* Greeted. */
-void qmp_rig_open(struct qmp_rig *rig, const struct session_face *face);
+void qmp_rig_open(struct qmp_rig *rig, const struct front_end *front_end);
 /* Greeted, the greeting thrown away, and negotiated. */
 void qmp_rig_start(struct qmp_rig *rig);
 void qmp_rig_close(struct qmp_rig *rig);

@@ -19,7 +19,7 @@ static int open_rig(void **state)
 {
 	static struct qmp_rig rig;
 
-	qmp_rig_open(&rig, &qmp_face);
+	qmp_rig_open(&rig, &qmp_front_end);
 	*state = &rig;
 	return 0;
 }
@@ -177,7 +177,7 @@ static void requests_may_come_together_or_in_pieces(void **state)
 
 	assert_string_equal(qmp_rig_ask(rig, two), replies);
 	for (size_t i = 0; i < strlen(two); i++)
-		rig->face->input(rig->state, (const uint8_t *)two + i, 1);
+		rig->front_end->input(rig->state, (const uint8_t *)two + i, 1);
 	assert_string_equal(qmp_rig_output(rig), replies);
 	assert_string_equal(rig->fake->calls, "stop;cont;stop;cont;");
 }
@@ -200,7 +200,7 @@ static void send_event(struct qmp_rig *rig, const struct machine_event *event)
 	assert_non_null(json);
 	json_text_add(&text, json, false);
 	text_add(&text, "", 1);
-	rig->face->event(rig->state, text.buf);
+	rig->front_end->event(rig->state, text.buf);
 	text_free(&text);
 	json_object_put(json);
 }
@@ -268,7 +268,7 @@ static void pretty_is_the_same_on_many_lines(void **state)
 	struct qmp_rig rig;
 
 	(void)state;
-	qmp_rig_open(&rig, &qmp_pretty_face);
+	qmp_rig_open(&rig, &qmp_pretty_front_end);
 	assert_string_equal(qmp_rig_output(&rig), "{\n"
 	                                          "    \"QMP\": {\n"
 	                                          "        \"version\": {\n"
@@ -285,7 +285,7 @@ static void pretty_is_the_same_on_many_lines(void **state)
 	                                          "    }\n"
 	                                          "}\r\n");
 	qmp_rig_expect(&rig, "{'execute': 'qmp_capabilities'}", "{\n    \"return\": {}\n}");
-	rig.face->event(rig.state, "{\"event\": \"STOP\"}");
+	rig.front_end->event(rig.state, "{\"event\": \"STOP\"}");
 	assert_string_equal(qmp_rig_output(&rig), "{\n    \"event\": \"STOP\"\n}\r\n");
 	qmp_rig_close(&rig);
 }

@@ -56,7 +56,7 @@ def test_printing_to_a_slow_reader_loses_nothing(tmp_path):
 
 
 def test_a_blocked_console_does_not_keep_the_program(tmp_path):
-    """Nobody reads: the guest stands at the serial port, and SIGTERM still ends the program in order."""
+    """Nobody reads: the guest waits at the serial port, and SIGTERM still ends the program in order."""
     reading, writing = os.pipe()
     with Vm(["-m", "256M", "-smp", "2", "-nographic", *linux_options()], console=writing) as vm:
         os.close(writing)

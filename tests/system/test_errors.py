@@ -20,7 +20,7 @@ def fixture_kernel():
 
 
 def refused(tmp_path, *args, **kwargs):
-    """Runs pmvm, which must refuse and leave the directory as it was; returns what it said."""
+    """Runs pmvm, which must refuse and leave the directory as it was; returns its messages."""
     before = sorted(path.name for path in tmp_path.iterdir())
     status, output, errors = run_pmvm("-nographic", *args, cwd=tmp_path, **kwargs)
     assert (status, output) == (1, ""), errors

@@ -227,7 +227,7 @@ def test_notifications_by_ports(tmp_path):
             assert flushes_of(qmp) - flushes >= 400
             if before is not None:
                 assert after["mmio_exits"] == before["mmio_exits"]
-                # KVM counts those that it serves itself, too.
+                # KVM also counts those that it serves itself.
                 assert after["io_exits"] - before["io_exits"] >= 400
         guest.run("umount /pmem1")
         remove(qmp)
@@ -259,7 +259,7 @@ def test_unplug_while_mounted(tmp_path):
 
 
 def test_hotplug_while_the_guest_boots(tmp_path):
-    """At whatever moment: before, while and after the kernel looks at the bus."""
+    """At whatever moment: before, while and after the kernel scans the bus."""
     for delay in 0, 0.4, 0.8, 1.6:
         with Guest(*qmp_options(tmp_path), wait=False) as guest, Qmp(tmp_path / "qmp") as qmp:
             time.sleep(delay)
@@ -322,7 +322,7 @@ def test_as_many_as_the_bus_takes(tmp_path):
 
 
 def test_a_guest_that_does_not_answer(tmp_path):
-    """Without ACPI hotplug the guest never hears of it: the device stays, usable, and the operator is told."""
+    """Without ACPI hotplug the guest gets no request: the device stays usable, and an event is sent."""
     with (
         Guest(*qmp_options(tmp_path), append="initcall_blacklist=ged_driver_init", wait=False) as guest,
         Qmp(tmp_path / "qmp") as qmp,
@@ -335,7 +335,7 @@ def test_a_guest_that_does_not_answer(tmp_path):
         assert event["data"] == {"device": "nv2", "path": "/machine/peripheral/nv2"}
         guest.run("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync")
         assert [dev["data"]["id"] for dev in qmp.run("query-memory-devices")] == ["nv2"]
-        # It may be asked again; and at a reset, a device that was asked for goes.
+        # The removal may be requested again; and a reset completes a pending one.
         qmp.run("device_del", id="nv2")
         qmp.run("system_reset")
         qmp.wait_event("DEVICE_DELETED", UNPLUG_MAX, device="nv2")

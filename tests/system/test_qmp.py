@@ -186,7 +186,7 @@ def test_the_next_step_follows_the_text_of_an_error(qmp):
 
 
 def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
-    """The parent process may have blocked the signal by which vCPUs are fetched out of the guest."""
+    """The parent process may have blocked the signal that makes vCPUs leave the guest."""
     blocked = (
         "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1],"
         " sys.argv[1:])"
@@ -548,7 +548,7 @@ def test_stop_cont_reset_quit_and_their_events(tmp_path):
         assert guest.end() == 0
 
 
-def test_the_guests_clock_stands_still_while_it_is_stopped(tmp_path):
+def test_the_guests_clock_stops_while_it_is_stopped(tmp_path):
     with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
         assert guest.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") == "kvm-clock"
         before = float(guest.run("cat /proc/uptime").split()[0])
@@ -573,7 +573,7 @@ def test_printing_over_stop_and_cont_loses_nothing(tmp_path):
 
 
 def test_system_powerdown(tmp_path):
-    """The guest hears of the button and switches itself off, in order."""
+    """The guest receives the power button and powers off, in order."""
     with (
         Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
         Qmp(tmp_path / "qmp") as qmp,
@@ -606,7 +606,7 @@ def test_no_shutdown(tmp_path):
         assert guest.end() == 0
 
 
-def test_no_reboot_tells_the_reason(tmp_path):
+def test_no_reboot_reports_the_reason(tmp_path):
     with Guest("-no-reboot", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
         guest.send("reboot -f\n")
         assert qmp.wait_event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-reset"}
@@ -655,7 +655,7 @@ def test_daemonize(tmp_path):
     finally:
         os.umask(before)
     assert (status, output, errors) == (0, "", "")
-    # Nothing is for everybody, whatever the umask was; the monitor and the pidfile are for the owner alone.
+    # Other users cannot access any of it, whatever the umask was; the monitor and the pidfile are for the owner alone.
     modes = {name: stat.S_IMODE((tmp_path / name).lstat().st_mode) for name in ("pid", "qmp", "console", "a.img")}
     assert modes["pid"] == 0o600 and modes["qmp"] == 0o700 and not any(mode & 0o027 for mode in modes.values()), modes
     pid = int((tmp_path / "pid").read_text())
@@ -678,7 +678,7 @@ def test_daemonize(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_daemonize_tells_an_error_in_the_foreground(tmp_path):
+def test_daemonize_reports_an_error_in_the_foreground(tmp_path):
     status, _, errors = run_pmvm(
         *linux_options(), "-daemonize", "-display", "none", *pmem("no-such/a.img", size="16M"), cwd=tmp_path
     )

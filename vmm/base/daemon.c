@@ -57,7 +57,7 @@ int daemon_start(struct vpmem_error *err)
 		log_error("cannot daemonize: fork: %s", strerror(errno));
 	if (child != 0)
 		_exit(child > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
-	// As QEMU's: no file or socket of a daemon is for everybody, whatever the umask of the parent process.
+	// As in QEMU: other users cannot access a file or socket of a daemon, whatever the umask of the parent process.
 	umask(027);
 	ready_fd = fds[1];
 	return 0;

@@ -4,10 +4,10 @@
  *
  * json-c has an incremental tokener. It is not used for the splitting, because
  *   - it stops at a mistake and does not find the end of the broken value: a client would get several errors for one
- *     request, and could no longer tell which reply belongs to which request. QEMU's parser, and this one, go on to the
+ *     request, and would no longer know which reply belongs to which request. QEMU's parser, and this one, go on to the
  *     bracket that closes the value;
- *   - its strict mode refuses single quotes, which QEMU takes, and takes NaN, "1.", \u0000 and the same key twice, which
- *     QEMU refuses. A number beyond 64 bits becomes the nearest that fits; in QEMU, a floating point number;
+ *   - its strict mode refuses single quotes, which QEMU takes, and takes NaN, "1.", \u0000 and the same key twice,
+ *     which QEMU refuses. A number beyond 64 bits becomes the nearest that fits; in QEMU, a floating point number;
  *   - it has a limit for the depth of a value, but none for its length or the number of its members.
  * So a scanner follows brackets, quotes and words, and json-c parses the whole text of a value (json_value.c).
  */

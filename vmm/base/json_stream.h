@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * json_stream.h - a stream of bytes, in pieces of any length, as a sequence of JSON values. The one JSON dialect of pmvm.
+ * json_stream.h - a stream of bytes, in pieces of any length, as a sequence of JSON values: the one dialect of pmvm.
  *
  * A value ends where its brackets balance; no separator is needed. Strings may be in single quotes, with \' for one
  * in them, as in QEMU. The text of one value is kept until it is complete, then it is parsed strictly. What is not JSON

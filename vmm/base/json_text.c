@@ -102,7 +102,7 @@ static void new_line(struct text *text, unsigned level)
 		text_add_str(text, "    ");
 }
 
-// One byte outside strings, with the white space that belongs to it. prev is the byte (or the string's quote) before it.
+// One byte outside strings, with its white space. prev is the byte (or the string's quote) before it.
 static void add_byte(struct text *text, char prev, const char *s, bool pretty, unsigned *level)
 {
 	bool opens = *s == '{' || *s == '[', closes = *s == '}' || *s == ']';

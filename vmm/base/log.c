@@ -120,7 +120,7 @@ static void write_or_count(const char *line, size_t len, int wait_ms)
 	pthread_mutex_unlock(&out.lock);
 }
 
-// Names come from guests, from clients of the monitor and from files: none moves the cursor or begins a line of its own.
+// Names come from guests, from clients of the monitor and from files: none moves the cursor or begins a line.
 static void replace_controls(char *text)
 {
 	for (unsigned char *c = (unsigned char *)text; *c; c++) {

@@ -11,8 +11,8 @@
  * No function here waits for a reader of standard error: the caller may hold a lock that all others need. What does
  * not fit is dropped, and the next message that fits is preceded by the number of those that were lost. Only an error,
  * a warning or an info waits for a reader that is slow, 100 ms at most, and not again while messages are lost.
- * There is one exception: before a write to a terminal that belongs to another user and does not control our session, or
- * to such a pipe under an older kernel, there can only be a poll (nonblock.h). That write may wait for a reader.
+ * There is one exception: before a write to a terminal that belongs to another user and does not control our session,
+ * or to such a pipe under an older kernel, there can only be a poll (nonblock.h). That write may wait for a reader.
  *
  * Any thread may call these functions, with or without locks.
  */

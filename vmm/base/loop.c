@@ -30,7 +30,7 @@ void loop_wake(struct loop *loop)
 		assert(errno == EAGAIN);
 }
 
-// Under the lock, so the loop either sleeps already or looks at everything before it does.
+// Under the lock, so the loop either sleeps already or serves everything before it does.
 static void changed(struct loop *loop)
 {
 	if (loop->sleeps)

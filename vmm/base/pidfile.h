@@ -14,8 +14,8 @@
 /*
  * Writes our process id to the file. *fd (-1 before) keeps the lock, also when writing failed: call
  * pidfile_remove then. -EBUSY: another program has it. -EEXIST: the file holds something else. -EINVAL: it is no
- * regular file. Other errors: it cannot be opened, locked or written. Unless writing failed, *fd is -1 and the file is as
- * it was: one that was created is gone.
+ * regular file. Other errors: it cannot be opened, locked or written. Unless writing failed, *fd is -1 and the file is
+ * as it was: one that was created is gone.
  */
 int pidfile_create(const char *path, int *fd, struct vpmem_error *err);
 /* Removes the file if the path still names the one that *fd has open; *fd is -1 then. */

@@ -197,7 +197,7 @@ void chardev_process_input(struct chardev *chr)
 	deliver(chr);
 }
 
-// Reads what fits. 0: more may come. -errno: there is no more; -EPIPE stands for an orderly end.
+// Reads what fits. 0: more may come. -errno: there is no more; -EPIPE is an orderly end.
 static int read_input(struct chardev *chr, size_t max)
 {
 	ssize_t n = stream_read(&chr->stream, chr->raw + chr->nraw, max - chr->nraw);

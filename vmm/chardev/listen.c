@@ -107,8 +107,8 @@ static int move_aside(struct place *p)
 }
 
 /*
- * Moves the path aside, and removes what it named if that is `stale`. Otherwise it is another program's, and is put back.
- * If a third one has taken the path meanwhile, it keeps the spare name: it is not ours to remove.
+ * Moves the path aside, and removes what it named if that is `stale`. Otherwise it is another program's, and is put
+ * back. If a third one has taken the path meanwhile, it keeps the spare name: it is not ours to remove.
  */
 static int remove_if_same(struct place *p, const struct file_id *stale)
 {

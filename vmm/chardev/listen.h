@@ -13,7 +13,7 @@
  * A non-blocking stream socket that listens at the path, with at most this mode: the umask takes more away. *id is the
  * socket as a file: remove the path with file_id_unlink, before the descriptor is closed.
  *
- * A socket at the path that nobody serves is replaced. -EADDRINUSE: somebody serves it, or the path is no socket.
+ * A socket at the path that nobody serves is replaced. -EADDRINUSE: a program serves it, or the path is no socket.
  */
 int listen_unix(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id, struct vpmem_error *err);
 

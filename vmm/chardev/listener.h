@@ -34,7 +34,7 @@ struct listener_config {
 	void *owner;
 };
 
-/* -EADDRINUSE: somebody serves the path, or it is no socket. On failure nothing is left behind. */
+/* -EADDRINUSE: another program serves the path, or it is no socket. On failure nothing is left behind. */
 int listener_open(const struct listener_config *cfg, struct loop *loop, struct listener **out, struct vpmem_error *err);
 /* NULL is allowed. */
 void listener_close(struct listener *l);

@@ -4,8 +4,8 @@
  *
  * A stream has an input and an output: two descriptors (standard input and output), one of both kinds (a socket), or
  * only an output (a file). Output goes into a queue, which is written at each end of a line, when it has grown, or a
- * few milliseconds later. The queue has no limit of its own: who writes without being asked looks at stream_pending
- * first. Input is not buffered here: the owner reads when `readable` says that there is something.
+ * few milliseconds later. The queue has no limit of its own: an owner whose output nobody requested checks
+ * stream_pending first. Input is not buffered here: the owner reads when `readable` says that there is something.
  *
  * All calls and callbacks run under the machine lock.
  */

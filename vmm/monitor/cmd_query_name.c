@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// query-name: what -name says.
+// query-name: the name that -name gives.
 #include "command.h"
 
 #include "json_get.h"

@@ -8,8 +8,8 @@
  *   mem-path    the backend's file
  *   memaddr     guest-physical address; with shmem=on 0 while the guest has disabled the BAR
  *   size        bytes that are mapped
- *   resident    bytes of the mapping that are in the host's memory; absent if the host does not say
- *   allocated   bytes that the file takes on the host's disk; absent if the host does not say
+ *   resident    bytes of the mapping that are in the host's memory; absent if the host does not report it
+ *   allocated   bytes that the file takes on the host's disk; absent if the host does not report it
  *   share       the guest's stores change the file
  *   readonly    the guest cannot write
  *   flushes     the guest's flush requests: {requested, completed, failed}; completed includes the failed ones
@@ -243,7 +243,7 @@ static void print_failure(struct json_object *error, struct hmp_out *out)
 		print_utc(seconds, out);
 }
 
-// "12 (resident: 8, allocated: 4)", as far as the host says.
+// "12 (resident: 8, allocated: 4)", as far as the host reports them.
 static void print_size(struct json_object *dev, struct hmp_out *out)
 {
 	static const char *const usages[] = { "resident", "allocated" };

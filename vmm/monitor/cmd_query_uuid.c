@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// query-uuid: what -uuid says; without that option, as in QEMU, zeros.
+// query-uuid: the UUID that -uuid gives; without that option, as in QEMU, zeros.
 #include "command.h"
 
 #include "json_get.h"

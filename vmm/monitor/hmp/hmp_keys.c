@@ -159,7 +159,7 @@ static uint32_t feed_ground(struct keys *keys, uint8_t byte)
 	return KEY_NONE;
 }
 
-// A sequence that was cut off ends where another begins, and at a control key: an Enter is never swallowed.
+// An incomplete sequence ends where another one begins, and at a control key: an Enter is never swallowed.
 static bool ends_sequence(const struct keys *keys, uint8_t byte)
 {
 	return byte < 0x20 && !(keys->state == KEYS_ESCAPE && byte == KEY_BACKSPACE);

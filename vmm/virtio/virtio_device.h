@@ -84,6 +84,12 @@ struct virtio_device_ops {
 	/* The shared memory window (virtio_pci.h) is mapped at gpa; 0: nowhere. NULL for a device without one. */
 	void (*window_moved)(void *device, gpa_t gpa);
 
+	/*
+	 * The device is out of the bus, and was reset: what it has of the machine (sources of the event loop, listeners) goes.
+	 * destroy follows, perhaps without the machine lock. NULL: it has nothing.
+	 */
+	void (*unplug)(void *device);
+
 	/* Ends the device; may wait for what is under way. Returns 0, or the -errno of data that it lost. */
 	int (*destroy)(void *device);
 };

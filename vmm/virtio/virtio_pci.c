@@ -296,6 +296,8 @@ void virtio_pci_unplug(struct virtio_pci *vp)
 	virtio_pci_calls_update(vp);
 	msix_destroy(vp->msix);
 	vp->msix = NULL;
+	if (vp->ops->unplug)
+		vp->ops->unplug(vp->device);
 }
 
 int virtio_pci_destroy(struct virtio_pci *vp)

@@ -15,8 +15,8 @@ int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool reado
 	struct vm_memory *memory = &vm->memory;
 	int rc;
 
-	if (memory->nregions == VM_MEMORY_REGIONS_MAX)
-		return -ENOSPC;
+	if (memory->nregions >= vm_memory_regions_max(vm))
+		return -E2BIG;
 	rc = vm->ops->slot_add(vm, gpa, size, hva, readonly);
 	if (rc)
 		return rc;

@@ -44,8 +44,8 @@ struct vm_memory {
 };
 
 /*
- * Maps [hva, hva + size) at gpa as vm_ops.slot_add does, whose errors it returns, and adds it to the table. A table
- * that is full is also -ENOSPC.
+ * Maps [hva, hva + size) at gpa as vm_ops.slot_add does, whose errors it returns, and adds it to the table. -E2BIG: a
+ * listener, or the table, cannot have one more.
  */
 int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 /* Takes away what vm_memory_add mapped: first from the listeners, then from the guest. */
@@ -55,7 +55,7 @@ void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size);
 void vm_memory_listen(struct vm *vm, struct vm_memory_listener *listener);
 void vm_memory_ignore(struct vm *vm, struct vm_memory_listener *listener);
 
-/* How many regions every listener can have. Who adds a device with a window asks before: vm_memory_add does not. */
+/* How many regions every listener can have. */
 unsigned vm_memory_regions_max(const struct vm *vm);
 
 #endif

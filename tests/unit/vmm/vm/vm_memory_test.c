@@ -70,8 +70,12 @@ static void a_region_without_a_slot_is_not_in_the_table(void **state)
 	assert_int_equal(fake.vm.memory.nregions, 0);
 	assert_int_equal(listener.nchanges, 0);
 	fake.slot_error = 0;
+	vm_memory_ignore(&fake.vm, &listener.l);
 	fake.vm.memory.nregions = VM_MEMORY_REGIONS_MAX;
-	assert_int_equal(vm_memory_add(&fake.vm, 0, SIZE, &fake, false), -ENOSPC);
+	assert_int_equal(vm_memory_add(&fake.vm, 0, SIZE, &fake, false), -E2BIG);
+	vm_memory_listen(&fake.vm, &listener.l);
+	fake.vm.memory.nregions = 64;
+	assert_int_equal(vm_memory_add(&fake.vm, 0, SIZE, &fake, false), -E2BIG);
 	fake.vm.memory.nregions = 0;
 	fake_vm_check_empty(&fake);
 }

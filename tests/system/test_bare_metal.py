@@ -4,6 +4,7 @@ A program prints one TAP line for each fact that it checked, then SUCCESS or FAI
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import os
 import re
 import shutil
@@ -322,6 +323,54 @@ def test_syscalls_of_a_start(tmp_path, cpus, calls_max):
     run_idx = next(i for i, line in enumerate(calls) if "KVM_RUN" in line)
     own = calls[first:run_idx]
     assert 50 < len(own) <= calls_max, f"{len(own)} system calls:\n" + "\n".join(own)
+
+
+# ---- a flood of requests that are not in due form
+
+
+# Each write to an eventfd takes 20 ms. By one of them the worker raises the interrupt of a batch, with the device's
+# lock held: so the other threads have time to ask for the lock, and the guest to fill the ring again, on any number of
+# processors. --seccomp-bpf: strace stops no other call, where the worker has just released the lock, for example.
+SLOW_INTERRUPTS = (
+    "strace -f --seccomp-bpf -qq -o /dev/null -P anon_inode:[eventfd] -e trace=write -e inject=write:delay_enter=20000"
+).split()
+
+
+@contextlib.contextmanager
+def flooded(tmp_path, append=""):
+    """A machine whose second vCPU floods the ring, while the first one accesses registers; and its monitor."""
+    needs_strace()
+    options = [*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]
+    with (
+        machine("flood", *options, cpus=2, append=append, prefix=SLOW_INTERRUPTS) as vm,
+        Qmp(tmp_path / "qmp") as qmp,
+    ):
+        yield vm, qmp
+
+
+def test_flood_leaves_the_registers_to_others(tmp_path):
+    """A register access of another vCPU waits for a bounded number of requests, and a flood ends in NEEDS_RESET."""
+    with flooded(tmp_path) as (vm, _):
+        verdict(vm)
+        print("".join(re.findall(r"^# .*\n", vm.text, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("end", ["quit", "SIGTERM"])
+def test_flood_leaves_the_monitor_to_others(tmp_path, end):
+    """The monitor answers under a flood that has no end, and the program ends when it is asked to."""
+    with flooded(tmp_path, "endless=1") as (vm, qmp):
+        vm.wait_for("^# the flood begins", PROGRAM_MAX)
+        served = []
+        for _ in range(20):
+            served.append(qmp.run("query-pmem")[0]["flushes"]["completed"])
+            assert qmp.run("query-status")["status"] == "running"
+        assert served == sorted(served) and served[-1] > served[0], "it is under way all the time"
+        print(f"# requests served at each answer: {served}")
+        if end == "quit":
+            qmp.run("quit")
+        else:
+            vm.signal(signal.SIGTERM)
+        assert vm.end() == 0
 
 
 def test_kernel_is_refused(tmp_path):

@@ -56,9 +56,10 @@ static int ask_for_blocks(const struct vpmem_backing *b, off_t off, off_t len)
 
 static long nfaults(void)
 {
-	struct rusage usage;
+	struct rusage usage = { 0 };
 
-	return getrusage(RUSAGE_THREAD, &usage) < 0 ? -1 : usage.ru_minflt + usage.ru_majflt;
+	(void)getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
 }
 
 /*
@@ -240,16 +241,15 @@ static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
 {
 	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* only used here: no other code uses the position */
 	int64_t before = allocated_blocks(b);
-	off_t stop;
+	off_t stop = (hole / ENOUGH + 1) * ENOUGH, len = (stop < end ? stop : end) - hole;
 	int rc;
 
 	if (hole < 0)
 		return errno == ENXIO ? 0 : -errno;
 	if (hole >= end)
 		return 0;
-	stop = (hole / ENOUGH + 1) * ENOUGH;
-	rc = ask_for_blocks(b, hole, (stop < end ? stop : end) - hole);
-	if (rc < 0 || allocated_blocks(b) >= before + ENOUGH / BACKING_STAT_BLOCK)
+	rc = ask_for_blocks(b, hole, len);
+	if (rc < 0 || allocated_blocks(b) >= before + len / BACKING_STAT_BLOCK)
 		return rc;
 	return is_full(b, 1) ? -ENOSPC : 0;
 }

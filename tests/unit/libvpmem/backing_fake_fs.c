@@ -125,6 +125,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		return map_of_units(arg);
 	if (request == FS_IOC_FIEMAP && faults.blocks != BLOCKS_REAL)
 		return faults.blocks == BLOCKS_UNKNOWN ? fail_with(EOPNOTSUPP) : fake_map(arg);
+	if (request == FS_IOC_GETFLAGS && faults.getflags_error)
+		return fail_with(faults.getflags_error);
 	if (request == FS_IOC_GETFLAGS && faults.fs_type) {
 		*(int *)arg = faults.is_nocow ? FS_NOCOW_FL : 0;
 		return 0;
@@ -138,6 +140,8 @@ int __wrap_madvise(void *hva, size_t len, int advice)
 		return fail_with(EINVAL);
 	if (advice == MADV_POPULATE_WRITE) {
 		faults.npopulates++;
+		if (fake_eintr(&faults.populate_eintr))
+			return -1;
 		if (faults.populate_error)
 			return fail_with(faults.populate_error);
 	}
@@ -146,6 +150,8 @@ int __wrap_madvise(void *hva, size_t len, int advice)
 
 ssize_t __wrap_pread(int fd, void *buf, size_t len, off_t off)
 {
+	if (fake_eintr(&faults.pread_eintr))
+		return -1;
 	return faults.read_error ? fail_with(faults.read_error) : __real_pread(fd, buf, len, off);
 }
 
@@ -156,7 +162,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off)
 
 int __wrap_fstatfs(int fd, struct statfs *fs)
 {
-	int rc = __real_fstatfs(fd, fs);
+	int rc = faults.fstatfs_error ? fail_with(faults.fstatfs_error) : __real_fstatfs(fd, fs);
 
 	if (rc == 0 && faults.fs_type)
 		fs->f_type = (__fsword_t)faults.fs_type;

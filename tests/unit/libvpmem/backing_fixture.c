@@ -80,8 +80,19 @@ static int unshare_range(off_t len)
 	return 0;
 }
 
+bool fake_eintr(unsigned *left)
+{
+	if (*left == 0)
+		return false;
+	--*left;
+	errno = EINTR;
+	return true;
+}
+
 int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 {
+	if (fake_eintr(&faults.fallocate_eintr))
+		return -1;
 	faults.nfallocates++;
 	if (fails())
 		return fail_with(EIO);

@@ -73,7 +73,11 @@ struct faults {
 	bool is_nocow;            /* with fs_type: chattr +C */
 	uint32_t block_size;      /* st_blksize of files, and f_bsize with fs_type; 0: the truth */
 	bool allocates_not;       /* fallocate succeeds and does nothing */
-	bool free_known;          /* the file system has this much room, or says nothing about it */
+	unsigned fallocate_eintr, pread_eintr, populate_eintr; /* fail so often with EINTR first */
+	int fstatfs_error, getflags_error;
+	const char *no_file; /* fopen and opendir of paths that begin so fail */
+	long clock_step;     /* seconds that pass between two readings of the clock */
+	bool free_known;     /* the file system has this much room, or says nothing about it */
 	uint64_t free_bytes;
 	bool no_blocks_counted;
 	int open_error;                /* of opening a file that is there for writing */
@@ -91,6 +95,8 @@ struct faults {
 };
 extern struct faults faults;
 
+/* Whether a call is to fail with EINTR, which errno is then; counts down. */
+bool fake_eintr(unsigned *left);
 /* fallocate with BLOCKS_MAP. */
 int fake_fallocate(int mode, int64_t off, int64_t len);
 

@@ -128,6 +128,73 @@ static void a_private_copy_needs_no_room(void **state)
 	vpmem_backing_close(b);
 }
 
+/* As on tmpfs: the file system shows holes and no extents. */
+static void without_extents_the_first_hole_is_asked_for(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	memset(vpmem_backing_hva(b), 'x', 4 * MIB);
+	faults.blocks = BLOCKS_UNKNOWN;
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_good = 4 * MIB;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	/* the file system gave what was asked for, its last blocks */
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	faults.fallocate_good = 6 * MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	faults.fallocate_error = 0;
+	/* it says that it did: the block was reserved before, and nobody knows whether others were as well */
+	faults.allocates_not = true;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	faults.free_bytes = MIB;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+/* Less than 2 MiB: that the file got all of it was not noticed. */
+static void a_small_hole_that_is_filled_needs_no_more_room(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b;
+
+	file_make(d->file, 3 * MIB, 1);
+	assert_int_equal(truncate(d->file, 4 * MIB), 0);
+	b = must_open(&opts);
+	faults.blocks = BLOCKS_UNKNOWN;
+	faults.free_known = true;
+	faults.free_bytes = 0;
+	assert_int_equal(vpmem_backing_room(b), 0);
+	vpmem_backing_close(b);
+}
+
+static void an_interrupted_question_is_asked_again(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.fallocate_error = ENOSPC;
+	faults.fallocate_eintr = 2;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	assert_int_equal(faults.fallocate_eintr, 0);
+	faults.fallocate_error = 0;
+	faults.blocks = BLOCKS_OWN;
+	faults.populate_error = EFAULT;
+	faults.free_known = true;
+	faults.populate_eintr = 2;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	assert_int_equal(faults.populate_eintr, 0);
+	/* the first page is left out then */
+	faults.pread_eintr = 1;
+	assert_int_equal(vpmem_backing_room(b), -ENOSPC);
+	assert_int_equal(faults.pread_eintr, 0);
+	vpmem_backing_close(b);
+}
+
 /* A file of very many extents: the machine's lock is held meanwhile. */
 static void a_file_of_many_extents_is_not_walked_to_its_end(void **state)
 {
@@ -403,6 +470,9 @@ int main(void)
 		CASE(without_a_hole_only_the_file_system_can_fail),
 		CASE(a_file_without_a_byte_left_is_no_matter_of_room),
 		CASE(a_private_copy_needs_no_room),
+		CASE(without_extents_the_first_hole_is_asked_for),
+		CASE(a_small_hole_that_is_filled_needs_no_more_room),
+		CASE(an_interrupted_question_is_asked_again),
 		CASE(a_file_of_many_extents_is_not_walked_to_its_end),
 		CASE(a_huge_page_is_asked_for_until_one_is_new),
 		CASE(huge_pages_outside_of_the_mapping_do_not_count),

@@ -135,6 +135,57 @@ static void a_file_in_use_by_another_process_is_refused_by_name(void **state)
 	close(bystander_fd);
 }
 
+/* What a process may not see: less is said, and the file is refused all the same. */
+static void a_holder_that_cannot_be_found_is_another_process(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	char own_fdinfo[64];
+	const char *const hidden[] = { own_fdinfo, "/proc" };
+
+	must_refuse(&opts, -EBUSY, "backing store %s is in use by another memory backend of this process",
+	            "readonly=on");
+	snprintf(own_fdinfo, sizeof(own_fdinfo), "/proc/%d/fdinfo", getpid());
+	for (unsigned i = 0; i < 2; i++) {
+		faults.no_file = hidden[i];
+		must_refuse(&opts, -EBUSY, "backing store %s is in use by another process", "readonly=on");
+	}
+	faults.no_file = NULL;
+	vpmem_backing_close(b);
+}
+
+/* A host may have a million open files. */
+static void the_search_for_a_holder_ends(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b = must_open(&opts);
+
+	faults.clock_step = 3;
+	must_refuse(&opts, -EBUSY, "backing store %s is in use by another process", "readonly=on");
+	faults.clock_step = 0;
+	must_refuse(&opts, -EBUSY, "backing store %s is in use by another memory backend of this process",
+	            "readonly=on");
+	vpmem_backing_close(b);
+}
+
+static void a_holder_that_ends_meanwhile_has_no_name(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct other holder = start_other(d, use_file);
+	char comm[64], expected[600];
+
+	assert_true(holder.worked);
+	snprintf(comm, sizeof(comm), "/proc/%d/comm", holder.pid);
+	faults.no_file = comm;
+	snprintf(expected, sizeof(expected), "backing store %s is in use by process %d (?)", d->file, holder.pid);
+	must_refuse(&opts, -EBUSY, expected, "readonly=on");
+	faults.no_file = NULL;
+	end_other(&holder);
+}
+
 /* A file system whose server never answers: a stat of a file in it blocks. Returns the server's descriptor, or -1. */
 static int mount_dead(const char *where)
 {
@@ -244,6 +295,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(one_writer_or_many_readers),
 		CASE(a_file_in_use_by_another_process_is_refused_by_name),
+		CASE(a_holder_that_cannot_be_found_is_another_process),
+		CASE(the_search_for_a_holder_ends),
+		CASE(a_holder_that_ends_meanwhile_has_no_name),
 		CASE(the_search_for_a_holder_waits_for_no_other_file_system),
 		CASE(a_block_device_has_its_own_size),
 	};

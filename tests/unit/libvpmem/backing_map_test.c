@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GIB (UINT64_C(1) << 30)
@@ -194,6 +196,60 @@ static void a_file_that_cannot_be_mapped_is_named(void **state)
 	assert_int_equal(files_in(d->path), 0);
 }
 
+/* As much as is known of the reason is said. */
+static void a_failing_map_has_a_next_step_where_one_is_known(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+
+	faults.map_error = ENODEV;
+	opts.share = false;
+	must_refuse(&opts, -ENODEV, "m1: unable to map backing store %s for guest RAM: No such device",
+	            "does not support such mappings");
+	faults.map_error = ENOMEM;
+	opts.reserve = false;
+	must_refuse(&opts, -ENOMEM, "m1: unable to map backing store %s for guest RAM: Cannot allocate memory", NULL);
+	/* without pmem=on, not a matter of DAX */
+	faults.map_error = EOPNOTSUPP;
+	must_refuse(&opts, -EOPNOTSUPP, "m1: unable to map backing store %s for guest RAM: Operation not supported",
+	            NULL);
+}
+
+static void too_few_huge_pages_are_the_reason_of_a_failing_map(void **state)
+{
+	static const char hint[] = "there are too few free huge pages: add some (/proc/sys/vm/nr_hugepages)";
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = NULL;
+	struct vpmem_error err;
+
+	faults.fs_type = HUGETLBFS_MAGIC;
+	faults.block_size = 2 * MIB;
+	faults.map_error = ENOMEM;
+	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ENOMEM);
+	assert_memory_equal(err.hint, hint, strlen(hint));
+	assert_string_equal(err.hint + strlen(hint), ", or reserve=off");
+	/* where the pages are needed in any case, reserve=off is no way out */
+	opts.prealloc = true;
+	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ENOMEM);
+	assert_string_equal(err.hint, hint);
+	opts.prealloc = opts.reserve = false;
+	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ENOMEM);
+	assert_string_equal(err.hint, hint);
+}
+
+static void a_backing_without_an_id_has_its_path(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, MIB);
+	struct vpmem_backing *b;
+
+	opts.id = NULL;
+	b = must_open(&opts);
+	assert_string_equal(vpmem_backing_id(b), d->file);
+	vpmem_backing_close(b);
+}
+
 /* ---- syncs --------------------------------------------------------------------------------------- */
 
 static void sync_is_one_fdatasync(void **state)
@@ -300,6 +356,9 @@ int main(void)
 		CASE(no_address_space_is_lost),
 		CASE(an_alignment_that_cannot_be_had_is_refused),
 		CASE(a_file_that_cannot_be_mapped_is_named),
+		CASE(a_failing_map_has_a_next_step_where_one_is_known),
+		CASE(too_few_huge_pages_are_the_reason_of_a_failing_map),
+		CASE(a_backing_without_an_id_has_its_path),
 		CASE(sync_is_one_fdatasync),
 		CASE(close_syncs_once_more_and_says_how_it_went),
 		CASE(discard_data_drops_what_was_written),

@@ -354,6 +354,57 @@ static void a_dax_device_needs_pmem_and_share(void **state)
 	assert_int_equal(faults.nfdatasyncs, 0);
 }
 
+/* What the kernel writes into sysfs is checked as everything from outside. */
+static void attributes_that_make_no_sense_are_refused(void **state)
+{
+	static const char *const aligns[] = { "", "0", "2048", "12288", "2097152x", "0x100000000000000000" };
+	static const char text[] = "can't open backing store %s for guest RAM: Invalid argument";
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = dax_options(d, "nd", "cpu_cache\n");
+	char path[400];
+
+	for (unsigned i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
+		write_attribute(device_dir, "align", aligns[i]);
+		must_refuse(&opts, -EINVAL, text, NULL);
+	}
+	write_attribute(device_dir, "align", "0x200000");
+	/* more than there are addresses */
+	write_attribute(device_dir, "size", "0xffffffffffe00000");
+	must_refuse(&opts, -ENOMEM, "m1: unable to map backing store %s for guest RAM: Cannot allocate memory", NULL);
+	write_attribute(device_dir, "size", "0x400000");
+	vpmem_backing_close(must_open(&opts));
+	snprintf(path, sizeof(path), "%s/size", device_dir);
+	assert_int_equal(remove(path), 0);
+	must_refuse(&opts, -ENOENT, "can't open backing store %s for guest RAM: No such file or directory", NULL);
+	/* cannot be read: a directory */
+	assert_int_equal(mkdir(path, 0755), 0);
+	must_refuse(&opts, -EISDIR, "can't open backing store %s for guest RAM: Is a directory", NULL);
+}
+
+static void a_domain_that_cannot_be_read_is_unknown(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = dax_options(d, "nd", NULL);
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/persistence_domain", region_dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	must_refuse(&opts, -EOPNOTSUPP,
+	            "pmem=on: backing store %s cannot be synced: it is a character device, and the CPU caches of this "
+	            "host are not known to survive a power failure",
+	            "pmem-writeback=guest");
+}
+
+static void a_device_without_a_directory_in_sysfs_is_no_memory(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = dax_options(d, "nd", "cpu_cache\n");
+
+	remove_sysfs(d);
+	must_refuse(&opts, -EINVAL, "can't open backing store %s for guest RAM: it is a character device",
+	            "/dev/daxX.Y");
+}
+
 static void another_character_device_is_no_memory(void **state)
 {
 	struct vpmem_backing_options opts = options(*state, 2 * MIB);
@@ -379,6 +430,9 @@ int main(void)
 		T(a_dax_device_without_safe_caches_needs_a_guest_that_writes_back),
 		T(a_dax_device_that_is_not_persistent_is_refused),
 		T(a_dax_device_needs_pmem_and_share),
+		T(attributes_that_make_no_sense_are_refused),
+		T(a_domain_that_cannot_be_read_is_unknown),
+		T(a_device_without_a_directory_in_sysfs_is_no_memory),
 		T(another_character_device_is_no_memory),
 	};
 

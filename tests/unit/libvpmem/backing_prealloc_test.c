@@ -112,6 +112,56 @@ static void a_file_that_has_all_its_blocks_needs_no_room(void **state)
 	            "prealloc=off");
 }
 
+/* As on tmpfs and NFS: what the file lacks is counted, and requested as a whole. */
+static void without_extents_all_is_requested_at_once(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+
+	opts.prealloc = true;
+	faults.blocks = BLOCKS_UNKNOWN;
+	faults.free_known = true;
+	faults.free_bytes = 4 * MIB;
+	must_refuse(&opts, -ENOSPC,
+	            "prealloc: backing store %s needs 8388608 bytes (8 MiB), its file system has 4194304 bytes (4 MiB) "
+	            "free: No space left on device",
+	            "prealloc=off");
+	faults.free_bytes = 64 * MIB;
+	faults.fallocate_eintr = 1;
+	vpmem_backing_close(must_open(&opts));
+	assert_int_equal(faults.nfallocates, 1);
+}
+
+static void a_file_that_is_too_large_for_its_file_system(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 8 * MIB);
+
+	opts.prealloc = true;
+	faults.fallocate_error = EFBIG;
+	must_refuse(&opts, -EFBIG, "prealloc: backing store %s: File too large", "no files of that size");
+}
+
+/* One that cannot be asked what it is, or whether the file is nodatacow. */
+static void a_file_system_that_cannot_be_asked(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = shared_file(d);
+
+	faults.blocks = BLOCKS_OWN;
+	faults.fs_type = BTRFS_SUPER_MAGIC;
+	faults.is_nocow = true;
+	faults.getflags_error = ENOTTY;
+	must_refuse(
+		&opts, -EOPNOTSUPP,
+		"prealloc: backing store %s: its file system (btrfs) writes every change to a new block, so that no "
+		"block can be reserved: Operation not supported",
+		"chattr +C");
+	/* then it is tried */
+	faults.fstatfs_error = ENOSYS;
+	vpmem_backing_close(must_open(&opts));
+}
+
 static void a_file_system_that_always_copies_is_refused(void **state)
 {
 	const struct dir *d = *state;
@@ -144,6 +194,9 @@ int main(void)
 		CASE(only_what_is_missing_is_asked_for),
 		CASE(blocks_that_stay_shared_are_refused),
 		CASE(a_file_that_has_all_its_blocks_needs_no_room),
+		CASE(without_extents_all_is_requested_at_once),
+		CASE(a_file_that_is_too_large_for_its_file_system),
+		CASE(a_file_system_that_cannot_be_asked),
 		CASE(a_file_system_that_always_copies_is_refused),
 	};
 

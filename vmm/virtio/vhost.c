@@ -32,11 +32,15 @@ static void part_stop(struct vhost_part *part)
 	struct vhost *vhost = part->vhost;
 
 	part->backend->ops->stop(part->backend);
+	/* A queue that was reset begins at 0 again, and is not enabled any more. */
+	for (unsigned i = 0; i < part->nqueues && part->running; i++) {
+		struct virtq *q = &vhost->queues[part->first_queue + i];
+
+		if (q->regs.enabled)
+			(void)part->backend->ops->get_base(part->backend, (uint16_t)i, &q->avail_idx);
+	}
 	loop_del(vhost->loop, &part->errors);
 	part->running = false;
-	/* What was used for the driver that goes must not interrupt the next one. */
-	for (unsigned i = 0; i < part->nqueues; i++)
-		read_away(vhost->call_efds[part->first_queue + i]);
 	read_away(part->errors.fd);
 }
 
@@ -48,6 +52,7 @@ static int set_ring(struct vhost_part *part, unsigned idx)
 	const struct vhost_ring ring = {
 		.idx = (uint16_t)idx,
 		.size = q->regs.size,
+		.base = q->avail_idx,
 		.desc_hva = q->desc_hva,
 		.avail_hva = q->avail_hva,
 		.used_hva = q->used_hva,
@@ -63,7 +68,8 @@ static int part_start(struct vhost_part *part)
 {
 	struct vhost *vhost = part->vhost;
 	struct vhost_backend *backend = part->backend;
-	int rc = backend->ops->set_features(backend, vhost->virtio.accepted & vhost->backend_features);
+	uint64_t features = (vhost->virtio.accepted & vhost->backend_features) | vhost->backend_own;
+	int rc = backend->ops->set_features(backend, features);
 
 	if (rc == 0)
 		rc = backend->ops->set_memory(backend, &vhost->vm->memory);
@@ -82,7 +88,7 @@ static int part_start(struct vhost_part *part)
 		backend->failed = failed;
 		return rc;
 	}
-	part->running = true;
+	part->running = vhost->has_run = true;
 	/* A notification that came before the start, or that a back end has seen in an earlier life, is not lost. */
 	for (unsigned i = 0; i < part->nqueues; i++)
 		vhost_queue_kick(vhost, (uint16_t)(part->first_queue + i));
@@ -206,6 +212,12 @@ void vhost_set_status(void *device, uint8_t status)
 
 	virtio_set_status(&vhost->virtio, status);
 	vhost_update(vhost);
+	if (status != 0 || !vhost->has_run)
+		return;
+	/* What was used for the driver that goes must not interrupt the next one. */
+	for (unsigned i = 0; i < vhost->virtio.nqueues; i++)
+		read_away(vhost->call_efds[i]);
+	vhost->has_run = false;
 }
 
 void vhost_queue_set(void *device, uint16_t queue_idx, const struct virtq_regs *regs)
@@ -322,6 +334,7 @@ int vhost_init(struct vhost *vhost, const struct vhost_config *cfg, struct vpmem
 	vhost->vm = cfg->vm;
 	vhost->loop = cfg->loop;
 	vhost->backend_features = cfg->backend_features;
+	vhost->backend_own = cfg->backend_own;
 	vhost->parts = cfg->parts;
 	vhost->nparts = cfg->nparts;
 	vhost->queues = calloc(cfg->nqueues, sizeof(vhost->queues[0]));

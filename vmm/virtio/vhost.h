@@ -9,7 +9,7 @@
  *
  * A device has one or more *parts*: a back end with some of the queues, next to each other. A part runs while the driver
  * runs, the device needs no reset, the part is wanted, and all of its queues are enabled, in whatever order that came
- * about. A queue of no part is the device's own, or nobody's.
+ * about. One that stops without a reset goes on later where it was. A queue of no part is the device's own, or nobody's.
  *
  * Nothing that a guest does ends the machine. The rings must lie wholly in guest memory (virtq_enable), before their
  * addresses go to the back end. What the back end refuses or reports later as broken is DEVICE_NEEDS_RESET, and a line in the log.
@@ -29,6 +29,7 @@
 struct vhost_ring {
 	uint16_t idx; /* in the back end: 0 is the first of its part */
 	uint16_t size;
+	uint16_t base; /* the next entry of the available ring to take */
 	const uint8_t *desc_hva, *avail_hva, *used_hva;
 	/* Borrowed: the driver has notified; buffers were used; the ring is broken. */
 	int kick_efd, call_efd, error_efd;
@@ -48,6 +49,8 @@ struct vhost_backend_ops {
 	 * anew.
 	 */
 	void (*stop)(struct vhost_backend *backend);
+	/* After stop: how far a queue was served, for the next start. */
+	int (*get_base)(struct vhost_backend *backend, uint16_t idx, uint16_t *base);
 };
 
 struct vhost_backend {
@@ -75,6 +78,7 @@ struct vhost_config {
 	const struct gmem *mem;    /* borrowed: rings lie in it */
 	uint64_t features;         /* that the device offers */
 	uint64_t backend_features; /* those of them that the back end knows; the others are the device's own */
+	uint64_t backend_own;      /* what the back end gets besides, and no driver sees */
 	unsigned nqueues;
 	uint16_t queue_size_max;
 	struct vhost_part *parts; /* borrowed: backend, queues and wanted are set */
@@ -91,11 +95,12 @@ struct vhost {
 	struct virtio virtio;
 	struct virtq *queues;
 	int *kick_efds, *call_efds; /* one for each queue */
-	uint64_t backend_features;
+	uint64_t backend_features, backend_own;
 	struct vhost_part *parts;
 	unsigned nparts;
 	struct vm_memory_listener listener;
 	bool listens;
+	bool has_run; /* since the last reset */
 };
 
 /*

@@ -65,7 +65,8 @@ static int set_memory(struct vhost_backend *backend, const struct vm_memory *mem
 static int set_ring(struct vhost_backend *backend, const struct vhost_ring *ring)
 {
 	struct vhost_kernel *vk = kernel_of(backend);
-	struct vhost_vring_state size = { .index = ring->idx, .num = ring->size }, base = { .index = ring->idx };
+	struct vhost_vring_state size = { .index = ring->idx, .num = ring->size },
+				 base = { .index = ring->idx, .num = ring->base };
 	struct vhost_vring_addr addr = {
 		.index = ring->idx,
 		.desc_user_addr = (uintptr_t)ring->desc_hva,
@@ -104,12 +105,23 @@ static void stop(struct vhost_backend *backend)
 	vk->detach(vk);
 }
 
+static int get_base(struct vhost_backend *backend, uint16_t idx, uint16_t *base)
+{
+	struct vhost_vring_state state = { .index = idx };
+	int rc = CALL(kernel_of(backend), VHOST_GET_VRING_BASE, &state);
+
+	if (rc == 0)
+		*base = (uint16_t)state.num;
+	return rc;
+}
+
 const struct vhost_backend_ops vhost_kernel_ops = {
 	.set_features = set_features,
 	.set_memory = set_memory,
 	.set_ring = set_ring,
 	.run = run,
 	.stop = stop,
+	.get_base = get_base,
 };
 
 /* ---- the ioctls of the kinds --------------------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ struct vhost_vsock {
 	struct vhost_part part;
 	uint64_t guest_cid;
 	bool passed_fd; /* kernel.fd is the user's, who opened it */
-	bool attached;
+	bool connected; /* it has run since it was opened */
 };
 
 /* ---- the kernel's side ------------------------------------------------------------------------------------ */
@@ -53,27 +53,30 @@ static int attach(struct vhost_kernel *vk)
 {
 	int rc = vhost_kernel_vsock_set_running(vk, true);
 
-	vsock_of(vk)->attached = rc == 0;
+	if (rc == 0)
+		vsock_of(vk)->connected = true;
 	return rc;
 }
 
 static void detach(struct vhost_kernel *vk)
 {
-	struct vhost_vsock *vv = vsock_of(vk);
+	(void)vhost_kernel_vsock_set_running(vk, false);
+}
+
+/* Only with the descriptor do the connections end. It is opened at once, so that nobody else gets the CID. */
+static void disconnect(struct vhost_vsock *vv)
+{
 	int rc;
 
-	(void)vhost_kernel_vsock_set_running(vk, false);
-	if (!vv->attached)
+	if (!vv->connected || vv->passed_fd)
 		return;
-	vv->attached = false;
-	if (vv->passed_fd)
-		return;
-	/* Only with the descriptor do the connections end. At once, so that nobody else gets the CID. */
-	vhost_kernel_close(vk);
-	rc = reopen(vk);
+	vv->connected = false;
+	vhost_kernel_close(&vv->kernel);
+	rc = reopen(&vv->kernel);
 	if (rc)
 		log_error("%s: %s: cannot open the vhost device again: CID %" PRIu64 ": %s: %s", VHOST_VSOCK_MODEL,
-		          vv->vhost.id ? vv->vhost.id : "(no id)", vv->guest_cid, vk->backend.failed, strerror(-rc));
+		          vv->vhost.id ? vv->vhost.id : "(no id)", vv->guest_cid, vv->kernel.backend.failed,
+		          strerror(-rc));
 }
 
 /* ---- the device ---------------------------------------------------------------------------------------------- */
@@ -85,6 +88,13 @@ static void vsock_read(void *device, const struct virtio_select *select, struct 
 	vhost_read(device, select, out);
 	for (unsigned i = 0; i < CONFIG_SIZE; i++)
 		out->config[i] = (uint8_t)(vv->guest_cid >> 8 * i);
+}
+
+static void vsock_set_status(void *device, uint8_t status)
+{
+	vhost_set_status(device, status);
+	if (status == 0)
+		disconnect(device);
 }
 
 /* Nobody reads the queue of events: its notifications need no eventfd. */
@@ -119,7 +129,7 @@ static const struct virtio_device_ops vsock_ops = {
 	.status = vhost_status,
 	.config_generation = vhost_config_generation,
 	.set_driver_features = vhost_set_driver_features,
-	.set_status = vhost_set_status,
+	.set_status = vsock_set_status,
 	.queue_set = vhost_queue_set,
 	.queue_enable = vhost_queue_enable,
 	.queue_kick = vhost_queue_kick,

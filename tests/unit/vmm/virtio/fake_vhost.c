@@ -216,6 +216,9 @@ static int queue_ioctl(struct fake_vhost_device *dev, struct fake_vhost_queue *q
 		return set_num(dev, q, arg);
 	case VHOST_SET_VRING_BASE:
 		return set_base(dev, q, arg);
+	case VHOST_GET_VRING_BASE:
+		((struct vhost_vring_state *)arg)->num = q->base;
+		return 0;
 	case VHOST_SET_VRING_ADDR:
 		return set_addr(q, arg);
 	case VHOST_SET_VRING_KICK:
@@ -251,7 +254,7 @@ static const struct {
 	DEVICE(VHOST_SET_MEM_TABLE),  DEVICE(VHOST_VSOCK_SET_GUEST_CID), DEVICE(VHOST_VSOCK_SET_RUNNING),
 	QUEUE(VHOST_SET_VRING_NUM),   QUEUE(VHOST_SET_VRING_BASE),       QUEUE(VHOST_SET_VRING_ADDR),
 	QUEUE(VHOST_SET_VRING_KICK),  QUEUE(VHOST_SET_VRING_CALL),       QUEUE(VHOST_SET_VRING_ERR),
-	QUEUE(VHOST_NET_SET_BACKEND),
+	QUEUE(VHOST_NET_SET_BACKEND), QUEUE(VHOST_GET_VRING_BASE),
 };
 
 static int serve(struct fake_vhost_device *dev, unsigned long request, void *arg)
@@ -264,7 +267,7 @@ static int serve(struct fake_vhost_device *dev, unsigned long request, void *arg
 	if (fake_vhost.nlog < FAKE_VHOST_LOG)
 		fake_vhost.log[fake_vhost.nlog++] = names[i].name;
 	if (fake_vhost.fail && strcmp(fake_vhost.fail, names[i].name) == 0 && fake_vhost.fail_after-- == 0) {
-		fake_vhost.fail_after = 0;
+		fake_vhost.fail = NULL;
 		return fake_vhost.fail_error;
 	}
 	if (!names[i].queue)

@@ -40,7 +40,7 @@ struct fake_vhost {
 	uint64_t features;               /* what the kernel offers */
 	uint64_t taken_cid;              /* of somebody else; 0: none */
 	int open_error;                  /* -errno; 0: it works */
-	const char *fail;                /* the ioctl that fails, e.g. "VHOST_SET_OWNER"; NULL: none */
+	const char *fail;                /* the ioctl that fails once, e.g. "VHOST_SET_OWNER"; NULL: none */
 	int fail_error;                  /* with this -errno */
 	unsigned fail_after;             /* after so many that work */
 	const char *log[FAKE_VHOST_LOG]; /* the last ioctls, in order */

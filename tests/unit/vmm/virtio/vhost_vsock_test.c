@@ -303,6 +303,7 @@ static void a_refused_table_stops_the_device(void **state)
 	fake_vhost.fail = NULL;
 	start(r, 0, NQUEUES);
 	assert_true(is_running());
+	assert_int_equal(fake_vhost_one()->queues[0].base, 0);
 }
 
 static void the_kernel_s_limit_of_regions_counts_windows(void **state)

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vhost_net.h - virtio-net-pci on a tap, served by the kernel's vhost_net: a network card whose packets do not pass by us.
+ *
+ * The device of the virtio specification, section 5.1, 1af4:1041: a pair of queues for each queue of the tap, and a control
+ * queue, which is served here. The tap is somebody else's (the room net): this device gets its descriptors, what it
+ * can do, and functions that change it.
+ *
+ * A pair of queues is a part of its own (vhost.h) with a descriptor of /dev/vhost-net. A driver that did not negotiate
+ * VIRTIO_NET_F_MQ has one pair, and the control queue is its third queue.
+ */
+#ifndef PMVM_VHOST_NET_H
+#define PMVM_VHOST_NET_H
+
+#include "virtio_pci.h"
+
+#include <vpmem.h>
+
+#define VHOST_NET_MODEL "virtio-net-pci"
+#define VHOST_NET_PAIRS_MAX 31u /* two queues each, and the control queue */
+#define VHOST_NET_QUEUE_SIZE_MIN 256u
+#define VHOST_NET_QUEUE_SIZE_MAX 1024u
+#define MAC_SIZE 6u
+
+/* What the device needs of its tap. Called under the machine lock. Each returns 0 or -errno. */
+struct vhost_net_tap {
+	/* One queue's descriptor; borrowed until the device is destroyed. */
+	int (*fd)(void *tap, unsigned idx);
+	/*
+	 * The driver takes packets without checksum, or larger than a frame: VIRTIO_NET_F_GUEST_* of the features. Only
+	 * bits of `offloads` are set.
+	 */
+	int (*set_offloads)(void *tap, uint64_t features);
+	/* The driver uses so many queues: the others get no packets. */
+	int (*set_queues)(void *tap, unsigned npairs);
+	void *tap;
+	unsigned npairs;   /* 1 to VHOST_NET_PAIRS_MAX */
+	uint64_t offloads; /* VIRTIO_NET_F_GUEST_* that set_offloads can do */
+	bool no_header;    /* packets have no struct virtio_net_hdr before them: there are no offloads */
+};
+
+struct vhost_net_options {
+	struct virtio_pci_config pci; /* where and how it is plugged; ops and device are filled here */
+	const struct gmem *mem;       /* borrowed */
+	struct vhost_net_tap tap;
+	const int *
+		vhost_fds; /* one for each pair, open descriptors of /dev/vhost-net; NULL: they are opened. Taken on success */
+	uint8_t mac[MAC_SIZE];
+	uint16_t host_mtu; /* 0: none is offered */
+	uint16_t queue_size;
+	uint64_t features_off; /* VIRTIO_NET_F_* and others that the user does not want */
+};
+
+/*
+ * Creates the device and plugs it in. Errors, in QEMU's words: no /dev/vhost-net; those of virtio_pci_create; -E2BIG of
+ * vhost_init.
+ */
+int vhost_net_create(const struct vhost_net_options *cfg, struct virtio_pci **out, struct vpmem_error *err);
+
+/* Of a transport that vhost_net_create made. Without a link no packet passes, and the driver sees that. */
+void vhost_net_set_link(struct virtio_pci *vp, bool up);
+bool vhost_net_link_is_up(const struct virtio_pci *vp);
+/* The address now: the driver may have set another. */
+const uint8_t *vhost_net_mac(const struct virtio_pci *vp);
+
+#endif

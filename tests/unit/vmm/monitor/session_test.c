@@ -62,7 +62,7 @@ static void many_clients_at_once(void **state)
 	close(fds[0]);
 }
 
-// Their places are free for one that connects after them, however the loop looks at its descriptors.
+// Their places are free for one that connects after them, in whatever order the loop serves its descriptors.
 static void places_are_free_when_clients_have_left(void **state)
 {
 	int fds[SOCKET_CLIENTS_MAX];

@@ -227,7 +227,7 @@ static void no_arguments_ask_for_a_kernel(void **state)
 	assert_int_equal(options_parse(1, (char *[]) { "pmvm", NULL }, &opts, &err), OPTIONS_ERROR);
 	assert_non_null(strstr(err.text, "-kernel is missing"));
 	assert_non_null(strstr(err.hint, "pmvm -m 1G -nographic -kernel vmlinuz"));
-	// The example must not be cut off.
+	// The example must not be truncated.
 	assert_non_null(strstr(err.hint, "pmvm -help)"));
 }
 

@@ -12,13 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct memdev memdev = { .cfg = { .id = (char *)"mem1" } };
-static struct pmem pmem = { .cfg = { .id = (char *)"nv1" } };
+static struct object_config memdev_config = { .type = &memory_backend_file_type, .id = (char *)"mem1" };
+static struct device_config pmem_config = { .model = &virtio_pmem_pci_model, .id = (char *)"nv1" };
+static struct object memdev = { .cfg = &memdev_config };
+static struct device pmem = { .cfg = &pmem_config };
 static struct machine machine = {
-	.nmemdevs = 1,
-	.npmems = 1,
-	.memdevs = { &memdev },
-	.pmems = { &pmem },
+	.nobjects = 1,
+	.ndevices = 1,
+	.objects = { &memdev },
+	.devices = { &pmem },
 };
 static struct monitor monitor = { .machine = &machine };
 

@@ -43,45 +43,57 @@ static void check_error(int rc, const struct vpmem_error *err)
 
 static void check_memdev(const struct memdev_config *cfg)
 {
-	CHECK(cfg->id && id_wellformed(cfg->id));
-	CHECK(cfg->mem_path && cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->id);
+	CHECK(cfg->mem_path && cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->obj.id);
 	CHECK(cfg->backing.rom <= VPMEM_ROM_OFF && cfg->backing.policy <= VPMEM_POLICY_INTERLEAVE);
 }
 
 static void check_pmem(const struct pmem_config *cfg)
 {
-	CHECK(!cfg->id || id_wellformed(cfg->id));
 	CHECK(cfg->memdev);
-	CHECK(cfg->slot == -1 || (cfg->slot >= 1 && cfg->slot <= 31));
 	CHECK(cfg->memaddr % VPMEM_GRANULE == 0);
+}
+
+static void check_object(struct object_config *cfg)
+{
+	CHECK(cfg->id && id_wellformed(cfg->id));
+	if (cfg->type == &memory_backend_file_type)
+		check_memdev(object_config_as(cfg, &memory_backend_file_type));
+}
+
+static void check_device(struct device_config *cfg)
+{
+	CHECK(!cfg->id || id_wellformed(cfg->id));
+	CHECK(cfg->slot == -1 || (cfg->slot >= 1 && cfg->slot <= 31));
+	if (cfg->model == &virtio_pmem_pci_model)
+		check_pmem(device_config_as(cfg, &virtio_pmem_pci_model));
 }
 
 static void object(struct json_object *props, enum props_form form)
 {
-	struct memdev_config cfg;
+	struct object_config *cfg;
 	struct vpmem_error err = { .text = "" };
-	int rc = config_memdev(props, form, &cfg, &err);
+	int rc = config_object(props, form, &cfg, &err);
 
 	if (rc)
 		check_error(rc, &err);
 	else
-		check_memdev(&cfg);
-	CHECK(!rc || (!cfg.id && !cfg.mem_path));
-	memdev_config_free(&cfg);
+		check_object(cfg);
+	CHECK((rc == 0) == (cfg != NULL));
+	object_config_free(cfg);
 }
 
 static void device(struct json_object *props, enum props_form form)
 {
 	struct vpmem_error err = { .text = "" };
-	struct pmem_config cfg;
-	int rc = config_pmem(props, form, &cfg, &err);
+	struct device_config *cfg;
+	int rc = config_device(props, form, &cfg, &err);
 
 	if (rc)
 		check_error(rc, &err);
 	else
-		check_pmem(&cfg);
-	CHECK(!rc || (!cfg.id && !cfg.memdev && !cfg.bus));
-	pmem_config_free(&cfg);
+		check_device(cfg);
+	CHECK((rc == 0) == (cfg != NULL));
+	device_config_free(cfg);
 }
 
 static void from_text(const char *text, bool is_device)
@@ -121,10 +133,10 @@ static void check_options(const struct machine_config *opts)
 	CHECK(opts->kernel && opts->ncpus >= 1 && opts->ncpus <= CPUS_MAX);
 	CHECK(opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0);
 	CHECK(opts->nmonitors <= MONITORS_MAX);
-	for (unsigned i = 0; i < opts->nmemdevs; i++)
-		check_memdev(&opts->memdevs[i]);
-	for (unsigned i = 0; i < opts->npmems; i++)
-		check_pmem(&opts->pmems[i]);
+	for (unsigned i = 0; i < opts->nobjects; i++)
+		check_object(opts->objects[i]);
+	for (unsigned i = 0; i < opts->ndevices; i++)
+		check_device(opts->devices[i]);
 }
 
 static void command_line(char *text)

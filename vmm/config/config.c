@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One -object or -device, checked alone.
 #include "config.h"
+
+#include "device_list.h"
 #include "error.h"
 #include "props.h"
 #include "suggest.h"
@@ -8,13 +10,54 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
+// ---- the lists
+
+#define TYPE(name, ...) extern const struct object_type name##_type;
+#define MODEL(name) extern const struct device_model name##_model;
+OBJECT_LIST(TYPE)
+DEVICE_LIST(MODEL)
+#undef TYPE
+#undef MODEL
+
+#define TYPE(name, ...) &name##_type,
+#define MODEL(name) &name##_model,
+static const struct object_type *const types[] = { OBJECT_LIST(TYPE) NULL };
+static const struct device_model *const models[] = { DEVICE_LIST(MODEL) NULL };
+
+const struct object_type *object_type_at(unsigned idx)
+{
+	return types[idx];
+}
+
+const struct device_model *device_model_at(unsigned idx)
+{
+	return models[idx];
+}
+
+const struct object_type *object_type_find(const char *name)
+{
+	for (unsigned i = 0; types[i]; i++)
+		if (strcmp(types[i]->props->name, name) == 0)
+			return types[i];
+	return NULL;
+}
+
+const struct device_model *device_model_find(const char *name)
+{
+	for (unsigned i = 0; models[i]; i++)
+		if (strcmp(models[i]->props->name, name) == 0)
+			return models[i];
+	return NULL;
+}
+
+// ---- which type or model it is
+
 // The value of qom-type or driver. NULL with err set if there is none.
-static const char *type_of(struct json_object *props, const char *key, struct vpmem_error *err)
+static const char *name_of(struct json_object *props, const char *key, struct vpmem_error *err)
 {
 	struct json_object *json;
 
@@ -29,33 +72,41 @@ static const char *type_of(struct json_object *props, const char *key, struct vp
 	return json_object_get_string(json);
 }
 
-static void hint_nearest(const char *word, const char *known, const char *otherwise, struct vpmem_error *err)
+// The nearest name, or the only one, or how to list them.
+static void hint_names(const struct suggest *s, const char *what, const char *first, bool is_only,
+                       struct vpmem_error *err)
 {
-	struct suggest s = { .word = word };
-
-	suggest_offer(&s, known);
-	error_hint(err, s.best ? "did you mean %s?" : otherwise, known);
+	if (s->best)
+		error_hint(err, "did you mean %s?", s->best);
+	else if (is_only)
+		error_hint(err, "the one %s here is %s", what, first);
+	else
+		error_hint(err, "with help in its place, the %ss are listed", what);
 }
 
-static int check_qom_type(struct json_object *props, struct vpmem_error *err)
+static const struct object_type *type_of(struct json_object *props, struct vpmem_error *err)
 {
-	const char *type = type_of(props, "qom-type", err);
+	const char *name = name_of(props, "qom-type", err);
+	const struct object_type *type = name ? object_type_find(name) : NULL;
+	struct suggest s = { .word = name };
 
-	if (!type) {
+	if (type)
+		return type;
+	if (!name) {
 		error_hint(err, "for example memory-backend-file,id=mem1,share=on,mem-path=FILE");
-		return -EINVAL;
+		return NULL;
 	}
-	if (strcmp(type, memory_backend_file_class.name) == 0)
-		return 0;
-	if (strcmp(type, "memory-backend-ram") == 0 || strcmp(type, "memory-backend-memfd") == 0) {
-		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", type);
+	if (strcmp(name, "memory-backend-ram") == 0 || strcmp(name, "memory-backend-memfd") == 0) {
+		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", name);
 		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked "
 		                "scratch file");
-		return -EINVAL;
+		return NULL;
 	}
-	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", type);
-	hint_nearest(type, memory_backend_file_class.name, "the one object type here is %s", err);
-	return -EINVAL;
+	for (unsigned i = 0; types[i]; i++)
+		suggest_offer(&s, types[i]->props->name);
+	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", name);
+	hint_names(&s, "object type", types[0]->props->name, !types[1], err);
+	return NULL;
 }
 
 // Devices that add buses in QEMU.
@@ -70,61 +121,91 @@ static bool is_bridge(const char *driver)
 	return false;
 }
 
-static int check_driver(struct json_object *props, struct vpmem_error *err)
+// The virtio device inside one of the models, which QEMU also has as a driver.
+static bool is_virtio_name(const char *driver)
 {
-	const char *driver = type_of(props, "driver", err);
+	for (unsigned i = 0; models[i]; i++)
+		if (strcmp(driver, models[i]->virtio_name) == 0)
+			return true;
+	return false;
+}
 
+static const struct device_model *model_of(struct json_object *props, struct vpmem_error *err)
+{
+	const char *driver = name_of(props, "driver", err);
+	const struct device_model *model = driver ? device_model_find(driver) : NULL;
+	struct suggest s = { .word = driver };
+
+	if (model)
+		return model;
 	if (!driver) {
 		error_hint(err, "for example virtio-pmem-pci,memdev=mem1");
-		return -EINVAL;
+		return NULL;
 	}
-	if (strcmp(driver, virtio_pmem_pci_class.name) == 0)
-		return 0;
-	if (strcmp(driver, "virtio-pmem") == 0)
-		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device 'virtio-pmem'");
+	if (is_virtio_name(driver))
+		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device '%s'", driver);
 	else
 		error_set(err, -EINVAL, "'%.200s' is not a valid device model name", driver);
+	for (unsigned i = 0; models[i]; i++)
+		suggest_offer(&s, models[i]->props->name);
 	if (is_bridge(driver))
 		error_hint(err, "-machine pci-buses=N gives the machine buses pcie.0 to pcie.N-1, for %u devices each",
 		           PCI_BUS_DEVICES);
 	else
-		hint_nearest(driver, virtio_pmem_pci_class.name, "the one device model here is %s", err);
-	return -EINVAL;
+		hint_names(&s, "device model", models[0]->props->name, !models[1], err);
+	return NULL;
 }
 
-int config_memdev(struct json_object *props, enum props_form form, struct memdev_config *out, struct vpmem_error *err)
-{
-	int rc = check_qom_type(props, err);
+// ---- objects
 
-	*out = (struct memdev_config) { 0 };
-	if (rc == 0 && props_init(&memory_backend_file_class, out) < 0)
+int config_object(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err)
+{
+	const struct object_type *type = type_of(props, err);
+	struct object_config *cfg;
+	int rc = 0;
+
+	*out = NULL;
+	if (!type)
+		return -EINVAL;
+	cfg = calloc(1, type->config_size);
+	if (!cfg)
+		return error_set(err, -ENOMEM, "out of memory");
+	cfg->type = type;
+	if (props_init(type->props, cfg) < 0)
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
-		rc = props_apply(&memory_backend_file_class, props, form, out, err);
-	if (rc == 0 && !out->id)
+		rc = props_apply(type->props, props, form, cfg, err);
+	if (rc == 0 && !cfg->id)
 		rc = error_set(err, -EINVAL, "Parameter 'id' is missing");
-	out->backing.id = out->id;
-	out->backing.path = out->mem_path;
-	if (rc == 0)
-		rc = vpmem_backing_check(&out->backing, err);
-	if (rc < 0) {
-		memdev_config_free(out);
-		return rc;
-	}
-	out->dump_set = json_object_object_get_ex(props, "dump", NULL);
-	return 0;
+	if (rc == 0 && type->check)
+		rc = type->check(cfg, props, err);
+	if (rc < 0)
+		object_config_free(cfg);
+	else
+		*out = cfg;
+	return rc;
 }
 
-void memdev_config_free(struct memdev_config *cfg)
+void object_config_free(struct object_config *cfg)
 {
-	props_release(&memory_backend_file_class, cfg);
-	*cfg = (struct memdev_config) { 0 };
+	if (cfg)
+		props_release(cfg->type->props, cfg);
+	free(cfg);
 }
+
+void *object_config_as(struct object_config *cfg, const struct object_type *type)
+{
+	(void)type;
+	assert(cfg->type == type);
+	return cfg;
+}
+
+// ---- devices
 
 static_assert(PCI_BUSES_MAX <= 10, "the number of a bus has one digit");
 
 // "pcie.0" to "pcie.7"; "pci.0" is another name of the first. A number without a bus is on the first one as well.
-static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
+static int find_bus(struct device_config *cfg, struct vpmem_error *err)
 {
 	static const char prefix[] = "pcie.";
 	const char *digit = cfg->bus && strncmp(cfg->bus, prefix, strlen(prefix)) == 0 ? cfg->bus + strlen(prefix) : "";
@@ -142,45 +223,56 @@ static int find_bus(struct pmem_config *cfg, struct vpmem_error *err)
 	return -EINVAL;
 }
 
-static int check_device(struct pmem_config *cfg, struct vpmem_error *err)
+static int check_slot(const struct device_config *cfg, struct vpmem_error *err)
 {
-	int rc = find_bus(cfg, err);
-
-	if (rc < 0)
-		return rc;
-	if (!cfg->memdev || !*cfg->memdev)
-		return error_set(err, -EINVAL, "'memdev' property must be set");
-	if (cfg->slot == 0) {
-		error_set(err, -EBUSY,
-		          "PCI: slot 0 function 0 not available for virtio-pmem-pci, in use by the host bridge");
-		error_hint(err, "choose another slot from 1 to 1f, or leave addr out");
-		return -EBUSY;
-	}
-	if (cfg->memaddr % VPMEM_GRANULE != 0)
-		return error_set(err, -EINVAL, "address must be aligned to 0x%" PRIx64 " bytes", VPMEM_GRANULE);
-	if (cfg->shmem && cfg->memaddr != 0)
-		return error_set(err, -EINVAL, "'memaddr' and 'shmem=on' are incompatible: the guest places a BAR");
-	return 0;
+	if (cfg->slot != 0)
+		return 0;
+	error_set(err, -EBUSY, "PCI: slot 0 function 0 not available for %s, in use by the host bridge",
+	          cfg->model->props->name);
+	error_hint(err, "choose another slot from 1 to 1f, or leave addr out");
+	return -EBUSY;
 }
 
-int config_pmem(struct json_object *props, enum props_form form, struct pmem_config *out, struct vpmem_error *err)
+int config_device(struct json_object *props, enum props_form form, struct device_config **out, struct vpmem_error *err)
 {
-	int rc = check_driver(props, err);
+	const struct device_model *model = model_of(props, err);
+	struct device_config *cfg;
+	int rc = 0;
 
-	*out = (struct pmem_config) { .slot = -1 };
-	if (rc == 0 && props_init(&virtio_pmem_pci_class, out) < 0)
+	*out = NULL;
+	if (!model)
+		return -EINVAL;
+	cfg = calloc(1, model->config_size);
+	if (!cfg)
+		return error_set(err, -ENOMEM, "out of memory");
+	cfg->model = model;
+	if (props_init(model->props, cfg) < 0)
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
-		rc = props_apply(&virtio_pmem_pci_class, props, form, out, err);
+		rc = props_apply(model->props, props, form, cfg, err);
 	if (rc == 0)
-		rc = check_device(out, err);
+		rc = find_bus(cfg, err);
+	if (rc == 0 && model->check)
+		rc = model->check(cfg, err);
+	if (rc == 0)
+		rc = check_slot(cfg, err);
 	if (rc < 0)
-		pmem_config_free(out);
+		device_config_free(cfg);
+	else
+		*out = cfg;
 	return rc;
 }
 
-void pmem_config_free(struct pmem_config *cfg)
+void device_config_free(struct device_config *cfg)
 {
-	props_release(&virtio_pmem_pci_class, cfg);
-	*cfg = (struct pmem_config) { .slot = -1 };
+	if (cfg)
+		props_release(cfg->model->props, cfg);
+	free(cfg);
+}
+
+void *device_config_as(struct device_config *cfg, const struct device_model *model)
+{
+	(void)model;
+	assert(cfg->model == model);
+	return cfg;
 }

@@ -6,6 +6,10 @@
  * -object and -device arrive as key=value text or as JSON; both become a json_object, which a table of
  * properties (name, type, default, help) checks and writes into a struct. Text values are strings that
  * are converted ("4G", "on"); JSON values must have the right type, as in QEMU.
+ *
+ * The struct belongs to a type of objects or a model of devices, of which device_list.h has the lists. Its first member is
+ * a struct object_config or a struct device_config: what all of them have. A pointer to that is how the rest of the program
+ * passes one on; the code of the type or model converts it with object_config_as or device_config_as.
  */
 #ifndef PMVM_CONFIG_H
 #define PMVM_CONFIG_H
@@ -18,52 +22,118 @@
 #include <vpmem.h>
 
 struct json_object;
+struct object_type;
+struct device_model;
 
-/* -object memory-backend-file. Strings are owned by the struct. */
-struct memdev_config {
-	char *id;
-	char *mem_path;
-	struct vpmem_backing_options backing; /* its id and path point to the two above */
-	bool dump_set;                        /* else -machine dump-guest-core= says what backing.dump is */
+/* ---- one object, one device: what all have. Strings are owned by the struct. */
+
+struct object_config {
+	const struct object_type *type;
+	char *id; /* not NULL, but in one that is empty */
 };
 
-/* When a sync fails: report it to the guest, or pause the machine first. */
-enum werror { WERROR_REPORT, WERROR_STOP };
-
-/* -device virtio-pmem-pci. Strings are owned by the struct. */
-struct pmem_config {
-	char *id; /* NULL: none */
-	char *memdev;
-	char *bus;        /* NULL, "pcie.N", or "pci.0" */
-	int bus_nr;       /* N, or -1: any; 0 if only addr is given */
-	int slot;         /* addr=: device number on the bus, or -1 */
-	uint64_t memaddr; /* 0: chosen */
-	bool shmem;
+struct device_config {
+	const struct device_model *model;
+	char *id;   /* NULL: none */
+	char *bus;  /* NULL, "pcie.N", or "pci.0" */
+	int bus_nr; /* N, or -1: any; 0 if only addr is given */
+	int slot;   /* addr=: device number on the bus, or -1 */
 	bool event_idx, indirect_desc, queue_reset;
 	bool register_page, pio_notify;
-	unsigned werror; /* enum werror */
 };
 
 /*
  * One -object or -device, with qom-type or driver among its properties. These two functions check all of it, for the
- * command line and for the monitor; whether it fits those that exist is for the caller to check. On failure *out is
- * empty.
+ * command line and for the monitor; whether it fits those that exist is for the caller to check (config_check_links).
+ * *out is the caller's; NULL on failure.
  */
-int config_memdev(struct json_object *props, enum props_form form, struct memdev_config *out, struct vpmem_error *err);
-int config_pmem(struct json_object *props, enum props_form form, struct pmem_config *out, struct vpmem_error *err);
-void memdev_config_free(struct memdev_config *cfg);
-void pmem_config_free(struct pmem_config *cfg);
+int config_object(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err);
+int config_device(struct json_object *props, enum props_form form, struct device_config **out, struct vpmem_error *err);
+/* NULL is allowed. */
+void object_config_free(struct object_config *cfg);
+void device_config_free(struct device_config *cfg);
+
+/* The whole struct, which must be of this type or model. */
+void *object_config_as(struct object_config *cfg, const struct object_type *type);
+void *device_config_as(struct device_config *cfg, const struct device_model *model);
+
+/* ---- objects that devices name: properties of type PROP_LINK */
+
+/* The id that the device's idx-th link names, or NULL: it has no more. Links that are not given do not count. */
+const char *device_config_link(const struct device_config *cfg, unsigned idx, const struct prop **prop);
+/* Does some link of the device name this object? */
+bool device_config_names(const struct device_config *cfg, const char *object_id);
+
+/*
+ * Is each object that the device names there, and of the right type? `at` returns those that are there, idx from 0, then
+ * NULL. -ENODEV and -EINVAL with QEMU's text; `command` is what creates an object, for the hint: "" or "object_add ".
+ */
+int config_check_links(const struct device_config *cfg,
+                       const struct object_config *(*at)(const void *owner, unsigned idx), const void *owner,
+                       const char *command, struct vpmem_error *err);
+
+/* ---- types and models */
+
+/* A type of objects. */
+struct object_type {
+	const struct prop_class
+		*props;      /* its name is QEMU's; over a struct whose first member is a struct object_config */
+	size_t config_size;  /* of that struct */
+	const char *base;    /* QEMU's type above it, which links name: "memory-backend" */
+	const char *example; /* what follows "TYPE,id=ID" in a hint: ",share=on,mem-path=FILE"; "" if nothing */
+	/* The checks that need more than one property, and what follows from the properties. NULL: there are none. */
+	int (*check)(struct object_config *cfg, struct json_object *props, struct vpmem_error *err);
+};
+
+/* A model of devices. All are virtio devices behind PCI, and have the properties of virtio_pci_class. */
+struct device_model {
+	const struct prop_class *props; /* over a struct whose first member is a struct device_config */
+	size_t config_size;
+	const char *category;            /* of -device help: "Misc" */
+	const char *description;         /* one line for -device help */
+	const char *virtio_name;         /* QEMU's name of the virtio device inside: "virtio-pmem" */
+	const char *const *virtio_props; /* the properties that qom-list shows there; sorted, NULL-terminated */
+	int (*check)(struct device_config *cfg, struct vpmem_error *err); /* as above */
+};
+
+/* By index, up to NULL; and by name, NULL if there is none. */
+const struct object_type *object_type_at(unsigned idx);
+const struct device_model *device_model_at(unsigned idx);
+const struct object_type *object_type_find(const char *name);
+const struct device_model *device_model_find(const char *name);
 
 /* Prints the types (NULL or "help"), or the properties of one. -EINVAL, -ENODEV: there is no such type. */
 int config_object_help(const char *type, FILE *out, struct vpmem_error *err);
 int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 
-/*
- * The properties, for help, -pmem, device-list-properties and query-qmp-schema (props.h); and the words of one that
- * appears elsewhere as well.
- */
-extern const char *const werror_words[]; /* enum werror; ends with NULL */
+/* The table that every device model is based on (prop_class.base), over struct device_config. */
+extern const struct prop_class virtio_pci_class;
+
+/* ---- memory-backend-file */
+
+struct memdev_config {
+	struct object_config obj;
+	char *mem_path;
+	struct vpmem_backing_options backing; /* its id and path point to obj.id and mem_path */
+	bool dump_set;                        /* else -machine dump-guest-core= says what backing.dump is */
+};
 extern const struct prop_class memory_backend_file_class;
+extern const struct object_type memory_backend_file_type;
+
+/* ---- virtio-pmem-pci */
+
+/* When a sync fails: report it to the guest, or pause the machine first. */
+enum werror { WERROR_REPORT, WERROR_STOP };
+extern const char *const werror_words[]; /* enum werror; ends with NULL */
+
+struct pmem_config {
+	struct device_config dev;
+	char *memdev;
+	uint64_t memaddr; /* 0: chosen */
+	bool shmem;
+	unsigned werror; /* enum werror */
+};
 extern const struct prop_class virtio_pmem_pci_class;
+extern const struct device_model virtio_pmem_pci_model;
 
 #endif

@@ -14,11 +14,11 @@ void machine_config_free(struct machine_config *cfg)
 		free(strings[i]);
 	for (unsigned i = 0; i < cfg->nmonitors; i++)
 		free(cfg->monitors[i].chardev.path);
-	for (unsigned i = 0; i < cfg->nmemdevs; i++)
-		memdev_config_free(&cfg->memdevs[i]);
-	for (unsigned i = 0; i < cfg->npmems; i++)
-		pmem_config_free(&cfg->pmems[i]);
-	free(cfg->memdevs);
-	free(cfg->pmems);
+	for (unsigned i = 0; i < cfg->nobjects; i++)
+		object_config_free(cfg->objects[i]);
+	for (unsigned i = 0; i < cfg->ndevices; i++)
+		device_config_free(cfg->devices[i]);
+	free(cfg->objects);
+	free(cfg->devices);
 	*cfg = (struct machine_config) { 0 };
 }

@@ -31,9 +31,9 @@ struct machine_config {
 	struct chardev_config serial;
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
-	unsigned nmemdevs, npmems;
-	struct memdev_config *memdevs;
-	struct pmem_config *pmems;
+	unsigned nobjects, ndevices;
+	struct object_config **objects; /* each is owned; NULL: somebody took it */
+	struct device_config **devices;
 };
 
 /* Frees what it owns and leaves it all zeros. */

@@ -142,10 +142,40 @@ static bool same_name(const struct prop_class *cls, const char *a, const char *b
 
 const struct prop *props_find(const struct prop_class *cls, const char *name)
 {
-	for (unsigned i = 0; i < cls->nprops; i++)
-		if (same_name(cls, cls->props[i].name, name))
-			return &cls->props[i];
+	for (; cls; cls = cls->base)
+		for (unsigned i = 0; i < cls->nprops; i++)
+			if (same_name(cls, cls->props[i].name, name))
+				return &cls->props[i];
 	return NULL;
+}
+
+// "name=" orders "prealloc-threads" before "prealloc", as QEMU's help does.
+static bool is_before(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return (*a ? *a : '=') < (*b ? *b : '=');
+}
+
+// Both tables are sorted: merges them.
+const struct prop *props_at(const struct prop_class *cls, unsigned idx)
+{
+	const struct prop *own = cls->props, *own_end = own + cls->nprops;
+	const struct prop *base = cls->base ? cls->base->props : NULL,
+			  *base_end = base ? base + cls->base->nprops : NULL;
+
+	for (;; idx--) {
+		bool is_own = base == base_end || (own != own_end && is_before(own->name, base->name));
+
+		if (own == own_end && base == base_end)
+			return NULL;
+		if (idx == 0)
+			return is_own ? own : base;
+		if (is_own)
+			own++;
+		else
+			base++;
+	}
 }
 
 // "a_b" and "a-b" in one object: QEMU refuses this as well.
@@ -164,6 +194,7 @@ static int check_conflict(const struct prop_class *cls, const char *name, struct
 static int unknown(const struct prop_class *cls, const char *name, enum props_form form, struct vpmem_error *err)
 {
 	struct suggest s = { .word = name };
+	const struct prop *prop;
 
 	if (cls->unknown == PROP_UNKNOWN_NOT_FOUND)
 		error_set(err, -EINVAL, "Property '%s.%.200s' not found", cls->name, name);
@@ -171,8 +202,8 @@ static int unknown(const struct prop_class *cls, const char *name, enum props_fo
 		error_set(err, -EINVAL, "Invalid parameter '%s'", name);
 	else
 		error_set(err, -EINVAL, "Parameter '%s%.200s' is unexpected", cls->prefix, name);
-	for (unsigned i = 0; i < cls->nprops; i++)
-		suggest_offer(&s, cls->props[i].name);
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++)
+		suggest_offer(&s, prop->name);
 	if (s.best)
 		error_hint(err, "did you mean %s?", s.best);
 	else if (strncmp(name, "x-", 2) == 0)
@@ -198,8 +229,9 @@ int props_apply(const struct prop_class *cls, struct json_object *in, enum props
 
 int props_init(const struct prop_class *cls, void *obj)
 {
-	for (unsigned i = 0; i < cls->nprops; i++) {
-		const struct prop *prop = &cls->props[i];
+	const struct prop *prop;
+
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++) {
 		union prop_value val;
 
 		if (!prop->def || prop->offset == PROP_NOWHERE)
@@ -216,8 +248,9 @@ int props_init(const struct prop_class *cls, void *obj)
 
 void props_release(const struct prop_class *cls, void *obj)
 {
-	for (unsigned i = 0; i < cls->nprops; i++) {
-		const struct prop *prop = &cls->props[i];
+	const struct prop *prop;
+
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++) {
 		char **field;
 
 		if (!prop_is_string(prop) || prop->offset == PROP_NOWHERE)
@@ -253,9 +286,10 @@ static void print_default(const struct prop *prop, FILE *out)
 
 void props_help(const struct prop_class *cls, FILE *out)
 {
+	const struct prop *prop;
+
 	fprintf(out, "%s options:\n", cls->name);
-	for (unsigned i = 0; i < cls->nprops; i++) {
-		const struct prop *prop = &cls->props[i];
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++) {
 		int len;
 
 		if (prop->hidden)

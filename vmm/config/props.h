@@ -54,6 +54,9 @@ struct prop {
 	const char *why;          /* the hint when another value is refused */
 	bool not_yet;             /* "is not supported yet" instead of "is not supported" */
 	bool not_zero;            /* 0 is refused */
+	const char *link;         /* PROP_LINK: the type of objects it names, "memory-backend" (object_type.base) */
+	bool exclusive;           /* PROP_LINK: an object has one user at a time */
+	bool required;            /* QMP's schema says so; the class checks it */
 	bool hidden;              /* not in help: names the object itself (qom-type, driver, id) */
 };
 
@@ -68,10 +71,15 @@ struct prop_class {
 	const char *name;   /* "virtio-pmem-pci" */
 	const char *prefix; /* before names in messages: "smp."; or "" */
 	enum prop_unknown unknown;
-	bool underscores;         /* '_' in a name counts as '-', where QEMU has it so: -machine and -cpu */
+	bool underscores; /* '_' in a name counts as '-', where QEMU has it so: -machine and -cpu */
+	/* More properties, of what all such classes have, at the same offsets. NULL: none. It has no base itself. */
+	const struct prop_class *base;
 	const struct prop *props; /* in the order that help shows: sorted by "name=" */
 	unsigned nprops;
 };
+
+/* All properties, those of the base among the others, in the order that help shows: idx from 0; NULL is the end. */
+const struct prop *props_at(const struct prop_class *cls, unsigned idx);
 
 /* Writes all defaults into a struct that was zeroed. -ENOMEM. */
 int props_init(const struct prop_class *cls, void *obj);

@@ -18,7 +18,9 @@
 #include "kvm.h"
 #include "loop.h"
 #include "machine_config.h"
+#include "machine_device.h"
 #include "machine_event.h"
+#include "machine_object.h"
 #include "pci_hotplug.h"
 #include "run_state.h"
 #include "vcpu.h"
@@ -27,39 +29,27 @@ struct chardev;
 struct cpu_host;
 struct cpu_msrs;
 struct pci_bus;
+struct regions_listener;
 struct serial;
-struct virtio_pci;
 struct vpmem_backing;
 
-#define MEMDEVS_MAX 512u
-#define PMEMS_MAX PCI_DEVICES_MAX
+#define MEMDEVS_MAX OBJECTS_MAX
+#define PMEMS_MAX DEVICES_MAX
 
 /* A memory backend: -object memory-backend-file. */
 struct memdev {
-	struct memdev_config cfg; /* owned; cfg.id is its name; cfg.backing.size may be 0: ask the backing */
+	struct object obj;
+	const struct memdev_config *cfg; /* obj.cfg; cfg->backing.size may be 0: ask the backing */
 	struct vpmem_backing *backing;
-	bool in_use;    /* a device has it */
 	int sync_error; /* of the last device, which went with it: the next one fails as well. 0 or -errno */
-};
-
-/* Where a device is on its way out. */
-enum unplug_state {
-	UNPLUG_NONE,
-	UNPLUG_REQUESTED, /* device_del asked the guest, which has not answered */
-	UNPLUG_EJECTED, /* the guest let go: the device is out of the bus, its last sync may still run; hands off vp */
 };
 
 /* A pmem device: -device virtio-pmem-pci. */
 struct pmem {
-	struct machine *machine;
-	struct pmem_config cfg; /* owned; cfg.id may be NULL */
-	char *path;             /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
+	struct device dev;
+	const struct pmem_config *cfg; /* dev.cfg */
 	struct memdev *memdev;
-	struct virtio_pci *vp;
-	unsigned slot;  /* through all buses: pci.h */
-	gpa_t slot_gpa; /* its memory slot; 0: none, or a BAR (shmem) */
-	enum unplug_state unplug;
-	struct loop_timer unplug_timer; /* UNPLUG_REQUESTED: how long the guest may take */
+	gpa_t slot_gpa;                 /* its memory slot; 0: none, or a BAR (shmem) */
 	_Atomic int sync_error;         /* -errno, set by the flush worker: the main loop sends the event */
 	uint64_t nsync_errors_reported; /* the device's sync_errors at the failure that was reported last */
 	bool no_room;                   /* the host had no room for a hole of its file */
@@ -114,9 +104,13 @@ struct machine {
 	struct chardev *console;
 	struct serial *serial;
 	struct pci_bus *pci;
-	unsigned nmemdevs, npmems;
-	struct memdev *memdevs[MEMDEVS_MAX]; /* in the order in which they were made */
+	unsigned nobjects, ndevices;
+	struct object *objects[OBJECTS_MAX]; /* in the order in which they were made */
+	struct device *devices[DEVICES_MAX];
+	unsigned nmemdevs, npmems; /* those of them that are memory backends and pmem devices, in the same order */
+	struct memdev *memdevs[MEMDEVS_MAX];
 	struct pmem *pmems[PMEMS_MAX];
+	struct regions_listener *regions_listeners;
 	unsigned nanonymous; /* devices without an id so far */
 	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
@@ -128,7 +122,7 @@ struct machine {
 
 /*
  * Builds the machine that opts describes in *m, which is all zeros, with the guest loaded and ready to run.
- * Takes the memdevs and pmems out of opts, and borrows the rest until machine_destroy; so it does the observer, which
+ * Takes the objects and devices out of opts, and borrows the rest until machine_destroy; so it does the observer, which
  * may be NULL. On failure nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
 int machine_build(struct machine_config *opts, const struct machine_observer *observer, struct machine *m,
@@ -158,16 +152,16 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 void machine_powerdown(struct machine *m);
 
 /*
- * object_add and device_add: take the configuration on success; *cfg is empty then. The machine lock is
+ * object_add and device_add: take the configuration on success; *cfg is NULL then. The machine lock is
  * released while a file is opened, reserved or synced, so that the guest runs on.
  * -ENODEV (an absent memdev): class DeviceNotFound. Texts are QEMU's.
  */
-int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err);
-int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err);
+int machine_object_add(struct machine *m, struct object_config **cfg, struct vpmem_error *err);
+int machine_device_add(struct machine *m, struct device_config **cfg, struct vpmem_error *err);
 
 /*
- * Closes the backend's file after a last sync. An error of that sync is returned and the object is gone
- * all the same. -ENOENT: no such object. -EBUSY: a device has it.
+ * Ends the object; a memory backend closes its file after a last sync. An error of that sync is returned and the object
+ * is gone all the same. -ENOENT: no such object. -EBUSY: a device has it.
  */
 int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err);
 

@@ -10,9 +10,7 @@
 #include "machine_fault.h"
 #include "machine_hotplug.h"
 #include "machine_load.h"
-#include "machine_memdev.h"
 #include "machine_memory.h"
-#include "machine_pmem.h"
 #include "machine_store.h"
 #include "memory_map.h"
 #include "pci.h"
@@ -153,17 +151,6 @@ static void kvm_down(struct machine *m)
 	kvm_close(&m->kvm);
 }
 
-// ---- memory backends
-
-static int memdevs_up(struct machine *m, struct vpmem_error *err)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; i < m->opts->nmemdevs && rc == 0; i++)
-		rc = machine_add_memdev(m, &m->opts->memdevs[i], err);
-	return rc;
-}
-
 // ---- console
 
 static void on_quit(void *owner)
@@ -213,7 +200,7 @@ static void console_down(struct machine *m)
 	chardev_close(console);
 }
 
-// ---- power, PCI, pmem devices
+// ---- power, PCI, devices
 
 static void on_power_off(void *owner)
 {
@@ -280,13 +267,13 @@ static void pci_down(struct machine *m)
 		pci_bus_destroy(m->pci);
 }
 
-static void pmems_down(struct machine *m)
+static void devices_down(struct machine *m)
 {
 	machine_join_unplugs(m);
 	// A file that was truncated since the last check shows in the exit status.
 	machine_watch_files(m);
 	machine_end_stores(m);
-	machine_drop_pmems(m);
+	machine_drop_devices(m);
 }
 
 // ---- vCPUs and guest
@@ -323,10 +310,10 @@ static const struct stage {
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },
 	{ .up = machine_ram_up, .down = machine_ram_down },
-	{ .up = memdevs_up, .down = machine_drop_memdevs },
+	{ .up = machine_add_objects, .down = machine_drop_objects },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
-	{ .up = machine_add_pmems, .down = pmems_down },
+	{ .up = machine_add_devices, .down = devices_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
 	{ .up = machine_observer_up, .down = machine_observer_down },
@@ -346,8 +333,7 @@ static void take_down(struct machine *m, size_t nstages)
 // From here on the machine is the user's: what it created stays when it ends.
 static void keep(struct machine *m)
 {
-	for (unsigned i = 0; i < m->nmemdevs; i++)
-		vpmem_backing_keep(m->memdevs[i]->backing);
+	machine_keep_objects(m);
 	chardev_keep(m->console);
 }
 

@@ -37,8 +37,8 @@ void machine_event_send_pmem(struct machine *m, const struct pmem *pmem, enum ma
 	machine_event_send(m, &(struct machine_event) {
 				      .kind = kind,
 				      .error = -error,
-				      .device = pmem ? pmem->cfg.id : NULL,
-				      .path = pmem ? pmem->path : NULL,
+				      .device = pmem ? pmem->dev.cfg->id : NULL,
+				      .path = pmem ? pmem->dev.path : NULL,
 				      .file = pmem ? vpmem_backing_path(pmem->memdev->backing) : NULL,
 			      });
 }

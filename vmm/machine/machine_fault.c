@@ -88,12 +88,12 @@ static bool watch_file(struct machine *m, struct pmem *pmem)
 	if (!truncated)
 		return false;
 	// First of all, before a flush can end.
-	vpmem_device_set_error(virtio_pmem_device(pmem->vp), -EIO);
+	vpmem_device_set_error(virtio_pmem_device(pmem->dev.vp), -EIO);
 	log_error(
 		"%s: %s was truncated and is shorter than its mapping: data is lost, and every flush fails from here on",
 		pmem_name(pmem), vpmem_backing_path(pmem->memdev->backing));
 	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, -EIO);
-	if (pmem->cfg.werror == WERROR_STOP) {
+	if (pmem->cfg->werror == WERROR_STOP) {
 		m->io_error = true;
 		machine_halt(m);
 	}
@@ -103,14 +103,14 @@ static bool watch_file(struct machine *m, struct pmem *pmem)
 void machine_watch_files(struct machine *m)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->unplug != UNPLUG_EJECTED)
+		if (m->pmems[i]->dev.unplug != UNPLUG_EJECTED)
 			(void)watch_file(m, m->pmems[i]);
 }
 
 // Why the host cannot provide a page of this device: 0 if it could.
 int machine_pmem_reason(struct pmem *pmem)
 {
-	return watch_file(pmem->machine, pmem) ? -EIO : vpmem_backing_room(pmem->memdev->backing);
+	return watch_file(pmem->dev.machine, pmem) ? -EIO : vpmem_backing_room(pmem->memdev->backing);
 }
 
 // Some device for which the host cannot provide a page, and why. One without room rather than one whose file is
@@ -121,7 +121,7 @@ static struct pmem *find_reason(struct machine *m, int *error)
 
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int reason = pmem->unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
+		int reason = pmem->dev.unplug == UNPLUG_EJECTED ? 0 : machine_pmem_reason(pmem);
 
 		if (reason && (!found || vpmem_is_no_space(reason))) {
 			found = pmem;
@@ -168,8 +168,9 @@ int machine_check_room(struct machine *m, struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
-		int rc = pmem->no_room && pmem->unplug != UNPLUG_EJECTED ? vpmem_backing_room(pmem->memdev->backing) :
-		                                                           0;
+		int rc = pmem->no_room && pmem->dev.unplug != UNPLUG_EJECTED ?
+		                 vpmem_backing_room(pmem->memdev->backing) :
+		                 0;
 
 		if (rc < 0)
 			return machine_cannot_go_on(pmem, rc, err);
@@ -191,24 +192,24 @@ void machine_on_device_event(void *opaque, enum vpmem_event event, int error, co
 		return;
 	}
 	atomic_store(&pmem->sync_error, error);
-	loop_wake(&pmem->machine->loop);
+	loop_wake(&pmem->dev.machine->loop);
 	log_error("%s: every flush of this device fails from here on", text);
 }
 
 void machine_report_sync_error(struct pmem *pmem)
 {
-	struct machine *m = pmem->machine;
+	struct machine *m = pmem->dev.machine;
 	int error = atomic_exchange(&pmem->sync_error, 0);
 
 	if (error == 0)
 		return;
 	machine_event_send_pmem(m, pmem, MACHINE_EVENT_PMEM_ERROR, error);
 	// One that has left the guest may be destroyed already, and its error cannot be cleared.
-	if (pmem->unplug == UNPLUG_EJECTED)
+	if (pmem->dev.unplug == UNPLUG_EJECTED)
 		return;
 	// No sync begins before the error is cleared, which is for this thread to do: the count is that of this failure.
-	pmem->nsync_errors_reported = vpmem_device_stats(virtio_pmem_device(pmem->vp)).sync_errors;
-	if (pmem->cfg.werror == WERROR_STOP) {
+	pmem->nsync_errors_reported = vpmem_device_stats(virtio_pmem_device(pmem->dev.vp)).sync_errors;
+	if (pmem->cfg->werror == WERROR_STOP) {
 		pmem->is_held = true;
 		m->io_error = true;
 		machine_halt(m);
@@ -220,8 +221,8 @@ void machine_release_pmems(struct machine *m)
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
 
-		if (pmem->is_held && pmem->unplug != UNPLUG_EJECTED)
-			vpmem_device_release(virtio_pmem_device(pmem->vp));
+		if (pmem->is_held && pmem->dev.unplug != UNPLUG_EJECTED)
+			vpmem_device_release(virtio_pmem_device(pmem->dev.vp));
 		pmem->is_held = false;
 	}
 }
@@ -236,12 +237,12 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 {
 	struct pmem *pmem = machine_find_pmem(m, id);
 
-	if (!pmem || pmem->unplug == UNPLUG_EJECTED)
+	if (!pmem || pmem->dev.unplug == UNPLUG_EJECTED)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	// One whose file is still truncated fails on, without a flush that succeeds in between, and is reported again.
 	pmem->truncated = false;
 	if (watch_file(m, pmem) ||
-	    vpmem_device_clear_error(virtio_pmem_device(pmem->vp), pmem->nsync_errors_reported) == 0)
+	    vpmem_device_clear_error(virtio_pmem_device(pmem->dev.vp), pmem->nsync_errors_reported) == 0)
 		return 0;
 	// The operator cannot have meant a failure that was not reported yet. The loop reports it, and the machine may pause.
 	error_set(err, -EAGAIN, "%s: another sync has failed meanwhile", id);

@@ -13,9 +13,7 @@
 #include "error.h"
 #include "log.h"
 #include "machine.h"
-#include "machine_fault.h"
 #include "machine_find.h"
-#include "machine_pmem.h"
 #include "memory_map.h"
 
 #include <assert.h>
@@ -28,10 +26,10 @@
 #define UNPLUG_MAX_MS 10000u
 #define REAPER_STACK_SIZE (64u << 10)
 
-static void tell_device(struct pmem *pmem, enum machine_event_kind kind)
+static void tell_device(struct device *dev, enum machine_event_kind kind)
 {
-	machine_event_send(pmem->machine,
-	                   &(struct machine_event) { .kind = kind, .device = pmem->cfg.id, .path = pmem->path });
+	machine_event_send(dev->machine,
+	                   &(struct machine_event) { .kind = kind, .device = dev->cfg->id, .path = dev->path });
 }
 
 // ---- the end of a device
@@ -52,28 +50,27 @@ static void tell_deleted(struct machine *m, const char *id, const char *path)
 	machine_event_send(m, &event);
 }
 
-static void finish(struct pmem *pmem, bool unlocked)
+static void finish(struct device *dev, bool unlocked)
 {
-	machine_remove_pmem(pmem, unlocked);
-	machine_report_sync_error(pmem);
-	tell_deleted(pmem->machine, pmem->cfg.id, pmem->path);
-	machine_free_pmem(pmem);
+	machine_remove_device(dev, unlocked);
+	tell_deleted(dev->machine, dev->cfg->id, dev->path);
+	machine_free_device(dev);
 }
 
 static void *reaper_main(void *arg)
 {
-	struct pmem *pmem = arg;
-	struct machine *m = pmem->machine;
+	struct device *dev = arg;
+	struct machine *m = dev->machine;
 
 	pthread_mutex_lock(&m->lock);
-	finish(pmem, true);
+	finish(dev, true);
 	m->nreapers--;
 	pthread_cond_broadcast(&m->reaped);
 	pthread_mutex_unlock(&m->lock);
 	return NULL;
 }
 
-static int start_reaper(struct pmem *pmem)
+static int start_reaper(struct device *dev)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -82,10 +79,10 @@ static int start_reaper(struct pmem *pmem)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, REAPER_STACK_SIZE);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	rc = pthread_create(&thread, &attr, reaper_main, pmem);
+	rc = pthread_create(&thread, &attr, reaper_main, dev);
 	pthread_attr_destroy(&attr);
 	if (rc == 0)
-		pmem->machine->nreapers++;
+		dev->machine->nreapers++;
 	return rc;
 }
 
@@ -97,100 +94,100 @@ void machine_join_unplugs(struct machine *m)
 
 // ---- asking
 
-static void forget_request(struct pmem *pmem)
+static void forget_request(struct device *dev)
 {
-	struct machine *m = pmem->machine;
+	struct machine *m = dev->machine;
 
-	if (pmem->unplug == UNPLUG_REQUESTED)
-		loop_del_timer(&m->loop, &pmem->unplug_timer);
-	pmem->unplug = UNPLUG_NONE;
-	pci_hotplug_forget(&m->pci_hotplug, pmem->slot);
+	if (dev->unplug == UNPLUG_REQUESTED)
+		loop_del_timer(&m->loop, &dev->unplug_timer);
+	dev->unplug = UNPLUG_NONE;
+	pci_hotplug_forget(&m->pci_hotplug, dev->slot);
 }
 
 // The guest refused, or did not answer: the device stays as it was.
-static void give_up(struct pmem *pmem)
+static void give_up(struct device *dev)
 {
-	forget_request(pmem);
-	tell_device(pmem, MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR);
+	forget_request(dev);
+	tell_device(dev, MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR);
 }
 
 static void on_unplug_late(void *owner)
 {
-	struct pmem *pmem = owner;
-	struct machine *m = pmem->machine;
+	struct device *dev = owner;
+	struct machine *m = dev->machine;
 
 	// A guest that is paused cannot answer.
 	if (m->run_state != RUN_STATE_RUNNING) {
-		loop_arm(&m->loop, &pmem->unplug_timer, UNPLUG_MAX_MS);
+		loop_arm(&m->loop, &dev->unplug_timer, UNPLUG_MAX_MS);
 		return;
 	}
-	log_warn("%s: the guest did not let the device go within %u s: it stays", pmem->path, UNPLUG_MAX_MS / 1000);
-	give_up(pmem);
+	log_warn("%s: the guest did not let the device go within %u s: it stays", dev->path, UNPLUG_MAX_MS / 1000);
+	give_up(dev);
 }
 
 void machine_restart_unplug_timers(struct machine *m)
 {
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->unplug == UNPLUG_REQUESTED)
-			loop_arm(&m->loop, &m->pmems[i]->unplug_timer, UNPLUG_MAX_MS);
+	for (unsigned i = 0; i < m->ndevices; i++)
+		if (m->devices[i]->unplug == UNPLUG_REQUESTED)
+			loop_arm(&m->loop, &m->devices[i]->unplug_timer, UNPLUG_MAX_MS);
 }
 
 int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err)
 {
-	struct pmem *pmem = machine_find_pmem(m, id);
+	struct device *dev = machine_find_device(m, id);
 	int rc;
 
-	if (!pmem)
+	if (!dev)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
-	if (pmem->unplug != UNPLUG_NONE)
+	if (dev->unplug != UNPLUG_NONE)
 		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
-	pmem->unplug_timer = (struct loop_timer) { .expired = on_unplug_late, .owner = pmem };
-	rc = loop_add_timer(&m->loop, &pmem->unplug_timer);
+	dev->unplug_timer = (struct loop_timer) { .expired = on_unplug_late, .owner = dev };
+	rc = loop_add_timer(&m->loop, &dev->unplug_timer);
 	if (rc < 0)
 		return error_set(err, rc, "cannot unplug %s: %s", id, strerror(-rc));
-	loop_arm(&m->loop, &pmem->unplug_timer, UNPLUG_MAX_MS);
-	pmem->unplug = UNPLUG_REQUESTED;
-	pci_hotplug_request_removal(&m->pci_hotplug, pmem->slot);
+	loop_arm(&m->loop, &dev->unplug_timer, UNPLUG_MAX_MS);
+	dev->unplug = UNPLUG_REQUESTED;
+	pci_hotplug_request_removal(&m->pci_hotplug, dev->slot);
 	return 0;
 }
 
-int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
+int machine_device_add(struct machine *m, struct device_config **cfg, struct vpmem_error *err)
 {
-	int rc = machine_add_pmem(m, cfg, err);
+	int rc = machine_add_device(m, cfg, err);
 
 	if (rc == 0)
-		pci_hotplug_added(&m->pci_hotplug, m->pmems[m->npmems - 1]->slot);
+		pci_hotplug_added(&m->pci_hotplug, m->devices[m->ndevices - 1]->slot);
 	return rc;
 }
 
 // ---- what the guest says
 
-static void eject(struct pmem *pmem)
+static void eject(struct device *dev)
 {
-	forget_request(pmem);
-	machine_detach_pmem(pmem);
-	pmem->unplug = UNPLUG_EJECTED;
+	forget_request(dev);
+	machine_detach_device(dev);
+	dev->unplug = UNPLUG_EJECTED;
 	// Without a thread the guest has to wait, and nothing is lost.
-	if (start_reaper(pmem) != 0)
-		finish(pmem, false);
+	if (start_reaper(dev) != 0)
+		finish(dev, false);
 }
 
 static void on_eject(void *owner, unsigned slot)
 {
-	struct pmem *pmem = machine_find_pmem_in_slot(owner, slot);
+	struct device *dev = machine_find_device_in_slot(owner, slot);
 
-	if (pmem)
-		eject(pmem);
+	if (dev)
+		eject(dev);
 }
 
 static void on_refused(void *owner, unsigned slot)
 {
-	struct pmem *pmem = machine_find_pmem_in_slot(owner, slot);
+	struct device *dev = machine_find_device_in_slot(owner, slot);
 
-	if (!pmem || pmem->unplug != UNPLUG_REQUESTED)
+	if (!dev || dev->unplug != UNPLUG_REQUESTED)
 		return;
-	log_guest("%s: the guest refused to let the device go: it stays", pmem->path);
-	give_up(pmem);
+	log_guest("%s: the guest refused to let the device go: it stays", dev->path);
+	give_up(dev);
 }
 
 static void on_notify(void *owner)
@@ -203,9 +200,9 @@ static void on_notify(void *owner)
 void machine_eject_requested(struct machine *m)
 {
 	// From the end: a device that is finished at once leaves the list.
-	for (unsigned i = m->npmems; i-- > 0;)
-		if (m->pmems[i]->unplug == UNPLUG_REQUESTED)
-			eject(m->pmems[i]);
+	for (unsigned i = m->ndevices; i-- > 0;)
+		if (m->devices[i]->unplug == UNPLUG_REQUESTED)
+			eject(m->devices[i]);
 }
 
 // The ports that pci_bus.asl names.

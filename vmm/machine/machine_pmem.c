@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pmem devices of the machine: placing in the window above RAM, plugging, faults of the guest.
+// virtio-pmem-pci: pmem devices of the machine, placed in the window above RAM, plugged, taken out.
 #include "machine_pmem.h"
 
 #include "error.h"
-#include "log.h"
 #include "machine.h"
 #include "machine_fault.h"
 #include "machine_find.h"
-#include "machine_memdev.h"
+#include "machine_regions.h"
 #include "machine_store.h"
 #include "virtio_pmem.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+static struct pmem *pmem_of(struct device *dev)
+{
+	return (struct pmem *)dev;
+}
 
 // ---- placement
 
@@ -56,7 +58,7 @@ static int check_memaddr(struct machine *m, gpa_t gpa, uint64_t size, struct vpm
 	other = find_overlap(m, gpa, size);
 	if (other)
 		return error_set(err, -EINVAL, "address range conflicts with memory device id='%s'",
-		                 other->cfg.id ? other->cfg.id : "(unnamed)");
+		                 other->dev.cfg->id ? other->dev.cfg->id : "(unnamed)");
 	return 0;
 }
 
@@ -111,7 +113,7 @@ static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpme
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "hypervisor has not enough free memory slots left");
 	if (rc < 0)
-		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->cfg.id, gpa,
+		return error_set(err, rc, "%s: cannot map at 0x%" PRIx64 ": %s", pmem->memdev->obj.cfg->id, gpa,
 		                 strerror(-rc));
 	pmem->slot_gpa = gpa;
 	return 0;
@@ -124,180 +126,117 @@ static void unmap_slot(struct machine *m, struct pmem *pmem)
 	pmem->slot_gpa = 0;
 }
 
-static int plug(struct machine *m, struct pmem *pmem, struct vpmem_error *err)
+// The shared memory window moved: the memory table has another address.
+static void on_window_moved(void *opaque)
 {
-	const struct pmem_config *cfg = &pmem->cfg;
-	struct virtio_pmem_options vp = {
-		.pci.bus = m->pci,
-		.pci.bus_nr = cfg->bus_nr,
-		.pci.slot = cfg->slot,
-		.pci.id = cfg->id,
-		.pci.register_page = cfg->register_page,
-		.pci.pio_notify = cfg->pio_notify,
-		.mem = &m->gmem,
+	struct pmem *pmem = opaque;
+
+	machine_regions_changed(pmem->dev.machine);
+}
+
+static int plug(struct pmem *pmem, const struct virtio_pci_config *pci, gpa_t gpa, struct vpmem_error *err)
+{
+	const struct pmem_config *cfg = pmem->cfg;
+	const struct device_config *dev = &cfg->dev;
+	const struct virtio_pmem_options opts = {
+		.pci = *pci,
+		.mem = &pmem->dev.machine->gmem,
+		.window_moved = on_window_moved,
 		.device = {
-			.name = cfg->id ? cfg->id : cfg->memdev,
+			.name = dev->id ? dev->id : cfg->memdev,
+			.gpa = gpa,
 			.backing = pmem->memdev->backing,
 			.shmem = cfg->shmem,
-			.no_event_idx = !cfg->event_idx,
-			.no_indirect_desc = !cfg->indirect_desc,
-			.no_ring_reset = !cfg->queue_reset,
+			.no_event_idx = !dev->event_idx,
+			.no_indirect_desc = !dev->indirect_desc,
+			.no_ring_reset = !dev->queue_reset,
 			.hold_on_error = cfg->werror == WERROR_STOP,
 			.callbacks = { .event = machine_on_device_event, .opaque = pmem },
 		},
 	};
-	gpa_t gpa = 0;
-	int rc = cfg->shmem ? 0 : place(m, cfg, pmem->memdev->backing, &gpa, err);
+	int rc = virtio_pmem_create(&opts, &pmem->dev.vp, err);
 
-	if (rc < 0)
-		return rc;
-	vp.device.gpa = gpa;
-	rc = virtio_pmem_create(&vp, &pmem->vp, err);
-	if (rc < 0)
-		return rc;
-	pmem->slot = (unsigned)virtio_pci_slot(pmem->vp);
 	// The file is open since then, and the kernel will not report the loss again.
-	if (pmem->memdev->sync_error)
-		vpmem_device_set_error(virtio_pmem_device(pmem->vp), pmem->memdev->sync_error);
-	if (cfg->shmem)
-		return 0;
-	rc = map_slot(m, pmem, gpa, err);
-	if (rc < 0)
-		virtio_pci_destroy(pmem->vp);
+	if (rc == 0 && pmem->memdev->sync_error)
+		vpmem_device_set_error(virtio_pmem_device(pmem->dev.vp), pmem->memdev->sync_error);
 	return rc;
 }
 
-static int check_new(struct machine *m, const struct pmem_config *cfg, struct vpmem_error *err)
+static int pmem_create(struct device *dev, struct virtio_pci_config *pci, struct vpmem_error *err)
 {
-	struct memdev *memdev = machine_find_memdev(m, cfg->memdev);
-
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (cfg->id && m->pmems[i]->cfg.id && strcmp(cfg->id, m->pmems[i]->cfg.id) == 0)
-			return error_set(err, -EEXIST, "Duplicate device ID '%s'", cfg->id);
-	if (!memdev) {
-		error_set(err, -ENODEV, "Device '%s' not found", cfg->memdev);
-		error_hint(err, "memdev names an object: object_add memory-backend-file,id=%s,share=on,mem-path=FILE",
-		           cfg->memdev);
-		return -ENODEV;
-	}
-	if (memdev->in_use)
-		return error_set(err, -EBUSY, "can't use already busy memdev: %s", memdev->cfg.id);
-	if (m->npmems == PMEMS_MAX)
-		return error_set(err, -ENOSPC, "too many pmem devices: at most %u", PMEMS_MAX);
-	return 0;
-}
-
-static char *qom_path(struct machine *m, const char *id)
-{
-	char *path;
-	int len = id ? asprintf(&path, "/machine/peripheral/%s", id) :
-	               asprintf(&path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
-
-	return len < 0 ? NULL : path;
-}
-
-int machine_add_pmem(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
-{
-	struct pmem *pmem;
-	int rc = check_new(m, cfg, err);
-
-	if (rc < 0)
-		return rc;
-	pmem = calloc(1, sizeof(*pmem));
-	if (!pmem)
-		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	*pmem = (struct pmem) {
-		.machine = m, .cfg = *cfg, .memdev = machine_find_memdev(m, cfg->memdev), .path = qom_path(m, cfg->id)
-	};
-	rc = pmem->path ? plug(m, pmem, err) : error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	if (rc < 0) {
-		machine_hint_limit(rc, err);
-		free(pmem->path);
-		free(pmem);
-		return rc;
-	}
-	*cfg = (struct pmem_config) { .slot = -1 };
-	pmem->memdev->in_use = true;
-	m->pmems[m->npmems++] = pmem;
-	return 0;
-}
-
-// Those that name their slot or address first, then those that name their bus: the others take the rest.
-static unsigned turn(const struct pmem_config *cfg)
-{
-	if (cfg->slot >= 0 || cfg->memaddr != 0)
-		return 0;
-	return cfg->bus_nr >= 0 ? 1 : 2;
-}
-
-// Linux has some 200 interrupt vectors on each processor, of which a device takes two; without, its driver gives up.
-#define PMEMS_PER_CPU 95u
-
-int machine_add_pmems(struct machine *m, struct vpmem_error *err)
-{
+	struct pmem *pmem = pmem_of(dev);
+	struct machine *m = dev->machine;
+	gpa_t gpa = 0;
 	int rc = 0;
 
-	if (m->opts->npmems / m->opts->ncpus > PMEMS_PER_CPU)
-		log_warn(
-			"%u devices may be more than the guest has interrupt vectors for: give it more processors, -smp %u",
-			m->opts->npmems, (m->opts->npmems + PMEMS_PER_CPU - 1) / PMEMS_PER_CPU);
-
-	for (unsigned pass = 0; pass < 3; pass++) {
-		for (unsigned i = 0; i < m->opts->npmems && rc == 0; i++) {
-			struct pmem_config *cfg = &m->opts->pmems[i];
-
-			// What was taken is empty.
-			if (cfg->memdev && turn(cfg) == pass)
-				rc = machine_add_pmem(m, cfg, err);
-		}
+	pmem->cfg = device_config_as(dev->cfg, &virtio_pmem_pci_model);
+	pmem->memdev = machine_find_memdev(m, pmem->cfg->memdev);
+	if (!pmem->cfg->shmem)
+		rc = place(m, pmem->cfg, pmem->memdev->backing, &gpa, err);
+	if (rc == 0)
+		rc = plug(pmem, pci, gpa, err);
+	if (rc < 0)
+		return rc;
+	if (!pmem->cfg->shmem)
+		rc = map_slot(m, pmem, gpa, err);
+	if (rc < 0) {
+		virtio_pci_destroy(dev->vp);
+		return rc;
 	}
-	return rc;
+	m->pmems[m->npmems++] = pmem;
+	machine_regions_changed(m);
+	return 0;
 }
 
-void machine_detach_pmem(struct pmem *pmem)
+// ---- taking out
+
+static void pmem_leaving(struct device *dev)
 {
-	machine_end_stores_to(pmem);
-	virtio_pci_unplug(pmem->vp);
-	unmap_slot(pmem->machine, pmem);
+	machine_end_stores_to(pmem_of(dev));
 }
 
-void machine_remove_pmem(struct pmem *pmem, bool unlocked)
+static void pmem_left(struct device *dev)
 {
-	struct machine *m = pmem->machine;
-	int error;
+	unmap_slot(dev->machine, pmem_of(dev));
+	machine_regions_changed(dev->machine);
+}
+
+static void pmem_destroyed(struct device *dev, int error)
+{
+	struct pmem *pmem = pmem_of(dev);
+	struct machine *m = dev->machine;
 	unsigned i = 0;
 
-	if (unlocked)
-		pthread_mutex_unlock(&m->lock);
-	// The worker ends with the sync that is under way, whose result counts.
-	error = virtio_pci_destroy(pmem->vp);
-	if (unlocked)
-		pthread_mutex_lock(&m->lock);
 	// A flush failed: that the last sync succeeds says nothing, because the kernel reports a lost write once.
-	if (error)
-		m->close_error = error;
 	pmem->memdev->sync_error = error;
-	pmem->memdev->in_use = false;
 	while (m->pmems[i] != pmem)
 		i++;
 	m->npmems--;
 	memmove(&m->pmems[i], &m->pmems[i + 1], (m->npmems - i) * sizeof(m->pmems[0]));
+	if (dev->unplug == UNPLUG_EJECTED)
+		machine_report_sync_error(pmem);
 }
 
-void machine_free_pmem(struct pmem *pmem)
+static bool pmem_wants_place(const struct device_config *cfg)
 {
-	pmem_config_free(&pmem->cfg);
-	free(pmem->path);
-	free(pmem);
+	return ((const struct pmem_config *)cfg)->memaddr != 0;
 }
 
-void machine_drop_pmems(struct machine *m)
+static bool pmem_number(const struct device *dev, const char *prop, uint64_t *val)
 {
-	while (m->npmems > 0) {
-		struct pmem *pmem = m->pmems[m->npmems - 1];
-
-		machine_detach_pmem(pmem);
-		machine_remove_pmem(pmem, false);
-		machine_free_pmem(pmem);
-	}
+	if (strcmp(prop, "memaddr") != 0)
+		return false;
+	*val = virtio_pmem_gpa(dev->vp);
+	return true;
 }
+
+const struct device_kind virtio_pmem_pci_kind = {
+	.model = &virtio_pmem_pci_model,
+	.size = sizeof(struct pmem),
+	.create = pmem_create,
+	.leaving = pmem_leaving,
+	.left = pmem_left,
+	.destroyed = pmem_destroyed,
+	.wants_place = pmem_wants_place,
+	.number = pmem_number,
+};

@@ -47,7 +47,7 @@ void machine_refuse_unknown_store(struct machine *m)
 	for (unsigned i = 0; i < m->npmems; i++) {
 		struct pmem *pmem = m->pmems[i];
 
-		if (pmem->unplug == UNPLUG_EJECTED || !vpmem_backing_is_rom(pmem->memdev->backing))
+		if (pmem->dev.unplug == UNPLUG_EJECTED || !vpmem_backing_is_rom(pmem->memdev->backing))
 			continue;
 		found = pmem;
 		nrom++;
@@ -78,7 +78,7 @@ static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const 
 // space, 2 MiB each time.
 static int reason(struct pmem *pmem, int rc)
 {
-	int why = pmem->machine->io_error ? 0 : machine_pmem_reason(pmem);
+	int why = pmem->dev.machine->io_error ? 0 : machine_pmem_reason(pmem);
 
 	return why ? why : rc;
 }
@@ -119,7 +119,7 @@ static void see_stores(const struct machine *m, const struct pmem *pmem, uint64_
 
 void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write)
 {
-	struct machine *m = pmem->machine;
+	struct machine *m = pmem->dev.machine;
 	int rc;
 
 	if (is_write) {
@@ -154,7 +154,7 @@ static void report_lost(struct machine *m, const char *name, unsigned nlost, int
 
 void machine_end_stores_to(struct pmem *pmem)
 {
-	struct machine *m = pmem->machine;
+	struct machine *m = pmem->dev.machine;
 	unsigned nkept = 0, nlost = 0;
 	int error = 0;
 

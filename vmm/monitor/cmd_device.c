@@ -17,14 +17,14 @@ static const struct schema_type add_args_type = {
 static int add(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                struct vpmem_error *err)
 {
-	struct pmem_config cfg;
-	int rc = config_pmem(args, ctx->text ? PROPS_TEXT : PROPS_SCALAR, &cfg, err);
+	struct device_config *cfg;
+	int rc = config_device(args, ctx->text ? PROPS_TEXT : PROPS_SCALAR, &cfg, err);
 
 	(void)ret;
 	if (rc < 0)
 		return rc;
 	rc = machine_device_add(ctx->machine, &cfg, err);
-	pmem_config_free(&cfg);
+	device_config_free(cfg);
 	return rc;
 }
 

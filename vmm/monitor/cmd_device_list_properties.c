@@ -11,7 +11,6 @@
 #include "schema_make.h"
 
 #include <errno.h>
-#include <string.h>
 
 static OBJECT(args_type, "typename-arg", MEMBER("typename", schema_str));
 
@@ -31,17 +30,18 @@ static struct json_object *describe(const struct prop_class *cls, const struct p
 static int run(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                struct vpmem_error *err)
 {
-	const struct prop_class *cls = &virtio_pmem_pci_class;
 	const char *name = get_str(args, "typename");
+	const struct device_model *model = device_model_find(name);
+	const struct prop *prop;
 	struct json_object *list;
 
 	(void)ctx;
-	if (strcmp(name, cls->name) != 0)
+	if (!model)
 		return error_set(err, -ENODEV, "Device '%.200s' not found", name);
 	list = json_object_new_array();
-	for (unsigned i = 0; i < cls->nprops; i++)
-		if (!cls->props[i].hidden)
-			add_to(list, describe(cls, &cls->props[i]));
+	for (unsigned i = 0; (prop = props_at(model->props, i)); i++)
+		if (!prop->hidden)
+			add_to(list, describe(model->props, prop));
 	return command_return(list, ret, err);
 }
 

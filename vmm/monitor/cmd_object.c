@@ -1,37 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// object-add, object-del: memory backends of a running machine.
+// object-add, object-del: the objects of a running machine.
 #include "command.h"
 
+#include "device_list.h"
 #include "json_get.h"
 #include "machine.h"
 #include "schema_make.h"
 
-static ENUM(object_type, "ObjectType", "memory-backend-file");
-static const struct schema_type backend_file_type = {
-	.kind = SCHEMA_OBJECT,
-	.name = "MemoryBackendFileProperties",
-	.props = &memory_backend_file_class,
-	.required = "mem-path",
-};
+// The types of objects, each with the properties of its table.
+#define WORD(var, type_name, ...) type_name,
+#define PROPERTIES(var, type_name, schema_name)                                     \
+	static const struct schema_type var##_properties = { .kind = SCHEMA_OBJECT, \
+		                                             .name = schema_name,   \
+		                                             .props = &var##_class };
+#define VARIANT(var, type_name, ...) { type_name, &var##_properties },
+
+static const char *const type_words[] = { OBJECT_LIST(WORD) NULL };
+static ENUM_OF(object_type_words, "ObjectType", type_words);
+OBJECT_LIST(PROPERTIES)
 static const struct schema_type add_args_type = {
 	.kind = SCHEMA_OBJECT,
 	.name = "ObjectOptions",
-	MEMBERS(MEMBER("qom-type", object_type), MEMBER("id", schema_str)),
+	MEMBERS(MEMBER("qom-type", object_type_words), MEMBER("id", schema_str)),
 	.tag = "qom-type",
-	VARIANTS({ "memory-backend-file", &backend_file_type }),
+	.variants = (const struct schema_variant[]) { OBJECT_LIST(VARIANT) { 0 } },
 };
 
 static int add(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                struct vpmem_error *err)
 {
-	struct memdev_config cfg;
-	int rc = config_memdev(args, ctx->text ? PROPS_TEXT : PROPS_JSON, &cfg, err);
+	struct object_config *cfg;
+	int rc = config_object(args, ctx->text ? PROPS_TEXT : PROPS_JSON, &cfg, err);
 
 	(void)ret;
 	if (rc < 0)
 		return rc;
 	rc = machine_object_add(ctx->machine, &cfg, err);
-	memdev_config_free(&cfg);
+	object_config_free(cfg);
 	return rc;
 }
 

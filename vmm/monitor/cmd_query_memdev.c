@@ -38,8 +38,8 @@ static struct json_object *query(const struct machine *m)
 	struct json_object *list = json_object_new_array();
 
 	for (unsigned i = 0; i < m->nmemdevs; i++)
-		add_to(list, memdev_info(m->memdevs[i]->cfg.id, vpmem_backing_size(m->memdevs[i]->backing),
-		                         &m->memdevs[i]->cfg));
+		add_to(list, memdev_info(m->memdevs[i]->obj.cfg->id, vpmem_backing_size(m->memdevs[i]->backing),
+		                         m->memdevs[i]->cfg));
 	add_to(list, memdev_info("pc.ram", m->ram_low.size + m->ram_high.size, &ram));
 	return list;
 }

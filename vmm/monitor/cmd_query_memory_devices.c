@@ -26,8 +26,8 @@ static ARRAY(devices_type, device_type);
 
 static int by_address(const void *a, const void *b)
 {
-	uint64_t x = virtio_pmem_gpa((*(struct pmem *const *)a)->vp);
-	uint64_t y = virtio_pmem_gpa((*(struct pmem *const *)b)->vp);
+	uint64_t x = virtio_pmem_gpa((*(struct pmem *const *)a)->dev.vp);
+	uint64_t y = virtio_pmem_gpa((*(struct pmem *const *)b)->dev.vp);
 
 	return (x > y) - (x < y);
 }
@@ -37,10 +37,10 @@ static struct json_object *memory_device(const struct pmem *pmem)
 	struct json_object *info = json_object_new_object(), *data = json_object_new_object();
 
 	put(data, "memdev", memdev_path(pmem->memdev));
-	put_uint(data, "memaddr", virtio_pmem_gpa(pmem->vp));
+	put_uint(data, "memaddr", virtio_pmem_gpa(pmem->dev.vp));
 	put_uint(data, "size", vpmem_backing_size(pmem->memdev->backing));
-	if (pmem->cfg.id)
-		put_str(data, "id", pmem->cfg.id);
+	if (pmem->dev.cfg->id)
+		put_str(data, "id", pmem->dev.cfg->id);
 	put_str(info, "type", "virtio-pmem");
 	put(info, "data", data);
 	return info;

@@ -112,22 +112,22 @@ static struct json_object *error(const struct vpmem_stats *stats)
 static struct json_object *pmem_info(const struct pmem *pmem)
 {
 	const struct vpmem_backing *backing = pmem->memdev->backing;
-	struct vpmem_stats stats = vpmem_device_stats(virtio_pmem_device(pmem->vp));
+	struct vpmem_stats stats = vpmem_device_stats(virtio_pmem_device(pmem->dev.vp));
 	struct json_object *info = json_object_new_object();
 
-	if (pmem->cfg.id)
-		put_str(info, "id", pmem->cfg.id);
+	if (pmem->dev.cfg->id)
+		put_str(info, "id", pmem->dev.cfg->id);
 	put(info, "memdev", memdev_path(pmem->memdev));
 	put_str(info, "mem-path", vpmem_backing_path(backing));
-	put_uint(info, "memaddr", virtio_pmem_gpa(pmem->vp));
+	put_uint(info, "memaddr", virtio_pmem_gpa(pmem->dev.vp));
 	put_uint(info, "size", vpmem_backing_size(backing));
-	put_bool(info, "share", pmem->memdev->cfg.backing.share);
+	put_bool(info, "share", pmem->memdev->cfg->backing.share);
 	put_bool(info, "readonly", vpmem_backing_is_rom(backing));
 	put(info, "flushes", flushes(&stats));
 	put(info, "syncs", syncs(&stats));
 	put_uint(info, "interrupts", stats.interrupts);
 	put_uint(info, "refused-stores", pmem->nrefused);
-	put_str(info, "werror", werror_words[pmem->cfg.werror]);
+	put_str(info, "werror", werror_words[pmem->cfg->werror]);
 	put_str(info, "state", stats.error ? "failed" : pmem->no_room ? "no-space" : "ok");
 	if (stats.error)
 		put(info, "error", error(&stats));

@@ -127,8 +127,9 @@ static void type_of_prop(const struct prop *prop, struct schema_type *out)
 
 static void add_props(struct walk *walk, const struct schema_type *type, struct json_object *members)
 {
-	for (unsigned i = 0; i < type->props->nprops; i++) {
-		const struct prop *prop = &type->props->props[i];
+	const struct prop *prop;
+
+	for (unsigned i = 0; (prop = props_at(type->props, i)); i++) {
 		struct schema_type prop_type;
 		char room[64];
 
@@ -136,8 +137,7 @@ static void add_props(struct walk *walk, const struct schema_type *type, struct 
 			continue;
 		type_of_prop(prop, &prop_type);
 		add_type(walk, &prop_type);
-		add_to(members, new_member(prop->name, type_name(&prop_type, room),
-		                           !type->required || strcmp(type->required, prop->name) != 0));
+		add_to(members, new_member(prop->name, type_name(&prop_type, room), !prop->required));
 	}
 }
 

@@ -2,10 +2,10 @@
 /*
  * qom.c - the machine as a tree of objects with properties, for qom-list and qom-get:
  *
- *   /objects/ID                              memory-backend-file
- *   /machine/peripheral/ID                   virtio-pmem-pci
+ *   /objects/ID                              an object: memory-backend-file, ...
+ *   /machine/peripheral/ID                   a device: virtio-pmem-pci, ...
  *   /machine/peripheral-anon/device[N]       the same, without an id
- *   .../virtio-backend                       virtio-pmem
+ *   .../virtio-backend                       the virtio device inside: virtio-pmem, ...
  *   /machine/unattached/device[N]            a vCPU
  *
  * All properties of one object are made as a list of {name, type, value}; qom-list leaves the values out, qom-get
@@ -17,7 +17,6 @@
 #include "json_make.h"
 #include "machine_query.h"
 #include "props.h"
-#include "virtio_pmem.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ enum node_kind {
 	NODE_PERIPHERAL,
 	NODE_PERIPHERAL_ANON,
 	NODE_UNATTACHED,
-	NODE_MEMDEV,
+	NODE_OBJECT,
 	NODE_DEVICE,
 	NODE_BACKEND,
 	NODE_CPU,
@@ -39,20 +38,14 @@ enum node_kind {
 
 struct node {
 	enum node_kind kind;
-	const struct memdev *memdev;
-	const struct pmem *pmem;
+	const struct object *object;
+	const struct device *device;
 };
 
+// Of the other kinds, the object or device says it.
 static const char *const node_types[] = {
-	[NODE_ROOT] = "container",
-	[NODE_OBJECTS] = "container",
-	[NODE_MACHINE] = "pmvm-machine",
-	[NODE_PERIPHERAL] = "container",
-	[NODE_PERIPHERAL_ANON] = "container",
-	[NODE_UNATTACHED] = "container",
-	[NODE_MEMDEV] = "memory-backend-file",
-	[NODE_DEVICE] = "virtio-pmem-pci",
-	[NODE_BACKEND] = "virtio-pmem",
+	[NODE_ROOT] = "container",       [NODE_OBJECTS] = "container",         [NODE_MACHINE] = "pmvm-machine",
+	[NODE_PERIPHERAL] = "container", [NODE_PERIPHERAL_ANON] = "container", [NODE_UNATTACHED] = "container",
 	[NODE_CPU] = "host-x86_64-cpu",
 };
 
@@ -85,32 +78,32 @@ static bool find_fixed(const char *path, struct node *out)
 
 static bool find_device(const struct machine *m, const char *path, struct node *out)
 {
-	struct pmem *pmems[PMEMS_MAX];
-	unsigned n = machine_list_pmems(m, pmems);
+	struct device *devices[DEVICES_MAX];
+	unsigned n = machine_list_devices(m, devices);
 
 	for (unsigned i = 0; i < n; i++) {
-		size_t len = strlen(pmems[i]->path);
+		size_t len = strlen(devices[i]->path);
 
-		if (strncmp(path, pmems[i]->path, len) != 0)
+		if (strncmp(path, devices[i]->path, len) != 0)
 			continue;
 		if (path[len] && strcmp(path + len, "/" BACKEND) != 0)
 			continue;
-		*out = (struct node) { .kind = path[len] ? NODE_BACKEND : NODE_DEVICE, .pmem = pmems[i] };
+		*out = (struct node) { .kind = path[len] ? NODE_BACKEND : NODE_DEVICE, .device = devices[i] };
 		return true;
 	}
 	return false;
 }
 
-static bool find_memdev(const struct machine *m, const char *path, struct node *out)
+static bool find_object(const struct machine *m, const char *path, struct node *out)
 {
 	static const char prefix[] = "/objects/";
 
 	if (strncmp(path, prefix, strlen(prefix)) != 0)
 		return false;
-	for (unsigned i = 0; i < m->nmemdevs; i++) {
-		if (strcmp(m->memdevs[i]->cfg.id, path + strlen(prefix)) != 0)
+	for (unsigned i = 0; i < m->nobjects; i++) {
+		if (strcmp(m->objects[i]->cfg->id, path + strlen(prefix)) != 0)
 			continue;
-		*out = (struct node) { .kind = NODE_MEMDEV, .memdev = m->memdevs[i] };
+		*out = (struct node) { .kind = NODE_OBJECT, .object = m->objects[i] };
 		return true;
 	}
 	return false;
@@ -139,7 +132,7 @@ static bool find_cpu(const struct machine *m, const char *path, struct node *out
 
 static int resolve(const struct machine *m, const char *path, struct node *out, struct vpmem_error *err)
 {
-	if (find_fixed(path, out) || find_memdev(m, path, out) || find_device(m, path, out) || find_cpu(m, path, out))
+	if (find_fixed(path, out) || find_object(m, path, out) || find_device(m, path, out) || find_cpu(m, path, out))
 		return 0;
 	return error_set(err, -ENODEV, "Device '%.200s' not found", path);
 }
@@ -157,12 +150,12 @@ static void add_property(struct json_object *list, const char *name, const char 
 }
 
 // The value of a child is its path.
-static void add_child(struct json_object *list, const char *parent, const char *name, enum node_kind kind)
+static void add_child(struct json_object *list, const char *parent, const char *name, const char *child_type)
 {
 	struct json_object *path = json_object_new_string(parent);
 	char type[64], *text = NULL;
 
-	snprintf(type, sizeof(type), "child<%s>", node_types[kind]);
+	snprintf(type, sizeof(type), "child<%s>", child_type);
 	if (path && asprintf(&text, "%s%s", parent, name) >= 0)
 		json_object_set_string(path, text);
 	free(text);
@@ -170,65 +163,67 @@ static void add_child(struct json_object *list, const char *parent, const char *
 }
 
 // A property's value where it is not the configured one.
-static struct json_object *live_memdev(const struct memdev *memdev, const struct prop *prop)
+static struct json_object *live_object(const struct object *obj, const struct prop *prop)
 {
-	if (!strcmp(prop->name, "size"))
-		return json_object_new_uint64(vpmem_backing_size(memdev->backing));
-	return prop_value(&memory_backend_file_class, prop, &memdev->cfg);
+	uint64_t val;
+
+	if (obj->kind->number && obj->kind->number(obj, prop->name, &val))
+		return json_object_new_uint64(val);
+	return prop_value(obj->cfg->type->props, prop, obj->cfg);
 }
 
-static struct json_object *live_pmem(const struct pmem *pmem, const struct prop *prop)
+static struct json_object *live_device(const struct device *dev, const struct prop *prop)
 {
-	if (!strcmp(prop->name, "memaddr"))
-		return json_object_new_uint64(virtio_pmem_gpa(pmem->vp));
-	if (!strcmp(prop->name, "memdev"))
-		return memdev_path(pmem->memdev);
-	if (!strcmp(prop->name, "addr"))
-		return json_object_new_int64((int64_t)(pmem->slot % PCI_BUS_SLOTS) * 8);
-	return prop_value(&virtio_pmem_pci_class, prop, &pmem->cfg);
+	const char *link;
+	uint64_t val;
+
+	if (dev->kind->number && dev->kind->number(dev, prop->name, &val))
+		return json_object_new_uint64(val);
+	if (prop->type == PROP_ADDR)
+		return json_object_new_int64((int64_t)(dev->slot % PCI_BUS_SLOTS) * 8);
+	link = prop->link ? *(char *const *)((const char *)dev->cfg + prop->offset) : NULL;
+	return link ? object_path(link) : prop_value(dev->cfg->model->props, prop, dev->cfg);
 }
 
-static void add_memdev(struct json_object *list, const struct memdev *memdev)
+static void add_object(struct json_object *list, const struct object *obj)
 {
-	const struct prop_class *cls = &memory_backend_file_class;
+	const struct prop *prop;
 
-	for (unsigned i = 0; i < cls->nprops; i++)
-		if (!cls->props[i].hidden)
-			add_property(list, cls->props[i].name, props_type_name(&cls->props[i]),
-			             live_memdev(memdev, &cls->props[i]));
+	for (unsigned i = 0; (prop = props_at(obj->cfg->type->props, i)); i++)
+		if (!prop->hidden)
+			add_property(list, prop->name, props_type_name(prop), live_object(obj, prop));
 }
 
-static void add_backend_child(struct json_object *list, const struct pmem *pmem)
+static void add_backend_child(struct json_object *list, const struct device *dev)
 {
 	char *parent = NULL;
 
-	if (asprintf(&parent, "%s/", pmem->path) < 0)
+	if (asprintf(&parent, "%s/", dev->path) < 0)
 		return;
-	add_child(list, parent, BACKEND, NODE_BACKEND);
+	add_child(list, parent, BACKEND, dev->cfg->model->virtio_name);
 	free(parent);
 }
 
-static void add_device(struct json_object *list, const struct pmem *pmem)
+static void add_device(struct json_object *list, const struct device *dev)
 {
-	const struct prop_class *cls = &virtio_pmem_pci_class;
+	const struct prop *prop;
 
-	for (unsigned i = 0; i < cls->nprops; i++)
-		if (!cls->props[i].hidden)
-			add_property(list, cls->props[i].name, props_type_name(&cls->props[i]),
-			             live_pmem(pmem, &cls->props[i]));
+	for (unsigned i = 0; (prop = props_at(dev->cfg->model->props, i)); i++)
+		if (!prop->hidden)
+			add_property(list, prop->name, props_type_name(prop), live_device(dev, prop));
 	add_property(list, "realized", "bool", json_object_new_boolean(true));
-	add_backend_child(list, pmem);
+	add_backend_child(list, dev);
 }
 
 // The virtio device below the PCI one: those of its properties that are virtio's.
-static void add_backend(struct json_object *list, const struct pmem *pmem)
+static void add_backend(struct json_object *list, const struct device *dev)
 {
-	static const char *const names[] = { "event_idx", "indirect_desc", "memaddr", "memdev", "queue_reset" };
+	const struct device_model *model = dev->cfg->model;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const struct prop *prop = props_find(&virtio_pmem_pci_class, names[i]);
+	for (unsigned i = 0; model->virtio_props[i]; i++) {
+		const struct prop *prop = props_find(model->props, model->virtio_props[i]);
 
-		add_property(list, prop->name, props_type_name(prop), live_pmem(pmem, prop));
+		add_property(list, prop->name, props_type_name(prop), live_device(dev, prop));
 	}
 	add_property(list, "realized", "bool", json_object_new_boolean(true));
 }
@@ -236,12 +231,12 @@ static void add_backend(struct json_object *list, const struct pmem *pmem)
 // Devices under their parent: those with an id, or those without.
 static void add_peripherals(struct json_object *list, const struct machine *m, const char *parent)
 {
-	struct pmem *pmems[PMEMS_MAX];
-	unsigned n = machine_list_pmems(m, pmems);
+	struct device *devices[DEVICES_MAX];
+	unsigned n = machine_list_devices(m, devices);
 
 	for (unsigned i = 0; i < n; i++)
-		if (!strncmp(pmems[i]->path, parent, strlen(parent)))
-			add_child(list, parent, pmems[i]->path + strlen(parent), NODE_DEVICE);
+		if (!strncmp(devices[i]->path, parent, strlen(parent)))
+			add_child(list, parent, devices[i]->path + strlen(parent), devices[i]->cfg->model->props->name);
 }
 
 static void add_cpus(struct json_object *list, const struct machine *m)
@@ -250,26 +245,35 @@ static void add_cpus(struct json_object *list, const struct machine *m)
 
 	for (unsigned i = 0; i < m->vcpus.n; i++) {
 		cpu_name(name, i);
-		add_child(list, UNATTACHED, name, NODE_CPU);
+		add_child(list, UNATTACHED, name, node_types[NODE_CPU]);
 	}
+}
+
+static const char *type_of(const struct node *node)
+{
+	if (node->kind == NODE_OBJECT)
+		return node->object->cfg->type->props->name;
+	if (node->kind == NODE_DEVICE)
+		return node->device->cfg->model->props->name;
+	return node->kind == NODE_BACKEND ? node->device->cfg->model->virtio_name : node_types[node->kind];
 }
 
 static void add_properties(struct json_object *list, const struct machine *m, const struct node *node)
 {
-	add_property(list, "type", "string", json_object_new_string(node_types[node->kind]));
+	add_property(list, "type", "string", json_object_new_string(type_of(node)));
 	switch (node->kind) {
 	case NODE_ROOT:
-		add_child(list, "/", "objects", NODE_OBJECTS);
-		add_child(list, "/", "machine", NODE_MACHINE);
+		add_child(list, "/", "objects", node_types[NODE_OBJECTS]);
+		add_child(list, "/", "machine", node_types[NODE_MACHINE]);
 		break;
 	case NODE_OBJECTS:
-		for (unsigned i = 0; i < m->nmemdevs; i++)
-			add_child(list, "/objects/", m->memdevs[i]->cfg.id, NODE_MEMDEV);
+		for (unsigned i = 0; i < m->nobjects; i++)
+			add_child(list, "/objects/", m->objects[i]->cfg->id, m->objects[i]->cfg->type->props->name);
 		break;
 	case NODE_MACHINE:
-		add_child(list, "/machine/", "peripheral", NODE_PERIPHERAL);
-		add_child(list, "/machine/", "peripheral-anon", NODE_PERIPHERAL_ANON);
-		add_child(list, "/machine/", "unattached", NODE_UNATTACHED);
+		add_child(list, "/machine/", "peripheral", node_types[NODE_PERIPHERAL]);
+		add_child(list, "/machine/", "peripheral-anon", node_types[NODE_PERIPHERAL_ANON]);
+		add_child(list, "/machine/", "unattached", node_types[NODE_UNATTACHED]);
 		break;
 	case NODE_PERIPHERAL:
 		add_peripherals(list, m, PERIPHERAL);
@@ -280,14 +284,14 @@ static void add_properties(struct json_object *list, const struct machine *m, co
 	case NODE_UNATTACHED:
 		add_cpus(list, m);
 		break;
-	case NODE_MEMDEV:
-		add_memdev(list, node->memdev);
+	case NODE_OBJECT:
+		add_object(list, node->object);
 		break;
 	case NODE_DEVICE:
-		add_device(list, node->pmem);
+		add_device(list, node->device);
 		break;
 	case NODE_BACKEND:
-		add_backend(list, node->pmem);
+		add_backend(list, node->device);
 		break;
 	case NODE_CPU:
 		break;

@@ -39,7 +39,6 @@ struct schema_type {
 	const char *tag;                     /* object: the member, an enum, that chooses the variant */
 	const struct schema_variant *variants;
 	const struct prop_class *props; /* object: optional members from this table, but hidden ones */
-	const char *required;           /* object with props: the one of them that must be there */
 	bool open;                      /* object: takes members that are not listed; the command checks them */
 };
 

@@ -214,7 +214,7 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 	};
 	rc = parse_all(&cl, argc, argv);
 	for (unsigned i = 0; i < cl.ndevices; i++)
-		pmem_config_free(&cl.devices[i]);
+		device_config_free(cl.devices[i]);
 	free(cl.devices);
 	if (rc == 0)
 		return OPTIONS_RUN;

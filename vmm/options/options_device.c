@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// -object, -device, -pmem: the persistent memory. Objects and devices may come in any order.
+// -object, -device, -pmem. Objects and devices may come in any order.
 #include "error.h"
 #include "keyval.h"
 #include "options_internal.h"
@@ -32,16 +32,16 @@ static const char *member(struct json_object *obj, const char *key)
 
 static int add_object(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
-	struct memdev_config cfg;
-	int rc = config_memdev(json, form, &cfg, cl->err);
+	struct object_config *cfg;
+	int rc = config_object(json, form, &cfg, cl->err);
 
 	if (rc < 0)
 		return rc;
-	rc = options_check_memdev(cl->opts, &cfg, form, cl->err);
-	if (rc == 0 && options_add_memdev(cl->opts, &cfg) < 0)
+	rc = options_check_object(cl->opts, cfg, form, cl->err);
+	if (rc == 0 && options_add_object(cl->opts, cfg) < 0)
 		rc = error_set(cl->err, -ENOMEM, "out of memory");
 	if (rc < 0)
-		memdev_config_free(&cfg);
+		object_config_free(cfg);
 	return rc;
 }
 
@@ -72,20 +72,20 @@ int handle_object(struct cmdline *cl, const char *arg)
 // Checked against the objects by finish_devices: they may come later.
 static int add_device(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
-	struct pmem_config cfg, *list;
-	int rc = config_pmem(json, form, &cfg, cl->err);
+	struct device_config *cfg, **list;
+	int rc = config_device(json, form, &cfg, cl->err);
 
 	if (rc < 0)
 		return rc;
 	if (cl->ndevices == PCI_DEVICES_MAX) {
-		pmem_config_free(&cfg);
-		return error_set(cl->err, -ENOSPC,
-		                 "PCI: no slot/function available for virtio-pmem-pci, "
-		                 "all in use or reserved");
+		rc = error_set(cl->err, -ENOSPC, "PCI: no slot/function available for %s, all in use or reserved",
+		               cfg->model->props->name);
+		device_config_free(cfg);
+		return rc;
 	}
 	list = reallocarray(cl->devices, cl->ndevices + 1, sizeof(*list));
 	if (!list) {
-		pmem_config_free(&cfg);
+		device_config_free(cfg);
 		return error_set(cl->err, -ENOMEM, "out of memory");
 	}
 	cl->devices = list;
@@ -126,11 +126,12 @@ int finish_devices(struct cmdline *cl)
 		int rc;
 
 		cl->now = cl->device_places[i];
-		rc = options_check_pmem(cl->opts, &cl->devices[i], cl->device_forms[i], cl->err);
-		if (rc == 0 && options_add_pmem(cl->opts, &cl->devices[i]) < 0)
+		rc = options_check_device(cl->opts, cl->devices[i], cl->device_forms[i], cl->err);
+		if (rc == 0 && options_add_device(cl->opts, cl->devices[i]) < 0)
 			rc = error_set(cl->err, -ENOMEM, "out of memory");
 		if (rc < 0)
 			return rc;
+		cl->devices[i] = NULL;
 	}
 	if (cl->opts->nbuses == 0)
 		cl->opts->nbuses = options_nbuses(cl->opts);
@@ -143,10 +144,10 @@ static bool id_in_use(const struct cmdline *cl, const char *id)
 	bool used = false;
 
 	snprintf(memdev, sizeof(memdev), "%.16s-mem", id);
-	for (unsigned i = 0; i < cl->opts->nmemdevs; i++)
-		used |= strcmp(cl->opts->memdevs[i].id, memdev) == 0;
+	for (unsigned i = 0; i < cl->opts->nobjects; i++)
+		used |= strcmp(cl->opts->objects[i]->id, memdev) == 0;
 	for (unsigned i = 0; i < cl->ndevices; i++)
-		used |= cl->devices[i].id && strcmp(cl->devices[i].id, id) == 0;
+		used |= cl->devices[i]->id && strcmp(cl->devices[i]->id, id) == 0;
 	return used;
 }
 
@@ -168,11 +169,12 @@ static int unknown_pmem_key(struct cmdline *cl, const char *key)
 {
 	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
 	struct suggest s = { .word = key };
+	const struct prop *prop;
 
 	for (unsigned c = 0; c < 2; c++)
-		for (unsigned i = 0; i < classes[c]->nprops; i++)
-			if (!is_pair_key(classes[c]->props[i].name))
-				suggest_offer(&s, classes[c]->props[i].name);
+		for (unsigned i = 0; (prop = props_at(classes[c], i)); i++)
+			if (!is_pair_key(prop->name))
+				suggest_offer(&s, prop->name);
 	error_set(cl->err, -EINVAL, "Invalid parameter '%s'", key);
 	if (is_pair_key(key))
 		error_hint(cl->err, "-pmem makes the object and the device itself: leave %s out", key);

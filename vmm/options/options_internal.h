@@ -46,7 +46,8 @@ struct cmdline {
 	bool stdio_used;
 	struct place stdio_place; /* of the option that uses it; empty: -nographic */
 	unsigned npmem_shorthands;
-	struct pmem_config *devices; /* not yet checked against the objects, which may come later */
+	struct device_config *
+		*devices; /* not yet checked against the objects, which may come later; NULL: it was taken */
 	enum props_form device_forms[PCI_DEVICES_MAX];
 	struct place device_places[PCI_DEVICES_MAX];
 	unsigned ndevices;
@@ -136,18 +137,18 @@ int handle_pmem(struct cmdline *cl, const char *arg);
 int finish_devices(struct cmdline *cl);
 
 /*
- * options_fit.c: can this one be added to those in `have`? memdev: the id is free. pmem: the id, the slot, the bus and a
- * slot at all are free, the memdev exists and is not busy. `have` is borrowed for the call; QEMU has
+ * options_fit.c: can this one be added to those in `have`? An object: the id is free. A device: the id, the slot, the bus
+ * and a slot at all are free, the objects that it names exist and are not busy. `have` is borrowed for the call; QEMU has
  * other texts for JSON than for key=value.
  */
-int options_check_memdev(const struct machine_config *have, const struct memdev_config *cfg, enum props_form form,
+int options_check_object(const struct machine_config *have, const struct object_config *cfg, enum props_form form,
                          struct vpmem_error *err);
-int options_check_pmem(const struct machine_config *have, const struct pmem_config *cfg, enum props_form form,
-                       struct vpmem_error *err);
+int options_check_device(const struct machine_config *have, const struct device_config *cfg, enum props_form form,
+                         struct vpmem_error *err);
 /* How many PCI buses the devices need. */
 unsigned options_nbuses(const struct machine_config *opts);
-/* Moves the configuration to the end of the list; *cfg is empty then. -ENOMEM: it stays the caller's. */
-int options_add_memdev(struct machine_config *opts, struct memdev_config *cfg);
-int options_add_pmem(struct machine_config *opts, struct pmem_config *cfg);
+/* Takes the configuration into the list. -ENOMEM: it stays the caller's. */
+int options_add_object(struct machine_config *opts, struct object_config *cfg);
+int options_add_device(struct machine_config *opts, struct device_config *cfg);
 
 #endif

@@ -27,23 +27,28 @@ static void offer_info(struct hmp_edit *edit, size_t off)
 
 static void offer_devices(const struct machine *m, struct hmp_edit *edit, size_t off)
 {
-	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->cfg.id)
-			hmp_edit_offer(edit, off, m->pmems[i]->cfg.id, " ");
+	for (unsigned i = 0; i < m->ndevices; i++)
+		if (m->devices[i]->cfg->id)
+			hmp_edit_offer(edit, off, m->devices[i]->cfg->id, " ");
 }
 
-static void offer_objects(const struct machine *m, struct hmp_edit *edit, size_t off, const char *end)
+// All, or those of a base type, as a link names them.
+static void offer_objects(const struct machine *m, const char *base, struct hmp_edit *edit, size_t off, const char *end)
 {
-	for (unsigned i = 0; i < m->nmemdevs; i++)
-		hmp_edit_offer(edit, off, m->memdevs[i]->cfg.id, end);
+	for (unsigned i = 0; i < m->nobjects; i++) {
+		const struct object_config *cfg = m->objects[i]->cfg;
+
+		if (!base || !strcmp(cfg->type->base, base))
+			hmp_edit_offer(edit, off, cfg->id, end);
+	}
 }
 
 static void offer_props(const struct prop_class *cls, struct hmp_edit *edit, size_t off)
 {
+	const struct prop *prop;
 	char name[64];
 
-	for (unsigned i = 0; i < cls->nprops; i++) {
-		const struct prop *prop = &cls->props[i];
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++) {
 		size_t len = strlen(prop->name);
 
 		// Accepted for QEMU's sake, but without effect: not offered.
@@ -55,19 +60,70 @@ static void offer_props(const struct prop_class *cls, struct hmp_edit *edit, siz
 	}
 }
 
-// type,key=value,key=...: the type, a key, or an object behind memdev=.
-static void offer_option(const struct machine *m, const struct prop_class *cls, const char *text, size_t off,
+// The property whose value the cursor is in: "memdev=...". NULL: it is in a name.
+static const struct prop *prop_of_value(const struct prop_class *cls, const char *text)
+{
+	size_t len = strcspn(text, "=");
+	char name[64];
+
+	if (!text[len] || len >= sizeof(name))
+		return NULL;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	return props_find(cls, name);
+}
+
+// type,key=value,key=...: a key, or an object behind the name of a link.
+static void offer_keys(const struct machine *m, const struct prop_class *cls, const char *text, size_t off,
+                       struct hmp_edit *edit)
+{
+	const struct prop *prop = prop_of_value(cls, text + off);
+
+	if (prop && prop->link)
+		offer_objects(m, prop->link, edit, off + strlen(prop->name) + 1, "");
+	else
+		offer_props(cls, edit, off);
+}
+
+// The table of "type,...", or NULL.
+static const struct prop_class *class_of(enum hmp_complete what, const char *text)
+{
+	size_t len = strcspn(text, ",");
+	const struct object_type *type = NULL;
+	const struct device_model *model = NULL;
+	char name[64];
+
+	if (len >= sizeof(name))
+		return NULL;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	if (what == COMPLETE_DRIVER)
+		model = device_model_find(name);
+	else
+		type = object_type_find(name);
+	return model ? model->props : type ? type->props : NULL;
+}
+
+static void offer_types(enum hmp_complete what, struct hmp_edit *edit, size_t off)
+{
+	if (what == COMPLETE_DRIVER)
+		for (unsigned i = 0; device_model_at(i); i++)
+			hmp_edit_offer(edit, off, device_model_at(i)->props->name, ",");
+	else
+		for (unsigned i = 0; object_type_at(i); i++)
+			hmp_edit_offer(edit, off, object_type_at(i)->props->name, ",");
+}
+
+static void offer_option(const struct machine *m, enum hmp_complete what, const char *text, size_t off,
                          struct hmp_edit *edit)
 {
 	const char *comma = strrchr(text + off, ',');
-	size_t part = comma ? (size_t)(comma + 1 - text) : off;
+	const struct prop_class *cls = class_of(what, text + off);
 
 	if (!comma)
-		hmp_edit_offer(edit, off, cls->name, ",");
-	else if (!strncmp(text + part, "memdev=", 7))
-		offer_objects(m, edit, part + 7, "");
-	else
-		offer_props(cls, edit, part);
+		offer_types(what, edit, off);
+	else if (cls)
+		offer_keys(m, cls, text, (size_t)(comma + 1 - text), edit);
 }
 
 static void offer_argument(const struct machine *m, const struct command *cmd, const char *text, size_t off,
@@ -78,13 +134,11 @@ static void offer_argument(const struct machine *m, const struct command *cmd, c
 		offer_devices(m, edit, off);
 		break;
 	case COMPLETE_OBJECT:
-		offer_objects(m, edit, off, " ");
+		offer_objects(m, NULL, edit, off, " ");
 		break;
 	case COMPLETE_DRIVER:
-		offer_option(m, &virtio_pmem_pci_class, text, off, edit);
-		break;
 	case COMPLETE_OBJECT_TYPE:
-		offer_option(m, &memory_backend_file_class, text, off, edit);
+		offer_option(m, cmd->hmp_complete, text, off, edit);
 		break;
 	case COMPLETE_NONE:
 		break;

@@ -422,15 +422,15 @@ static int compare_names(const char *a, const char *b)
 static void the_tables_are_in_order(void **state)
 {
 	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+	const struct prop *prop;
 
 	(void)state;
 	for (unsigned c = 0; c < COUNT(classes); c++) {
-		for (unsigned i = 0; i < classes[c]->nprops; i++) {
-			const struct prop *prop = &classes[c]->props[i];
+		for (unsigned i = 0; (prop = props_at(classes[c], i)); i++) {
 			union prop_value val;
 
 			if (i > 0)
-				assert_true(compare_names(prop[-1].name, prop->name) < 0);
+				assert_true(compare_names(props_at(classes[c], i - 1)->name, prop->name) < 0);
 			// A default is a value that the property takes; "-1" stands for "any slot".
 			if (prop->def && prop->type != PROP_ADDR) {
 				assert_int_equal(prop_from_text(classes[c], prop, prop->def, &val, NULL), 0);
@@ -454,7 +454,7 @@ static void the_librarys_defaults_are_the_tables(void **state)
 	(void)state;
 	assert_int_equal(props_init(&memory_backend_file_class, &cfg), 0);
 	assert_memory_equal(&cfg.backing, &want, sizeof(want));
-	memdev_config_free(&cfg);
+	props_release(&memory_backend_file_class, &cfg);
 }
 
 int main(void)

@@ -187,6 +187,28 @@ gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
 	return vp->cfg.device.gpa;
 }
 
+// ---- the kinds that need no more than these fakes
+
+__attribute__((weak)) const struct object_kind *fake_host_object_kind(unsigned idx)
+{
+	return idx == 0 ? &memory_backend_file_kind : NULL;
+}
+
+__attribute__((weak)) const struct device_kind *fake_host_device_kind(unsigned idx)
+{
+	return idx == 0 ? &virtio_pmem_pci_kind : NULL;
+}
+
+const struct object_kind *object_kind_at(unsigned idx)
+{
+	return fake_host_object_kind(idx);
+}
+
+const struct device_kind *device_kind_at(unsigned idx)
+{
+	return fake_host_device_kind(idx);
+}
+
 // ---- memory slots
 
 static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
@@ -275,8 +297,8 @@ int fake_host_teardown(void **state)
 	(void)state;
 	machine_join_unplugs(m);
 	machine_forget_stores(m);
-	machine_drop_pmems(m);
-	machine_drop_memdevs(m);
+	machine_drop_devices(m);
+	machine_drop_objects(m);
 	pthread_mutex_unlock(&m->lock);
 	assert_int_equal(fake_host->nopen, 0);
 	assert_int_equal(fake_host->ndevices, 0);
@@ -289,33 +311,45 @@ int fake_host_teardown(void **state)
 	return 0;
 }
 
+struct object_config *fake_host_object(const char *id)
+{
+	struct memdev_config *cfg = calloc(1, sizeof(*cfg));
+
+	assert_non_null(cfg);
+	*cfg = (struct memdev_config) { .obj = { .type = &memory_backend_file_type, .id = strdup(id) },
+		                        .mem_path = strdup("a.img") };
+	cfg->backing.path = cfg->mem_path;
+	return &cfg->obj;
+}
+
 struct memdev *fake_host_memdev(const char *id)
 {
-	struct memdev_config cfg = { .id = strdup(id), .mem_path = strdup("a.img") };
+	struct object_config *cfg = fake_host_object(id);
 	unsigned n = fake_host->m.nmemdevs;
 
-	cfg.backing.path = cfg.mem_path;
-	assert_int_equal(machine_add_memdev(&fake_host->m, &cfg, NULL), 0);
-	assert_null(cfg.id);
+	assert_int_equal(machine_add_object(&fake_host->m, &cfg, NULL), 0);
+	assert_null(cfg);
 	return fake_host->m.memdevs[n];
 }
 
-struct pmem_config fake_host_config(const char *id, const char *memdev)
+struct pmem_config *fake_host_config(const char *id, const char *memdev)
 {
-	return (struct pmem_config) {
-		.id = id ? strdup(id) : NULL,
+	struct pmem_config *cfg = calloc(1, sizeof(*cfg));
+
+	assert_non_null(cfg);
+	*cfg = (struct pmem_config) {
+		.dev = { .model = &virtio_pmem_pci_model, .id = id ? strdup(id) : NULL, .bus_nr = -1, .slot = -1 },
 		.memdev = strdup(memdev),
-		.bus_nr = -1,
-		.slot = -1,
 	};
+	return cfg;
 }
 
 struct pmem *fake_host_pmem(const char *id, const char *memdev)
 {
-	struct pmem_config cfg = fake_host_config(id, memdev);
+	struct device_config *cfg = &fake_host_config(id, memdev)->dev;
 	unsigned n = fake_host->m.npmems;
 
-	assert_int_equal(machine_add_pmem(&fake_host->m, &cfg, NULL), 0);
-	assert_null(cfg.memdev);
+	assert_int_equal(machine_add_device(&fake_host->m, &cfg, NULL), 0);
+	assert_null(cfg);
 	return fake_host->m.pmems[n];
 }

@@ -62,6 +62,11 @@ int fake_host_teardown(void **state);
 /* Adds a backend, and a device on it with this id, as the command line does. The file has 4 MiB. */
 struct memdev *fake_host_memdev(const char *id);
 struct pmem *fake_host_pmem(const char *id, const char *memdev);
-struct pmem_config fake_host_config(const char *id, const char *memdev);
+struct object_config *fake_host_object(const char *id);
+struct pmem_config *fake_host_config(const char *id, const char *memdev);
+
+/* The kinds of objects and devices that there are: memory-backend-file and virtio-pmem-pci. A test may define its own. */
+const struct object_kind *fake_host_object_kind(unsigned idx);
+const struct device_kind *fake_host_device_kind(unsigned idx);
 
 #endif

@@ -115,8 +115,9 @@ static void an_observer_that_does_not_come_up_is_not_taken_down(void **state)
 
 static void an_event_of_a_device_has_its_names(void **state)
 {
-	struct memdev memdev = { .in_use = true };
-	struct pmem pmem = { .cfg.id = (char *)"nv1", .path = (char *)"/machine/peripheral/nv1", .memdev = &memdev };
+	struct device_config cfg = { .id = (char *)"nv1" };
+	struct memdev memdev = { .obj.in_use = true };
+	struct pmem pmem = { .dev = { .cfg = &cfg, .path = (char *)"/machine/peripheral/nv1" }, .memdev = &memdev };
 
 	(void)state;
 	m->observer = &observer;

@@ -35,6 +35,7 @@ struct vpmem_backing {
 struct host {
 	struct machine m;
 	struct pmem pmems[2];
+	struct pmem_config cfgs[2];
 	struct memdev memdevs[2];
 	struct vpmem_backing backings[2];
 	struct machine_event events[8];
@@ -143,8 +144,8 @@ void machine_event_send(struct machine *m, const struct machine_event *event)
 
 void machine_event_send_pmem(struct machine *m, const struct pmem *pmem, enum machine_event_kind kind, int error)
 {
-	machine_event_send(
-		m, &(struct machine_event) { .kind = kind, .error = -error, .device = pmem ? pmem->cfg.id : NULL });
+	machine_event_send(m, &(struct machine_event) {
+				      .kind = kind, .error = -error, .device = pmem ? pmem->dev.cfg->id : NULL });
 }
 
 void machine_halt(struct machine *m)
@@ -206,11 +207,13 @@ static int setup(void **state)
 	host->m.run_state = RUN_STATE_RUNNING;
 	for (unsigned i = 0; i < 2; i++) {
 		host->memdevs[i].backing = &host->backings[i];
-		host->pmems[i] = (struct pmem) { .machine = &host->m,
-			                         .memdev = &host->memdevs[i],
-			                         .vp = (struct virtio_pci *)&host->backings[i] };
-		host->pmems[i].path = (char *)"/machine/peripheral/nv";
-		host->pmems[i].cfg.id = i ? (char *)"nv2" : (char *)"nv1";
+		host->cfgs[i].dev.id = i ? (char *)"nv2" : (char *)"nv1";
+		host->pmems[i] = (struct pmem) { .dev = { .machine = &host->m,
+			                                  .cfg = &host->cfgs[i].dev,
+			                                  .path = (char *)"/machine/peripheral/nv",
+			                                  .vp = (struct virtio_pci *)&host->backings[i] },
+			                         .cfg = &host->cfgs[i],
+			                         .memdev = &host->memdevs[i] };
 		host->m.pmems[host->m.npmems++] = &host->pmems[i];
 	}
 	assert_int_equal(machine_watch(&host->m), 0);
@@ -424,7 +427,7 @@ static void stores_that_a_device_takes_along_show_in_the_exit_status(void **stat
 	guest_stores(SIZE, "bbbb");
 	machine_end_stores_to(&host->pmems[0]);
 	assert_int_equal(host->m.close_error, -EFAULT);
-	host->pmems[0].unplug = UNPLUG_EJECTED;
+	host->pmems[0].dev.unplug = UNPLUG_EJECTED;
 	assert_int_equal(recover(&err), 0);
 	assert_int_equal(host->backings[0].nstores, 0);
 	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
@@ -616,7 +619,7 @@ static void a_failed_sync_is_held_until_it_was_reported(void **state)
 	struct pmem *pmem = &host->pmems[0];
 
 	(void)state;
-	pmem->cfg.werror = WERROR_STOP;
+	host->cfgs[0].werror = WERROR_STOP;
 	machine_on_device_event(pmem, VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
 	// Nothing was reported yet: a cont that is under way is not for it.
 	machine_release_pmems(&host->m);
@@ -653,9 +656,9 @@ static void a_failure_that_was_not_reported_is_not_cleared(void **state)
 static void a_failed_last_sync_is_reported_without_the_device(void **state)
 {
 	(void)state;
-	host->pmems[0].cfg.werror = WERROR_STOP;
+	host->cfgs[0].werror = WERROR_STOP;
 	machine_on_device_event(&host->pmems[0], VPMEM_EVENT_SYNC_FAILED, -EIO, "failed");
-	host->pmems[0].unplug = UNPLUG_EJECTED;
+	host->pmems[0].dev.unplug = UNPLUG_EJECTED;
 	machine_report_sync_error(&host->pmems[0]);
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(host->nstats, 0);

@@ -65,7 +65,7 @@ static void is_gone(void)
 	assert_int_equal(m->npmems, 0);
 	assert_int_equal(fake_host->ndevices, 0);
 	assert_int_equal(fake_host->slots[0].size, 0);
-	assert_false(m->memdevs[0]->in_use);
+	assert_false(m->memdevs[0]->obj.in_use);
 	assert_int_equal(fake_host->nevents, 2);
 	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_DEVICE_DELETED);
 	assert_string_equal(fake_host->events[0].device, "");
@@ -78,7 +78,7 @@ static void is_gone(void)
 static void stays(void)
 {
 	assert_int_equal(m->npmems, 1);
-	assert_int_equal(nv1->unplug, UNPLUG_NONE);
+	assert_int_equal(nv1->dev.unplug, UNPLUG_NONE);
 	assert_int_equal(fake_host->nevents, 1);
 	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR);
 	assert_string_equal(fake_host->events[0].device, "nv1");
@@ -89,7 +89,7 @@ static void stays(void)
 
 static void a_device_leaves_when_the_guest_ejects_it(void **state)
 {
-	unsigned slot = nv1->slot;
+	unsigned slot = nv1->dev.slot;
 
 	(void)state;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
@@ -106,7 +106,7 @@ static void a_path_names_a_device_as_its_id_does(void **state)
 {
 	(void)state;
 	assert_int_equal(machine_device_del(m, "/machine/peripheral/nv1", NULL), 0);
-	assert_int_equal(nv1->unplug, UNPLUG_REQUESTED);
+	assert_int_equal(nv1->dev.unplug, UNPLUG_REQUESTED);
 }
 
 static void what_is_not_there_or_asked_already_is_refused(void **state)
@@ -125,18 +125,18 @@ static void a_guest_may_refuse_and_be_asked_again(void **state)
 {
 	(void)state;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
-	guest_refuses(nv1->slot);
+	guest_refuses(nv1->dev.slot);
 	stays();
 	assert_int_equal(asked_slots(), 0);
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
-	assert_int_equal(nv1->unplug, UNPLUG_REQUESTED);
+	assert_int_equal(nv1->dev.unplug, UNPLUG_REQUESTED);
 }
 
 static void a_refusal_that_nobody_asked_for_is_ignored(void **state)
 {
 	(void)state;
-	guest_refuses(nv1->slot);
-	guest_refuses(nv1->slot + 1);
+	guest_refuses(nv1->dev.slot);
+	guest_refuses(nv1->dev.slot + 1);
 	assert_int_equal(fake_host->nevents, 0);
 	assert_int_equal(m->npmems, 1);
 }
@@ -145,11 +145,11 @@ static void a_guest_that_does_not_answer_keeps_the_device(void **state)
 {
 	(void)state;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
-	nv1->unplug_timer.expired(nv1->unplug_timer.owner);
+	nv1->dev.unplug_timer.expired(nv1->dev.unplug_timer.owner);
 	stays();
 	// It may still let go later.
 	fake_host->nevents = 0;
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	is_gone();
 }
 
@@ -158,47 +158,47 @@ static void a_guest_that_is_paused_has_its_time_afterwards(void **state)
 	(void)state;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
 	m->run_state = RUN_STATE_PAUSED;
-	nv1->unplug_timer.deadline_ms = 0;
-	nv1->unplug_timer.expired(nv1->unplug_timer.owner);
-	assert_int_equal(nv1->unplug, UNPLUG_REQUESTED);
-	assert_int_not_equal(nv1->unplug_timer.deadline_ms, 0);
-	nv1->unplug_timer.deadline_ms = 1;
+	nv1->dev.unplug_timer.deadline_ms = 0;
+	nv1->dev.unplug_timer.expired(nv1->dev.unplug_timer.owner);
+	assert_int_equal(nv1->dev.unplug, UNPLUG_REQUESTED);
+	assert_int_not_equal(nv1->dev.unplug_timer.deadline_ms, 0);
+	nv1->dev.unplug_timer.deadline_ms = 1;
 	machine_restart_unplug_timers(m);
-	assert_true(nv1->unplug_timer.deadline_ms > 1);
+	assert_true(nv1->dev.unplug_timer.deadline_ms > 1);
 }
 
 static void a_guest_may_eject_without_being_asked(void **state)
 {
 	(void)state;
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	is_gone();
 }
 
 static void an_empty_slot_is_ejected_in_vain(void **state)
 {
 	(void)state;
-	guest_ejects(nv1->slot + 1);
+	guest_ejects(nv1->dev.slot + 1);
 	assert_int_equal(m->npmems, 1);
 	assert_int_equal(fake_host->nevents, 0);
 }
 
 static void while_its_last_sync_runs_the_device_is_out_of_reach(void **state)
 {
-	gpa_t gpa = virtio_pmem_gpa(nv1->vp);
+	gpa_t gpa = virtio_pmem_gpa(nv1->dev.vp);
 	uint64_t off;
 
 	(void)state;
 	assert_ptr_equal(machine_find_pmem_at(m, gpa + 5, &off), nv1);
 	assert_int_equal(off, 5);
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	// The lock was not released: the thread has not begun.
 	assert_int_equal(m->nreapers, 1);
-	assert_int_equal(nv1->unplug, UNPLUG_EJECTED);
-	assert_true(nv1->vp->unplugged);
+	assert_int_equal(nv1->dev.unplug, UNPLUG_EJECTED);
+	assert_true(nv1->dev.vp->unplugged);
 	assert_null(machine_find_pmem_at(m, gpa + 5, &off));
-	assert_null(machine_find_pmem_in_slot(m, nv1->slot));
+	assert_null(machine_find_device_in_slot(m, nv1->dev.slot));
 	assert_int_equal(machine_device_del(m, "nv1", NULL), -EBUSY);
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	assert_int_equal(m->nreapers, 1);
 	is_gone();
 }
@@ -207,7 +207,7 @@ static void a_failed_last_sync_is_kept_for_the_next_device(void **state)
 {
 	(void)state;
 	fake_host->destroy_error = -EIO;
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	is_gone();
 	assert_int_equal(m->close_error, -EIO);
 	assert_int_equal(m->memdevs[0]->sync_error, -EIO);
@@ -225,7 +225,7 @@ static void a_reset_completes_what_was_asked_for(void **state)
 	machine_eject_requested(m);
 	machine_join_unplugs(m);
 	assert_int_equal(m->npmems, 1);
-	assert_string_equal(m->pmems[0]->cfg.id, "nv2");
+	assert_string_equal(m->pmems[0]->dev.cfg->id, "nv2");
 	assert_int_equal(fake_host->nevents, 2);
 }
 
@@ -234,7 +234,7 @@ static void without_a_thread_the_guest_waits(void **state)
 	(void)state;
 	no_threads = true;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	assert_int_equal(m->nreapers, 0);
 	assert_false(fake_host->destroy_unlocked);
 	is_gone();
@@ -266,7 +266,7 @@ static void stores_that_wait_are_done_before_the_device_goes(void **state)
 	assert_int_equal(m->nstores, 1);
 	fake_host->nevents = 0;
 	backing->store_error = 0;
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	assert_memory_equal(backing->bytes + 8, "aaaa", 4);
 	assert_int_equal(m->nstores, 0);
 	is_gone();
@@ -281,20 +281,20 @@ static void stores_that_are_lost_show_in_the_exit_status(void **state)
 	nv1->memdev->backing->store_error = -EFAULT;
 	machine_pmem_access(nv1, 8, data, 4, true);
 	fake_host->nevents = 0;
-	guest_ejects(nv1->slot);
+	guest_ejects(nv1->dev.slot);
 	is_gone();
 	assert_int_equal(m->close_error, -EFAULT);
 }
 
 static void a_new_device_is_announced_to_the_guest(void **state)
 {
-	struct pmem_config cfg;
+	struct device_config *cfg;
 
 	(void)state;
 	fake_host_memdev("mem2");
-	cfg = fake_host_config("nv2", "mem2");
+	cfg = &fake_host_config("nv2", "mem2")->dev;
 	assert_int_equal(machine_device_add(m, &cfg, NULL), 0);
-	assert_int_equal(io_read(&m->pio, PCI_HOTPLUG_PORT, 4), UINT32_C(1) << m->pmems[1]->slot);
+	assert_int_equal(io_read(&m->pio, PCI_HOTPLUG_PORT, 4), UINT32_C(1) << m->pmems[1]->dev.slot);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_host_teardown)

@@ -24,14 +24,12 @@ static int setup(void **state)
 
 static int add(const char *id, struct vpmem_error *err)
 {
-	struct memdev_config cfg = { .id = strdup(id), .mem_path = strdup("a.img") };
-	int rc;
+	struct object_config *cfg = fake_host_object(id);
+	int rc = machine_object_add(m, &cfg, err);
 
-	cfg.backing.path = cfg.mem_path;
-	rc = machine_object_add(m, &cfg, err);
 	// On failure it stays the caller's.
-	assert_int_equal(cfg.id == NULL, rc == 0);
-	memdev_config_free(&cfg);
+	assert_int_equal(cfg == NULL, rc == 0);
+	object_config_free(cfg);
 	return rc;
 }
 
@@ -125,7 +123,7 @@ static void a_backend_whose_device_is_leaving_is_waited_for(void **state)
 	(void)state;
 	fake_host_memdev("mem1");
 	pmem = fake_host_pmem("nv1", "mem1");
-	io_write(&m->pio, 0xae08, 4, UINT32_C(1) << pmem->slot);
+	io_write(&m->pio, 0xae08, 4, UINT32_C(1) << pmem->dev.slot);
 	assert_int_equal(m->nreapers, 1);
 	assert_int_equal(machine_object_del(m, "mem1", NULL), 0);
 	assert_int_equal(m->nreapers, 0);
@@ -162,7 +160,7 @@ static void the_end_closes_all_and_keeps_the_error(void **state)
 	assert_int_equal(add("mem1", NULL), 0);
 	assert_int_equal(add("mem2", NULL), 0);
 	fake_host->close_error = -EIO;
-	machine_drop_memdevs(m);
+	machine_drop_objects(m);
 	assert_int_equal(fake_host->nopen, 0);
 	assert_int_equal(m->close_error, -EIO);
 }

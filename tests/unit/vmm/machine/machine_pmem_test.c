@@ -31,21 +31,22 @@ static int setup(void **state)
 	return 0;
 }
 
-static int add(struct pmem_config cfg)
+static int add(struct pmem_config *pmem)
 {
-	int rc = machine_add_pmem(m, &cfg, &err);
+	struct device_config *cfg = &pmem->dev;
+	int rc = machine_add_device(m, &cfg, &err);
 
 	// On failure it stays the caller's.
-	assert_int_equal(cfg.memdev == NULL, rc == 0);
-	pmem_config_free(&cfg);
+	assert_int_equal(cfg == NULL, rc == 0);
+	device_config_free(cfg);
 	return rc;
 }
 
 static int add_at(const char *memdev, gpa_t memaddr)
 {
-	struct pmem_config cfg = fake_host_config(NULL, memdev);
+	struct pmem_config *cfg = fake_host_config(NULL, memdev);
 
-	cfg.memaddr = memaddr;
+	cfg->memaddr = memaddr;
 	return add(cfg);
 }
 
@@ -54,13 +55,13 @@ static void a_device_is_mapped_at_the_start_of_the_window(void **state)
 	struct pmem *pmem = fake_host_pmem("nv1", "mem1");
 
 	(void)state;
-	assert_int_equal(virtio_pmem_gpa(pmem->vp), WINDOW);
+	assert_int_equal(virtio_pmem_gpa(pmem->dev.vp), WINDOW);
 	assert_int_equal(fake_host->slots[0].gpa, WINDOW);
 	assert_int_equal(fake_host->slots[0].size, SIZE);
 	assert_ptr_equal(fake_host->slots[0].hva, pmem->memdev->backing->bytes);
 	assert_false(fake_host->slots[0].readonly);
-	assert_true(pmem->memdev->in_use);
-	assert_string_equal(pmem->path, "/machine/peripheral/nv1");
+	assert_true(pmem->memdev->obj.in_use);
+	assert_string_equal(pmem->dev.path, "/machine/peripheral/nv1");
 }
 
 static void read_only_memory_is_mapped_read_only(void **state)
@@ -81,7 +82,7 @@ static void devices_fill_the_window_from_its_start(void **state)
 	assert_int_equal(add_at("mem2", 0), -ENOSPC);
 	m->pmem_size *= 2;
 	assert_int_equal(add_at("mem2", 0), 0);
-	assert_int_equal(virtio_pmem_gpa(m->pmems[2]->vp), WINDOW + (UINT64_C(1) << 30));
+	assert_int_equal(virtio_pmem_gpa(m->pmems[2]->dev.vp), WINDOW + (UINT64_C(1) << 30));
 }
 
 static void a_gap_that_is_large_enough_is_used(void **state)
@@ -90,7 +91,7 @@ static void a_gap_that_is_large_enough_is_used(void **state)
 	assert_int_equal(add_at("mem1", WINDOW), 0);
 	assert_int_equal(add_at("mem2", WINDOW + 2 * SIZE), 0);
 	assert_int_equal(add_at("mem3", 0), 0);
-	assert_int_equal(virtio_pmem_gpa(m->pmems[2]->vp), WINDOW + SIZE);
+	assert_int_equal(virtio_pmem_gpa(m->pmems[2]->dev.vp), WINDOW + SIZE);
 }
 
 static void an_address_is_checked(void **state)
@@ -134,8 +135,8 @@ static void what_does_not_fit_together_is_refused(void **state)
 static void a_device_without_an_id_has_a_path(void **state)
 {
 	(void)state;
-	assert_string_equal(fake_host_pmem(NULL, "mem1")->path, "/machine/peripheral-anon/device[0]");
-	assert_string_equal(fake_host_pmem(NULL, "mem2")->path, "/machine/peripheral-anon/device[1]");
+	assert_string_equal(fake_host_pmem(NULL, "mem1")->dev.path, "/machine/peripheral-anon/device[0]");
+	assert_string_equal(fake_host_pmem(NULL, "mem2")->dev.path, "/machine/peripheral-anon/device[1]");
 	assert_string_equal(pmem_name(m->pmems[1]), "mem2");
 }
 
@@ -153,59 +154,62 @@ static void a_failure_leaves_nothing(void **state)
 	assert_int_equal(add(fake_host_config("nv1", "mem1")), -EINVAL);
 	assert_int_equal(fake_host->ndevices, 0);
 	assert_int_equal(m->npmems, 0);
-	assert_false(m->memdevs[0]->in_use);
+	assert_false(m->memdevs[0]->obj.in_use);
 	fake_host->slot_error = 0;
 	assert_int_equal(add(fake_host_config("nv1", "mem1")), 0);
 }
 
 static void with_shmem_the_window_is_a_bar(void **state)
 {
-	struct pmem_config cfg = fake_host_config("nv1", "mem1");
+	struct pmem_config *cfg = fake_host_config("nv1", "mem1");
 
 	(void)state;
-	cfg.shmem = true;
+	cfg->shmem = true;
 	assert_int_equal(add(cfg), 0);
 	assert_int_equal(fake_host->slots[0].size, 0);
-	assert_true(m->pmems[0]->vp->cfg.device.shmem);
-	assert_int_equal(m->pmems[0]->vp->cfg.device.gpa, 0);
+	assert_true(m->pmems[0]->dev.vp->cfg.device.shmem);
+	assert_int_equal(m->pmems[0]->dev.vp->cfg.device.gpa, 0);
 }
 
 static void properties_reach_the_device(void **state)
 {
-	struct pmem_config cfg = fake_host_config("nv1", "mem1");
+	struct pmem_config *cfg = fake_host_config("nv1", "mem1");
 	const struct virtio_pmem_options *got;
 
 	(void)state;
-	cfg.slot = 7;
-	cfg.bus_nr = 0;
-	cfg.event_idx = cfg.register_page = true;
-	cfg.werror = WERROR_STOP;
+	cfg->dev.slot = 7;
+	cfg->dev.bus_nr = 0;
+	cfg->dev.event_idx = cfg->dev.register_page = true;
+	cfg->werror = WERROR_STOP;
 	assert_int_equal(add(cfg), 0);
-	got = &m->pmems[0]->vp->cfg;
+	got = &m->pmems[0]->dev.vp->cfg;
 	assert_int_equal(got->pci.slot, 7);
 	assert_int_equal(got->pci.bus_nr, 0);
 	assert_true(got->pci.register_page && !got->pci.pio_notify);
 	assert_true(!got->device.no_event_idx && got->device.no_indirect_desc && got->device.no_ring_reset);
 	assert_true(got->device.hold_on_error);
-	assert_int_equal(m->pmems[0]->slot, 7);
+	assert_int_equal(m->pmems[0]->dev.slot, 7);
 }
 
 /* Those that name a place come first, in whichever order they were given. */
 static void the_command_line_is_placed_by_need(void **state)
 {
-	struct pmem_config cfgs[] = { fake_host_config("any", "mem1"), fake_host_config("bus", "mem2"),
-		                      fake_host_config("addr", "mem3") };
+	struct pmem_config *addr = fake_host_config("addr", "mem3");
+	struct device_config *cfgs[] = { &fake_host_config("any", "mem1")->dev, &fake_host_config("bus", "mem2")->dev,
+		                         &addr->dev };
 
 	(void)state;
-	cfgs[1].bus_nr = 0;
-	cfgs[2].memaddr = WINDOW;
-	fake_host->opts.pmems = cfgs;
-	fake_host->opts.npmems = COUNT(cfgs);
-	assert_int_equal(machine_add_pmems(m, &err), 0);
-	assert_string_equal(m->pmems[0]->cfg.id, "addr");
-	assert_string_equal(m->pmems[1]->cfg.id, "bus");
-	assert_string_equal(m->pmems[2]->cfg.id, "any");
-	assert_int_equal(virtio_pmem_gpa(m->pmems[0]->vp), WINDOW);
+	cfgs[1]->bus_nr = 0;
+	addr->memaddr = WINDOW;
+	fake_host->opts.devices = cfgs;
+	fake_host->opts.ndevices = COUNT(cfgs);
+	assert_int_equal(machine_add_devices(m, &err), 0);
+	for (unsigned i = 0; i < COUNT(cfgs); i++)
+		assert_null(cfgs[i]);
+	assert_string_equal(m->pmems[0]->dev.cfg->id, "addr");
+	assert_string_equal(m->pmems[1]->dev.cfg->id, "bus");
+	assert_string_equal(m->pmems[2]->dev.cfg->id, "any");
+	assert_int_equal(virtio_pmem_gpa(m->pmems[0]->dev.vp), WINDOW);
 }
 
 static void a_place_that_was_left_is_free(void **state)
@@ -213,11 +217,11 @@ static void a_place_that_was_left_is_free(void **state)
 	struct pmem *pmem = fake_host_pmem("nv1", "mem1");
 
 	(void)state;
-	machine_detach_pmem(pmem);
-	machine_remove_pmem(pmem, false);
-	machine_free_pmem(pmem);
+	machine_detach_device(&pmem->dev);
+	machine_remove_device(&pmem->dev, false);
+	machine_free_device(&pmem->dev);
 	assert_int_equal(m->npmems, 0);
-	assert_int_equal(virtio_pmem_gpa(fake_host_pmem("nv1", "mem1")->vp), WINDOW);
+	assert_int_equal(virtio_pmem_gpa(fake_host_pmem("nv1", "mem1")->dev.vp), WINDOW);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_host_teardown)

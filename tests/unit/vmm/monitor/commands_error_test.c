@@ -217,7 +217,7 @@ static void text_arguments_are_checked_as_text(void **state)
 	struct vpmem_error err;
 
 	assert_int_equal(command_run(command_find("object-add"), &ctx, args, &ret, &err), 0);
-	assert_int_equal(rig->fake->m.memdevs[0]->cfg.backing.size, 64 << 20);
+	assert_int_equal(rig->fake->m.memdevs[0]->cfg->backing.size, 64 << 20);
 	json_object_object_add(args, "share", json_object_new_string("maybe"));
 	assert_true(command_run(command_find("object-add"), &ctx, args, &ret, &err) < 0);
 	assert_string_equal(err.text, "Parameter 'share' expects 'on' or 'off'");

@@ -101,10 +101,10 @@ static void a_device_comes_and_goes(void **state)
 	expect_return(rig, "query-memory-size-summary", NULL,
 	              "{\"base-memory\": 134217728, \"plugged-memory\": 67108864}");
 	expect_return(rig, "device_del", "{\"id\": \"nv1\"}", "{}");
-	assert_int_equal(rig->fake->m.pmems[0]->unplug, UNPLUG_REQUESTED);
-	rig->fake->m.pmems[0]->unplug = UNPLUG_NONE;
+	assert_int_equal(rig->fake->m.pmems[0]->dev.unplug, UNPLUG_REQUESTED);
+	rig->fake->m.pmems[0]->dev.unplug = UNPLUG_NONE;
 	expect_return(rig, "device_del", "{\"id\": \"/machine/peripheral/nv1\"}", "{}");
-	assert_int_equal(rig->fake->m.pmems[0]->unplug, UNPLUG_REQUESTED);
+	assert_int_equal(rig->fake->m.pmems[0]->dev.unplug, UNPLUG_REQUESTED);
 	expect_return(rig, "object-add", M2, "{}");
 	assert_int_equal(rig->fake->nopen, 2);
 	expect_return(rig, "object-del", "{\"id\": \"m2\"}", "{}");
@@ -119,9 +119,9 @@ static void a_device_that_the_guest_released_is_not_listed(void **state)
 
 	expect_return(rig, "object-add", M1, "{}");
 	expect_return(rig, "device_add", NV1, "{}");
-	rig->fake->m.pmems[0]->unplug = UNPLUG_EJECTED;
-	vp = rig->fake->m.pmems[0]->vp;
-	rig->fake->m.pmems[0]->vp = NULL;
+	rig->fake->m.pmems[0]->dev.unplug = UNPLUG_EJECTED;
+	vp = rig->fake->m.pmems[0]->dev.vp;
+	rig->fake->m.pmems[0]->dev.vp = NULL;
 	expect_return(rig, "query-memory-devices", NULL, "[]");
 	expect_return(rig, "query-memory-size-summary", NULL, "{\"base-memory\": 134217728, \"plugged-memory\": 0}");
 	expect_return(rig, "query-pmem", NULL, "[]");
@@ -129,7 +129,7 @@ static void a_device_that_the_guest_released_is_not_listed(void **state)
 	              "[{\"name\": \"type\", \"type\": \"string\"}]");
 	qmp_rig_expect_error(rig, "qom-get", "{\"path\": \"/machine/peripheral/nv1\", \"property\": \"memaddr\"}",
 	                     "DeviceNotFound", "Device '/machine/peripheral/nv1' not found");
-	rig->fake->m.pmems[0]->vp = vp;
+	rig->fake->m.pmems[0]->dev.vp = vp;
 }
 
 static void devices_are_listed_by_address(void **state)
@@ -165,19 +165,19 @@ static void device_add_takes_text_and_native_values(void **state)
 	              "{\"driver\": \"virtio-pmem-pci\", \"id\": \"a\", \"memdev\": \"m1\", \"event_idx\": \"off\", "
 	              "\"indirect_desc\": false, \"addr\": \"1f.0\", \"memaddr\": \"4294967296\"}",
 	              "{}");
-	cfg = &rig->fake->m.pmems[0]->cfg;
-	assert_false(cfg->event_idx);
-	assert_false(cfg->indirect_desc);
-	assert_true(cfg->queue_reset);
-	assert_int_equal(cfg->slot, 0x1f);
+	cfg = rig->fake->m.pmems[0]->cfg;
+	assert_false(cfg->dev.event_idx);
+	assert_false(cfg->dev.indirect_desc);
+	assert_true(cfg->dev.queue_reset);
+	assert_int_equal(cfg->dev.slot, 0x1f);
 	assert_int_equal(cfg->memaddr, UINT64_C(4294967296));
 	expect_return(rig, "device_add",
 	              "{\"driver\": \"virtio-pmem-pci\", \"id\": \"b\", \"memdev\": \"m2\", \"event_idx\": true, "
 	              "\"addr\": 10, \"memaddr\": 8589934592}",
 	              "{}");
-	cfg = &rig->fake->m.pmems[1]->cfg;
-	assert_true(cfg->event_idx);
-	assert_int_equal(cfg->slot, 0x10);
+	cfg = rig->fake->m.pmems[1]->cfg;
+	assert_true(cfg->dev.event_idx);
+	assert_int_equal(cfg->dev.slot, 0x10);
 	assert_int_equal(cfg->memaddr, UINT64_C(8589934592));
 }
 

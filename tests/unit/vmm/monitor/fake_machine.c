@@ -66,15 +66,16 @@ static void drop_pmem(struct machine *m, unsigned idx)
 {
 	struct pmem *pmem = m->pmems[idx];
 
-	slots[pmem->slot] = NULL;
-	pmem->memdev->in_use = false;
-	free(pmem->vp->dev);
-	free(pmem->vp);
-	free(pmem->path);
-	pmem_config_free(&pmem->cfg);
+	slots[pmem->dev.slot] = NULL;
+	pmem->memdev->obj.in_use = false;
+	free(pmem->dev.vp->dev);
+	free(pmem->dev.vp);
+	free(pmem->dev.path);
+	device_config_free(pmem->dev.cfg);
 	free(pmem);
-	m->npmems--;
+	m->ndevices = --m->npmems;
 	memmove(&m->pmems[idx], &m->pmems[idx + 1], (m->npmems - idx) * sizeof(m->pmems[0]));
+	memmove(&m->devices[idx], &m->devices[idx + 1], (m->npmems - idx) * sizeof(m->devices[0]));
 }
 
 static void drop_memdev(struct machine *m, unsigned idx)
@@ -84,10 +85,11 @@ static void drop_memdev(struct machine *m, unsigned idx)
 	the_fake->nopen--;
 	free(memdev->backing->path);
 	free(memdev->backing);
-	memdev_config_free(&memdev->cfg);
+	object_config_free(memdev->obj.cfg);
 	free(memdev);
-	m->nmemdevs--;
+	m->nobjects = --m->nmemdevs;
 	memmove(&m->memdevs[idx], &m->memdevs[idx + 1], (m->nmemdevs - idx) * sizeof(m->memdevs[0]));
+	memmove(&m->objects[idx], &m->objects[idx + 1], (m->nmemdevs - idx) * sizeof(m->objects[0]));
 }
 
 void fake_machine_destroy(struct fake_machine *fake)
@@ -143,18 +145,26 @@ void machine_request(struct machine *m, enum request_kind request, enum machine_
 struct memdev *machine_find_memdev(struct machine *m, const char *id)
 {
 	for (unsigned i = 0; i < m->nmemdevs; i++)
-		if (!strcmp(m->memdevs[i]->cfg.id, id))
+		if (!strcmp(m->memdevs[i]->obj.cfg->id, id))
 			return m->memdevs[i];
 	return NULL;
 }
 
-int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpmem_error *err)
+static bool memdev_number(const struct object *obj, const char *prop, uint64_t *val)
 {
+	*val = ((const struct memdev *)obj)->backing->size;
+	return !strcmp(prop, "size");
+}
+
+int machine_object_add(struct machine *m, struct object_config **obj, struct vpmem_error *err)
+{
+	static const struct object_kind kind = { .number = memdev_number };
+	struct memdev_config *cfg = object_config_as(*obj, &memory_backend_file_type);
 	struct memdev *memdev;
 
-	if (machine_find_memdev(m, cfg->id))
+	if (machine_find_memdev(m, cfg->obj.id))
 		return error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object (type 'container')",
-		                 cfg->id);
+		                 cfg->obj.id);
 	if (m->nmemdevs == MEMDEVS_MAX)
 		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
 	memdev = calloc(1, sizeof(*memdev));
@@ -162,8 +172,10 @@ int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpme
 	memdev->backing->size = cfg->backing.size ? cfg->backing.size : 32 << 20;
 	memdev->backing->path = strdup(cfg->mem_path);
 	memdev->backing->rom = cfg->backing.readonly;
-	memdev->cfg = *cfg;
-	*cfg = (struct memdev_config) { 0 };
+	memdev->obj = (struct object) { .kind = &kind, .cfg = *obj };
+	memdev->cfg = cfg;
+	*obj = NULL;
+	m->objects[m->nobjects++] = &memdev->obj;
 	m->memdevs[m->nmemdevs++] = memdev;
 	the_fake->nopen++;
 	return 0;
@@ -172,9 +184,9 @@ int machine_object_add(struct machine *m, struct memdev_config *cfg, struct vpme
 int machine_object_del(struct machine *m, const char *id, struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < m->nmemdevs; i++) {
-		if (strcmp(m->memdevs[i]->cfg.id, id) != 0)
+		if (strcmp(m->memdevs[i]->obj.cfg->id, id) != 0)
 			continue;
-		if (m->memdevs[i]->in_use)
+		if (m->memdevs[i]->obj.in_use)
 			return error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", id);
 		drop_memdev(m, i);
 		return 0;
@@ -185,7 +197,8 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 static struct pmem *find_pmem(struct machine *m, const char *id)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
-		if ((m->pmems[i]->cfg.id && !strcmp(m->pmems[i]->cfg.id, id)) || !strcmp(m->pmems[i]->path, id))
+		if ((m->pmems[i]->dev.cfg->id && !strcmp(m->pmems[i]->dev.cfg->id, id)) ||
+		    !strcmp(m->pmems[i]->dev.path, id))
 			return m->pmems[i];
 	return NULL;
 }
@@ -197,7 +210,7 @@ static void plug(struct pmem *pmem, unsigned slot)
 	*dev = (struct pci_device) {
 		.slot = slot,
 		.desc = { .name = "virtio-pmem-pci",
-		          .id = pmem->cfg.id,
+		          .id = pmem->dev.cfg->id,
 		          .vendor = 0x1af4,
 		          .device = 0x105b,
 		          .subsystem_vendor = 0x1af4,
@@ -209,41 +222,51 @@ static void plug(struct pmem *pmem, unsigned slot)
 		                      .prefetchable = !the_fake->bar_io,
 		                      .io = the_fake->bar_io } } },
 	};
-	pmem->slot = slot;
-	pmem->vp->dev = dev;
+	pmem->dev.slot = slot;
+	pmem->dev.vp->dev = dev;
 	slots[slot] = dev;
 }
 
-int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_error *err)
+static bool pmem_number(const struct device *dev, const char *prop, uint64_t *val)
 {
+	*val = dev->vp->gpa;
+	return !strcmp(prop, "memaddr");
+}
+
+int machine_device_add(struct machine *m, struct device_config **dev, struct vpmem_error *err)
+{
+	static const struct device_kind kind = { .number = pmem_number };
+	struct pmem_config *cfg = device_config_as(*dev, &virtio_pmem_pci_model);
 	struct memdev *memdev = machine_find_memdev(m, cfg->memdev);
 	struct pmem *pmem;
 	unsigned slot = 1;
 	int rc;
 
-	if (cfg->id && find_pmem(m, cfg->id))
-		return error_set(err, -EEXIST, "Duplicate device ID '%s'", cfg->id);
+	if (cfg->dev.id && find_pmem(m, cfg->dev.id))
+		return error_set(err, -EEXIST, "Duplicate device ID '%s'", cfg->dev.id);
 	if (!memdev)
 		return error_set(err, -ENODEV, "Device '%s' not found", cfg->memdev);
-	if (memdev->in_use)
+	if (memdev->obj.in_use)
 		return error_set(err, -EBUSY, "can't use already busy memdev: %s", cfg->memdev);
 	while (slot < PCI_DEVICES_MAX && slots[slot])
 		slot++;
 	if (slot == PCI_DEVICES_MAX)
 		return error_set(err, -ENOSPC, "PCI: no slot/function available for virtio-pmem-pci");
 	pmem = calloc(1, sizeof(*pmem));
-	pmem->cfg = *cfg;
-	*cfg = (struct pmem_config) { .slot = -1 };
+	pmem->dev = (struct device) { .kind = &kind, .cfg = *dev };
+	pmem->cfg = cfg;
+	*dev = NULL;
 	pmem->memdev = memdev;
-	memdev->in_use = true;
-	pmem->vp = calloc(1, sizeof(*pmem->vp));
-	pmem->vp->gpa = pmem->cfg.memaddr ? pmem->cfg.memaddr : (UINT64_C(1) << 32) + ((uint64_t)slot << 30);
-	if (pmem->cfg.id)
-		rc = asprintf(&pmem->path, "/machine/peripheral/%s", pmem->cfg.id);
+	memdev->obj.in_use = true;
+	pmem->dev.vp = calloc(1, sizeof(*pmem->dev.vp));
+	pmem->dev.vp->gpa = cfg->memaddr ? cfg->memaddr : (UINT64_C(1) << 32) + ((uint64_t)slot << 30);
+	if (cfg->dev.id)
+		rc = asprintf(&pmem->dev.path, "/machine/peripheral/%s", cfg->dev.id);
 	else
-		rc = asprintf(&pmem->path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
+		rc = asprintf(&pmem->dev.path, "/machine/peripheral-anon/device[%u]", m->nanonymous++);
 	assert_true(rc > 0);
 	plug(pmem, slot);
+	m->devices[m->ndevices++] = &pmem->dev;
 	m->pmems[m->npmems++] = pmem;
 	return 0;
 }
@@ -251,7 +274,7 @@ int machine_device_add(struct machine *m, struct pmem_config *cfg, struct vpmem_
 int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *err)
 {
 	for (unsigned i = 0; i < m->npmems; i++)
-		if (m->pmems[i]->cfg.id && !strcmp(m->pmems[i]->cfg.id, id)) {
+		if (m->pmems[i]->dev.cfg->id && !strcmp(m->pmems[i]->dev.cfg->id, id)) {
 			the_fake->stats.error = 0;
 			return 0;
 		}
@@ -264,9 +287,9 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 
 	if (!pmem)
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
-	if (pmem->unplug != UNPLUG_NONE)
+	if (pmem->dev.unplug != UNPLUG_NONE)
 		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
-	pmem->unplug = UNPLUG_REQUESTED;
+	pmem->dev.unplug = UNPLUG_REQUESTED;
 	return 0;
 }
 

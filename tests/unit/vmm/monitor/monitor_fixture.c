@@ -42,12 +42,14 @@ int rig_up(void **state)
 		.protocol = MONITOR_QMP,
 		.chardev = { .kind = CHARDEV_UNIX, .path = rig.qmp_path },
 	};
-	rig.memdev.cfg.id = (char *)"mem1";
-	rig.pmem.cfg.id = (char *)"nv1";
+	rig.object_config = (struct object_config) { .type = &memory_backend_file_type, .id = (char *)"mem1" };
+	rig.device_config = (struct device_config) { .model = &virtio_pmem_pci_model, .id = (char *)"nv1" };
+	rig.object.cfg = &rig.object_config;
+	rig.device.cfg = &rig.device_config;
 	rig.machine.opts = &rig.opts;
-	rig.machine.memdevs[0] = &rig.memdev;
-	rig.machine.pmems[0] = &rig.pmem;
-	rig.machine.nmemdevs = rig.machine.npmems = 1;
+	rig.machine.objects[0] = &rig.object;
+	rig.machine.devices[0] = &rig.device;
+	rig.machine.nobjects = rig.machine.ndevices = 1;
 	assert_int_equal(loop_init(&rig.machine.loop, &rig.machine.lock), 0);
 	signal(SIGPIPE, SIG_IGN);
 	return monitor_create(&rig.machine, &rig.monitor, NULL);

@@ -13,8 +13,10 @@
 struct rig {
 	struct machine machine;
 	struct machine_config opts;
-	struct pmem pmem;
-	struct memdev memdev;
+	struct device_config device_config;
+	struct object_config object_config;
+	struct device device;
+	struct object object;
 	struct monitor *monitor;
 	char dir[64], hmp_path[96], qmp_path[96];
 	unsigned nquits;

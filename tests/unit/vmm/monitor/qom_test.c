@@ -135,7 +135,7 @@ static void a_backend_has_its_properties(void **state)
 	expect_property(*state, "/objects/m1", "prealloc-context", "\"\"");
 	expect_property(*state, "/objects/m1", "pmem", "false");
 	// It was not given: it is the file's.
-	assert_int_equal(((struct qmp_rig *)*state)->fake->m.memdevs[0]->cfg.backing.size, 0);
+	assert_int_equal(((struct qmp_rig *)*state)->fake->m.memdevs[0]->cfg->backing.size, 0);
 	expect_property(*state, "/objects/m1", "size", "33554432");
 }
 

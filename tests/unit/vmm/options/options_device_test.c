@@ -227,30 +227,29 @@ static void objects_and_devices_join_one_by_one(void **state)
 	struct json_object *device =
 		json_tokener_parse("{\"driver\":\"virtio-pmem-pci\",\"id\":\"nv1\",\"memdev\":\"m1\"}");
 	struct machine_config have = { 0 };
-	struct memdev_config memdev;
-	struct pmem_config pmem;
+	struct object_config *memdev;
+	struct device_config *pmem;
 	struct vpmem_error err;
 
 	(void)state;
-	assert_int_equal(config_pmem(device, PROPS_JSON, &pmem, &err), 0);
-	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), -ENODEV);
+	assert_int_equal(config_device(device, PROPS_JSON, &pmem, &err), 0);
+	assert_int_equal(options_check_device(&have, pmem, PROPS_JSON, &err), -ENODEV);
 	assert_string_equal(err.text, "Device 'm1' not found");
 
-	assert_int_equal(config_memdev(object, PROPS_JSON, &memdev, &err), 0);
-	assert_int_equal(options_check_memdev(&have, &memdev, PROPS_JSON, &err), 0);
-	assert_int_equal(options_add_memdev(&have, &memdev), 0);
-	assert_null(memdev.id);
-	assert_int_equal(config_memdev(object, PROPS_JSON, &memdev, &err), 0);
-	assert_int_equal(options_check_memdev(&have, &memdev, PROPS_JSON, &err), -EEXIST);
+	assert_int_equal(config_object(object, PROPS_JSON, &memdev, &err), 0);
+	assert_int_equal(options_check_object(&have, memdev, PROPS_JSON, &err), 0);
+	assert_int_equal(options_add_object(&have, memdev), 0);
+	assert_int_equal(config_object(object, PROPS_JSON, &memdev, &err), 0);
+	assert_int_equal(options_check_object(&have, memdev, PROPS_JSON, &err), -EEXIST);
 	assert_string_equal(err.text, "attempt to add duplicate property 'm1' to object (type 'container')");
-	memdev_config_free(&memdev);
+	object_config_free(memdev);
 
-	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), 0);
-	assert_int_equal(options_add_pmem(&have, &pmem), 0);
-	assert_int_equal(config_pmem(device, PROPS_JSON, &pmem, &err), 0);
-	assert_int_equal(options_check_pmem(&have, &pmem, PROPS_JSON, &err), -EEXIST);
+	assert_int_equal(options_check_device(&have, pmem, PROPS_JSON, &err), 0);
+	assert_int_equal(options_add_device(&have, pmem), 0);
+	assert_int_equal(config_device(device, PROPS_JSON, &pmem, &err), 0);
+	assert_int_equal(options_check_device(&have, pmem, PROPS_JSON, &err), -EEXIST);
 	assert_string_equal(err.text, "Duplicate device ID 'nv1'");
-	pmem_config_free(&pmem);
+	device_config_free(pmem);
 
 	machine_config_free(&have);
 	json_object_put(object);
@@ -283,7 +282,7 @@ static void as_many_buses_as_the_devices_need(void **state)
 	for (unsigned i = 0; i < COUNT(counts); i++) {
 		assert_int_equal(parse_many(counts[i][0], " -pmem f%u", "", &opts, &err), OPTIONS_RUN);
 		assert_int_equal(opts.nbuses, counts[i][1]);
-		assert_int_equal(opts.npmems, counts[i][0]);
+		assert_int_equal(opts.ndevices, counts[i][0]);
 		machine_config_free(&opts);
 	}
 	for (unsigned n = 249; n < 300; n += 25) {

@@ -37,11 +37,23 @@ static const char *text(const char *s)
 	return s ? s : "-";
 }
 
+const struct memdev_config *memdev_at(const struct machine_config *opts, unsigned idx)
+{
+	assert_true(idx < opts->nobjects);
+	return object_config_as(opts->objects[idx], &memory_backend_file_type);
+}
+
+const struct pmem_config *pmem_at(const struct machine_config *opts, unsigned idx)
+{
+	assert_true(idx < opts->ndevices);
+	return device_config_as(opts->devices[idx], &virtio_pmem_pci_model);
+}
+
 static void describe_memdev(const struct memdev_config *cfg, FILE *out)
 {
 	const struct vpmem_backing_options *b = &cfg->backing;
 
-	fprintf(out, " memdev(%s %s", cfg->id, cfg->mem_path);
+	fprintf(out, " memdev(%s %s", cfg->obj.id, cfg->mem_path);
 	if (b->size)
 		fprintf(out, " size=%" PRIu64, b->size);
 	fprintf(out, "%s%s%s%s%s%s%s", b->share ? " share" : "", b->readonly ? " readonly" : "",
@@ -52,22 +64,24 @@ static void describe_memdev(const struct memdev_config *cfg, FILE *out)
 	if (b->rom != VPMEM_ROM_AUTO || b->policy != VPMEM_POLICY_DEFAULT || b->host_nodes)
 		fprintf(out, " rom=%d policy=%d nodes=%" PRIx64, (int)b->rom, (int)b->policy, b->host_nodes);
 	fputc(')', out);
-	assert_ptr_equal(b->id, cfg->id);
+	assert_ptr_equal(b->id, cfg->obj.id);
 	assert_ptr_equal(b->path, cfg->mem_path);
 }
 
 static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 {
-	fprintf(out, " pmem(%s %s", text(cfg->id), cfg->memdev);
-	if (cfg->bus)
-		fprintf(out, " bus=%s", cfg->bus);
-	if (cfg->slot >= 0)
-		fprintf(out, " slot=%d", cfg->slot);
+	const struct device_config *dev = &cfg->dev;
+
+	fprintf(out, " pmem(%s %s", text(dev->id), cfg->memdev);
+	if (dev->bus)
+		fprintf(out, " bus=%s", dev->bus);
+	if (dev->slot >= 0)
+		fprintf(out, " slot=%d", dev->slot);
 	if (cfg->memaddr)
 		fprintf(out, " memaddr=%" PRIx64, cfg->memaddr);
-	fprintf(out, "%s%s%s%s%s%s)", cfg->shmem ? " shmem" : "", cfg->event_idx ? "" : " noevent_idx",
-	        cfg->indirect_desc ? "" : " noindirect_desc", cfg->queue_reset ? "" : " noqueue_reset",
-	        cfg->register_page ? "" : " nopage", cfg->pio_notify ? " pio" : "");
+	fprintf(out, "%s%s%s%s%s%s)", cfg->shmem ? " shmem" : "", dev->event_idx ? "" : " noevent_idx",
+	        dev->indirect_desc ? "" : " noindirect_desc", dev->queue_reset ? "" : " noqueue_reset",
+	        dev->register_page ? "" : " nopage", dev->pio_notify ? " pio" : "");
 }
 
 static void describe_serial(const struct machine_config *opts, FILE *out)
@@ -132,10 +146,10 @@ const char *describe(const struct machine_config *opts)
 	if (opts->nbuses != 1)
 		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);
-	for (unsigned i = 0; i < opts->nmemdevs; i++)
-		describe_memdev(&opts->memdevs[i], out);
-	for (unsigned i = 0; i < opts->npmems; i++)
-		describe_pmem(&opts->pmems[i], out);
+	for (unsigned i = 0; i < opts->nobjects; i++)
+		describe_memdev(memdev_at(opts, i), out);
+	for (unsigned i = 0; i < opts->ndevices; i++)
+		describe_pmem(pmem_at(opts, i), out);
 	fclose(out);
 	return buf;
 }
@@ -158,8 +172,8 @@ void check_refused(const struct refused *c)
 	if (c->hint && !strstr(err.hint, c->hint))
 		fail_msg("%s: hint: '%s' lacks '%s'", line, err.hint, c->hint);
 	assert_null(opts.kernel);
-	assert_null(opts.memdevs);
-	assert_null(opts.pmems);
+	assert_null(opts.objects);
+	assert_null(opts.devices);
 }
 
 char *output_of(const char *line, enum options_result *result)

@@ -36,4 +36,8 @@ enum options_result result_on_full_output(const char *line, struct vpmem_error *
 /* The whole of a file of the source tree; the caller frees it. Fails the test if it cannot be read. */
 char *read_source(const char *path);
 
+/* An object or a device of the command line, which must be a memory-backend-file or a virtio-pmem-pci. */
+const struct memdev_config *memdev_at(const struct machine_config *opts, unsigned idx);
+const struct pmem_config *pmem_at(const struct machine_config *opts, unsigned idx);
+
 #endif

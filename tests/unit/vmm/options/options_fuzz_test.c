@@ -119,9 +119,11 @@ static void check(const char *line, unsigned *nresults)
 		assert_in_range(opts.ncpus, 1, CPUS_MAX);
 		assert_true(opts.ram_size > 0 && opts.ram_size % 8192 == 0);
 		assert_true(strlen(describe(&opts)) > 0);
-		for (unsigned i = 0; i < opts.npmems; i++) {
-			assert_true(opts.pmems[i].slot == -1 || (opts.pmems[i].slot >= 1 && opts.pmems[i].slot <= 31));
-			assert_true(opts.pmems[i].memaddr % VPMEM_GRANULE == 0);
+		for (unsigned i = 0; i < opts.ndevices; i++) {
+			int slot = opts.devices[i]->slot;
+
+			assert_true(slot == -1 || (slot >= 1 && slot <= 31));
+			assert_true(pmem_at(&opts, i)->memaddr % VPMEM_GRANULE == 0);
 		}
 	} else {
 		assert_null(opts.kernel);

@@ -35,17 +35,17 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.append, "console=ttyS0");
 	assert_int_equal(opts.serial.kind, CHARDEV_STDIO);
 	assert_true(opts.serial.mux);
-	assert_int_equal(opts.nmemdevs, 1);
-	assert_string_equal(opts.memdevs[0].id, "mem1");
-	assert_string_equal(opts.memdevs[0].mem_path, "./virtio_pmem.img");
-	assert_string_equal(opts.memdevs[0].backing.path, "./virtio_pmem.img");
-	assert_int_equal(opts.memdevs[0].backing.size, UINT64_C(4) << 30);
-	assert_true(opts.memdevs[0].backing.share);
-	assert_int_equal(opts.npmems, 1);
-	assert_string_equal(opts.pmems[0].id, "nv1");
-	assert_string_equal(opts.pmems[0].memdev, "mem1");
-	assert_int_equal(opts.pmems[0].slot, -1);
-	assert_true(opts.pmems[0].event_idx && opts.pmems[0].indirect_desc && opts.pmems[0].queue_reset);
+	assert_int_equal(opts.nobjects, 1);
+	assert_string_equal(opts.objects[0]->id, "mem1");
+	assert_string_equal(memdev_at(&opts, 0)->mem_path, "./virtio_pmem.img");
+	assert_string_equal(memdev_at(&opts, 0)->backing.path, "./virtio_pmem.img");
+	assert_int_equal(memdev_at(&opts, 0)->backing.size, UINT64_C(4) << 30);
+	assert_true(memdev_at(&opts, 0)->backing.share);
+	assert_int_equal(opts.ndevices, 1);
+	assert_string_equal(opts.devices[0]->id, "nv1");
+	assert_string_equal(pmem_at(&opts, 0)->memdev, "mem1");
+	assert_int_equal(opts.devices[0]->slot, -1);
+	assert_true(opts.devices[0]->event_idx && opts.devices[0]->indirect_desc && opts.devices[0]->queue_reset);
 	assert_string_equal(fake_log_text,
 	                    "warning: short-form boolean option 'share' deprecated\nPlease use share=on instead\n");
 	machine_config_free(&opts);
@@ -288,8 +288,8 @@ static void takes_as_many_devices_as_the_bus_has_slots(void **state)
 		argv[6 + 2 * i] = "f";
 	}
 	assert_int_equal(options_parse(5 + 62, argv, &opts, &err), OPTIONS_RUN);
-	assert_int_equal(opts.npmems, 31);
-	assert_string_equal(opts.pmems[30].id, "pmem30");
+	assert_int_equal(opts.ndevices, 31);
+	assert_string_equal(opts.devices[30]->id, "pmem30");
 	machine_config_free(&opts);
 	assert_int_equal(options_parse(5 + 64, argv, &opts, &err), OPTIONS_ERROR);
 	assert_string_equal(err.text,
@@ -408,14 +408,15 @@ static void help_lists_all_properties(void **state)
 	enum options_result result;
 	char *output = output_of("-pmem help", &result);
 	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+	const struct prop *prop;
 
 	(void)state;
 	for (unsigned c = 0; c < COUNT(classes); c++) {
-		for (unsigned i = 0; i < classes[c]->nprops; i++) {
+		for (unsigned i = 0; (prop = props_at(classes[c], i)); i++) {
 			char word[80];
 
-			snprintf(word, sizeof(word), "\n  %s=<", classes[c]->props[i].name);
-			assert_int_equal(strstr(output, word) != NULL, !classes[c]->props[i].hidden);
+			snprintf(word, sizeof(word), "\n  %s=<", prop->name);
+			assert_int_equal(strstr(output, word) != NULL, !prop->hidden);
 		}
 	}
 	free(output);
@@ -465,21 +466,30 @@ static void documents_know_every_option(void **state)
 	free(compatibility);
 }
 
+static void table_is_in(const struct prop_class *cls, const char *document)
+{
+	const struct prop *prop;
+	char word[80];
+
+	snprintf(word, sizeof(word), "`%s`", cls->name);
+	if (!strstr(document, word))
+		fail_msg("qemu-compatibility.md lacks %s", cls->name);
+	for (unsigned i = 0; (prop = props_at(cls, i)); i++) {
+		snprintf(word, sizeof(word), "`%s`", prop->name);
+		if (!strstr(document, word))
+			fail_msg("qemu-compatibility.md lacks the property %s of %s", prop->name, cls->name);
+	}
+}
+
 static void documents_know_every_property(void **state)
 {
-	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
 	char *compatibility = read_source("docs/qemu-compatibility.md");
 
 	(void)state;
-	for (unsigned c = 0; c < COUNT(classes); c++) {
-		for (unsigned i = 0; i < classes[c]->nprops; i++) {
-			char word[80];
-
-			snprintf(word, sizeof(word), "`%s`", classes[c]->props[i].name);
-			if (!strstr(compatibility, word))
-				fail_msg("qemu-compatibility.md lacks the property %s", classes[c]->props[i].name);
-		}
-	}
+	for (unsigned i = 0; object_type_at(i); i++)
+		table_is_in(object_type_at(i)->props, compatibility);
+	for (unsigned i = 0; device_model_at(i); i++)
+		table_is_in(device_model_at(i)->props, compatibility);
 	free(compatibility);
 }
 
@@ -492,7 +502,7 @@ static void frees_what_it_made(void **state)
 	(void)state;
 	assert_int_equal(parse_line("-kernel k -pmem f -pmem g -foo", &opts, &err), OPTIONS_ERROR);
 	assert_null(opts.kernel);
-	assert_int_equal(opts.nmemdevs + opts.npmems, 0);
+	assert_int_equal(opts.nobjects + opts.ndevices, 0);
 	machine_config_free(&opts);
 	machine_config_free(&opts);
 	assert_int_equal(options_parse(1, (char *[]) { "pmvm", NULL }, &opts, NULL), OPTIONS_ERROR);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * device_list.h - the types of -object and the models of -device, a line for each.
+ *
+ * From a line X(NAME, ...) follow NAME_type or NAME_model with its table of properties (this room), and NAME_kind (the
+ * room of the machine), what the machine does with it. Nothing else lists them: help, hints, completion, QMP's schema and
+ * device-list-properties walk these lists. docs/architecture.md, "A new device", has an example.
+ */
+#ifndef PMVM_DEVICE_LIST_H
+#define PMVM_DEVICE_LIST_H
+
+/* NAME, QEMU's name, the name of its type in QMP's schema; sorted as -object help shows them. */
+#define OBJECT_LIST(X) X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties")
+
+/* NAME; sorted as -device help shows them. */
+#define DEVICE_LIST(X) X(virtio_pmem_pci)
+
+#endif

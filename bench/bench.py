@@ -46,6 +46,7 @@ PARTS = {
     "devices": "kvm",
     "library": "kvm",
     "group": "kvm",
+    "flood": "kvm",
     "instructions": "count",
     "size": "host",
 }

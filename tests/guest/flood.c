@@ -18,7 +18,8 @@
  * A round writes queue_select, for which pmvm takes the device's lock once (to fill the register page), and queue_size,
  * for which it takes it three times. The write of queue_size has no effect, because the queue is enabled. device_status
  * is a load from the register page. Each time the round waits for the present hold of the lock, in which at most one
- * batch is answered: four batches. As many again may be answered while the host runs other threads than this processor's.
+ * batch is answered: four batches. As many again may be answered while the host runs other threads than this
+ * processor's.
  */
 #define ROUND_LOCKS 4u
 #define ROUND_BATCHES_MAX (2 * ROUND_LOCKS)

@@ -272,7 +272,6 @@ static void devices_down(struct machine *m)
 	machine_join_unplugs(m);
 	// A file that was truncated since the last check shows in the exit status.
 	machine_watch_files(m);
-	machine_end_stores(m);
 	machine_drop_devices(m);
 }
 

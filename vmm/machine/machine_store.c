@@ -196,13 +196,3 @@ int machine_do_stores(struct machine *m, struct vpmem_error *err)
 		machine_forget_stores(m);
 	return rc;
 }
-
-void machine_end_stores(struct machine *m)
-{
-	int rc = machine_do_stores(m, NULL);
-
-	if (rc == 0)
-		return;
-	report_lost(m, "pmem", m->nstores, rc);
-	machine_forget_stores(m);
-}

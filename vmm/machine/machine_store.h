@@ -17,8 +17,8 @@ struct vpmem_error;
 void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned len, bool is_write);
 
 /*
- * KVM could not emulate an instruction, and does not say where it stored: if there is read-only memory, that is where.
- * Counts and reports it; for the device, if only one is read-only.
+ * KVM could not emulate an instruction, and does not say where it stored. If there is read-only memory, a store to it
+ * may have been the cause: counts and reports it; for the device, if only one is read-only.
  */
 void machine_refuse_unknown_store(struct machine *m);
 
@@ -29,9 +29,10 @@ void machine_refuse_unknown_store(struct machine *m);
 int machine_do_stores(struct machine *m, struct vpmem_error *err);
 /* At a reset: the guest that made them is gone. */
 void machine_forget_stores(struct machine *m);
-/* At the end: does them once more, whatever comes behind one. A failure goes to m->close_error. */
-void machine_end_stores(struct machine *m);
-/* The device goes: does those to it once more, each. A failure goes to the log and to m->close_error. */
+/*
+ * The device is removed, or the machine ends: tries each of its stores once more, also behind one that fails. A failure
+ * goes to the log and to m->close_error.
+ */
 void machine_end_stores_to(struct pmem *pmem);
 
 #endif

@@ -678,20 +678,18 @@ static void no_room_is_reported_before_a_truncated_file(void **state)
 	assert_true(host->pmems[1].no_room);
 }
 
-static void a_store_that_waits_is_done_at_the_end(void **state)
+/* The last device is removed first. */
+static void stores_that_wait_behind_a_full_device_are_done_at_the_end(void **state)
 {
 	(void)state;
 	host->backings[0].full = true;
 	guest_stores(0, "aaaa");
-	guest_stores(4, "bbbb");
-	host->backings[0].full = false;
-	machine_end_stores(&host->m);
-	assert_memory_equal(host->backings[0].bytes, "aaaabbbb", 8);
+	guest_stores(SIZE, "bbbb");
+	machine_end_stores_to(&host->pmems[1]);
+	assert_memory_equal(host->backings[1].bytes, "bbbb", 4);
 	assert_int_equal(host->m.close_error, 0);
-	host->backings[0].full = true;
-	guest_stores(8, "cccc");
-	machine_end_stores(&host->m);
-	assert_int_equal(host->m.close_error, -ENOSPC);
+	machine_end_stores_to(&host->pmems[0]);
+	assert_int_equal(host->m.close_error, -EFAULT);
 	assert_int_equal(host->m.nstores, 0);
 }
 
@@ -725,7 +723,7 @@ int main(void)
 		TEST(a_failure_that_was_not_reported_is_not_cleared),
 		TEST(a_failed_last_sync_is_reported_without_the_device),
 		TEST(no_room_is_reported_before_a_truncated_file),
-		TEST(a_store_that_waits_is_done_at_the_end),
+		TEST(stores_that_wait_behind_a_full_device_are_done_at_the_end),
 	};
 
 	return cmocka_run_group_tests_name("machine_fault", tests, NULL, NULL);

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 struct kvm_stats {
-	int fd;            /* -1: KVM has no statistics (Linux before 5.14), or was not asked yet */
-	int64_t taken_off; /* of the counters in the file; 0: not known yet, */
-	int64_t fixed_off; /* or there is no such counter */
+	int fd;            /* -1: KVM has no such file (Linux before 5.14), or was not asked yet */
+	int64_t taken_off; /* of the counters in the file; 0: not known yet, or there */
+	int64_t fixed_off; /* is no such counter (Linux before 5.19) */
 	int64_t emulated_off;
 };
 

@@ -9,9 +9,9 @@
  * is preemptible.
  *
  * That alone may be chance: a guest that polls is at the same place each time, and its faults are those of its other
- * tasks. So that the host refuses a page for some file must be known beside it; or hardly one of the faults is resolved
- * (pf_fixed), which no guest that makes progress shows. The converse does not hold: where the host has the page for
- * reading, KVM counts each fault of a store to it as resolved.
+ * tasks. Therefore it must also be known that the host refuses a page for some file; or hardly one of the faults is
+ * resolved (pf_fixed) for a long time. A page that the host is still reading looks the same for as long as that takes.
+ * The converse does not hold: where the host has the page for reading, KVM counts each fault of a store to it as resolved.
  *
  * No function here blocks; the machine lock guards the samples.
  */

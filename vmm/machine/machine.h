@@ -75,9 +75,14 @@ struct machine {
 	enum request_kind requested;
 	enum machine_cause requested_cause;
 	enum run_state run_state;
-	bool io_error;             /* the main loop pauses the machine; cont tries again */
-	bool internal_error;       /* likewise; only a reset leads on */
-	unsigned nrefused_samples; /* stalls without a known reason, one after the other */
+	bool io_error;       /* the main loop pauses the machine; cont tries again */
+	bool internal_error; /* likewise; only a reset leads on */
+	struct stall_watch {
+		uint64_t ask_at_ms; /* not before: the file systems are asked for a reason */
+		unsigned ask_wait_ms;
+		uint64_t refused_since_ms,
+			refused_at_ms; /* stalls without a known reason: the first and the last; 0: none */
+	} stalls;
 	struct loop_timer watch;
 	struct pending_store *stores;
 	unsigned nstores;

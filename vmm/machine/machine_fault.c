@@ -8,7 +8,7 @@
  *   - an MMIO exit inside a pmem window, the instruction behind us: a store is kept and done before cont
  *     (machine_store.c);
  *   - no exit at all: KVM tries again for ever. Every WATCH_MS its statistics are read, and where faults are
- *     taken, the vCPU itself some times more (stall.h).
+ *     taken, the vCPU's registers every SAMPLE_MS (stall.h).
  * In all of them the machine pauses in the run state io-error, an event names the device and its file, and no
  * store is lost. Nothing here touches the mapping but through the guarded accesses of libvpmem.
  */
@@ -18,6 +18,7 @@
 #include "log.h"
 #include "machine.h"
 #include "machine_find.h"
+#include "monotonic.h"
 #include "virtio_pmem.h"
 
 #include <errno.h>
@@ -28,8 +29,15 @@
 #include <time.h>
 
 #define WATCH_MS 2000u
-#define LOOK_MS 200u
-#define REFUSED_MIN 2u /* stalls without a reason, one after the other */
+#define SAMPLE_MS 200u
+#define ASK_MIN_MS 500u /* between two questions to the file systems, which cost them some work */
+#define ASK_MAX_MS 4000u
+/*
+ * A stall without a known reason may be a page that a slow disk or server is still reading: the guest gets it in the
+ * end. So the pause waits longer than a disk's own time-outs.
+ */
+#define REFUSED_MAX_MS 60000u
+#define REFUSED_GAP_MS 10000u /* between two verdicts on the same stall */
 
 // ---- pausing
 
@@ -133,15 +141,21 @@ static struct pmem *find_reason(struct machine *m, int *error)
 	return found;
 }
 
+static void report_unknown(struct machine *m)
+{
+	machine_io_error(m, m->npmems == 1 ? m->pmems[0] : NULL, -EFAULT);
+}
+
 // The host could not provide a page for some guest access, KVM does not say which: finds the device.
 void machine_no_memory(struct machine *m)
 {
-	int error = -EFAULT;
+	int error;
 	struct pmem *pmem = find_reason(m, &error);
 
-	if (!pmem && m->npmems == 1)
-		pmem = m->pmems[0];
-	machine_io_error(m, pmem, error);
+	if (pmem)
+		machine_io_error(m, pmem, error);
+	else
+		report_unknown(m);
 }
 
 // ---- going on
@@ -252,28 +266,60 @@ int machine_clear_error(struct machine *m, const char *id, struct vpmem_error *e
 
 // ---- watching: what nothing reports
 
+static void forget_stalls(struct machine *m)
+{
+	vcpus_forget_samples(&m->vcpus);
+	m->stalls = (struct stall_watch) { 0 };
+}
+
+// The reason for a stall, if a file system gives one. Questions in vain become rarer.
+static struct pmem *ask_for_reason(struct machine *m, uint64_t now, int *error)
+{
+	struct stall_watch *s = &m->stalls;
+
+	if (now < s->ask_at_ms)
+		return NULL;
+	s->ask_wait_ms = s->ask_wait_ms == 0             ? ASK_MIN_MS :
+	                 s->ask_wait_ms < ASK_MAX_MS / 2 ? 2 * s->ask_wait_ms :
+	                                                   ASK_MAX_MS;
+	s->ask_at_ms = now + s->ask_wait_ms;
+	return find_reason(m, error);
+}
+
+// True: a vCPU has got no page at all for REFUSED_MAX_MS.
+static bool is_refused_for_long(struct stall_watch *s, uint64_t now)
+{
+	if (s->refused_since_ms == 0 || now - s->refused_at_ms > REFUSED_GAP_MS) {
+		s->refused_since_ms = now;
+		log_warn("a vCPU waits for a page that the host does not provide, and no file system gives a reason: "
+		         "the guest is paused if that lasts for %u s",
+		         REFUSED_MAX_MS / 1000);
+	}
+	s->refused_at_ms = now;
+	return now - s->refused_since_ms >= REFUSED_MAX_MS;
+}
+
 // True: some vCPU may be stalled, so that the next sample should come soon.
 static bool watch_stalls(struct machine *m)
 {
 	enum vcpus_sample seen = vcpus_sample(&m->vcpus);
+	uint64_t now = monotonic_ms();
 	struct pmem *pmem;
 	int error;
 
 	if (seen < VCPUS_STALLED) {
-		m->nrefused_samples = seen == VCPUS_FAULTING ? m->nrefused_samples : 0;
+		if (seen == VCPUS_QUIET)
+			forget_stalls(m);
 		return seen == VCPUS_FAULTING;
 	}
 	vcpus_forget_samples(&m->vcpus);
-	pmem = find_reason(m, &error);
-	if (pmem) {
+	pmem = ask_for_reason(m, now, &error);
+	if (pmem)
 		machine_io_error(m, pmem, error);
-		return false;
-	}
-	// A stall without a reason may be chance, but not if the vCPU gets no page at all, twice.
-	m->nrefused_samples = seen == VCPUS_REFUSED ? m->nrefused_samples + 1 : 0;
-	if (m->nrefused_samples < REFUSED_MIN)
+	else if (seen == VCPUS_REFUSED && is_refused_for_long(&m->stalls, now))
+		report_unknown(m);
+	else
 		return true;
-	machine_no_memory(m);
 	return false;
 }
 
@@ -285,12 +331,11 @@ static void on_watch(void *owner)
 	// Also while the guest is paused: a sync may be under way, and the file may be whole again when it goes on.
 	machine_watch_files(m);
 	if (m->run_state != RUN_STATE_RUNNING || m->npmems == 0) {
-		vcpus_forget_samples(&m->vcpus);
-		m->nrefused_samples = 0;
+		forget_stalls(m);
 		return;
 	}
 	if (watch_stalls(m))
-		loop_arm(&m->loop, &m->watch, LOOK_MS);
+		loop_arm(&m->loop, &m->watch, SAMPLE_MS);
 }
 
 int machine_watch(struct machine *m)

@@ -10,7 +10,6 @@
 #include "machine_store.h"
 #include "monotonic.h"
 #include "virtio_pmem.h"
-#include "monotonic.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -45,6 +44,7 @@ struct host {
 	unsigned nstats;
 	unsigned nclears;
 	enum vcpus_sample sample;
+	uint64_t now_ms;
 	unsigned armed_ms;
 };
 static struct host *host;
@@ -194,7 +194,7 @@ void loop_wake(struct loop *loop)
 
 uint64_t monotonic_ms(void)
 {
-	return 1;
+	return host->now_ms;
 }
 
 // ---- the tests
@@ -205,6 +205,7 @@ static int setup(void **state)
 	if (!host)
 		return -1;
 	host->m.run_state = RUN_STATE_RUNNING;
+	host->now_ms = 1;
 	for (unsigned i = 0; i < 2; i++) {
 		host->memdevs[i].backing = &host->backings[i];
 		host->cfgs[i].dev.id = i ? (char *)"nv2" : (char *)"nv1";
@@ -265,6 +266,13 @@ static void pauses(void)
 static void watch_now(void)
 {
 	host->m.watch.expired(host->m.watch.owner);
+}
+
+static void watch_after(unsigned ms, enum vcpus_sample sample)
+{
+	host->now_ms += ms;
+	host->sample = sample;
+	watch_now();
 }
 
 static void a_store_with_room_is_done(void **state)
@@ -466,35 +474,66 @@ static void a_stalled_vcpu_pauses_only_if_there_is_no_room(void **state)
 	host->sample = VCPUS_FAULTING;
 	watch_now();
 	assert_int_equal(host->nhalts, 0);
-	host->sample = VCPUS_STALLED;
-	watch_now();
+	watch_after(1000, VCPUS_STALLED);
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 }
 
-/* No file system says why, and KVM gives the vCPU no page at all: that is no chance. */
-static void a_stall_without_a_reason_pauses_when_no_fault_is_resolved(void **state)
+static void refuse_for(unsigned ms)
+{
+	for (unsigned at = 0; at < ms; at += 1000)
+		watch_after(1000, VCPUS_REFUSED);
+}
+
+/* No file system gives a reason, and KVM gives the vCPU no page at all, for longer than a slow disk needs for one. */
+static void a_stall_without_a_reason_pauses_when_no_fault_is_resolved_for_long(void **state)
 {
 	(void)state;
-	host->sample = VCPUS_REFUSED;
-	watch_now();
+	refuse_for(40000);
+	// One that was quiet in between is not the same one, nor is one that made progress for a while.
+	watch_after(200, VCPUS_QUIET);
+	refuse_for(40000);
+	for (unsigned i = 0; i < 60; i++)
+		watch_after(200, VCPUS_FAULTING);
+	refuse_for(40000);
+	// A guest whose faults are resolved is not refused.
+	for (unsigned i = 0; i < 60; i++)
+		watch_after(1000, VCPUS_STALLED);
+	refuse_for(60000);
 	assert_int_equal(host->nhalts, 0);
-	// One that was quiet in between is not the same one.
-	host->sample = VCPUS_QUIET;
-	watch_now();
-	host->sample = VCPUS_REFUSED;
-	watch_now();
-	host->sample = VCPUS_FAULTING;
-	watch_now();
-	assert_int_equal(host->nhalts, 0);
-	host->sample = VCPUS_REFUSED;
-	watch_now();
+	watch_after(200, VCPUS_FAULTING);
+	watch_after(1000, VCPUS_REFUSED);
 	pauses();
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 	assert_int_equal(host->events[0].error, EFAULT);
 	// Of two devices, it is not known which.
 	assert_null(host->events[0].device);
+}
+
+/* A question makes the file system reserve space. */
+static void questions_in_vain_become_rarer(void **state)
+{
+	unsigned first;
+
+	(void)state;
+	host->m.npmems = 1;
+	watch_after(200, VCPUS_STALLED);
+	assert_int_equal(host->backings[0].nasked, 1);
+	watch_after(200, VCPUS_STALLED);
+	assert_int_equal(host->backings[0].nasked, 1);
+	for (unsigned i = 0; i < 50; i++)
+		watch_after(200, VCPUS_STALLED);
+	first = host->backings[0].nasked;
+	assert_in_range(first, 3, 6);
+	for (unsigned i = 0; i < 1000; i++)
+		watch_after(200, VCPUS_STALLED);
+	assert_in_range(host->backings[0].nasked - first, 40, 60);
+	// The host becomes full: it is found within the longest wait.
+	host->backings[0].full = true;
+	for (unsigned i = 0; i < 25 && host->nhalts == 0; i++)
+		watch_after(200, VCPUS_STALLED);
+	pauses();
 }
 
 static void an_exit_without_memory_and_without_a_reason_says_so(void **state)
@@ -711,7 +750,8 @@ int main(void)
 		TEST(a_store_to_read_only_memory_is_refused_and_counted),
 		TEST(an_exit_without_memory_names_the_device),
 		TEST(a_stalled_vcpu_pauses_only_if_there_is_no_room),
-		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved),
+		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved_for_long),
+		TEST(questions_in_vain_become_rarer),
 		TEST(an_exit_without_memory_and_without_a_reason_says_so),
 		TEST(a_file_system_that_refuses_without_a_reason),
 		TEST(samples_come_often_only_while_there_are_faults),

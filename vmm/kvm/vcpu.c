@@ -186,14 +186,16 @@ void vcpus_pause(struct vcpus *vcpus)
 // The threads begin: in the guest if it runs, else with their end.
 static void open_gate(struct vcpus *vcpus)
 {
-	for (unsigned i = 0; i < vcpus->n && !vcpus->begun; i++) {
-		struct vcpu *vcpu = &vcpus->vcpu[i];
-
-		vcpu->entered = vcpus->running;
-		vcpu->parked = false;
-		sem_post(&vcpus->gate);
-	}
+	if (vcpus->begun)
+		return;
 	vcpus->begun = true;
+	// All before the first post: a post lets any one of the threads begin.
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		vcpus->vcpu[i].entered = vcpus->running;
+		vcpus->vcpu[i].parked = false;
+	}
+	for (unsigned i = 0; i < vcpus->n; i++)
+		sem_post(&vcpus->gate);
 }
 
 void vcpus_resume(struct vcpus *vcpus)

@@ -3,7 +3,8 @@
  * options_cpu.c - -cpu: the host's processor, with or without some of its features.
  *
  * Features are written as in QEMU: `feature=on|off`, `+feature`, `-feature`, or `feature` alone for on. A feature that is
- * on is as the host has it; the last word on a feature counts.
+ * on is as the host has it. The order is QEMU's: of words without a sign the last one counts; `+feature` overrides them,
+ * and `-feature` overrides both.
  */
 #include "error.h"
 #include "keyval.h"
@@ -88,16 +89,30 @@ static int apply_feature(struct cmdline *cl, char *word, struct cpu_args *args)
 	return rc;
 }
 
-static int apply_features(struct cmdline *cl, const char *list)
+// One of QEMU's passes: words without a sign (0), then those with '+', then those with '-'.
+static int apply_pass(struct cmdline *cl, const char *list, char sign, struct cpu_args *args)
 {
-	struct cpu_args args = { .pmu = true, .svm = true, .vmx = true };
 	char *copy = strdup(list), *rest = copy, *word;
 	int rc = copy ? 0 : error_set(cl->err, -ENOMEM, "out of memory");
 
-	while (rc == 0 && (word = strsep(&rest, ",")) != NULL)
-		if (*word)
-			rc = apply_feature(cl, word, &args);
+	while (rc == 0 && (word = strsep(&rest, ",")) != NULL) {
+		bool has_sign = *word == '+' || *word == '-';
+
+		if (*word && (has_sign ? *word : '\0') == sign)
+			rc = apply_feature(cl, word, args);
+	}
 	free(copy);
+	return rc;
+}
+
+static int apply_features(struct cmdline *cl, const char *list)
+{
+	static const char passes[] = { '\0', '+', '-' };
+	struct cpu_args args = { .pmu = true, .svm = true, .vmx = true };
+	int rc = 0;
+
+	for (unsigned i = 0; i < sizeof(passes) && rc == 0; i++)
+		rc = apply_pass(cl, list, passes[i], &args);
 	cl->opts->no_pmu = !args.pmu;
 	cl->opts->no_svm = !args.svm;
 	cl->opts->no_vmx = !args.vmx;

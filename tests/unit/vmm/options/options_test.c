@@ -119,7 +119,9 @@ static const struct accepted accepted[] = {
 	{ "-cpu host,vmx=off,svm=no,-pmu", NO_FEATURES },
 	{ "-cpu max,,-vmx,-svm,-pmu,", NO_FEATURES },
 	{ "-cpu host,+vmx,svm,pmu=on", DEFAULTS },
-	{ "-cpu host,-vmx,-svm,-pmu,+vmx,svm=on,pmu", DEFAULTS }, // the last one counts
+	{ "-cpu host,vmx=off,svm=off,pmu=off,+vmx,svm=on,pmu", DEFAULTS }, // the last without a sign
+	{ "-cpu host,+vmx,vmx=off,+svm,svm=off,pmu=off,pmu=on", DEFAULTS },
+	{ "-cpu host,-vmx,+vmx,-svm,svm=on,-pmu,pmu", NO_FEATURES }, // a minus counts, wherever it is
 	{ "-cpu host,-vmx -cpu host", DEFAULTS },
 	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=null" },
 	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=null" },

@@ -15,7 +15,9 @@ import re
 import sys
 
 ROOMS = ["include", "virtio", "libvpmem", "vmm"]
-INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|include_next|import)\b[ \t]*(.*)$", re.MULTILINE)
+# "%:" and "??=" are other spellings of "#".
+INCLUDE = re.compile(r"^[ \t\f\v]*(?:#|%:|\?\?=)[ \t]*(?:include|include_next|import)\b[ \t]*(.*)$", re.MULTILINE)
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def fault(what):
@@ -31,8 +33,11 @@ def fault(what):
 
 def faults(path):
     """Each (line, operand, what is wrong) of a file."""
-    # A line that goes on is one line to the preprocessor.
+    if path.is_symlink():
+        yield 1, path.name, "a symbolic link, which may lead to another room"
+    # As the preprocessor reads: a line that goes on is one line, and a comment is a space. The lines keep their numbers.
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    text = COMMENT.sub(lambda match: " " + "\n" * match[0].count("\n"), text)
     for match in INCLUDE.finditer(text):
         wrong = fault(match[1])
         if wrong:

@@ -93,15 +93,19 @@ def check_pair(command, header, allowed):
 
 
 def fences(line):
-    """Whether tools/fences.py lets a room have this line."""
+    """Whether tools/fences.py lets a room have this line; None: a symbolic link."""
     with tempfile.TemporaryDirectory() as root:
         folder = pathlib.Path(root, "vmm/pci")
         folder.mkdir(parents=True)
-        (folder / "pci.c").write_text(f"/* a room */\n{line}\n", encoding="utf-8")
+        if line is None:
+            (folder / "pci.c").symlink_to("/dev/null")
+        else:
+            (folder / "pci.c").write_text(f"/* a room */\n{line}\n", encoding="utf-8")
         done = subprocess.run(
             [SOURCE / "tools/fences.py", root], capture_output=True, text=True, timeout=60, check=False
         )
-        assert done.returncode in (0, 1) and ("vmm/pci/pci.c:2:" in done.stderr) == (done.returncode == 1), done.stderr
+        where = f"vmm/pci/pci.c:{1 if line is None else 2}:"
+        assert done.returncode in (0, 1) and (where in done.stderr) == (done.returncode == 1), done.stderr
         return done.returncode == 0
 
 
@@ -126,11 +130,14 @@ def facts():
     yield compiles(probe, by_path)[0], f"the compiler takes {by_path} in vmm/pci", "then this test shows nothing"
     for line in [
         by_path, '#include "vmm/kvm/kvm.h"', "#include <../kvm/kvm.h>", '#  include "/usr/include/kvm.h"',
-        "#include KVM_H", '#include \\\n"../kvm/kvm.h"', "#include </tmp/kvm.h>",
+        "#include KVM_H", '#include \\\n"../kvm/kvm.h"', "#include </tmp/kvm.h>", '/* */ #include "../kvm/kvm.h"',
+        '# /* */ include /* */ "../kvm/kvm.h"', '%:include "../kvm/kvm.h"', '??=include "../kvm/kvm.h"',
+        '\f#include "../kvm/kvm.h"',
     ]:  # fmt: skip
         yield not fences(line), f"fences.py refuses {line!r}", None
     for line in ['#include "pci.h"', "#include <sys/mman.h>", "#include <linux/kvm.h>", '// "../kvm/kvm.h"']:
         yield fences(line), f"fences.py lets pass {line!r}", None
+    yield not fences(None), "fences.py refuses a symbolic link", None
     yield (BUILD / "fences.stamp").exists(), "fences.py is a part of the build", None
 
 

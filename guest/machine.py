@@ -133,7 +133,15 @@ class Vm:
     def __enter__(self):
         return self
 
+    def _explain(self):
+        """Prints what helps to see why a test failed."""
+        status = self.process.poll()
+        print(f"pmvm {'runs' if status is None else f'has ended with {status}'}")
+        print(f"--- stderr\n{self.error_text[-4000:]}\n--- console\n{self.text[-4000:]}")
+
     def __exit__(self, kind, *exc):
+        if kind is not None:
+            self._explain()
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
             try:

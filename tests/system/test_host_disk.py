@@ -20,6 +20,8 @@ SECTOR_SIZE = 512
 PAGE_SIZE = 4096
 NOTICED_MAX = 60
 PAUSE_MAX = 10
+UNKNOWN_MAX = 120  # the machine waits a minute for a page that may only come late
+LATE_MS = 12_000  # the guest's kernel complains after 21 s
 EIO = "Input/output error"
 
 
@@ -69,26 +71,27 @@ def has_record(image, number):
 
 
 class FailingDisk:
-    """A device-mapper device, of which a part can be made to fail."""
+    """A device-mapper device, of which a part can be made to fail, or to answer late."""
 
     def __init__(self, below):
         self.name, self.below = "pmvm-" + below.rsplit("/", 1)[1], below
         self.path = f"/dev/mapper/{self.name}"
         self.length = int(run("blockdev", "--getsz", below))
 
-    def table(self, bad=()):
-        """One line for each part; `bad` are pairs (first sector, number of sectors)."""
+    def table(self, bad=(), delay_ms=0):
+        """One line for each part; `bad` are pairs (first sector, number of sectors); late rather than failing."""
         at, lines = 0, []
         for start, length in [*sorted(bad), (self.length, 0)]:
             if start > at:
                 lines.append(f"{at} {start - at} linear {self.below} {at}")
             if length:
-                lines.append(f"{start} {length} error")
+                late = f"delay {self.below} {start} {delay_ms}"
+                lines.append(f"{start} {length} {late if delay_ms else 'error'}")
             at = start + length
         return "\n".join(lines)
 
-    def set_bad(self, bad=()):
-        run("dmsetup", "reload", self.name, input=self.table(bad))
+    def set_bad(self, bad=(), delay_ms=0):
+        run("dmsetup", "reload", self.name, input=self.table(bad, delay_ms))
         run("dmsetup", "suspend", "--nolockfs", self.name)
         run("dmsetup", "resume", "--noudevsync", self.name)
 
@@ -201,11 +204,10 @@ def part(places, off, length):
 
 
 @pytest.mark.skipif(shutil.which("dmsetup", path="/usr/sbin:/sbin") is None, reason="dmsetup is not installed")
-@pytest.mark.parametrize("place, error", [(6 * MIB, errno.EIO), (5 * MIB, errno.EFAULT)])
-def test_a_page_that_cannot_be_read_pauses(tmp_path, place, error):
-    """There is room. pmvm reads a page at the next 2 MiB; if it can, it sees only that the guest gets no page."""
-    where, name = tmp_path / "mounted", "PMEM_ERROR" if error == errno.EIO else "PMEM_NOSPACE"
-    message = EIO if error == errno.EIO else "reason unknown"
+@pytest.mark.parametrize("place, latest", [(6 * MIB, PAUSE_MAX), (5 * MIB, UNKNOWN_MAX)])
+def test_a_page_that_cannot_be_read_pauses(tmp_path, place, latest):
+    """There is space. pmvm reads a page of each 2 MiB; if it can, it may see only that the guest gets no page."""
+    where = tmp_path / "mounted"
     program = machine.near(machine.CHECKOUT / "build/tests/guest/stall.elf")
     with loop_device(tmp_path) as loop, FailingDisk(loop) as disk:
         run("mkfs.ext4", "-q", disk.path)
@@ -222,16 +224,40 @@ def test_a_page_that_cannot_be_read_pauses(tmp_path, place, error):
             ) as vm, Qmp(tmp_path / "qmp") as qmp:
                 vm.wait_for("^stall: stores")
                 began = time.monotonic()
-                event = qmp.wait_event(name, NOTICED_MAX)["data"]
+                qmp.wait_event("STOP", UNKNOWN_MAX)
                 took = time.monotonic() - began
-                assert event["id"] == "nv1" and event["errno"] == error and event["message"] == message
-                qmp.wait_event("STOP", NOTICED_MAX)
                 assert qmp.run("query-status") == {"status": "io-error", "running": False}
-                assert message in vm.error_text
-                assert took < PAUSE_MAX
+                assert EIO in vm.error_text or (latest == UNKNOWN_MAX and "reason unknown" in vm.error_text)
+                assert took < latest
                 disk.set_bad()
                 qmp.run("cont")
                 assert vm.end() == 0
                 assert "SUCCESS" in vm.text
             after = image.read_bytes()
             assert all(after[at : at + 2] == b"\1x" for at in range(0, SIZE, PAGE_SIZE))
+
+
+@pytest.mark.skipif(shutil.which("dmsetup", path="/usr/sbin:/sbin") is None, reason="dmsetup is not installed")
+def test_a_page_that_comes_late(tmp_path):
+    """A disk that needs long for a page. To KVM's statistics that looks like a page that never comes: it is no pause."""
+    where, number = tmp_path / "mounted", 1024
+    with loop_device(tmp_path) as loop, FailingDisk(loop) as disk:
+        run("mkfs.ext4", "-q", disk.path)
+        with mounted(disk.path, where):
+            image = where / "a.img"
+            image.write_bytes(b"x" * SIZE)
+            run("sync", "-f", where)
+            with Guest(*pmem(image), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
+                with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+                    file.write("3")
+                disk.set_bad([part(sectors(image), number * PAGE_SIZE, 64 * 1024)], LATE_MS)
+                began = time.monotonic()
+                read = f"dd if=/dev/pmem0 bs={PAGE_SIZE} skip={number} count=1 2>/dev/null | tr -cd x | wc -c"
+                output, took = guest.run(read), time.monotonic() - began
+                disk.set_bad()
+                assert output == str(PAGE_SIZE)
+                # Otherwise the page was in memory, and this shows nothing.
+                assert took >= LATE_MS / 1000
+                assert qmp.run("query-status")["running"]
+                assert "STOP" not in [event["event"] for event in qmp.events]
+                assert guest.power_off() == 0

@@ -24,9 +24,9 @@
  * Threads. A device has one worker thread of its own, created with it and joined when it is destroyed.
  * All functions of a device may be called from any thread, at the same time, except vpmem_device_destroy,
  * which must be the last. Guest memory and backings must not change or go away while a device uses them.
- * A call that needs the device's lock waits for the worker for a bounded time, whatever the guest does: until it has read
- * 512 descriptors, or has answered 128 requests. It waits so once, and once more for each call of another thread that gets
- * the lock first, even if that began later. No call waits for a sync, except vpmem_device_destroy.
+ * A call that needs the device's lock waits for the worker for a bounded time, whatever the guest does: until it has
+ * read 512 descriptors, or has answered 128 requests. It waits so once, and once more for each call of another thread
+ * that gets the lock first, even if that began later. No call waits for a sync, except vpmem_device_destroy.
  *
  * Errors. Functions return 0 or -errno. Those with a `struct vpmem_error *err` (may be NULL) fill it when
  * they fail: `text` in QEMU's words where QEMU has the same error, `hint` with the next step or empty.
@@ -57,7 +57,7 @@ extern "C" {
 /* A guest's kernel maps persistent memory in units of 2 MiB: a backing is a multiple of it. */
 #define VPMEM_GRANULE (UINT64_C(2) << 20)
 
-/* An error as a person reads it: what is wrong, and what to do next ("" if there is nothing to say). */
+/* An error as a person reads it: what is wrong, and the next step ("" if there is none). */
 struct vpmem_error {
 	char text[512];
 	char hint[256];
@@ -104,13 +104,13 @@ VPMEM_API extern const char *const vpmem_policy_words[];
 /*
  * Real persistent memory (`pmem`): what makes stores leave the CPU caches before a flush is
  * answered. Linux as the guest does so itself: its fsync writes back the cache lines of every page that was
- * stored to, and only then asks for a flush. The specification does not ask that of a driver, it asks the
+ * stored to, and only then requests a flush. The specification does not require that of a driver, it requires the
  * device to make "all writes completed before a flush request" persist. So the device relies on it only with
  * VPMEM_WRITEBACK_GUEST.
  */
 enum vpmem_writeback {
 	/*
-	 * Nobody, where the host's CPU caches are in the persistence domain (eADR: the region's
+	 * Neither, where the host's CPU caches are in the persistence domain (eADR: the region's
 	 * persistence_domain in sysfs is "cpu_cache"): a store that is visible is durable. Elsewhere as HOST.
 	 */
 	VPMEM_WRITEBACK_AUTO,
@@ -163,9 +163,9 @@ VPMEM_API int vpmem_backing_check(const struct vpmem_backing_options *opts, stru
  * -EFBIG, without SIGXFSZ.
  *
  * With `prealloc` the file gets blocks for its holes, and blocks of its own for those that it shares with another file.
- * -ENOSPC: there is no room for them. -EOPNOTSUPP: the file system cannot reserve blocks, or writes every change to a
+ * -ENOSPC: there is no space for them. -EOPNOTSUPP: the file system cannot reserve blocks, or writes every change to a
  * new one (btrfs, unless the file is nodatacow). A snapshot or reflink that is made later shares the blocks again.
- * overlayfs hides the file system below it: there `prealloc` succeeds also over btrfs, and is no promise.
+ * overlayfs hides the file system below it: there `prealloc` also succeeds over btrfs, where it guarantees nothing.
  *
  * With `pmem` the mapping is made with MAP_SYNC: a file's block is allocated for good before the guest's
  * first store to it, so no metadata is left for a flush to write, and where nobody needs to write back CPU
@@ -200,7 +200,7 @@ VPMEM_API int vpmem_backing_sync(struct vpmem_backing *backing);
 VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
 
 /*
- * When the host cannot provide a page of the mapping (no room for a new block, or the file was truncated), a guest's
+ * When the host cannot provide a page of the mapping (no space for a new block, or the file was truncated), a guest's
  * access fails in KVM, and one of this process would be SIGBUS. These copy without that risk: 0, -ERANGE (beyond the
  * backing), -EROFS (mapped without write permission), or -EFAULT: not now. A store goes where the guest's own goes:
  * into the file, or with `share` off into the private copy; one that failed may be done in part. They use
@@ -213,12 +213,12 @@ VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, c
 /*
  * Would the host's file system give a store the block that it needs? A store needs one in a hole, where the block is
  * shared with another file (a reflink, a snapshot), and everywhere on a file system that writes each change to a new
- * place. Asks by requesting such blocks, 2 MiB at most, which the file keeps if there is room; no byte of it changes.
+ * place. The function requests such blocks, 2 MiB at most. If there is space, the file keeps them; no byte changes.
  * The effect accumulates: each call requests what the file still lacks, so N calls may give it 2 MiB * N. On hugetlbfs
  * a call requests one page. The work of a call is bounded: of a file with more than 4000 extents, not all are examined.
  *
- * 0: it would. -ENOSPC, -EDQUOT: there is no room. Another errno, such as -EIO or -EROFS: it takes no writes any more.
- * -EFAULT: it refuses a store and gives no reason. Needs Linux 5.14 where only a store can tell (btrfs).
+ * 0: it would. -ENOSPC, -EDQUOT: there is no space. Another errno, such as -EIO or -EROFS: it takes no writes any more.
+ * -EFAULT: a store would fail, the reason is unknown. Where fallocate(2) does not answer (btrfs), needs Linux 5.14.
  * vpmem_backing_is_truncated: the file has become shorter than the mapping. Not while another thread is in either.
  */
 VPMEM_API int vpmem_backing_room(const struct vpmem_backing *backing);
@@ -318,7 +318,7 @@ VPMEM_API int vpmem_device_create(const struct vpmem_device_options *opts, struc
                                   struct vpmem_error *err);
 
 /*
- * Resets, waits for a sync that is under way, joins the worker. Returns what vpmem_device_error would say
+ * Resets, waits for a sync that is under way, joins the worker. Returns what vpmem_device_error would return
  * after that. NULL is allowed. Not from a callback.
  */
 VPMEM_API int vpmem_device_destroy(struct vpmem_device *dev);
@@ -411,7 +411,7 @@ VPMEM_API int vpmem_queue_kick_efd(const struct vpmem_device *dev, uint16_t queu
  */
 VPMEM_API int vpmem_device_error(const struct vpmem_device *dev);
 VPMEM_API int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors);
-/* As if a sync had failed: the monitor knows that data is lost (the file was cut). rc < 0. No event is raised. */
+/* As if a sync had failed: the monitor knows that data is lost (the file was truncated). rc < 0. No event is raised. */
 VPMEM_API void vpmem_device_set_error(struct vpmem_device *dev, int rc);
 
 /*

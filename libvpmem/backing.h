@@ -10,8 +10,8 @@
  *   backing_map.c        the mapping
  *   backing_prealloc.c   blocks for the whole file, at the start
  *   backing_usage.c      how much of it is in memory and on the disk
- *   backing_fault.c      accesses that report what the host cannot provide
- *   backing_room.c       whether the file system has room for a store
+ *   backing_fault.c      accesses that report a page that the host cannot provide
+ *   backing_room.c       whether the file system has space for a store
  *   backing_pmem.c       real persistent memory
  *   backing_extent.c, backing_call.c   where a file has blocks; system calls without SIGXFSZ
  *
@@ -34,7 +34,7 @@
 #define BACKING_HUGE_SIZE (UINT64_C(2) << 20)
 #define BACKING_GIANT_SIZE (UINT64_C(1) << 30)
 
-/* What open did to the file system, and close takes back unless the backing was kept. */
+/* What open did to the file system. Close undoes it unless the backing was kept. */
 enum backing_undo { BACKING_UNDO_NOTHING, BACKING_UNDO_CREATE, BACKING_UNDO_GROW };
 
 struct vpmem_backing {
@@ -56,7 +56,7 @@ struct vpmem_backing {
 	uint64_t map_len;      /* size, rounded up to page_size */
 	uint64_t align;        /* of the guest-physical address */
 	void *hva;
-	void *room; /* all that is reserved: hva's mapping, and what is around it */
+	void *room; /* the reserved address range: the mapping at hva, and guards around it */
 	uint64_t room_len;
 };
 
@@ -83,7 +83,7 @@ enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
 
 /*
  * Locks the whole file for this open file, or changes the lock; never waits. -EBUSY: another open file has it,
- * and err names its process. A file system without locks is no error, but b->is_unlocked says so.
+ * and err names its process. A file system without locks is no error; it sets b->is_unlocked.
  */
 int backing_lock(struct vpmem_backing *b, enum backing_lock kind, struct vpmem_error *err);
 /* Fills err for a file that is in use; returns -EBUSY. */
@@ -96,7 +96,7 @@ int backing_dax_size(const struct vpmem_backing *b, uint64_t *size);
 int backing_dax_align(const struct vpmem_backing *b, uint64_t *align);
 /* For pmem=on, mapped: decides whether a flush needs a sync, and makes durable what the file has. */
 int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
-/* fdatasync, whatever no_sync says. Returns 0 or -errno. */
+/* fdatasync, also with no_sync. Returns 0 or -errno. */
 int backing_sync_file(const struct vpmem_backing *b);
 
 /*
@@ -108,7 +108,7 @@ int backing_ftruncate(const struct vpmem_backing *b, off_t size);
 /* The next step after -EFBIG for a file of this size. */
 void backing_hint_too_large(uint64_t size, struct vpmem_error *err);
 
-/* Gives the mapped part of the file, or the private copy, all that stores will need, or says why that is not possible. */
+/* Reserves what stores to the mapped part of the file, or to the private copy, will need. On failure err is filled. */
 int backing_prealloc(const struct vpmem_backing *b, struct vpmem_error *err);
 
 /* Maps the file and applies the memory properties; backing_unmap undoes it. */

@@ -22,12 +22,12 @@ struct piece {
 	off_t off, len; /* bytes of the file */
 };
 
-/* A walk over [at, end) of the file, in order. The file may change meanwhile: then it has some of both states. */
+/* A walk over [at, end) of the file, in order. If the file changes meanwhile, some pieces are of the old state. */
 struct piece_walk {
 	const struct vpmem_backing *b;
 	off_t at, end;
 	uint32_t next;   /* extent of the map that comes next */
-	bool map_is_all; /* there is no extent behind those of the map */
+	bool map_is_all; /* the map has the last extent of the range */
 	unsigned nmaps;  /* FS_IOC_FIEMAP so far */
 	union {
 		struct fiemap head;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_fault.c - accesses to a backing whose file the host cannot provide any more, because there is no room for a
+ * backing_fault.c - accesses to a backing of which the host cannot provide a page, because there is no space for a
  * block or the file was truncated. An access to the mapping itself would end the process by SIGBUS.
  */
 #include "backing.h"
@@ -20,7 +20,7 @@ static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 typedef ssize_t copy_call(pid_t pid, const struct iovec *local, unsigned long nlocal, const struct iovec *remote,
                           unsigned long nremote, unsigned long flags);
 
-/* From one place of this process to another, through a pipe: each system call copies one half. */
+/* Copies inside this process through a pipe: write(2) reads the source, read(2) stores into the target. */
 static int copy_by_pipe(void *to, const void *from, size_t len)
 {
 	size_t done = 0;
@@ -43,9 +43,9 @@ static int copy_by_pipe(void *to, const void *from, size_t len)
 }
 
 /*
- * The kernel copies: where a load or store of ours would end in SIGBUS, it says -EFAULT. A sandbox may refuse
+ * The kernel copies: where a load or store of this process would raise SIGBUS, it returns EFAULT. A sandbox may refuse
  * process_vm_readv and _writev even for the process itself (seccomp: EPERM; a kernel without them: ENOSYS). A pipe then
- * does the same, through the same mapping, with four system calls more.
+ * does the same, through the same mapping, with four more system calls.
  */
 static int copy(copy_call *call, void *buf, void *hva, size_t len, bool is_store)
 {
@@ -77,7 +77,7 @@ bool vpmem_backing_is_truncated(const struct vpmem_backing *backing)
 {
 	struct statx st;
 
-	/* The size alone: asked for times, NFS first writes back everything that is dirty, and waits. */
+	/* The size alone: for a request of times, NFS first writes back all dirty pages, and waits. */
 	if (backing->is_block || backing->is_dax || statx(backing->fd, "", AT_EMPTY_PATH, STATX_SIZE, &st) < 0)
 		return false;
 	return st.stx_size < backing->offset + backing->size;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_file.c - the file of a memory backend: locked, its size settled, and taken back at close.
+ * backing_file.c - the file of a memory backend: its lock, its size, and what close undoes.
  */
 #include "backing.h"
 
@@ -27,7 +27,7 @@ static int sync_directory(const char *path)
 		return -ENOMEM;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
-	/* EACCES: a directory that cannot be read cannot be synced; the file's own sync has to do. */
+	/* EACCES: a directory that cannot be read cannot be synced; the sync of the file must be enough. */
 	if (fd < 0)
 		return errno == EACCES ? 0 : -errno;
 	/* EINVAL: a file system that has nothing to sync here. */
@@ -172,7 +172,7 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		return rc;
 	rc = backing_lock(b, b->writes_through ? BACKING_LOCK_EXCLUSIVE : BACKING_LOCK_SHARED, err);
 	if (rc) {
-		/* If it was created here, and another was quicker to lock it: it is theirs now. */
+		/* Created here, and then locked by another process first: the file is that process's. */
 		if (rc == -EBUSY)
 			b->undo = BACKING_UNDO_NOTHING;
 		/* Where no lock can be had, no other process has one: remove the file without the lock. */
@@ -184,7 +184,7 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		rc = backing_open_failed(b, -errno, err);
 		goto out_close;
 	}
-	/* A backend that is being closed removes its file under the lock: what we locked may have no name. */
+	/* A backend that is being closed removes its file under the lock: the file that was locked may have no name. */
 	if (!b->is_scratch && !still_named(b, &st)) {
 		rc = backing_open_failed(b, -ESTALE, err);
 		err_hint(err, "it was removed or replaced in this moment: try again");

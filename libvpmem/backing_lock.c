@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_lock.c - keeps two users from one file, and finds out who the other one is.
+ * backing_lock.c - prevents two users of one file, and finds the process of the other one.
  *
  * The lock belongs to the open file (fcntl F_OFD_SETLK), so that it also works between two backends of one
- * process, and goes away however the process ends.
+ * process, and is released however the process ends.
  */
 #include "backing.h"
 
@@ -166,7 +166,7 @@ static bool is_holder(struct search *search, int pid)
 	return found;
 }
 
-/* The process that locked the file, or 0: it may be on another host, or not ours to look into, or too many are here. */
+/* The process that locked the file, or 0: it may be on another host or hidden, or there are too many. */
 static int find_holder(const struct vpmem_backing *b)
 {
 	struct search search = { .own_fd = b->fd };

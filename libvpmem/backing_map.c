@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 /*
- * Finds room for the mapping at a multiple of align: KVM can use large pages only where guest and host
+ * Reserves addresses for the mapping at a multiple of align: KVM can use large pages only where guest and host
  * address agree modulo the large page's size, and the guest-physical side will be a multiple of it too.
- * The rest of it at both ends is given back, unless it is little: then it stays, as a guard.
+ * The rest at both ends is unmapped if it is large. If not, it stays as a guard.
  */
 static uint8_t *reserve_hva(struct vpmem_backing *b, uint64_t align)
 {
@@ -54,7 +54,7 @@ static int not_pmem(const struct vpmem_backing *b, struct vpmem_error *err)
 	return -EOPNOTSUPP;
 }
 
-/* Why there is no mapping, as far as that can be known. */
+/* The next step after a failed mapping, where the reason is known. */
 static void hint_map(const struct vpmem_backing *b, const struct vpmem_backing_options *opts, int rc,
                      struct vpmem_error *err)
 {
@@ -85,7 +85,7 @@ static int map_file(struct vpmem_backing *b, const struct vpmem_backing_options 
 	uint8_t *hva = reserve_hva(b, align);
 	int rc;
 
-	/* VALIDATE: a kernel, or a file system, that does not know MAP_SYNC says so. */
+	/* VALIDATE: a kernel or file system without MAP_SYNC then fails with EOPNOTSUPP. */
 	if (opts->pmem)
 		flags = (flags & ~MAP_SHARED) | MAP_SHARED_VALIDATE | MAP_SYNC;
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_pmem.c - real persistent memory below a memory backend: what the host's kernel knows about it, and
- * whether a flush has anything left to do.
+ * backing_pmem.c - real persistent memory below a memory backend: what the host's kernel reports about it, and
+ * whether a flush needs a system call.
  *
- * MAP_SYNC leaves no metadata to a flush. What is left are stores that are in a CPU cache still. They are
- * safe
+ * With MAP_SYNC a flush has no metadata to write. Stores may still be in a CPU cache. They are safe
  *   - where the caches are in the persistence domain: the platform saves them when the power fails;
  *   - when the guest wrote them back itself before it asked for the flush: Linux does, others need not;
  *   - after an fdatasync: for a DAX file the kernel keeps a dirty mark of each page that may be stored to,
@@ -26,9 +25,9 @@
 
 enum domain {
 	DOMAIN_NONE,    /* no persistent memory */
-	DOMAIN_UNKNOWN, /* persistent, and the platform does not say more */
-	DOMAIN_MEMORY,  /* what has reached the memory controller survives (ADR) */
-	DOMAIN_CACHE,   /* what is in a CPU cache survives as well (eADR) */
+	DOMAIN_UNKNOWN, /* persistent; the platform does not report more */
+	DOMAIN_MEMORY,  /* data in the memory controller survives (ADR) */
+	DOMAIN_CACHE,   /* data in a CPU cache also survives (eADR) */
 };
 
 /* The device's directory in sysfs, or -errno. */
@@ -75,7 +74,7 @@ static bool in_subsystem(int dir_fd, const char *name)
 	return last && strcmp(last + 1, name) == 0;
 }
 
-/* What one directory on the way up says; DOMAIN_NONE: nothing, the search goes on. */
+/* The domain by one directory on the way up; DOMAIN_NONE: it has none, the search continues. */
 static enum domain domain_here(int dir_fd)
 {
 	char text[32];
@@ -109,7 +108,7 @@ static enum domain find_domain(int dir_fd)
 	return best;
 }
 
-/* A file's device is its file system's; one that is put together from several (dm) gives DOMAIN_NONE. */
+/* A file's device is that of its file system. A device made of several (device-mapper) has DOMAIN_NONE. */
 static enum domain backing_domain(const struct vpmem_backing *b)
 {
 	struct stat st;
@@ -168,7 +167,7 @@ int backing_dax_align(const struct vpmem_backing *b, uint64_t *align)
 	return *align < page_size || (*align & (*align - 1)) ? -EINVAL : 0;
 }
 
-/* ---- what a flush has to do ---------------------------------------------------------------------- */
+/* ---- whether a flush needs a sync ---------------------------------------------------------------------- */
 
 static int not_persistent(const struct vpmem_backing *b, struct vpmem_error *err)
 {
@@ -203,7 +202,7 @@ int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_opti
 		return b->no_sync ? 0 : cannot_write_back(b, err);
 	if (!b->no_sync)
 		return 0;
-	/* What no flush will do: what others wrote to the file before, and its size. */
+	/* No flush will sync: this makes earlier writes to the file durable, and its size. */
 	rc = backing_sync_file(b);
 	return rc ? err_fail(err, rc, "pmem=on: can't sync backing store %s: %m", b->path) : 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_prealloc.c - prealloc=on: what a store could wait for, or fail for, is reserved before the guest starts. The
- * file gets blocks for its holes and, where it shares blocks with another file, blocks of its own. Where no promise is
- * possible, it is refused.
+ * backing_prealloc.c - prealloc=on: reserves the blocks that stores will need before the guest starts. The file gets
+ * blocks for its holes and, where it shares blocks with another file, blocks of its own. It is refused on a file system
+ * where that does not guarantee that a store finds a block.
  */
 #include "backing_extent.h"
 
@@ -23,7 +23,7 @@
 struct lack {
 	uint64_t holes;  /* bytes that have no block, */
 	uint64_t shared; /* and whose blocks are also those of another file */
-	bool is_exact;   /* the file system said where; else holes is an estimate, and shared is 0 */
+	bool is_exact;   /* by the extents of the file; else holes is an estimate, and shared is 0 */
 };
 
 static int find_lack(const struct vpmem_backing *b, struct lack *out)
@@ -97,7 +97,7 @@ static int no_space(const struct vpmem_backing *b, const struct lack *lack, cons
 	uint64_t needed = lack->holes + lack->shared, available = (uint64_t)fs->f_bavail * fs->f_frsize;
 
 	if (needed == 0)
-		err_fail(err, -ENOSPC, "prealloc: backing store %s: its file system has no room: %m", b->path);
+		err_fail(err, -ENOSPC, "prealloc: backing store %s: its file system has no space: %m", b->path);
 	else if (fs->f_blocks == 0)
 		err_fail(err, -ENOSPC,
 		         "prealloc: backing store %s needs %" PRIu64 " bytes (%" PRIu64
@@ -109,7 +109,7 @@ static int no_space(const struct vpmem_backing *b, const struct lack *lack, cons
 		         "its file system has %" PRIu64 " bytes (%" PRIu64 " MiB) free: %m",
 		         b->path, needed, needed >> 20, available, available >> 20);
 	err_hint(err, b->is_huge ? "add huge pages (/proc/sys/vm/nr_hugepages), " HINT_OFF :
-	                           "make room, use another file system, " HINT_OFF);
+	                           "free space there, use another file system, " HINT_OFF);
 	return -ENOSPC;
 }
 
@@ -148,8 +148,8 @@ static int reserve_pieces(const struct vpmem_backing *b, struct piece *piece)
 }
 
 /*
- * Requests what the file lacks, without touching what it holds. The pieces that have blocks are left out of the requests:
- * xfs wants free space for all of a request. What counts is what the file lacks afterwards, as it may change meanwhile.
+ * Requests what the file lacks; its contents do not change. Pieces that have blocks are not requested, because xfs needs
+ * free space for all of a request. As the file may change meanwhile, what it lacks afterwards decides.
  */
 static int reserve(const struct vpmem_backing *b, struct lack *lack, struct vpmem_error *err)
 {
@@ -180,7 +180,7 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 		return err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
 	if (is_satisfied(&lack))
 		return 0;
-	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) does not say. */
+	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) does not report its free space. */
 	if (fs.f_blocks && lack.holes + lack.shared > (uint64_t)fs.f_bavail * fs.f_frsize)
 		return no_space(b, &lack, &fs, err);
 	rc = reserve(b, &lack, err);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * backing_room.c - does the file system give a store the block that it needs?
+ * backing_room.c - whether the file system would give a store the block that it needs.
  *
  * A store needs a new block in a hole, where a block is shared with another file (a reflink, a snapshot), and on file
- * systems that write every change to a new place. What the file system says to a request for such a block
- * (fallocate(2)) is the answer, with its reason. Where it cannot be requested so, the kernel is asked what a store
- * asks: to make a page of the mapping writable (MADV_POPULATE_WRITE), which gets the block or fails without a reason.
+ * systems that write every change to a new place. The result of a request for such a block (fallocate(2)) is the
+ * answer, with its reason. Where blocks cannot be requested in this way, the kernel makes a page of the mapping writable
+ * (MADV_POPULATE_WRITE), as it does for a store. This gets the block, or fails without a reason.
  *
  * None of these requests changes a byte that the guest sees, and all may be made while the guest stores:
- *   - FALLOC_FL_KEEP_SIZE adds blocks of zeros to holes, and leaves alone what has a block;
+ *   - FALLOC_FL_KEEP_SIZE adds blocks of zeros to holes, and does not change other blocks;
  *   - FALLOC_FL_UNSHARE_RANGE copies inside the file system, which locks the page cache against stores meanwhile;
  *   - MADV_POPULATE_WRITE takes the page fault of a store without the store. The page is marked dirty, so the next sync
  *     writes it, with the bytes that it had.
- * Copying a byte onto itself, by pwrite(2) or in the mapping, would be no such request: a store of the guest in between
- * would be undone.
+ * Copying a byte onto itself, by pwrite(2) or in the mapping, is not safe: it may undo a store of the guest.
  */
 #include "backing_extent.h"
 
@@ -26,9 +25,9 @@
 #include <unistd.h>
 
 #define MAPS_MAX 64u           /* FS_IOC_FIEMAP, each of up to EXTENTS_MAX extents */
-#define PLACES_MAX 4096u       /* pages that are asked about, at most */
-#define HUGE_PLACES_MAX 65536u /* the same on hugetlbfs, where a page that is there costs two short system calls */
-/* What is requested: so much may a store of one byte need, where the page cache has such large folios (xfs). */
+#define PLACES_MAX 4096u       /* pages that are made writable, at most */
+#define HUGE_PLACES_MAX 65536u /* pages of hugetlbfs: one that exists costs two short system calls */
+/* The size of a request: a store of one byte may need as much, where the page cache has such large folios (xfs). */
 #define ENOUGH ((off_t)BACKING_HUGE_SIZE)
 
 static bool is_unsupported(int rc)
@@ -36,7 +35,7 @@ static bool is_unsupported(int rc)
 	return rc == -EOPNOTSUPP || rc == -ENOSYS;
 }
 
-/* Has the file system less than this free for ordinary users? One that counts no blocks (an unlimited tmpfs) does not. */
+/* Is less than this free for ordinary users? Never on a file system that counts no blocks (an unlimited tmpfs). */
 static bool is_full(const struct vpmem_backing *b, uint64_t wanted)
 {
 	struct statvfs fs;
@@ -44,7 +43,7 @@ static bool is_full(const struct vpmem_backing *b, uint64_t wanted)
 	return fstatvfs(b->fd, &fs) == 0 && fs.f_blocks != 0 && (uint64_t)fs.f_bavail * fs.f_frsize < wanted;
 }
 
-/* Requests blocks for a hole. Without fallocate, there is none for us if there is none for ordinary users. */
+/* Requests blocks for a hole. Without fallocate, the free space for ordinary users decides. */
 static int ask_for_blocks(const struct vpmem_backing *b, off_t off, off_t len)
 {
 	int rc = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, off, len);
@@ -52,7 +51,7 @@ static int ask_for_blocks(const struct vpmem_backing *b, off_t off, off_t len)
 	return is_unsupported(rc) ? is_full(b, 1) ? -ENOSPC : 0 : rc;
 }
 
-/* ---- the question of a store ----------------------------------------------------------------------------------- */
+/* ---- as a store does ----------------------------------------------------------------------------------- */
 
 static long nfaults(void)
 {
@@ -63,7 +62,7 @@ static long nfaults(void)
 }
 
 /*
- * Makes the page at this place of the mapping writable. -EFAULT: a store would be refused. The page is read first:
+ * Makes the page at this place of the mapping writable. -EFAULT: a store would fail. The page is read first:
  * before Linux 6.9, MADV_POPULATE_WRITE of a page that cannot be read does not return.
  */
 static int make_writable(const struct vpmem_backing *b, uint64_t place)
@@ -73,7 +72,7 @@ static int make_writable(const struct vpmem_backing *b, uint64_t place)
 	if (pread(b->fd, &byte, 1, (off_t)(b->offset + place)) < 0)
 		return errno == EINTR ? 0 : -errno;
 	while (madvise((uint8_t *)b->hva + place, b->page_size, MADV_POPULATE_WRITE) < 0) {
-		/* A kernel before 5.14 cannot be asked. */
+		/* A kernel before 5.14 does not know the advice. */
 		if (errno == EINVAL)
 			return 0;
 		if (errno != EINTR && errno != EAGAIN)
@@ -83,8 +82,8 @@ static int make_writable(const struct vpmem_backing *b, uint64_t place)
 }
 
 /*
- * Asks for one page of [off, end) of the file. A page that is writable already asks the file system nothing, which
- * shows in that no fault was taken: then the next is asked for, at large steps first, as stores come in runs.
+ * Makes one page of [off, end) of the file writable. For a page that is writable already, the kernel takes no fault and
+ * requests nothing of the file system: then the next page is tried. Steps are large first, as stores come in runs.
  */
 static int ask_as_a_store(const struct vpmem_backing *b, off_t off, off_t end)
 {
@@ -106,16 +105,16 @@ static int ask_as_a_store(const struct vpmem_backing *b, off_t off, off_t end)
 	}
 }
 
-/* Every page has a block of its own. Is a store refused all the same? */
+/* Every page has a block of its own. Would a store fail all the same? */
 static int ask_for_rewrite(const struct vpmem_backing *b, off_t end)
 {
 	int why = backing_fallocate(b, FALLOC_FL_KEEP_SIZE, (off_t)b->offset, (off_t)b->page_size);
 	int rc;
 
-	/* It was shut down, or takes no writes any more. */
+	/* The file system was shut down, or takes no writes any more. */
 	if (why < 0 && !vpmem_is_no_space(why) && !is_unsupported(why))
 		return why;
-	/* Some find no room for what they have (xfs): that alone means nothing. */
+	/* xfs may have no space for a request whose blocks exist: ENOSPC alone is no reason. */
 	rc = ask_as_a_store(b, (off_t)b->offset, end);
 	if (rc != -EFAULT)
 		return rc;
@@ -171,7 +170,7 @@ static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piec
 			*asked = ENOUGH;
 			return ask_for_shared_page(b, piece->off, end);
 		}
-		/* The guest may have stored there meanwhile. Some find no space for blocks that are there (xfs). */
+		/* The guest may have stored there meanwhile. xfs may have no space for a request whose blocks exist. */
 		if (vpmem_is_no_space(rc) && is_own(b, off, stop))
 			rc = 0;
 		if (rc < 0)
@@ -182,7 +181,7 @@ static int ask_for_piece(const struct vpmem_backing *b, const struct piece *piec
 
 /*
  * -EOPNOTSUPP: the file system does not report where the file has blocks. The walk is bounded, as the caller may hold a
- * lock that the guest waits for: behind the first 4032 extents, only ask_for_rewrite finds what is missing, if it does.
+ * lock that the guest waits for: beyond the first 4032 extents, only ask_for_rewrite may find a missing block.
  */
 static int ask_for_pieces(const struct vpmem_backing *b, off_t end)
 {
@@ -234,12 +233,12 @@ static int ask_for_huge_pages(const struct vpmem_backing *b, off_t end)
 }
 
 /*
- * Without FIEMAP (tmpfs): the first hole that shows. Blocks that were reserved before and never written show as a hole
- * as well; that the file system gives them once more means nothing, so its free blocks are counted.
+ * Without FIEMAP (tmpfs): the first hole. Blocks that were reserved before and never written are also reported as a
+ * hole. A request for them succeeds and allocates nothing. Then the free blocks of the file system decide.
  */
 static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
 {
-	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* only used here: no other code uses the position */
+	off_t hole = lseek(b->fd, (off_t)b->offset, SEEK_HOLE); /* no other code uses the file position */
 	int64_t before = allocated_blocks(b);
 	off_t stop = (hole / ENOUGH + 1) * ENOUGH, len = (stop < end ? stop : end) - hole;
 	int rc;
@@ -254,7 +253,7 @@ static int ask_for_first_hole(const struct vpmem_backing *b, off_t end)
 	return is_full(b, 1) ? -ENOSPC : 0;
 }
 
-/* Where the mapped part of the file ends. What was truncated is no matter of room. */
+/* Where the mapped part of the file ends. A truncated part needs no blocks. */
 static off_t mapped_end(const struct vpmem_backing *b)
 {
 	off_t end = (off_t)(b->offset + b->size);
@@ -270,7 +269,7 @@ int vpmem_backing_room(const struct vpmem_backing *backing)
 
 	if (backing->is_block || backing->is_dax || backing->rom || end <= (off_t)backing->offset)
 		return 0;
-	/* A private copy needs memory, which the host has or ends processes for; of huge pages there may be none. */
+	/* A private copy needs memory. Without memory the OOM killer runs; without huge pages a store fails. */
 	if (!backing->writes_through)
 		return backing->is_huge && ask_as_a_store(backing, (off_t)backing->offset, end) ? -ENOSPC : 0;
 	if (backing->is_huge)

@@ -5,9 +5,9 @@
  * The worker releases the lock only to take it again, within nanoseconds when it has no sync to do. A plain mutex would
  * let it win every time: a guest that keeps the ring filled would keep all others out. So the other threads count
  * themselves before they wait (nasked) and when they release the lock (nserved). Whenever the worker has taken the lock,
- * it first waits until the lock was released as often as it had been asked for by then. While a thread waits, nserved is
- * less than nasked: so between two holds of the worker at least one other thread has the lock. Which one is not decided
- * here, a mutex keeps no order: one that came later may be first, and each time another hold of the worker may follow.
+ * it first waits until the lock was released as often as it had been asked for by then. While a thread waits, nserved
+ * is less than nasked: so between two holds of the worker at least one other thread has the lock. Which one is not
+ * decided here, a mutex keeps no order: a later one may be first, and each time another hold of the worker may follow.
  * None of this is a system call unless a thread really waits.
  */
 #include "pmem.h"

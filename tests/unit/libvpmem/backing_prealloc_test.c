@@ -108,7 +108,7 @@ static void a_file_that_has_all_its_blocks_needs_no_room(void **state)
 	vpmem_backing_close(must_open(&opts));
 	/* a file system that does not say where blocks are is tried */
 	faults.blocks = BLOCKS_UNKNOWN;
-	must_refuse(&opts, -ENOSPC, "prealloc: backing store %s: its file system has no room: No space left on device",
+	must_refuse(&opts, -ENOSPC, "prealloc: backing store %s: its file system has no space: No space left on device",
 	            "prealloc=off");
 }
 

@@ -26,7 +26,7 @@ RECORDS_MAX = 2000  # of one writer, a page each: all are below CUT_SIZE
 WAIT_MAX = 120
 EIO = "Input/output error"
 
-# What each fault must lead to: the shim's line; what a guest's fsync says, now and later; the errno of PMEM_ERROR.
+# The result of each fault: the shim's line; the result of the guest's fsync, now and later; the errno of PMEM_ERROR.
 Contract = collections.namedtuple("Contract", "shim guest errno")
 CONTRACT = {
     "EIO": Contract(f"error {errno.EIO}", EIO, errno.EIO),
@@ -39,7 +39,7 @@ CONTRACT = {
 # Ten seconds in one cell, three in the others: for the device there is no difference.
 SLOW_MS = collections.defaultdict(lambda: 3000, {("middle", 4): 10000})
 
-# DEVICE WRITER FIRST COUNT: writes records until one fails, and says for each what its fsync said.
+# DEVICE WRITER FIRST COUNT: writes records until one fails, and prints the result of each fsync.
 # pylint: disable=consider-using-f-string  # the script has braces of its own
 WRITER = (
     r"""
@@ -69,7 +69,7 @@ echo all ended
 
 
 class Host:
-    """The machine that all cells share; pmem0 is a device that no fault meets."""
+    """The machine that all cells share; no fault is injected into its device pmem0."""
 
     def __init__(self, guest, qmp):
         self.guest, self.qmp = guest, qmp
@@ -80,7 +80,7 @@ class Host:
 
 
 class Device:
-    """A plugged device and what its writers know to be durable: {(writer, record)}."""
+    """A plugged device, and the records that were acknowledged as durable: {(writer, record)}."""
 
     def __init__(self, host, image, name, nwriters):
         self.guest, self.qmp = host.guest, host.qmp
@@ -104,7 +104,7 @@ class Device:
         self.next += count
 
     def end_round(self):
-        """Waits for all writers; returns what the last fsync of each said, and remembers what is durable."""
+        """Waits for all writers. Returns the result of the last fsync of each; keeps the records that are durable."""
         self.guest.run(
             "n=0; until grep -q ended /tmp/round; do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done",
             timeout=2 * WAIT_MAX,
@@ -122,7 +122,7 @@ class Device:
         return self.round() == ["0"] * self.nwriters
 
     def wait_until_running(self):
-        """A record of each writer is durable, and they go on."""
+        """Waits until a record of each writer is durable; the writers continue."""
         self.guest.run(
             (
                 f"n=0; until [ $(cut -d' ' -f1 /tmp/round | sort -u | wc -l) = {self.nwriters} ]; do "
@@ -140,7 +140,7 @@ class Device:
         return age
 
     def check_file(self):
-        """Whatever happened: each record that was acknowledged is in the file."""
+        """Each record that was acknowledged is in the file."""
         with open(self.image, "rb") as file:
             for writer, record in self.durable:
                 text = f"writer {writer} record {record}.".encode()
@@ -166,7 +166,7 @@ def host(tmp_path_factory):
             guest.run(f"cat >/tmp/{name} <<'END'{script}END")
         host = Host(guest, qmp)
         yield host
-        # A device that failed shows in the exit status, although it is long gone.
+        # The exit status shows a device that failed, also after it was unplugged.
         assert guest.power_off() == (1 if host.any_failed else 0)
 
 
@@ -187,14 +187,14 @@ def plugged(host, image, name, nwriters):
         failed = device.state()["state"] == "failed"
         host.qmp.run("device_del", id=name)
         host.qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device=name)
-        # The object is gone in any case.
+        # The object is deleted in any case.
         with pytest.raises(Refused, match="a sync failed") if failed else contextlib.nullcontext():
             host.qmp.run("object-del", id=memdev)
         host.guest.run("n=0; while [ -e /dev/pmem1 ]; do n=$((n+1)); [ $n -lt 600 ] || exit 1; usleep 200000; done")
 
 
 def cut(device, position):
-    """The flush that comes first once the cut was noticed is the first one, the last one, or one of many under way."""
+    """The first flush after pmvm noticed the truncation is the first of the device, its last, or one of many."""
     if position == "middle":
         device.start_round(RECORDS_MAX - device.next)
         device.wait_until_running()
@@ -227,7 +227,7 @@ def be_slow(device, milliseconds):
 
 
 def hang(host, device):
-    """All else goes on meanwhile: console, monitor, the other device."""
+    """Meanwhile the console, the monitor and the other device work."""
     device.fault.write_text("hang")
     device.start_round()
     age = device.wait_in_flight()

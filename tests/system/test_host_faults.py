@@ -1,4 +1,4 @@
-"""The host cannot keep what it promised: full, cut, failing, slow. Nothing is lost silently, nothing kills the program.
+"""Faults of the host: full, failing and slow storage, truncated files. Each loss is reported, and pmvm survives.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -28,7 +28,7 @@ def qmp_options(tmp_path):
 
 @contextlib.contextmanager
 def small_file_system(tmp_path, kind, size_mib):
-    """A mounted file system of that size, in which an image of more than it is sparse."""
+    """A mounted file system of that size. It holds a sparse image that is larger."""
     where = tmp_path / kind
     where.mkdir()
     if kind == "tmpfs":
@@ -45,7 +45,7 @@ def small_file_system(tmp_path, kind, size_mib):
 
 
 def fill(where, leave_mib):
-    """Takes all room of the file system but this much."""
+    """Uses all free space of the file system but this much."""
     free = shutil.disk_usage(where).free - leave_mib * MIB
     with open(where / "filler", "wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(MIB, free))
@@ -53,13 +53,13 @@ def fill(where, leave_mib):
 
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4", "xfs"])
 def test_no_room_pauses_and_cont_goes_on(tmp_path, kind):
-    """In whatever shape KVM shows it. The guest's stores are all there in the end."""
+    """Whichever way KVM reports it: after `cont` all stores of the guest are in the file."""
     with small_file_system(tmp_path, kind, 96) as where:
         image = where / "a.img"
         with Guest(*pmem(image, size="64M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
             guest.run(f"dd if=/dev/urandom of=/tmp/data bs=1M count={WRITTEN // MIB} 2>/dev/null")
             wanted = guest.run("md5sum </tmp/data").split()[0]
-            # The second time at a place between holes: pmvm has asked for the file's first page, which stays unwritten.
+            # The second time between holes: pmvm has requested the file's first block, which stays unwritten.
             for place in SECOND, FIRST:
                 fill(where, 4)
                 start = len(guest.output)
@@ -75,7 +75,7 @@ def test_no_room_pauses_and_cont_goes_on(tmp_path, kind):
                 qmp.wait_event("STOP", NOTICED_MAX)
                 assert qmp.run("query-status") == {"status": "io-error", "running": False}
                 assert qmp.run("query-pmem")[0]["state"] == "no-space"
-                # Without room it cannot go on, and says so.
+                # Without space `cont` is refused, with the reason.
                 with pytest.raises(Refused, match="a.img: No space left on device"):
                     qmp.run("cont")
                 (where / "filler").unlink()
@@ -94,7 +94,7 @@ def set_quota(where, user, size_mib):
 
 
 def test_a_quota_pauses_and_cont_goes_on(tmp_path):
-    """The file's owner may not have more blocks, although the file system has them."""
+    """The quota of the file's owner is used up, and the file system has free blocks."""
     where, disk, owner = tmp_path / "xfs", tmp_path / "xfs.disk", 1000
     where.mkdir()
     subprocess.run(["truncate", "-s", "320M", disk], check=True)
@@ -134,7 +134,7 @@ def no_room(qmp):
 
 @pytest.mark.parametrize("room", ["room", "no room"])
 def test_resets_while_a_store_waits(tmp_path, room):
-    """KVM halts the processor until it has the page: the halt ends with the guest, whatever its state at a reset."""
+    """KVM may have halted the vCPU until the page is there. A reset ends that halt, at any moment."""
 
     def sparse_and_full():
         with open(image, "r+b") as file:
@@ -195,7 +195,7 @@ def test_prealloc_refuses_before_the_start(tmp_path):
 
 
 def test_a_file_that_is_cut(tmp_path):
-    """Noticed within seconds; the guest hears of it at its next flush; the program lives."""
+    """It is noticed within seconds. The next flush of the guest fails. pmvm continues to run."""
     image = tmp_path / "a.img"
     with Guest(*pmem(image, size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
         guest.run("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync")
@@ -205,11 +205,11 @@ def test_a_file_that_is_cut(tmp_path):
         status, output = guest.run("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync", check=False)
         assert status != 0 and "Input/output error" in output
         assert qmp.run("query-pmem")[0]["state"] == "failed"
-        # Beyond the end there is no memory: the guest is paused, not the program killed.
+        # An access beyond the end pauses the guest and does not end pmvm.
         guest.send("dd if=/dev/zero of=/dev/pmem0 bs=4096 seek=3000 count=1 oflag=direct; echo beyond $?\n")
         qmp.wait_event("STOP", NOTICED_MAX)
         assert qmp.run("query-status")["status"] == "io-error"
-        # The operator puts it right, knowing that zeros are there now.
+        # The operator extends the file again, knowing that the lost part reads as zeros.
         os.truncate(image, 16 * MIB)
         qmp.run("pmem_clear_error", id="nv1")
         qmp.run("cont")
@@ -220,7 +220,7 @@ def test_a_file_that_is_cut(tmp_path):
 
 @pytest.mark.parametrize("change", ["unlink", "rename", "replace", "grow", "chmod"])
 def test_a_file_that_is_touched_otherwise(tmp_path, change):
-    """Harmless: the open file is what counts."""
+    """It has no effect: the file stays open."""
     image, other = tmp_path / "a.img", tmp_path / "b.img"
     with Guest(*pmem(image, size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
         with open(image, "rb") as opened:
@@ -298,7 +298,7 @@ def test_a_cut_just_before_the_end_shows_in_the_status(tmp_path, werror):
 
 
 def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
-    """cont looks itself: the machine's own look may be two seconds away."""
+    """`cont` checks the file itself: the next periodic check may be two seconds later."""
     image = tmp_path / "a.img"
     options = pmem(image, size="16M")
     options[-1] += ",werror=stop"
@@ -313,7 +313,7 @@ def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
 
 @needs_strace
 def test_werror_stop(tmp_path):
-    """The machine pauses before the guest hears of it. Cleared, the flush is tried again; else it fails after cont."""
+    """The machine pauses before the flush is answered. `cont` tries it again if the error was cleared, or fails it."""
     image = tmp_path / "a.img"
     options = pmem(image, size="16M")
     options[-1] += ",werror=stop"
@@ -364,7 +364,7 @@ def test_a_held_answer_does_not_hold_up(tmp_path, how):
 
 
 def test_stores_to_read_only_memory_are_counted(tmp_path):
-    """Linux tries, and its store is refused; what a program on the bare metal does: test_bare_metal.py."""
+    """A store by Linux. For stores of bare-metal programs see test_bare_metal.py."""
     (tmp_path / "a.img").write_bytes(bytes(16 * MIB))
     with Guest(*pmem(tmp_path / "a.img", readonly="on"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
         guest.run("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 oflag=direct", check=False)

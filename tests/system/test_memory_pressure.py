@@ -1,4 +1,4 @@
-"""The host takes memory back while the guest works: persistent memory is page cache, and none of it is lost.
+"""The host reclaims memory while the guest runs. Persistent memory is page cache, and no data is lost.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -21,7 +21,7 @@ GUEST_MAX = 300
 
 @contextlib.contextmanager
 def cgroup(limit):
-    """A cgroup of its own, with a limit of its memory."""
+    """A new cgroup with a memory limit."""
     directory = CGROUPS / f"pmvm-test-{os.getpid()}"
     try:
         (CGROUPS / "cgroup.subtree_control").write_text("+memory")
@@ -39,10 +39,10 @@ def cgroup(limit):
 
 @contextlib.contextmanager
 def disk(tmp_path):
-    """A file system on a disk: what it does not need in memory it can write there."""
+    """A file system on a disk, to which the host can write dirty pages."""
     file, where = tmp_path / "disk", tmp_path / "mounted"
     with open(file, "wb") as opened:
-        # All of it now: what is written to it later is charged to nobody.
+        # Allocated now: later writes to it are charged to no cgroup.
         os.posix_fallocate(opened.fileno(), 0, SIZE + 64 * MIB)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
     where.mkdir()
@@ -73,7 +73,7 @@ def test_more_persistent_memory_than_memory(tmp_path):
             guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
             guest.run(f"dax-tool write /mnt/f {FILE_LEN} 7", timeout=GUEST_MAX)
             written = resident()
-            # The host wants memory for something else: what is clean goes at once, what is dirty to the disk first.
+            # The host reclaims memory: clean pages at once, dirty pages after they were written.
             can_ask = (group / "memory.reclaim").exists()  # Linux 5.19
             if can_ask:
                 with contextlib.suppress(OSError):  # it says so if that much was not there
@@ -85,7 +85,7 @@ def test_more_persistent_memory_than_memory(tmp_path):
                 f"resident: {written // MIB} MiB when written, {reclaimed // MIB} MiB after reclaim, "
                 f"{resident() // MIB} MiB when read; {events}"
             )
-            # It met the limit, and nobody was killed for it.
+            # The limit was reached, and the OOM killer did not run.
             assert events["max"] > 0
             assert events["oom_kill"] == 0
             assert written < LIMIT and (reclaimed < written or not can_ask)

@@ -60,7 +60,7 @@ def run(*command):
 
 
 class Entry(NamedTuple):
-    """A write, a flush, or a mark. Writes stand before the flush that they were finished for."""
+    """A write, a flush, or a mark. Writes come before the flush that makes them durable."""
 
     flags: int
     offset: int  # on the disk
@@ -84,7 +84,7 @@ def read_log(path):
 
 @contextlib.contextmanager
 def logged_device(data, log):
-    """A block device on a file, slow at flushes; what is written to it goes to the log, too."""
+    """A block device on a file, slow at flushes; writes to it also go to the log."""
     sectors = data.stat().st_size // SECTOR
     with contextlib.ExitStack() as stack:
 
@@ -141,7 +141,7 @@ def write_and_mark(image):
 
 @pytest.fixture(scope="module", params=["ext4", "xfs"])
 def recorded(request, tmp_path_factory):
-    """A disk as it was at first, and what one run has written to it."""
+    """The initial contents of a disk, and the writes of one run."""
     directory = tmp_path_factory.mktemp(request.param)
     data, log, base = directory / "data", directory / "log", directory / "base"
     for path, length in ((data, LENGTH[request.param]), (log, 1024 * MIB)):
@@ -160,7 +160,7 @@ def recorded(request, tmp_path_factory):
 
 
 class Disk:
-    """A disk's state, whose copies are looked at."""
+    """A disk's state, of which copies are examined."""
 
     def __init__(self, base, directory):
         self.path, self.copy, self.directory = directory / "disk.img", directory / "copy.img", directory / "mnt"
@@ -173,7 +173,7 @@ class Disk:
                 f.write(entry.data)
 
     def missing(self, reported, more=()):
-        """What was reported and is not there, after a power failure in this state and with more writes."""
+        """What was reported as durable and is missing after a power failure in this state, with these writes added."""
         run("cp", self.path, self.copy)
         self.write(more, self.copy)
         with mounted(self.copy, self.directory, "-o", "loop") as directory:
@@ -185,7 +185,7 @@ class Disk:
 
 
 def steps(entries):
-    """The run in steps, each one boundary: (writes that it made durable, what had been reported before it)."""
+    """Yields each boundary of the run: (writes that it made durable, what had been reported before it)."""
     writes, reported = [], (0,) * bare.NWRITERS
     for entry in entries:
         if entry.flags & MARK:
@@ -210,9 +210,9 @@ def test_every_state_has_what_was_reported(recorded, tmp_path):
     disk = Disk(base, tmp_path)
     nstates, ntorn = 0, 0
     for writes, reported in steps(entries):
-        # Before the boundary: none of its writes is sure to be there.
+        # Before the boundary: none of its writes is certain to be durable.
         assert not disk.missing(reported), f"state {nstates}: (writer, last good record, last reported)"
-        # And some of them may. Not at a FUA write: those that were finished before it stand behind it in the log.
+        # Some of them may be. Not at a FUA write: writes that were finished before it follow it in the log.
         volatile = list(pieces(entry for entry in writes if not entry.flags & FUA))
         some = [piece for piece in volatile if chance.random() < 0.5]
         if some:

@@ -181,6 +181,45 @@ static void devices_fill_bus_after_bus(void **state)
 		toy_unplug(&toys[i]);
 }
 
+/* As many buses as there can be: another one is no next step. */
+static void all_buses_are_full(void **state)
+{
+	static struct toy toys[PCI_BUSES_MAX * 31], extra;
+	struct vpmem_error err;
+	struct rig *rig = malloc(sizeof(*rig));
+
+	(void)state;
+	rig_init_buses(rig, PCI_BUSES_MAX);
+	for (unsigned i = 0; i < PCI_BUSES_MAX * 31; i++)
+		assert_int_equal(plug_on(rig, &toys[i], -1, -1, NULL), 0);
+	assert_int_equal(plug_on(rig, &extra, -1, -1, &err), -ENOSPC);
+	assert_string_equal(err.hint, "device_del one first: there cannot be more than 8 buses with 31 devices each");
+	for (unsigned i = 0; i < PCI_BUSES_MAX * 31; i++)
+		toy_unplug(&toys[i]);
+	rig_fini(rig);
+	free(rig);
+}
+
+/* With one bus there is no other to name. */
+static void the_only_bus_is_full(void **state)
+{
+	static struct toy toys[31], extra;
+	struct vpmem_error err;
+	struct rig *rig = malloc(sizeof(*rig));
+
+	(void)state;
+	rig_init(rig);
+	for (unsigned i = 0; i < 31; i++)
+		assert_int_equal(plug_on(rig, &toys[i], -1, -1, NULL), 0);
+	assert_int_equal(plug_on(rig, &extra, 0, -1, &err), -ENOSPC);
+	assert_non_null(strstr(err.hint, "-machine pci-buses=2"));
+	assert_null(pci_bus_device(rig->bus, PCI_DEVICES_MAX));
+	for (unsigned i = 0; i < 31; i++)
+		toy_unplug(&toys[i]);
+	rig_fini(rig);
+	free(rig);
+}
+
 static void places_that_do_not_exist(void **state)
 {
 	struct rig *rig = *state;
@@ -232,6 +271,8 @@ int main(void)
 		TEST(a_bar_too_large_for_a_share),
 		TEST(ports_are_those_of_bus_0),
 		TEST(devices_fill_bus_after_bus),
+		TEST(all_buses_are_full),
+		TEST(the_only_bus_is_full),
 		TEST(places_that_do_not_exist),
 		TEST(buses_share_lines),
 	};

@@ -7,8 +7,8 @@ Usage: tests/coverage.py [--missing]
   --missing   also the lines that were not reached, and those with a branch that was not taken
 
 Builds with gcc's counters below build/coverage, runs the unit tests, and lets gcovr read the counters. Branches
-of assert are left out: they are for our own mistakes, and no test can take them. The exit status is 1 below
-LINES_MIN or BRANCHES_MIN, in per cent, for one of the folders.
+of assert are left out: they are for our own mistakes, and no test can take them. The exit status is 1 if one of the
+folders is below its bounds.
 """
 import json
 import os
@@ -18,8 +18,8 @@ import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = CHECKOUT / "build/coverage"
-FOLDERS = ["virtio", "libvpmem", "vmm/pci", "vmm/virtio"]
-LINES_MIN, BRANCHES_MIN = 95, 90
+# Per cent of lines and branches, at least.
+BOUNDS = {"virtio": (98, 92), "libvpmem": (98, 92), "vmm/pci": (99.5, 98), "vmm/virtio": (95, 90)}
 TESTS_MAX = 1800  # seconds for all unit tests
 ASSERT = r"\s*(static_)?assert\(.*"
 
@@ -90,7 +90,7 @@ def measure():
             "--json",
             "--exclude-branches-by-pattern",
             ASSERT,
-            *[option for folder in FOLDERS for option in ("--filter", f"{folder}/")],
+            *[option for folder in BOUNDS for option in ("--filter", f"{folder}/")],
             BUILD,
         ],
         text=True,
@@ -125,7 +125,7 @@ def row(name, counts):
 def main():
     subprocess.run([CHECKOUT / "tools/install-packages", "build", "coverage"], check=True)
     files, enough = measure()
-    for folder in FOLDERS:
+    for folder, (lines_min, branches_min) in BOUNDS.items():
         total = [0, 0, 0, 0]
         for file in sorted(files, key=lambda file: file["file"]):
             if pathlib.Path(file["file"]).parent != pathlib.Path(folder):
@@ -136,7 +136,7 @@ def main():
             if "--missing" in sys.argv[1:] and (missed or partial):
                 print(f"    lines {missed}\n    branches {partial}")
         print(row(f"{folder}/", total) + "\n")
-        enough = enough and percent(*total[:2]) >= LINES_MIN and percent(*total[2:]) >= BRANCHES_MIN
+        enough = enough and percent(*total[:2]) >= lines_min and percent(*total[2:]) >= branches_min
     return 0 if enough else 1
 
 

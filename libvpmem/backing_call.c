@@ -38,8 +38,8 @@ static void guard_end(const struct guard *guard, int rc)
 	sigset_t set;
 
 	/*
-	 * A signal that was pending before is the caller's. While it is blocked, this one is pending even if the process
-	 * ignores it; where the kernel raised none, sigtimedwait returns at once.
+	 * A signal that was pending before is the caller's. While it is blocked, this one is pending even if the
+	 * process ignores it; where the kernel raised none, sigtimedwait returns at once.
 	 */
 	if (rc == -EFBIG && !guard->was_pending) {
 		sigemptyset(&set);

@@ -148,8 +148,8 @@ static int reserve_pieces(const struct vpmem_backing *b, struct piece *piece)
 }
 
 /*
- * Requests what the file lacks; its contents do not change. Pieces that have blocks are not requested, because xfs needs
- * free space for all of a request. As the file may change meanwhile, what it lacks afterwards decides.
+ * Requests what the file lacks; its contents do not change. Pieces that have blocks are not requested, because xfs
+ * needs free space for all of a request. As the file may change meanwhile, what it lacks afterwards decides.
  */
 static int reserve(const struct vpmem_backing *b, struct lack *lack, struct vpmem_error *err)
 {
@@ -180,7 +180,7 @@ static int prealloc_file(const struct vpmem_backing *b, struct vpmem_error *err)
 		return err_fail(err, rc, "prealloc: backing store %s: %m", b->path);
 	if (is_satisfied(&lack))
 		return 0;
-	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) does not report its free space. */
+	/* A file system that counts no blocks (an unlimited tmpfs, hugetlbfs, some FUSE) reports no free space. */
 	if (fs.f_blocks && lack.holes + lack.shared > (uint64_t)fs.f_bavail * fs.f_frsize)
 		return no_space(b, &lack, &fs, err);
 	rc = reserve(b, &lack, err);

@@ -4,8 +4,8 @@
  *
  * A store needs a new block in a hole, where a block is shared with another file (a reflink, a snapshot), and on file
  * systems that write every change to a new place. The result of a request for such a block (fallocate(2)) is the
- * answer, with its reason. Where blocks cannot be requested in this way, the kernel makes a page of the mapping writable
- * (MADV_POPULATE_WRITE), as it does for a store. This gets the block, or fails without a reason.
+ * answer, with its reason. Where blocks cannot be requested so, the kernel makes a page of the mapping writable, as it
+ * does for a store (MADV_POPULATE_WRITE). This gets the block, or fails without a reason.
  *
  * None of these requests changes a byte that the guest sees, and all may be made while the guest stores:
  *   - FALLOC_FL_KEEP_SIZE adds blocks of zeros to holes, and does not change other blocks;

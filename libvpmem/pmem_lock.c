@@ -2,8 +2,8 @@
 /*
  * pmem_lock.c - the device's lock, and how the worker hands it over.
  *
- * The worker releases the lock only to take it again, within nanoseconds when it has no sync to do. A plain mutex would
- * let it win every time: a guest that keeps the ring filled would keep all others out. So the other threads count
+ * The worker releases the lock only to take it again, within nanoseconds when it has no sync to do. A plain mutex
+ * would let it win every time: a guest that keeps the ring filled would keep all others out. So the other threads count
  * themselves before they wait (nasked) and when they release the lock (nserved). Whenever the worker has taken the lock,
  * it first waits until the lock was released as often as it had been asked for by then. While a thread waits, nserved
  * is less than nasked: so between two holds of the worker at least one other thread has the lock. Which one is not

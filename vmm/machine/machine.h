@@ -29,7 +29,6 @@ struct chardev;
 struct cpu_host;
 struct cpu_msrs;
 struct pci_bus;
-struct regions_listener;
 struct serial;
 struct vpmem_backing;
 
@@ -115,7 +114,6 @@ struct machine {
 	unsigned nmemdevs, npmems; /* those of them that are memory backends and pmem devices, in the same order */
 	struct memdev *memdevs[MEMDEVS_MAX];
 	struct pmem *pmems[PMEMS_MAX];
-	struct regions_listener *regions_listeners;
 	unsigned nanonymous; /* devices without an id so far */
 	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;

@@ -17,7 +17,7 @@
  *   destroyed   the device is gone: what it used is free. Any thread.
  *
  * A device that works on guest memory on behalf of the guest from another place than this process, as vhost does, takes
- * the memory table of machine_regions.h, and is called back when a window of persistent memory comes or goes.
+ * the memory table of the virtual machine (vm_memory.h), and is called back when a window of persistent memory comes or goes.
  */
 #ifndef PMVM_MACHINE_DEVICE_H
 #define PMVM_MACHINE_DEVICE_H

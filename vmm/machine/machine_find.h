@@ -2,7 +2,7 @@
 /*
  * machine_find.h - which memory backend or device it is: by its id, its slot, or a guest address.
  *
- * The order in which the machine's files may call each other: event < find < regions < fault < store < the kinds (memdev,
+ * The order in which the machine's files may call each other: event < find < fault < store < the kinds (memdev,
  * pmem, ...) < device_kinds < object, device < hotplug < cpu < machine < build. Each has a header with what those behind it may use; machine.h is the one for front ends.
  */
 #ifndef PMVM_MACHINE_FIND_H

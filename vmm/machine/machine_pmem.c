@@ -6,7 +6,6 @@
 #include "machine.h"
 #include "machine_fault.h"
 #include "machine_find.h"
-#include "machine_regions.h"
 #include "machine_store.h"
 #include "virtio_pmem.h"
 
@@ -104,6 +103,22 @@ static int place(struct machine *m, const struct pmem_config *cfg, struct vpmem_
 
 // ---- plugging
 
+// Each window is a region of the table that the back end of a vhost device gets.
+static int check_regions(struct machine *m, struct vpmem_error *err)
+{
+	unsigned n = m->kvm.vm.memory.nregions;
+
+	if (n < vm_memory_regions_max(&m->kvm.vm))
+		return 0;
+	error_set(err, -E2BIG, "a used vhost backend has no free memory slots left");
+	error_hint(
+		err,
+		"RAM and the pmem devices are %u regions of memory, which is all that the kernel's vhost takes: load "
+		"the module vhost with max_mem_regions=509, or remove the vhost device",
+		n);
+	return -E2BIG;
+}
+
 static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpmem_error *err)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
@@ -126,14 +141,6 @@ static void unmap_slot(struct machine *m, struct pmem *pmem)
 	pmem->slot_gpa = 0;
 }
 
-// The shared memory window moved: the memory table has another address.
-static void on_window_moved(void *opaque)
-{
-	struct pmem *pmem = opaque;
-
-	machine_regions_changed(pmem->dev.machine);
-}
-
 static int plug(struct pmem *pmem, const struct virtio_pci_config *pci, gpa_t gpa, struct vpmem_error *err)
 {
 	const struct pmem_config *cfg = pmem->cfg;
@@ -141,7 +148,6 @@ static int plug(struct pmem *pmem, const struct virtio_pci_config *pci, gpa_t gp
 	const struct virtio_pmem_options opts = {
 		.pci = *pci,
 		.mem = &pmem->dev.machine->gmem,
-		.window_moved = on_window_moved,
 		.device = {
 			.name = dev->id ? dev->id : cfg->memdev,
 			.gpa = gpa,
@@ -167,11 +173,12 @@ static int pmem_create(struct device *dev, struct virtio_pci_config *pci, struct
 	struct pmem *pmem = pmem_of(dev);
 	struct machine *m = dev->machine;
 	gpa_t gpa = 0;
-	int rc = 0;
+	int rc;
 
 	pmem->cfg = device_config_as(dev->cfg, &virtio_pmem_pci_model);
 	pmem->memdev = machine_find_memdev(m, pmem->cfg->memdev);
-	if (!pmem->cfg->shmem)
+	rc = check_regions(m, err);
+	if (rc == 0 && !pmem->cfg->shmem)
 		rc = place(m, pmem->cfg, pmem->memdev->backing, &gpa, err);
 	if (rc == 0)
 		rc = plug(pmem, pci, gpa, err);
@@ -184,7 +191,6 @@ static int pmem_create(struct device *dev, struct virtio_pci_config *pci, struct
 		return rc;
 	}
 	m->pmems[m->npmems++] = pmem;
-	machine_regions_changed(m);
 	return 0;
 }
 
@@ -198,7 +204,6 @@ static void pmem_leaving(struct device *dev)
 static void pmem_left(struct device *dev)
 {
 	unmap_slot(dev->machine, pmem_of(dev));
-	machine_regions_changed(dev->machine);
 }
 
 static void pmem_destroyed(struct device *dev, int error)

@@ -16,8 +16,7 @@ struct virtio_pmem {
 	struct vpmem_gmem *gmem;
 	struct vpmem_device *device;
 	struct vpmem_callbacks callbacks; /* the machine's */
-	void (*window_moved)(void *opaque);
-	gpa_t gpa; /* where the window is; 0: nowhere (shmem, BAR not decoded) */
+	gpa_t gpa;                        /* where the window is; 0: nowhere (shmem, BAR not decoded) */
 };
 
 /* ---- registers --------------------------------------------------------------------------------------- */
@@ -115,8 +114,6 @@ static void pmem_window_moved(void *opaque, gpa_t gpa)
 
 	pm->gpa = gpa;
 	vpmem_device_set_gpa(pm->device, gpa);
-	if (pm->window_moved)
-		pm->window_moved(pm->callbacks.opaque);
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */
@@ -219,7 +216,6 @@ int virtio_pmem_create(const struct virtio_pmem_options *cfg, struct virtio_pci 
 	if (!pm)
 		return error_set(err, -ENOMEM, MODEL ": out of memory");
 	pm->callbacks = cfg->device.callbacks;
-	pm->window_moved = cfg->window_moved;
 	pm->gpa = cfg->device.shmem ? 0 : cfg->device.gpa;
 	rc = gmem_create(cfg->mem, &pm->gmem);
 	if (rc)

@@ -19,8 +19,6 @@ struct virtio_pmem_options {
 	 * gpa is 0 and the transport maps the backing into BAR 2; without, the caller maps it at gpa.
 	 */
 	struct vpmem_device_options device;
-	/* With shmem: the window is at another address. Called with callbacks.opaque under the machine lock; NULL: not called. */
-	void (*window_moved)(void *opaque);
 };
 
 /* Creates the device and plugs it in. Errors are those of vpmem_device_create and virtio_pci_create. */

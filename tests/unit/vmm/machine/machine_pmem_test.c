@@ -159,6 +159,43 @@ static void a_failure_leaves_nothing(void **state)
 	assert_int_equal(add(fake_host_config("nv1", "mem1")), 0);
 }
 
+static void on_memory_changed(void *owner)
+{
+	++*(unsigned *)owner;
+}
+
+// The memory that a vhost device's back end can access: the window is in it before device_add returns, and not after an eject.
+static void windows_are_in_the_table_of_memory(void **state)
+{
+	struct vm *vm = &m->kvm.vm;
+	unsigned nchanges = 0;
+	struct vm_memory_listener listener = { .changed = on_memory_changed, .owner = &nchanges, .regions_max = 2 };
+	struct pmem *pmem = fake_host_pmem("nv1", "mem1");
+	struct pmem_config *shmem = fake_host_config("nv3", "mem3");
+
+	(void)state;
+	vm_memory_listen(vm, &listener);
+	assert_int_equal(vm->memory.nregions, 1);
+	assert_int_equal(vm->memory.regions[0].gpa, WINDOW);
+	assert_int_equal(vm->memory.regions[0].size, SIZE);
+	assert_ptr_equal(vm->memory.regions[0].hva, vpmem_backing_hva(pmem->memdev->backing));
+	fake_host_pmem("nv2", "mem2");
+	assert_int_equal(nchanges, 1);
+	// The back end can have no more.
+	assert_int_equal(add(fake_host_config("nv3", "mem3")), -E2BIG);
+	assert_string_equal(err.text, "a used vhost backend has no free memory slots left");
+	assert_non_null(strstr(err.hint, "max_mem_regions"));
+	shmem->shmem = true;
+	assert_int_equal(add(shmem), -E2BIG);
+	machine_detach_device(&pmem->dev);
+	assert_int_equal(nchanges, 2);
+	assert_int_equal(vm->memory.nregions, 1);
+	assert_int_equal(add(fake_host_config("nv3", "mem3")), 0);
+	machine_remove_device(&pmem->dev, false);
+	machine_free_device(&pmem->dev);
+	vm_memory_ignore(vm, &listener);
+}
+
 static void with_shmem_the_window_is_a_bar(void **state)
 {
 	struct pmem_config *cfg = fake_host_config("nv1", "mem1");
@@ -237,6 +274,7 @@ int main(void)
 		TEST(what_does_not_fit_together_is_refused),
 		TEST(a_device_without_an_id_has_a_path),
 		TEST(a_failure_leaves_nothing),
+		TEST(windows_are_in_the_table_of_memory),
 		TEST(with_shmem_the_window_is_a_bar),
 		TEST(properties_reach_the_device),
 		TEST(the_command_line_is_placed_by_need),

@@ -136,4 +136,18 @@ struct pmem_config {
 extern const struct prop_class virtio_pmem_pci_class;
 extern const struct device_model virtio_pmem_pci_model;
 
+/* ---- vhost-vsock-pci */
+
+enum seqpacket { SEQPACKET_AUTO, SEQPACKET_ON, SEQPACKET_OFF };
+
+struct vsock_config {
+	struct device_config dev;
+	uint64_t guest_cid;
+	unsigned seqpacket; /* enum seqpacket */
+	char *vhostfd;
+	int vhost_fd; /* what vhostfd says; -1: none */
+};
+extern const struct prop_class vhost_vsock_pci_class;
+extern const struct device_model vhost_vsock_pci_model;
+
 #endif

@@ -13,6 +13,6 @@
 #define OBJECT_LIST(X) X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties")
 
 /* NAME; sorted as -device help shows them. */
-#define DEVICE_LIST(X) X(virtio_pmem_pci)
+#define DEVICE_LIST(X) X(vhost_vsock_pci) X(virtio_pmem_pci)
 
 #endif

@@ -90,6 +90,7 @@ static int create(struct device *dev, struct vpmem_error *err)
 		.id = cfg->id,
 		.register_page = cfg->register_page,
 		.pio_notify = cfg->pio_notify,
+		.loop = &dev->machine->loop,
 	};
 	int rc;
 

@@ -150,7 +150,7 @@ static void devices_fail_as_in_qemu(void **state)
 			  "for example virtio-pmem-pci,memdev=mem1") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
 		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
-			  "the one device model here is virtio-pmem-pci") },
+			  "with help in its place, the device models are listed") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },

@@ -63,7 +63,8 @@ static const struct line lines[] = {
 	{ "object_add help", "List of user creatable objects:\r\n  memory-backend-file\r\n", NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
 	{ "device_add help",
-	  "Misc devices:\r\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
+	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the kernel's vhost\"\r\n"
+	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
 	  "/dev/pmemN\"\r\n",
 	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
@@ -162,7 +163,7 @@ struct completion {
 
 static const struct completion completions[] = {
 	{ "device_d\tn\t", "{\"id\":\"nv1\"}", NULL },
-	{ "device_a\tv\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
+	{ "device_a\tvi\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
 	{ "object_a\tm\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
 	{ "object_d\tm\t", "", "Device 'x' not found" },
 	{ "info s\t", "{}", "VM status" },

@@ -340,7 +340,8 @@ static void prints_and_is_done(void **state)
 		{ "-object help", "List of user creatable objects:\n  memory-backend-file\n" },
 		{ "-object ?", "List of user creatable objects:\n  memory-backend-file\n" },
 		{ "-device help",
-		  "Misc devices:\nname \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
+		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the kernel's vhost\"\n"
+		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
 		  "/dev/pmemN\"\n" },
 	};
 	static const struct {

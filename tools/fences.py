@@ -35,7 +35,7 @@ def faults(path):
     """Each (line, operand, what is wrong) of a file."""
     if path.is_symlink():
         yield 1, path.name, "a symbolic link, which may lead to another room"
-    # As the preprocessor reads: a line that goes on is one line, and a comment is a space. The lines keep their numbers.
+    # As the preprocessor reads: a line that goes on is one line, a comment is a space. Lines keep their numbers.
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     text = COMMENT.sub(lambda match: " " + "\n" * match[0].count("\n"), text)
     for match in INCLUDE.finditer(text):

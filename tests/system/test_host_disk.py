@@ -239,7 +239,7 @@ def test_a_page_that_cannot_be_read_pauses(tmp_path, place, latest):
 
 @pytest.mark.skipif(shutil.which("dmsetup", path="/usr/sbin:/sbin") is None, reason="dmsetup is not installed")
 def test_a_page_that_comes_late(tmp_path):
-    """A disk that needs long for a page. To KVM's statistics that looks like a page that never comes: it is no pause."""
+    """A disk that needs long for a page. In KVM's statistics it looks like a page that never comes. No pause."""
     where, number = tmp_path / "mounted", 1024
     with loop_device(tmp_path) as loop, FailingDisk(loop) as disk:
         run("mkfs.ext4", "-q", disk.path)

@@ -36,6 +36,7 @@ static void stop_in(struct machine *m, enum run_state state)
 	if (m->run_state != RUN_STATE_RUNNING)
 		return;
 	park_all(m);
+	machine_pause_devices(m, true);
 	kvm_clock_stop(&m->kvm);
 	m->run_state = state;
 	send_event(m, MACHINE_EVENT_STOP, CAUSE_NONE);
@@ -83,6 +84,7 @@ static int go_on(struct machine *m, struct vpmem_error *err)
 	if (rc < 0)
 		return rc;
 	kvm_clock_start(&m->kvm);
+	machine_pause_devices(m, false);
 	if (m->run_state != RUN_STATE_PRELAUNCH)
 		vcpus_forgive_pause(&m->vcpus);
 	m->run_state = RUN_STATE_RUNNING;

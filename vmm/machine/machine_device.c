@@ -164,6 +164,15 @@ int machine_add_devices(struct machine *m, struct vpmem_error *err)
 	return rc;
 }
 
+// ---- stop and cont
+
+void machine_pause_devices(struct machine *m, bool paused)
+{
+	for (unsigned i = 0; i < m->ndevices; i++)
+		if (m->devices[i]->unplug != UNPLUG_EJECTED)
+			virtio_pci_set_paused(m->devices[i]->vp, paused);
+}
+
 // ---- taking out
 
 void machine_detach_device(struct device *dev)

@@ -84,6 +84,9 @@ int machine_add_device(struct machine *m, struct device_config **cfg, struct vpm
 /* Those of the command line. */
 int machine_add_devices(struct machine *m, struct vpmem_error *err);
 
+/* The machine stops, or goes on: devices whose data path is elsewhere do so as well. */
+void machine_pause_devices(struct machine *m, bool paused);
+
 /* Takes a device out, in three steps: out of the bus, between leaving and left; what it does may still be under way. */
 void machine_detach_device(struct device *dev);
 /* Waits for that, without the machine lock if `unlocked`, and takes the device out of the list. */

@@ -102,7 +102,7 @@ static bool should_run(struct vhost_part *part)
 	for (unsigned i = 0; i < part->nqueues; i++)
 		if (!virtio_queue_live(&vhost->virtio, &vhost->queues[part->first_queue + i]))
 			return false;
-	return part->wanted;
+	return part->wanted && !vhost->paused;
 }
 
 static void host_fault(struct vhost_part *part, int rc)
@@ -255,6 +255,14 @@ int vhost_queue_kick_efd(const void *device, uint16_t queue_idx)
 int vhost_queue_call_efd(const void *device, uint16_t queue_idx)
 {
 	return ((const struct vhost *)device)->call_efds[queue_idx];
+}
+
+void vhost_set_paused(void *device, bool paused)
+{
+	struct vhost *vhost = device;
+
+	vhost->paused = paused;
+	vhost_update(vhost);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */

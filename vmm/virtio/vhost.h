@@ -8,8 +8,8 @@
  * and no system call of ours is on the way of a packet. A reset stops the back end.
  *
  * A device has one or more *parts*: a back end with some of the queues, next to each other. A part runs while the driver
- * runs, the device needs no reset, the part is wanted, and all of its queues are enabled, in whatever order that came
- * about. One that stops without a reset goes on later where it was. A queue of no part is the device's own, or nobody's.
+ * runs, the device needs no reset, the machine is not stopped, the part is wanted, and all of its queues are enabled, in
+ * whatever order that came about. One that stops without a reset goes on later where it was. A queue of no part is the device's own, or nobody's.
  *
  * Nothing that a guest does ends the machine. The rings must lie wholly in guest memory (virtq_enable), before their
  * addresses go to the back end. What the back end refuses or reports later as broken is DEVICE_NEEDS_RESET, and a line in the log.
@@ -101,6 +101,7 @@ struct vhost {
 	struct vm_memory_listener listener;
 	bool listens;
 	bool has_run; /* since the last reset */
+	bool paused;  /* the machine is stopped */
 };
 
 /*
@@ -124,6 +125,7 @@ void vhost_queue_reset(void *device, uint16_t queue_idx);
 void vhost_queue_kick(void *device, uint16_t queue_idx);
 int vhost_queue_kick_efd(const void *device, uint16_t queue_idx);
 int vhost_queue_call_efd(const void *device, uint16_t queue_idx);
+void vhost_set_paused(void *device, bool paused);
 void vhost_unplug(void *device);
 
 /* Starts and stops parts as the registers say. The functions above do so; for a device that has changed one itself. */

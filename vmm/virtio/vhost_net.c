@@ -198,6 +198,7 @@ static const struct virtio_device_ops net_ops = {
 	.queue_kick = vhost_queue_kick,
 	.queue_kick_efd = vhost_queue_kick_efd,
 	.queue_call_efd = vhost_queue_call_efd,
+	.set_paused = vhost_set_paused,
 	.unplug = net_unplug,
 	.destroy = net_destroy,
 };

@@ -135,6 +135,7 @@ static const struct virtio_device_ops vsock_ops = {
 	.queue_kick = vhost_queue_kick,
 	.queue_kick_efd = vsock_queue_kick_efd,
 	.queue_call_efd = vsock_queue_call_efd,
+	.set_paused = vhost_set_paused,
 	.unplug = vhost_unplug,
 	.destroy = vsock_destroy,
 };

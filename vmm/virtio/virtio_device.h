@@ -85,6 +85,12 @@ struct virtio_device_ops {
 	void (*window_moved)(void *device, gpa_t gpa);
 
 	/*
+	 * The machine stops, and goes on: in between, the device does not access guest memory. It may be reset meanwhile. NULL:
+	 * it only does so while it serves what the guest asked for before.
+	 */
+	void (*set_paused)(void *device, bool paused);
+
+	/*
 	 * The device is out of the bus, and was reset: what it has of the machine (sources of the event loop, listeners) goes.
 	 * destroy follows, perhaps without the machine lock. NULL: it has nothing.
 	 */

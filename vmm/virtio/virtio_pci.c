@@ -312,6 +312,12 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 	return error;
 }
 
+void virtio_pci_set_paused(struct virtio_pci *vp, bool paused)
+{
+	if (vp->plugged && vp->ops->set_paused)
+		vp->ops->set_paused(vp->device, paused);
+}
+
 void *virtio_pci_device(const struct virtio_pci *vp, const struct virtio_device_ops *ops)
 {
 	(void)ops;

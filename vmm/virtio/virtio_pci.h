@@ -68,6 +68,9 @@ void virtio_pci_unplug(struct virtio_pci *vp);
  */
 int virtio_pci_destroy(struct virtio_pci *vp);
 
+/* The machine stops, or goes on: virtio_device.h. Does nothing after virtio_pci_unplug. */
+void virtio_pci_set_paused(struct virtio_pci *vp, bool paused);
+
 /*
  * The device's side. Any thread, with the device's lock held: device_status or the configuration changed; buffers of a
  * queue were used. Sends the message of the vector that the driver chose, or drives the pin.

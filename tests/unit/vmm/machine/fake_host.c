@@ -171,6 +171,11 @@ int virtio_pci_destroy(struct virtio_pci *vp)
 	return fake_host->destroy_error;
 }
 
+void virtio_pci_set_paused(struct virtio_pci *vp, bool paused)
+{
+	vp->paused = paused;
+}
+
 int virtio_pci_slot(const struct virtio_pci *vp)
 {
 	return (int)vp->slot;

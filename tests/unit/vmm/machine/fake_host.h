@@ -23,7 +23,7 @@ struct vpmem_backing {
 struct virtio_pci {
 	struct virtio_pmem_options cfg;
 	unsigned slot;
-	bool unplugged;
+	bool unplugged, paused;
 };
 
 struct fake_host {

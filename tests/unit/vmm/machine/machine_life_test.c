@@ -37,9 +37,11 @@ static void stop_and_cont_are_events(void **state)
 	(void)state;
 	machine_stop(m);
 	is_in(RUN_STATE_PAUSED);
+	assert_true(m->devices[0]->vp->paused);
 	machine_stop(m);
 	assert_int_equal(machine_cont(m, &err), 0);
 	is_in(RUN_STATE_RUNNING);
+	assert_false(m->devices[0]->vp->paused);
 	assert_int_equal(machine_cont(m, &err), 0);
 	assert_int_equal(fake_host->nevents, 2);
 	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_STOP);

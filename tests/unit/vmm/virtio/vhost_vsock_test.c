@@ -261,6 +261,36 @@ static void unplugged_at_work_it_leaves_nothing(void **state)
 	}
 }
 
+static void a_stopped_machine_goes_on_where_it_was(void **state)
+{
+	struct vhost_rig *r = *state;
+	unsigned nopened = fake_vhost.nopened;
+
+	start(r, 0, NQUEUES);
+	fake_vhost_one()->queues[1].base = 9; /* as far as the kernel came */
+	virtio_pci_set_paused(r->vp, true);
+	assert_false(is_running());
+	fake_vhost_one()->queues[1].base = 0;
+	assert_int_equal(eventfd_write(fake_vhost_one()->queues[0].call_efd, 1), 0);
+	virtio_pci_set_paused(r->vp, false);
+	assert_true(is_running());
+	assert_int_equal(fake_vhost_one()->queues[0].base, 0);
+	assert_int_equal(fake_vhost_one()->queues[1].base, 9);
+	/* Its connections and its interrupts are still there. */
+	assert_int_equal(fake_vhost.nopened, nopened);
+	assert_int_equal(fake_efd_take(fake_vhost_one()->queues[0].call_efd), 1);
+	/* A device that is reset meanwhile does not run, and begins anew. */
+	virtio_pci_set_paused(r->vp, true);
+	wr(r, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	virtio_pci_set_paused(r->vp, false);
+	assert_false(is_running());
+	start(r, 0, NQUEUES);
+	assert_int_equal(fake_vhost_one()->queues[1].base, 0);
+	virtio_pci_unplug(r->vp);
+	virtio_pci_set_paused(r->vp, true);
+	virtio_pci_set_paused(r->vp, false);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void a_window_is_in_the_table_while_it_is_there(void **state)
@@ -539,6 +569,7 @@ int main(void)
 		TEST(a_reset_ends_the_connections),
 		TEST_BARE(a_descriptor_of_the_user_is_not_opened_again),
 		TEST(a_device_that_cannot_be_opened_again_is_tried_at_the_next_start),
+		TEST(a_stopped_machine_goes_on_where_it_was),
 		TEST(the_pin_works),
 		TEST(without_an_ioeventfd_a_notification_reaches_the_kernel),
 		TEST(unplugged_at_work_it_leaves_nothing),

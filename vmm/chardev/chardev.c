@@ -4,10 +4,13 @@
 #include "chardev_internal.h"
 
 #include "log.h"
+#include "term.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #define ESCAPE 0x01 /* Ctrl-a */
 
@@ -21,7 +24,7 @@ static void update_events(struct chardev *chr)
 {
 	bool want_more = !chr->input_ended && chr->nraw < READ_AHEAD;
 	// Once the peer is known to be gone, POLLHUP would come without end.
-	bool want_end = (chr->input_ended || chr->listener) && !chr->stream.discard;
+	bool want_end = (chr->input_ended || chr->peers) && !chr->stream.discard;
 
 	stream_await(&chr->stream, want_more ? POLLIN : want_end ? POLLHUP : 0);
 }
@@ -45,17 +48,41 @@ static void on_written(void *owner, size_t before)
 
 static void report_connection(struct chardev *chr, bool connected)
 {
-	const struct chardev_front *front = &chr->sides[SIDE_SERIAL].front;
+	const struct chardev_front *front = &chr->sides[SIDE_DEVICE].front;
 
 	if (front->connection)
 		front->connection(front->owner, connected);
 }
 
+static bool has_peers(const struct chardev *chr)
+{
+	return chr->kind == CHARDEV_SOCKET || chr->kind == CHARDEV_PTY;
+}
+
+// A socket, or a pty's descriptor.
+static void use_fd(int fd, struct nonblock *in, struct nonblock *out)
+{
+	struct stat st;
+	bool is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+
+	*in = (struct nonblock) { .fd = fd, .owns = true, .how = is_socket ? NONBLOCK_SOCKET : NONBLOCK_PLAIN };
+	*out = (struct nonblock) { .fd = fd, .how = in->how };
+}
+
+static bool is_local(int fd)
+{
+	int domain = AF_UNIX;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain == AF_UNIX;
+}
+
 int chardev_connect(struct chardev *chr, int fd)
 {
-	const struct nonblock in = { .fd = fd, .owns = true, .how = NONBLOCK_SOCKET };
-	const struct nonblock out = { .fd = fd, .how = NONBLOCK_SOCKET };
+	struct nonblock in, out;
 
+	use_fd(fd, &in, &out);
+	chr->is_local = is_local(fd);
 	stream_attach(&chr->stream, &in, &out);
 	chr->connected = true;
 	chr->input_ended = false;
@@ -73,17 +100,17 @@ void chardev_disconnect(struct chardev *chr)
 		return;
 	stream_detach(&chr->stream);
 	chr->connected = false;
-	if (chr->listener)
-		listener_peer_left(chr->listener);
+	if (chr->peers)
+		peers_left(chr->peers);
 	else
-		chr->nraw = chr->sides[SIDE_SERIAL].nkept = 0;
+		chr->nraw = chr->sides[SIDE_DEVICE].nkept = 0;
 	made_room(chr, before);
 	report_connection(chr, false);
 }
 
 static size_t nwaiting(const struct chardev *chr)
 {
-	return chr->nraw + chr->sides[SIDE_SERIAL].nkept + chr->sides[SIDE_MONITOR].nkept;
+	return chr->nraw + chr->sides[SIDE_DEVICE].nkept + chr->sides[SIDE_MONITOR].nkept;
 }
 
 static void print(struct chardev *chr, const char *text)
@@ -142,7 +169,7 @@ static void take_escape(struct chardev *chr, uint8_t byte)
 	else if (byte == 'h' || byte == '?')
 		print_help(chr);
 	else if (byte == 'c' && has_monitor(chr))
-		set_focus(chr, chr->focus == SIDE_SERIAL ? SIDE_MONITOR : SIDE_SERIAL);
+		set_focus(chr, chr->focus == SIDE_DEVICE ? SIDE_MONITOR : SIDE_DEVICE);
 }
 
 // Gives the bytes that were read to the side that has the input, which an escape among them may change.
@@ -172,7 +199,7 @@ static void sort(struct chardev *chr)
 // A peer that sends no more is served to its end: the front end learns of it when it has all input.
 static void report_end_of_input(struct chardev *chr)
 {
-	const struct chardev_front *front = &chr->sides[SIDE_SERIAL].front;
+	const struct chardev_front *front = &chr->sides[SIDE_DEVICE].front;
 
 	if (chr->connected && chr->input_ended && nwaiting(chr) == 0 && front->input_ended)
 		front->input_ended(front->owner);
@@ -215,7 +242,7 @@ static void lose_peer(struct chardev *chr)
 {
 	size_t before;
 
-	if (!chr->listener) {
+	if (!chr->peers) {
 		stream_discard(&chr->stream);
 		update_events(chr);
 		return;
@@ -229,12 +256,13 @@ static void lose_peer(struct chardev *chr)
 // Standard input stays silent from here on. A socket's peer may still read: until it hangs up.
 static void end_input(struct chardev *chr, bool hung_up)
 {
-	if (chr->kind != CHARDEV_UNIX) {
+	if (!has_peers(chr)) {
 		stream_end_input(&chr->stream);
 		return;
 	}
 	chr->input_ended = true;
-	if (hung_up)
+	// TCP does not say whether the peer is gone, or only sends no more: as in QEMU, it is gone.
+	if (hung_up || (chr->peers && !chr->is_local))
 		lose_peer(chr);
 	deliver(chr);
 }
@@ -246,7 +274,7 @@ static void on_readable(void *owner, short revents)
 	size_t before;
 
 	if (chr->input_ended || chr->nraw >= READ_AHEAD) {
-		if (hung_up && chr->kind == CHARDEV_UNIX) {
+		if (hung_up && has_peers(chr)) {
 			lose_peer(chr);
 			made_room(chr, SIZE_MAX);
 		}
@@ -268,7 +296,7 @@ static void on_lost(void *owner, int error)
 {
 	struct chardev *chr = owner;
 
-	if (chr->kind == CHARDEV_UNIX)
+	if (has_peers(chr))
 		lose_peer(chr);
 	else
 		log_error("%s: cannot write: output is discarded from here on: %s", chr->name, strerror(error));
@@ -282,17 +310,28 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
 	size_t pending = stream_pending(&chr->stream);
 	size_t room = pending < CHARDEV_OUT_MAX ? CHARDEV_OUT_MAX - pending : 0, taken = len < room ? len : room;
 
+	if (chr->kind == CHARDEV_RINGBUF) {
+		ringbuf_write(&chr->ring, buf, len);
+		return len;
+	}
 	return stream_write(&chr->stream, buf, taken) < 0 ? 0 : taken;
 }
 
 int chardev_queue(struct chardev *chr, const uint8_t *buf, size_t len)
 {
+	if (chr->kind == CHARDEV_RINGBUF) {
+		ringbuf_write(&chr->ring, buf, len);
+		return 0;
+	}
 	return stream_write(&chr->stream, buf, len);
 }
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front)
 {
-	chr->sides[SIDE_SERIAL].front = *front;
+	chr->sides[SIDE_DEVICE].front = *front;
+	chr->open = front->receive != NULL;
+	if (chardev_connected(chr))
+		report_connection(chr, true);
 	deliver(chr);
 }
 
@@ -301,7 +340,23 @@ void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front)
 	assert(chr->mux);
 	chr->sides[SIDE_MONITOR].front = *front;
 	if (!front->receive)
-		chr->focus = SIDE_SERIAL;
+		chr->focus = SIDE_DEVICE;
+	else if (!chr->claimed[SIDE_DEVICE])
+		set_focus(chr, SIDE_MONITOR);
+}
+
+void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int fd), void *owner)
+{
+	assert(chr->peers);
+	chr->acceptor = acceptor;
+	chr->acceptor_owner = owner;
+	if (acceptor)
+		peers_begin(chr->peers);
+}
+
+void chardev_peer_left(struct chardev *chr)
+{
+	peers_left(chr->peers);
 }
 
 size_t chardev_pending(const struct chardev *chr)
@@ -316,13 +371,15 @@ bool chardev_drain(struct chardev *chr, unsigned timeout_ms)
 
 void chardev_hang_up(struct chardev *chr)
 {
-	if (chr->kind == CHARDEV_UNIX) {
+	if (has_peers(chr)) {
 		if (chr->connected)
 			chardev_disconnect(chr);
 		return;
 	}
 	stream_end_input(&chr->stream);
 	stream_discard(&chr->stream);
+	if (chr->kind == CHARDEV_STDIO)
+		term_restore();
 }
 
 // The serial port's room is made by a vCPU, in its thread. What may concern the monitor is the main thread's.
@@ -332,7 +389,7 @@ void chardev_accept(struct chardev *chr)
 		deliver(chr);
 		return;
 	}
-	deliver_side(&chr->sides[SIDE_SERIAL]);
+	deliver_side(&chr->sides[SIDE_DEVICE]);
 	if ((chr->nraw > 0 || chr->sides[SIDE_MONITOR].nkept > 0) && chr->sort_more.deadline_ms == 0)
 		loop_arm(chr->loop, &chr->sort_more, 0);
 }
@@ -349,5 +406,5 @@ void chardev_interrupt(struct chardev *chr)
 
 bool chardev_connected(const struct chardev *chr)
 {
-	return chr->kind != CHARDEV_UNIX || chr->connected;
+	return !has_peers(chr) || chr->connected;
 }

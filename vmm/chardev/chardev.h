@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * chardev.h - character device back ends: stdio, file:PATH, null, unix:PATH,server=on.
+ * chardev.h - character devices: null, stdio, file, socket, pty, ringbuf. The back end is what the user asked for; it is
+ * opened once, listed by its id, and has one front end at a time.
  *
  * A back end has a front end (a serial port, or a session of the monitor). Bytes that arrive are handed to
  * the front end only when it has room for them; until then a few are kept here, because of the escapes
@@ -9,12 +10,23 @@
  * `writable` is called when there is room again. An answer of the monitor is queued whole by chardev_queue,
  * and its front end takes no request while too much waits.
  *
- * A multiplexed back end (-nographic, mon:stdio) has two: the serial port, and the monitor. Ctrl-a c switches
+ * A multiplexed back end (-nographic, mux=on) has two: a device, and a monitor. Ctrl-a c switches
  * the input from one to the other; what was typed for one waits there while the other has the input. The
  * output of both goes to the terminal as it comes.
  *
  * A socket's peer that has closed, or that only sends no more, had a right to what it sent: its input is
  * delivered before it is reported as gone. Only what it can no longer read is dropped.
+ *
+ * A device as the user of a chardev that its property names by id:
+ *
+ *   - chardev_find, then chardev_claim(chr, CHARDEV_DEVICE), which refuses a second user with QEMU's text; before it is
+ *     destroyed, chardev_set_front with an empty front end, and chardev_release;
+ *   - chardev_set_front: from here on `receive` gets what arrives, never more than `room` said. `connection` is called at
+ *     once if there is a peer, and whenever one comes or goes: the port's open and close events. A back end without peers
+ *     (stdio, file, null, ringbuf) counts as connected;
+ *   - chardev_write: what it does not take stays with the device, until `writable`. Without a peer all is dropped;
+ *   - chardev_accept when there is room again after `room` said 0, for example when the guest added buffers;
+ *   - chardev_set_open when the guest opens or closes the port, for query-chardev.
  *
  * All calls and callbacks run under the machine lock.
  */
@@ -33,6 +45,9 @@
 #define CHARDEV_OUT_MAX 16384u
 
 struct chardev;
+
+/* Who uses a chardev. */
+enum chardev_use { CHARDEV_DEVICE, CHARDEV_MONITOR };
 
 struct chardev_front {
 	/* How many bytes `receive` can take now. */
@@ -100,7 +115,59 @@ void chardev_hang_up(struct chardev *chr);
 void chardev_wait(struct chardev *chr);
 void chardev_interrupt(struct chardev *chr);
 
-/* false: a socket to which nobody has connected yet. */
+/* false: a socket or a pty without a peer. */
 bool chardev_connected(const struct chardev *chr);
+
+/*
+ * For a user that serves several peers at a time, and each on a chardev of its own (chardev_adopt): takes each peer of a
+ * socket or pty, on a descriptor that never blocks, as the user of the chardev. -errno: it could not, and the descriptor
+ * is closed. For each that was taken and has left, the user calls chardev_peer_left. NULL: none is taken any more.
+ */
+void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int fd), void *owner);
+void chardev_peer_left(struct chardev *chr);
+/* A socket or a pty. */
+bool chardev_has_peers(const struct chardev *chr);
+
+/* ---- the chardevs of a machine, by id (chardev_list.c) ------------------------------------------- */
+
+struct chardev_list {
+	struct chardev *first; /* NULL: empty */
+};
+
+/* chardev_open, into the list. -EEXIST: the id is taken. */
+int chardev_list_add(struct chardev_list *list, const struct chardev_config *cfg, struct loop *loop,
+                     void (*quit)(void *owner), void *owner, struct chardev **out, struct vpmem_error *err);
+/* Closes it, although it may be in use. */
+void chardev_list_remove(struct chardev_list *list, struct chardev *chr);
+/* Closes all. */
+void chardev_list_close(struct chardev_list *list);
+/* chardev_keep for all. */
+void chardev_list_keep(struct chardev_list *list);
+/* Some chardev has wait=on, and no peer has come to it yet. */
+bool chardev_list_is_awaited(const struct chardev_list *list);
+/* NULL: there is none. */
+struct chardev *chardev_find(const struct chardev_list *list, const char *id);
+/* Those with an id, in the order of their creation; from NULL to NULL. */
+struct chardev *chardev_next(const struct chardev_list *list, const struct chardev *chr);
+
+/* One user at a time; with mux=on, one device and one monitor. -EBUSY, with QEMU's text. */
+int chardev_claim(struct chardev *chr, enum chardev_use use, struct vpmem_error *err);
+void chardev_release(struct chardev *chr, enum chardev_use use);
+bool chardev_is_busy(const struct chardev *chr);
+
+const char *chardev_id(const struct chardev *chr);
+enum chardev_kind chardev_kind(const struct chardev *chr);
+/* Escape sequences switch between two users: chardev_set_monitor, not chardev_set_front, is for the monitor. */
+bool chardev_is_mux(const struct chardev *chr);
+/* The file of a pty, or NULL. */
+const char *chardev_pty(const struct chardev *chr);
+/* QEMU's file name: "disconnected:unix:PATH,server=on". */
+void chardev_filename(const struct chardev *chr, char *buf, size_t size);
+/* The front end is ready: it is there, and its guest has opened it if it is one that the guest opens. */
+bool chardev_is_open(const struct chardev *chr);
+void chardev_set_open(struct chardev *chr, bool open);
+
+/* Of a ringbuf: removes up to len bytes, the oldest, and returns how many. */
+size_t chardev_ring_read(struct chardev *chr, uint8_t *buf, size_t len);
 
 #endif

@@ -7,7 +7,8 @@
 
 #include "chardev.h"
 #include "file_id.h"
-#include "listener.h"
+#include "peers.h"
+#include "ringbuf.h"
 #include "stream.h"
 
 #define READ_AHEAD 256u
@@ -19,27 +20,37 @@ struct chardev_side {
 	size_t nkept;
 	uint8_t kept[256];
 };
-enum { SIDE_SERIAL, SIDE_MONITOR, NSIDES };
+enum { SIDE_DEVICE = CHARDEV_DEVICE, SIDE_MONITOR = CHARDEV_MONITOR, NSIDES };
 
 struct chardev {
+	struct chardev *next; /* in its list */
+	char *id;             /* NULL: it cannot be named */
 	enum chardev_kind kind;
 	const char *name; /* for messages: "stdio" or the path */
-	char *path;       /* file, unix */
+	char *path;       /* file, socket */
 	struct loop *loop;
+	bool claimed[NSIDES]; /* by a user; without mux one of them at a time */
 	struct chardev_side sides[NSIDES];
 	unsigned focus; /* the side that gets input */
 	void (*quit)(void *owner);
 	void *quit_owner;
 
 	struct stream stream;
-	struct listener *listener;   /* unix; NULL: a socket that was adopted */
+	struct peers *peers; /* of a socket or a pty; NULL: a socket that was adopted */
+	struct ringbuf ring;
+	int (*acceptor)(void *owner, int fd); /* takes each peer in our place; NULL: there is none */
+	void *acceptor_owner;
+	bool awaited;                /* wait=on, and no peer has come yet */
 	struct loop_timer sort_more; /* mux: the main thread shall process the input */
 	bool mux;                    /* Ctrl-a escapes are taken from the input */
 	bool escaped;                /* the last byte was Ctrl-a */
-	bool connected;              /* a socket with a peer */
+	bool open;                   /* for query-chardev: the front end is ready */
+	bool is_local;               /* the peer is a process of this host: the end of its life shows */
+	bool connected;              /* a socket or a pty with a peer */
 	bool input_ended;            /* the peer sends no more; what it had sent may still wait */
 	bool created;                /* the file is new: removed unless kept */
-	struct file_id id;           /* of that file */
+	bool append;                 /* the file is not emptied */
+	struct file_id id_of_file;   /* of that file */
 	size_t nraw;                 /* bytes that were read, and not yet given to a side */
 	uint8_t raw[RAW_MAX];
 
@@ -48,7 +59,7 @@ struct chardev {
 
 extern const struct stream_ops chardev_stream_ops;
 
-/* A peer on a socket, which the chardev takes. 0: it always does. */
+/* A peer, on a descriptor that never blocks, which the chardev takes. 0: it always does. */
 int chardev_connect(struct chardev *chr, int fd);
 void chardev_disconnect(struct chardev *chr);
 /* Gives the bytes that were read to the front ends, as far as they have room. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,40 +29,51 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 	return rc ? error_set(err, rc, "stdio: cannot set the terminal: %s", strerror(-rc)) : 0;
 }
 
-static int open_file(struct chardev *chr, struct vpmem_error *err)
+static int open_file(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
 {
 	const struct nonblock none = { .fd = -1 };
-	int fd = open(chr->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+	int append = cfg->append ? O_APPEND : 0;
+	int fd = open(chr->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | append, 0644);
 
+	chr->append = cfg->append;
 	chr->created = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
-		fd = open(chr->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		fd = open(chr->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | append);
 	if (fd < 0)
-		return error_set(err, -errno, "could not connect serial device to character backend 'file:%s': %s",
-		                 chr->path, strerror(errno));
-	file_id_of_fd(fd, &chr->id);
+		return error_set(err, -errno, "Could not open '%s': %s", chr->path, strerror(errno));
+	file_id_of_fd(fd, &chr->id_of_file);
 	stream_attach(&chr->stream, &none, &(struct nonblock) { .fd = fd, .owns = true });
 	return 0;
 }
 
 static int on_accepted(void *owner, int fd)
 {
-	return chardev_connect(owner, fd);
+	struct chardev *chr = owner;
+
+	chr->awaited = false;
+	return chr->acceptor ? chr->acceptor(chr->acceptor_owner, fd) : chardev_connect(chr, fd);
 }
 
-static int open_unix(struct chardev *chr, struct vpmem_error *err)
+static int open_peers(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
 {
-	// One peer at a time; the next one waits.
-	const struct listener_config cfg = {
-		.path = chr->path,
-		.module = "console",
-		.mode = 0777,
-		.npeers_max = 1,
-		.accepted = on_accepted,
-		.owner = chr,
-	};
+	const struct peers_config peers = { .chardev = cfg, .accepted = on_accepted, .owner = chr };
+	int rc = peers_open(&peers, chr->loop, &chr->peers, err);
 
-	return listener_open(&cfg, chr->loop, &chr->listener, err);
+	if (rc < 0)
+		return rc;
+	chr->name = peers_name(chr->peers);
+	chr->awaited = cfg->server && cfg->wait;
+	// A monitor takes its peers when it is there.
+	if (!cfg->monitor)
+		peers_begin(chr->peers);
+	return 0;
+}
+
+static int open_ring(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
+{
+	int rc = ringbuf_init(&chr->ring, cfg->size);
+
+	return rc ? error_set(err, rc, "ringbuf: no memory for %" PRIu64 " bytes", cfg->size) : 0;
 }
 
 static int open_kind(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
@@ -70,9 +82,12 @@ static int open_kind(struct chardev *chr, const struct chardev_config *cfg, stru
 	case CHARDEV_STDIO:
 		return open_stdio(chr, cfg, err);
 	case CHARDEV_FILE:
-		return open_file(chr, err);
-	case CHARDEV_UNIX:
-		return open_unix(chr, err);
+		return open_file(chr, cfg, err);
+	case CHARDEV_SOCKET:
+	case CHARDEV_PTY:
+		return open_peers(chr, cfg, err);
+	case CHARDEV_RINGBUF:
+		return open_ring(chr, cfg, err);
 	case CHARDEV_NULL:
 		break;
 	}
@@ -84,7 +99,9 @@ static void free_chardev(struct chardev *chr)
 	stream_fini(&chr->stream);
 	loop_del_timer(chr->loop, &chr->sort_more);
 	pthread_cond_destroy(&chr->drained);
+	ringbuf_fini(&chr->ring);
 	free(chr->path);
+	free(chr->id);
 	free(chr);
 }
 
@@ -124,8 +141,9 @@ int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*qui
 	chr->quit = quit;
 	chr->quit_owner = owner;
 	chr->path = cfg->path ? strdup(cfg->path) : NULL;
+	chr->id = cfg->id ? strdup(cfg->id) : NULL;
 	chr->name = chr->path ? chr->path : "stdio";
-	if (cfg->path && !chr->path)
+	if ((cfg->path && !chr->path) || (cfg->id && !chr->id))
 		rc = error_set(err, -ENOMEM, "cannot set up character device: %s", strerror(ENOMEM));
 	else
 		rc = open_kind(chr, cfg, err);
@@ -138,7 +156,7 @@ int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*qui
 
 int chardev_adopt(int fd, const char *name, struct loop *loop, struct chardev **out)
 {
-	int rc = new_chardev(CHARDEV_UNIX, loop, out);
+	int rc = new_chardev(CHARDEV_SOCKET, loop, out);
 
 	if (rc < 0)
 		return rc;
@@ -151,7 +169,7 @@ void chardev_keep(struct chardev *chr)
 	if (chr->kind != CHARDEV_FILE)
 		return;
 	// Fails for a fifo or a device, where there is nothing to empty.
-	if (!chr->created && ftruncate(chr->stream.out.fd, 0) < 0 && errno != EINVAL)
+	if (!chr->created && !chr->append && ftruncate(chr->stream.out.fd, 0) < 0 && errno != EINVAL)
 		log_warn("%s: cannot empty: %s", chr->path, strerror(errno));
 	chr->created = false;
 }
@@ -165,9 +183,9 @@ void chardev_close(struct chardev *chr)
 	chardev_drain(chr, LAST_BYTES_MS);
 	// Before its descriptor is closed: the inode number belongs to this file until then.
 	if (chr->created)
-		file_id_unlink(&chr->id, chr->path);
+		file_id_unlink(&chr->id_of_file, chr->path);
 	if (chr->kind == CHARDEV_STDIO)
 		term_restore();
-	listener_close(chr->listener);
+	peers_close(chr->peers);
 	free_chardev(chr);
 }

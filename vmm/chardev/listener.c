@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A socket in the file system, and the peers that connect to it.
+// A socket that listens, and the peers that connect to it.
 #include "listener.h"
 
 #include "error.h"
@@ -120,14 +120,19 @@ void listener_peer_left(struct listener *l)
 
 static int start(struct listener *l, struct vpmem_error *err)
 {
-	int backlog = l->cfg.npeers_max > 1 ? (int)l->cfg.npeers_max : 1;
-	int rc = listen_unix(l->path, l->cfg.mode, backlog, &l->source.fd, &l->id, err);
+	int backlog = l->cfg.npeers_max > 1 ? (int)l->cfg.npeers_max : 1, rc = 0;
 
+	if (!l->cfg.listens)
+		rc = listen_unix(l->path, l->cfg.mode, backlog, &l->source.fd, &l->id, err);
 	if (rc < 0)
 		return rc;
 	rc = loop_add(l->loop, &l->source);
 	rc = rc ? rc : loop_add_timer(l->loop, &l->pause);
-	return rc ? error_set(err, rc, "cannot listen on %s: %s", l->path, strerror(-rc)) : 0;
+	if (rc < 0)
+		return error_set(err, rc, "cannot listen on %s: %s", l->path, strerror(-rc));
+	if (l->cfg.listens)
+		l->source.fd = l->cfg.fd;
+	return 0;
 }
 
 int listener_open(const struct listener_config *cfg, struct loop *loop, struct listener **out, struct vpmem_error *err)
@@ -162,10 +167,10 @@ void listener_close(struct listener *l)
 		return;
 	loop_del(l->loop, &l->source);
 	loop_del_timer(l->loop, &l->pause);
-	if (l->source.fd >= 0) {
+	if (l->source.fd >= 0 && !l->cfg.listens)
 		file_id_unlink(&l->id, l->path);
+	if (l->source.fd >= 0)
 		close(l->source.fd);
-	}
 	free(l->path);
 	free(l);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * listener.h - a socket in the file system, and the peers that connect to it.
+ * listener.h - a socket that listens, most often in the file system, and the peers that connect to it.
  *
  * The path appears when the socket listens already, so a second program with the same path never finds a socket that
  * is about to be served. A socket that nobody serves is replaced. At the end the path is removed if it still names
@@ -24,7 +24,9 @@
 struct listener;
 
 struct listener_config {
-	const char *path;    /* copied */
+	const char *path; /* copied; of a socket that listens already: its name in messages */
+	bool listens;     /* `fd` listens already, on a non-blocking socket, which listener_open takes on success */
+	int fd;
 	const char *module;  /* for messages, borrowed */
 	mode_t mode;         /* of the socket; the umask takes more away */
 	unsigned npeers_max; /* at a time */

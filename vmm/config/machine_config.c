@@ -2,22 +2,27 @@
 // The configuration of a machine.
 #include "machine_config.h"
 
+#include "config_chardev.h"
+
 #include <stdlib.h>
 
 void machine_config_free(struct machine_config *cfg)
 {
 	char *const strings[] = {
-		cfg->name, cfg->pidfile, cfg->uuid, cfg->kernel, cfg->initrd, cfg->append, cfg->serial.path,
+		cfg->name, cfg->pidfile, cfg->uuid, cfg->kernel, cfg->initrd, cfg->append, cfg->serial,
 	};
 
 	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
 	for (unsigned i = 0; i < cfg->nmonitors; i++)
-		free(cfg->monitors[i].chardev.path);
+		free(cfg->monitors[i].chardev);
+	for (unsigned i = 0; i < cfg->nchardevs; i++)
+		chardev_config_free(cfg->chardevs[i]);
 	for (unsigned i = 0; i < cfg->nobjects; i++)
 		object_config_free(cfg->objects[i]);
 	for (unsigned i = 0; i < cfg->ndevices; i++)
 		device_config_free(cfg->devices[i]);
+	free(cfg->chardevs);
 	free(cfg->objects);
 	free(cfg->devices);
 	*cfg = (struct machine_config) { 0 };

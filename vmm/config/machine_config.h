@@ -8,12 +8,11 @@
 #include "chardev_config.h"
 #include "config.h"
 
-/* -monitor, -qmp, -qmp-pretty: one each. With mux, the chardev is the console's (-nographic, mon:stdio). */
+/* -monitor, -qmp, -qmp-pretty, -mon: one each. */
 enum monitor_protocol { MONITOR_HMP, MONITOR_QMP, MONITOR_QMP_PRETTY };
 struct monitor_config {
 	enum monitor_protocol protocol;
-	bool mux; /* shares the console's terminal; chardev is empty */
-	struct chardev_config chardev;
+	char *chardev; /* id */
 };
 #define MONITORS_MAX 8u
 
@@ -28,11 +27,12 @@ struct machine_config {
 	unsigned nbuses; /* -machine pci-buses=; while the command line is parsed, 0: as many as the devices need */
 	bool no_reboot, no_shutdown, daemonize;
 	bool stopped; /* -S: the guest does not start before cont */
-	struct chardev_config serial;
+	char *serial; /* id of the serial port's chardev; NULL: none */
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
-	unsigned nobjects, ndevices;
-	struct object_config **objects; /* each is owned; NULL: somebody took it */
+	unsigned nchardevs, nobjects, ndevices;
+	struct chardev_config **chardevs; /* of -chardev, and those that -serial, -monitor and -qmp make */
+	struct object_config **objects;   /* each is owned; NULL: somebody took it */
 	struct device_config **devices;
 };
 

@@ -189,12 +189,6 @@ static bool serve_request(struct machine *m, int *result)
 	return true;
 }
 
-// -serial or -monitor unix:...,wait=on: the guest starts when somebody listens.
-static bool is_awaited(const struct machine *m)
-{
-	return (m->opts->serial.wait && !chardev_connected(m->console)) || machine_observer_is_awaited(m);
-}
-
 int machine_run(struct machine *m)
 {
 	bool start = !m->opts->stopped, at_once = true;
@@ -202,7 +196,8 @@ int machine_run(struct machine *m)
 
 	pthread_mutex_lock(&m->lock);
 	while (rc == 0 && !serve_request(m, &result)) {
-		if (start && !is_awaited(m)) {
+		// With wait=on, the guest starts when somebody listens.
+		if (start && !chardev_list_is_awaited(&m->chardevs)) {
 			start = false;
 			// At once: the files were checked a moment ago, when they were opened.
 			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));

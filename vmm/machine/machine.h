@@ -13,6 +13,7 @@
 
 #include "acpi_ged.h"
 #include "acpi_pm.h"
+#include "chardev.h"
 #include "gmem.h"
 #include "io.h"
 #include "kvm.h"
@@ -25,7 +26,6 @@
 #include "run_state.h"
 #include "vcpu.h"
 
-struct chardev;
 struct cpu_host;
 struct cpu_msrs;
 struct pci_bus;
@@ -105,7 +105,8 @@ struct machine {
 	struct acpi_pm acpi_pm;
 	struct acpi_ged acpi_ged;
 	struct pci_hotplug pci_hotplug;
-	struct chardev *console;
+	struct chardev_list chardevs;
+	struct chardev *console; /* the serial port's; NULL: it is not there yet, or any more */
 	struct serial *serial;
 	struct pci_bus *pci;
 	unsigned nobjects, ndevices;

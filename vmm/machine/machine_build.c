@@ -151,12 +151,33 @@ static void kvm_down(struct machine *m)
 	kvm_close(&m->kvm);
 }
 
-// ---- console
+// ---- character devices
 
 static void on_quit(void *owner)
 {
 	machine_request(owner, REQUEST_QUIT, CAUSE_HOST_QMP_QUIT);
 }
+
+// Before the devices, which may use them.
+static int chardevs_up(struct machine *m, struct vpmem_error *err)
+{
+	struct chardev *chr;
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->opts->nchardevs && rc == 0; i++) {
+		rc = chardev_list_add(&m->chardevs, m->opts->chardevs[i], &m->loop, on_quit, m, &chr, err);
+		if (rc == 0 && chardev_pty(chr))
+			log_info("char device redirected to %s (label %s)", chardev_pty(chr), chardev_id(chr));
+	}
+	return rc;
+}
+
+static void chardevs_down(struct machine *m)
+{
+	chardev_list_close(&m->chardevs);
+}
+
+// ---- console
 
 static void set_com1_irq(void *owner, bool level)
 {
@@ -179,11 +200,17 @@ static bool wait_console(void *owner)
 static int console_up(struct machine *m, struct vpmem_error *err)
 {
 	struct serial_config cfg = { .set_irq = set_com1_irq, .wait_writable = wait_console, .owner = m };
-	int rc = chardev_open(&m->opts->serial, &m->loop, on_quit, m, &m->console, err);
+	const struct chardev_config none = { .kind = CHARDEV_NULL };
+	int rc = 0;
 
+	if (m->opts->serial)
+		cfg.chr = chardev_find(&m->chardevs, m->opts->serial);
+	else
+		rc = chardev_list_add(&m->chardevs, &none, &m->loop, NULL, NULL, &cfg.chr, err);
+	rc = rc ? rc : chardev_claim(cfg.chr, CHARDEV_DEVICE, err);
 	if (rc < 0)
 		return rc;
-	cfg.chr = m->console;
+	m->console = cfg.chr;
 	rc = serial_create(&cfg, &m->serial);
 	if (rc == 0)
 		rc = serial_attach(m->serial, &m->pio, COM1_PORT);
@@ -197,7 +224,11 @@ static void console_down(struct machine *m)
 	serial_destroy(m->serial);
 	// What halts the machine after this, for example a truncated file, interrupts no console.
 	m->console = NULL;
-	chardev_close(console);
+	if (!console)
+		return;
+	chardev_release(console, CHARDEV_DEVICE);
+	if (!chardev_is_busy(console))
+		chardev_list_remove(&m->chardevs, console);
 }
 
 // ---- power, PCI, devices
@@ -312,6 +343,7 @@ static const struct stage {
 	{ .up = machine_add_objects, .down = machine_drop_objects },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
+	{ .up = chardevs_up, .down = chardevs_down },
 	{ .up = machine_add_devices, .down = devices_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },
@@ -333,7 +365,7 @@ static void take_down(struct machine *m, size_t nstages)
 static void keep(struct machine *m)
 {
 	machine_keep_objects(m);
-	chardev_keep(m->console);
+	chardev_list_keep(&m->chardevs);
 }
 
 static void machine_fini(struct machine *m)

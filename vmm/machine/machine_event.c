@@ -21,11 +21,6 @@ void machine_observer_down(struct machine *m)
 		m->observer->down(state);
 }
 
-bool machine_observer_is_awaited(const struct machine *m)
-{
-	return m->observer_state && m->observer->is_awaited(m->observer_state);
-}
-
 void machine_event_send(struct machine *m, const struct machine_event *event)
 {
 	if (m->observer_state)

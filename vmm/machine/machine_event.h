@@ -47,13 +47,10 @@ struct machine_observer {
 	void (*down)(void *state);
 	/* From any thread. */
 	void (*event)(void *state, const struct machine_event *event);
-	/* The guest is not to start yet: somebody is expected, who has not come (wait=on). */
-	bool (*is_awaited)(void *state);
 };
 
 int machine_observer_up(struct machine *m, struct vpmem_error *err);
 void machine_observer_down(struct machine *m); /* legal after an up that failed */
-bool machine_observer_is_awaited(const struct machine *m);
 
 /* Sends an event to the observer, if there is one. Any thread with the lock. */
 void machine_event_send(struct machine *m, const struct machine_event *event);

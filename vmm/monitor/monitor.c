@@ -39,83 +39,67 @@ static void on_reap(void *owner)
 	}
 }
 
-static int open_stdio(struct monitor *mon, const struct front_end *front_end, const struct chardev_config *cfg,
-                      struct vpmem_error *err)
-{
-	struct chardev *chr = NULL;
-	int rc = chardev_open(cfg, mon->loop, NULL, NULL, &chr, err);
-
-	if (rc < 0)
-		return rc;
-	rc = session_start(mon, front_end, chr, false, NULL);
-	return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
-}
-
 static int on_accepted(void *owner, int fd)
 {
-	struct monitor_socket *socket = owner;
+	struct monitor_chardev *source = owner;
 	struct chardev *chr = NULL;
-	int rc = chardev_adopt(fd, "monitor", socket->mon->loop, &chr);
+	int rc = chardev_adopt(fd, "monitor", source->mon->loop, &chr);
 
 	if (rc < 0)
 		return rc;
-	socket->awaited = false;
 	// The chardev has the descriptor from here on, on failure as well.
-	rc = session_start(socket->mon, socket->front_end, chr, false, socket);
+	rc = session_start(source->mon, source->front_end, chr, source);
 	if (rc < 0) {
 		log_guest("monitor: cannot serve a client: %s", strerror(-rc));
-		listener_peer_left(socket->listener);
+		chardev_peer_left(source->chr);
 	}
 	return 0;
 }
 
-static int open_socket(struct monitor *mon, const struct front_end *front_end, const struct chardev_config *cfg,
-                       struct vpmem_error *err)
+// Each peer of a socket is a client; of others, the chardev itself is one.
+static int start_clients(struct monitor_chardev *source, struct vpmem_error *err)
 {
-	struct monitor_socket *socket = calloc(1, sizeof(*socket));
-	const struct listener_config listener = {
-		.path = cfg->path,
-		.module = "monitor",
-		.mode = 0700, // a client controls the machine, and can make it open files
-		.npeers_max = SOCKET_CLIENTS_MAX,
-		.turn_away = true,
-		.accepted = on_accepted,
-		.owner = socket,
-	};
-	int rc;
+	int rc = 0;
 
-	if (!socket)
-		return error_set(err, -ENOMEM, "out of memory");
-	*socket = (struct monitor_socket) {
-		.mon = mon, .front_end = front_end, .awaited = cfg->wait, .next = mon->sockets
-	};
-	rc = listener_open(&listener, mon->loop, &socket->listener, err);
-	if (rc < 0)
-		free(socket);
-	else
-		mon->sockets = socket;
-	return rc;
+	if (chardev_has_peers(source->chr))
+		chardev_set_acceptor(source->chr, on_accepted, source);
+	else if (chardev_kind(source->chr) != CHARDEV_NULL)
+		rc = session_start(source->mon, source->front_end, source->chr, NULL);
+	return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
 }
 
 static int open_one(struct monitor *mon, const struct monitor_config *cfg, struct vpmem_error *err)
 {
-	const struct front_end *front_end = front_ends[cfg->protocol];
+	struct chardev *chr = chardev_find(&mon->machine->chardevs, cfg->chardev);
+	struct monitor_chardev *source;
 	int rc;
 
-	if (cfg->mux) {
-		rc = session_start(mon, front_end, mon->machine->console, true, NULL);
-		return rc ? error_set(err, rc, "cannot set up monitor: %s", strerror(-rc)) : 0;
+	if (!chr)
+		return error_set(err, -ENODEV, "chardev \"%s\" not found", cfg->chardev);
+	rc = chardev_claim(chr, CHARDEV_MONITOR, err);
+	if (rc < 0)
+		return rc;
+	source = calloc(1, sizeof(*source));
+	if (!source) {
+		chardev_release(chr, CHARDEV_MONITOR);
+		return error_set(err, -ENOMEM, "out of memory");
 	}
-	switch (cfg->chardev.kind) {
-	case CHARDEV_STDIO:
-		return open_stdio(mon, front_end, &cfg->chardev, err);
-	case CHARDEV_UNIX:
-		return open_socket(mon, front_end, &cfg->chardev, err);
-	case CHARDEV_FILE:
-	case CHARDEV_NULL:
-		break;
-	}
-	return 0;
+	*source = (struct monitor_chardev) {
+		.mon = mon, .front_end = front_ends[cfg->protocol], .chr = chr, .next = mon->sources
+	};
+	mon->sources = source;
+	return start_clients(source, err);
+}
+
+// A chardev that only the monitor had is closed: nobody would serve its peers.
+static void close_one(struct monitor *mon, struct monitor_chardev *source)
+{
+	if (chardev_has_peers(source->chr))
+		chardev_set_acceptor(source->chr, NULL, NULL);
+	chardev_release(source->chr, CHARDEV_MONITOR);
+	if (!chardev_is_busy(source->chr))
+		chardev_list_remove(&mon->machine->chardevs, source->chr);
+	free(source);
 }
 
 int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *err)
@@ -168,12 +152,11 @@ void monitor_destroy(struct monitor *mon)
 		session_drop(s);
 		session_free(s);
 	}
-	while (mon->sockets) {
-		struct monitor_socket *socket = mon->sockets;
+	while (mon->sources) {
+		struct monitor_chardev *source = mon->sources;
 
-		mon->sockets = socket->next;
-		listener_close(socket->listener);
-		free(socket);
+		mon->sources = source->next;
+		close_one(mon, source);
 	}
 	loop_del_timer(mon->loop, &mon->reap);
 	free(mon);
@@ -208,14 +191,6 @@ struct machine *monitor_machine(struct monitor *mon)
 	return mon->machine;
 }
 
-bool monitor_is_awaited(const struct monitor *mon)
-{
-	for (const struct monitor_socket *socket = mon->sockets; socket; socket = socket->next)
-		if (socket->awaited)
-			return true;
-	return false;
-}
-
 // ---- as the machine sees it
 
 static int observer_up(struct machine *m, void **state, struct vpmem_error *err)
@@ -237,14 +212,8 @@ static void observer_event(void *state, const struct machine_event *event)
 	monitor_event(state, event);
 }
 
-static bool observer_is_awaited(void *state)
-{
-	return monitor_is_awaited(state);
-}
-
 const struct machine_observer monitor_observer = {
 	.up = observer_up,
 	.down = observer_down,
 	.event = observer_event,
-	.is_awaited = observer_is_awaited,
 };

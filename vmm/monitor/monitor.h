@@ -5,7 +5,7 @@
  *   command    what a client can request, once for both front ends: command.h, commands.c
  *   session    one client: a byte stream with a front end (session.h)
  *   front end  HMP (hmp.c) or QMP (qmp.c)
- *   listener   a socket that makes a session of every client that connects
+ *   chardev    of each -mon: a socket makes a session of every client that connects
  *
  * Everything runs in the main thread, from the event loop, under the machine lock; only monitor_event may
  * come from other threads, with the lock held.
@@ -18,12 +18,15 @@
 struct monitor;
 
 /*
- * Opens what -monitor and -qmp ask for, and the monitor of a multiplexed console. The machine and its console
- * exist; the guest does not run yet. On failure nothing is left behind.
+ * Puts a monitor on each chardev that the options name for one. The machine, its chardevs and its console exist; the
+ * guest does not run yet. On failure nothing is left behind.
  */
 int monitor_create(struct machine *m, struct monitor **out, struct vpmem_error *err);
 
-/* Hangs up on every client, after giving each a moment to take what is buffered; removes sockets. NULL is allowed. */
+/*
+ * Hangs up on every client, after giving each a moment to take what is buffered; closes the chardevs that had no other
+ * user. NULL is allowed.
+ */
 void monitor_destroy(struct monitor *mon);
 
 /* Sends the event to every QMP client that has negotiated. NULL is allowed. */
@@ -31,8 +34,5 @@ void monitor_event(struct monitor *mon, const struct machine_event *event);
 
 /* How the machine reaches the monitor: for machine_build. */
 extern const struct machine_observer monitor_observer;
-
-/* -monitor ...,wait=on or -qmp ...,wait=on (QEMU's default for server=on): true until a client has connected. */
-bool monitor_is_awaited(const struct monitor *mon);
 
 #endif

@@ -6,21 +6,18 @@
 #define PMVM_MONITOR_INTERNAL_H
 
 #include "chardev.h"
-#include "listener.h"
 #include "session.h"
 
-#define SOCKET_CLIENTS_MAX 16u /* of one socket of the monitor */
-
-struct monitor_socket;
+struct monitor_chardev;
 
 struct session {
 	struct session *next;
 	struct monitor *mon;
-	struct monitor_socket *socket; /* NULL: stdio, or the console */
+	struct monitor_chardev *source; /* the client is one of its peers; NULL: it is the chardev itself */
 	const struct front_end *front_end;
 	void *state;         /* the front end's */
-	struct chardev *chr; /* owned, unless mux: then it is the console's */
-	bool mux, stdio;
+	struct chardev *chr; /* owned if there is a source */
+	bool mux;
 	bool in_callback; /* input or focus of the front end runs, in the main thread */
 	bool hanging_up;  /* no more input; over when all was sent, or linger_ms is past */
 	bool over;        /* to be freed by the event loop */
@@ -29,26 +26,25 @@ struct session {
 	struct loop_timer again; /* the main thread shall take input, or check whether all was sent */
 };
 
-/* A monitor's socket. */
-struct monitor_socket {
-	struct monitor_socket *next;
+/* A chardev that the monitor uses. */
+struct monitor_chardev {
+	struct monitor_chardev *next;
 	struct monitor *mon;
 	const struct front_end *front_end;
-	struct listener *listener;
-	bool awaited; /* wait=on, and nobody has connected yet */
+	struct chardev *chr;
 };
 
 struct monitor {
 	struct machine *machine;
 	struct loop *loop;
 	struct session *sessions;
-	struct monitor_socket *sockets;
+	struct monitor_chardev *sources;
 	struct loop_timer reap;
 };
 
-/* Starts a session on a chardev, which it takes, unless mux; on failure as well. -ENOMEM, -ENOSPC. */
-int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr, bool mux,
-                  struct monitor_socket *socket);
+/* Starts a session on a chardev, which it takes if there is a source; on failure as well. -ENOMEM, -ENOSPC. */
+int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr,
+                  struct monitor_chardev *source);
 /* Writes out what the client takes within timeout_ms. true: nothing is pending. */
 bool session_drain(struct session *s, unsigned timeout_ms);
 /* Ends it at once; what is pending is dropped. */

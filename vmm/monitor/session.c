@@ -25,7 +25,7 @@ bool session_is_mux(const struct session *s)
 
 bool session_is_stdio(const struct session *s)
 {
-	return s->stdio;
+	return !s->source;
 }
 
 static void end(struct session *s)
@@ -186,8 +186,10 @@ static void detach(struct session *s)
 
 	if (s->mux)
 		chardev_set_monitor(s->chr, &none);
-	else
+	else if (s->source)
 		chardev_close(s->chr);
+	else
+		chardev_set_front(s->chr, &none);
 }
 
 static void give_back(struct session *s)
@@ -197,8 +199,8 @@ static void give_back(struct session *s)
 	free(s);
 }
 
-int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr, bool mux,
-                  struct monitor_socket *socket)
+int session_start(struct monitor *mon, const struct front_end *front_end, struct chardev *chr,
+                  struct monitor_chardev *source)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int rc = s ? 0 : -ENOMEM;
@@ -206,17 +208,16 @@ int session_start(struct monitor *mon, const struct front_end *front_end, struct
 	if (s) {
 		*s = (struct session) {
 			.mon = mon,
-			.socket = socket,
+			.source = source,
 			.front_end = front_end,
 			.chr = chr,
-			.mux = mux,
-			.stdio = !socket,
+			.mux = chardev_is_mux(chr),
 			.again = { .expired = on_again, .owner = s },
 		};
 		rc = loop_add_timer(mon->loop, &s->again);
 	}
 	if (rc < 0) {
-		if (!mux)
+		if (source)
 			chardev_close(chr);
 		free(s);
 		return rc;
@@ -237,7 +238,7 @@ void session_free(struct session *s)
 {
 	s->over = true;
 	s->front_end->close(s->state);
-	if (s->socket)
-		listener_peer_left(s->socket->listener);
+	if (s->source)
+		chardev_peer_left(s->source->chr);
 	give_back(s);
 }

@@ -210,7 +210,6 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 	*opts = (struct machine_config) {
 		.ram_size = UINT64_C(128) << 20,
 		.ncpus = 1,
-		.serial = { .kind = CHARDEV_NULL },
 	};
 	rc = parse_all(&cl, argc, argv);
 	for (unsigned i = 0; i < cl.ndevices; i++)

@@ -9,123 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-#define SERIAL_KINDS "stdio, mon:stdio, file:PATH, null, none, unix:PATH,server=on,wait=off"
-#define MONITOR_KINDS "stdio, null, none, unix:PATH,server=on,wait=off"
+#define MONITOR_KINDS \
+	"stdio, null, none, file:PATH, pty, unix:PATH,server=on,wait=off, tcp:[HOST]:PORT,server=on,wait=off, chardev:ID"
+#define SERIAL_KINDS                                                                   \
+	"stdio, mon:stdio, file:PATH, pty, null, none, unix:PATH,server=on,wait=off, " \
+	"tcp:[HOST]:PORT,server=on,wait=off, chardev:ID"
 
-struct unix_args {
-	char *path;
-	bool server, wait;
-};
-
-static const struct prop unix_props[] = {
-	{ .name = "path", .type = PROP_STR, .offset = offsetof(struct unix_args, path) },
-	{ .name = "server", .type = PROP_BOOL, .offset = offsetof(struct unix_args, server), .def = "off" },
-	{ .name = "wait", .type = PROP_BOOL, .offset = offsetof(struct unix_args, wait), .def = "on" },
-};
-static const struct prop_class unix_class = {
-	.name = "unix",
-	.prefix = "",
-	.unknown = PROP_UNKNOWN_INVALID,
-	.props = unix_props,
-	.nprops = sizeof(unix_props) / sizeof(unix_props[0]),
-};
-
-static int check_unix(struct cmdline *cl, const struct unix_args *args)
+static int add_monitor(struct cmdline *cl, enum monitor_protocol protocol, const char *id)
 {
-	size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path);
+	struct monitor_config *cfg = &cl->opts->monitors[cl->opts->nmonitors];
 
-	if (!args->path || !*args->path) {
-		error_set(cl->err, -EINVAL, "Parameter 'path' is missing");
-		error_hint(cl->err, "for example unix:console.sock,server=on,wait=off");
-		return -EINVAL;
-	}
-	if (strlen(args->path) >= path_max) {
-		error_set(cl->err, -EINVAL, "UNIX socket path '%.200s' is too long", args->path);
-		error_hint(cl->err, "path must be less than %zu bytes", path_max);
-		return -EINVAL;
-	}
-	if (args->server)
-		return 0;
-	if (!args->wait)
-		error_set(cl->err, -EINVAL, "'wait' option is incompatible with socket in client connect mode");
-	else
-		error_set(cl->err, -ENOTSUP, "a socket in client connect mode is not supported yet");
-	error_hint(cl->err, "let pmvm listen, and connect to it: unix:%s,server=on,wait=off", args->path);
-	return -ENOTSUP;
-}
-
-static int parse_unix(struct cmdline *cl, const char *arg, struct chardev_config *cfg)
-{
-	struct unix_args args = { .wait = true };
-	int rc = option_keyval(cl, arg, "path", &unix_class, &args);
-
-	if (rc == 0)
-		rc = check_unix(cl, &args);
-	if (rc != 0) {
-		free(args.path);
-		return rc;
-	}
-	*cfg = (struct chardev_config) { .kind = CHARDEV_UNIX, .path = args.path, .wait = args.wait };
-	return 0;
-}
-
-static int parse_file(struct cmdline *cl, const char *path, struct chardev_config *cfg)
-{
-	if (!*path)
-		return error_set(cl->err, -EINVAL, "Could not open '': No such file or directory");
-	cfg->kind = CHARDEV_FILE;
-	return option_string(cl, &cfg->path, path);
-}
-
-// Only one character device can use standard input and output.
-static int claim_stdio(struct cmdline *cl, struct chardev_config *cfg, bool mux)
-{
-	if (cl->stdio_used) {
-		error_set(cl->err, -EBUSY, "cannot use stdio by multiple character devices");
-		error_hint(cl->err, "give one of them unix:PATH,server=on,wait=off, or none%s",
-		           cl->nographic ? "; -nographic uses stdio for what is not given" : "");
-		return -EBUSY;
-	}
-	cl->stdio_used = true;
-	cl->stdio_place = cl->now;
-	// With the escape character, Ctrl-c goes to the guest.
-	*cfg = (struct chardev_config) { .kind = CHARDEV_STDIO, .mux = mux, .signals = !mux };
-	return 0;
-}
-
-// The back ends that a serial port and a monitor have in common.
-static int parse_chardev(struct cmdline *cl, const char *arg, const char *kinds, struct chardev_config *cfg)
-{
-	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
-	if (strcmp(arg, "null") == 0 || strcmp(arg, "none") == 0)
-		return 0;
-	if (strcmp(arg, "stdio") == 0)
-		return claim_stdio(cl, cfg, false);
-	if (strncmp(arg, "unix:", 5) == 0)
-		return parse_unix(cl, arg + 5, cfg);
-	error_set(cl->err, -EINVAL, "'%.200s' is not a valid char driver", arg);
-	error_hint(cl->err, "it is one of: %s", kinds);
-	return -EINVAL;
-}
-
-static int parse_serial(struct cmdline *cl, const char *arg, struct chardev_config *cfg)
-{
-	*cfg = (struct chardev_config) { .kind = CHARDEV_NULL };
-	if (strcmp(arg, "mon:stdio") == 0)
-		return claim_stdio(cl, cfg, true);
-	if (strncmp(arg, "file:", 5) == 0)
-		return parse_file(cl, arg + 5, cfg);
-	return parse_chardev(cl, arg, SERIAL_KINDS, cfg);
-}
-
-static int add_monitor(struct cmdline *cl, const struct monitor_config *cfg)
-{
 	if (cl->opts->nmonitors == MONITORS_MAX)
 		return error_set(cl->err, -ENOSPC, "there are %u monitors already", MONITORS_MAX);
-	cl->opts->monitors[cl->opts->nmonitors++] = *cfg;
-	return 0;
+	*cfg = (struct monitor_config) { .protocol = protocol };
+	cl->monitor_places[cl->opts->nmonitors++] = cl->now;
+	return option_string(cl, &cfg->chardev, id);
 }
 
 int handle_nographic(struct cmdline *cl, const char *arg)
@@ -144,7 +43,8 @@ int handle_nodefaults(struct cmdline *cl, const char *arg)
 
 int handle_serial(struct cmdline *cl, const char *arg)
 {
-	struct chardev_config cfg;
+	const char *id = "serial0";
+	bool is_shared = strcmp(arg, "mon:stdio") == 0;
 	int rc;
 
 	// Only -serial none may follow the first -serial: it asks for no second port.
@@ -155,29 +55,84 @@ int handle_serial(struct cmdline *cl, const char *arg)
 	}
 	if (cl->serial_given)
 		return 0;
-	rc = parse_serial(cl, arg, &cfg);
+	rc = strcmp(arg, "none") != 0 ? option_chardev_word(cl, arg, SERIAL_KINDS, is_shared, &id) : 0;
 	if (rc != 0)
 		return rc;
 	cl->serial_given = true;
-	cl->opts->serial = cfg;
-	if (!cfg.mux)
+	cl->serial_place = cl->now;
+	if (strcmp(arg, "none") == 0)
 		return 0;
+	rc = option_string(cl, &cl->opts->serial, id);
+	if (rc < 0 || !is_shared)
+		return rc;
 	cl->monitor_given = true;
-	return add_monitor(cl, &(struct monitor_config) { .protocol = MONITOR_HMP, .mux = true });
+	return add_monitor(cl, MONITOR_HMP, id);
 }
 
 static int open_monitor(struct cmdline *cl, enum monitor_protocol protocol, const char *arg)
 {
-	struct monitor_config cfg = { .protocol = protocol };
-	int rc = parse_chardev(cl, arg, MONITOR_KINDS, &cfg.chardev);
+	char made_id[32];
+	const char *id = made_id;
+	int rc;
 
 	// As in QEMU, -qmp takes the place of the default monitor as well.
 	cl->monitor_given = true;
-	if (rc != 0 || cfg.chardev.kind == CHARDEV_NULL)
-		return rc;
-	rc = add_monitor(cl, &cfg);
-	if (rc < 0)
-		free(cfg.chardev.path);
+	if (strcmp(arg, "none") == 0)
+		return 0;
+	if (cl->opts->nmonitors == MONITORS_MAX)
+		return add_monitor(cl, protocol, "");
+	snprintf(made_id, sizeof(made_id), "compat_monitor%u", cl->nmonitor_words);
+	rc = option_chardev_word(cl, arg, MONITOR_KINDS, false, &id);
+	cl->nmonitor_words++;
+	return rc ? rc : add_monitor(cl, protocol, id);
+}
+
+// -mon chardev=ID,mode=control
+struct mon_args {
+	char *chardev;
+	unsigned mode;
+	bool pretty;
+};
+enum { MODE_READLINE, MODE_CONTROL };
+static const char *const mode_words[] = { [MODE_READLINE] = "readline", [MODE_CONTROL] = "control", NULL };
+static const struct prop mon_props[] = {
+	{ .name = "chardev", .type = PROP_STR, .offset = offsetof(struct mon_args, chardev) },
+	{ .name = "id", .type = PROP_ID, .offset = PROP_NOWHERE, .hidden = true },
+	{ .name = "mode",
+	  .type = PROP_WORD,
+	  .offset = offsetof(struct mon_args, mode),
+	  .words = mode_words,
+	  .def = "readline" },
+	{ .name = "pretty", .type = PROP_BOOL, .offset = offsetof(struct mon_args, pretty), .def = "off" },
+};
+static const struct prop_class mon_class = {
+	.name = "mon",
+	.prefix = "",
+	.unknown = PROP_UNKNOWN_INVALID,
+	.props = mon_props,
+	.nprops = sizeof(mon_props) / sizeof(mon_props[0]),
+};
+
+static int take_mon(struct cmdline *cl, const struct mon_args *args)
+{
+	enum monitor_protocol protocol = args->pretty ? MONITOR_QMP_PRETTY : MONITOR_QMP;
+
+	if (!args->chardev)
+		return error_set(cl->err, -EINVAL, "Parameter 'chardev' is missing");
+	if (args->pretty && args->mode == MODE_READLINE)
+		return error_set(cl->err, -EINVAL, "'pretty' is not compatible with HMP monitors");
+	cl->monitor_given = true;
+	return add_monitor(cl, args->mode == MODE_READLINE ? MONITOR_HMP : protocol, args->chardev);
+}
+
+int handle_mon(struct cmdline *cl, const char *arg)
+{
+	struct mon_args args = { .chardev = NULL };
+	int rc = option_keyval(cl, arg, "chardev", &mon_class, &args);
+
+	if (rc == 0)
+		rc = take_mon(cl, &args);
+	free(args.chardev);
 	return rc;
 }
 
@@ -213,6 +168,59 @@ static int check_daemon(struct cmdline *cl)
 	return -EINVAL;
 }
 
+static int monitor_in_use(struct cmdline *cl, const char *id)
+{
+	error_set(cl->err, -EBUSY, "chardev '%s' is already in use", id);
+	error_hint(cl->err, "give each monitor a chardev of its own");
+	return -EBUSY;
+}
+
+static int connect_monitor(struct cmdline *cl, const char *id)
+{
+	struct chardev_config *cfg = option_find_chardev(cl, id);
+
+	if (!cfg) {
+		error_set(cl->err, -ENODEV, "chardev \"%s\" not found", id);
+		error_hint(cl->err, "add -chardev socket,id=%s,path=PATH,server=on,wait=off", id);
+		return -ENODEV;
+	}
+	if (cfg->monitor)
+		return monitor_in_use(cl, id);
+	cfg->monitor = true;
+	return 0;
+}
+
+static int connect_serial(struct cmdline *cl, const char *id)
+{
+	const struct chardev_config *cfg = option_find_chardev(cl, id);
+
+	if (!cfg) {
+		error_set(cl->err, -ENODEV, "could not connect serial device to character backend 'chardev:%s'", id);
+		error_hint(cl->err, "add -chardev stdio,id=%s, or another one", id);
+		return -ENODEV;
+	}
+	if (!cfg->monitor || cfg->mux)
+		return 0;
+	error_set(cl->err, -EBUSY, "Property 'isa-serial.chardev' can't take value '%s', it's in use", id);
+	error_hint(cl->err, "a monitor has it: with -chardev stdio,mux=on both can have it");
+	return -EBUSY;
+}
+
+// Each monitor and the serial port with its chardev, which may have come later.
+static int connect_users(struct cmdline *cl)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < cl->opts->nmonitors && rc == 0; i++) {
+		cl->now = cl->monitor_places[i];
+		rc = connect_monitor(cl, cl->opts->monitors[i].chardev);
+	}
+	if (rc < 0 || !cl->opts->serial)
+		return rc;
+	cl->now = cl->serial_place;
+	return connect_serial(cl, cl->opts->serial);
+}
+
 // -nographic puts those of the serial port and the monitor that no other option configures on standard input and output:
 // both, multiplexed, or one.
 int finish_console(struct cmdline *cl)
@@ -224,8 +232,10 @@ int finish_console(struct cmdline *cl)
 	if (rc < 0)
 		return rc;
 	if (serial)
-		return handle_serial(cl, monitor ? "mon:stdio" : "stdio");
-	return monitor ? handle_monitor(cl, "stdio") : 0;
+		rc = handle_serial(cl, monitor ? "mon:stdio" : "stdio");
+	else if (monitor)
+		rc = handle_monitor(cl, "stdio");
+	return rc ? rc : connect_users(cl);
 }
 
 int handle_display(struct cmdline *cl, const char *arg)

@@ -43,6 +43,8 @@ struct cmdline {
 	struct smp_args smp;
 	bool nographic, nodefaults;
 	bool serial_given, monitor_given;
+	unsigned nmonitor_words; /* -monitor and -qmp so far: the ids of their chardevs */
+	struct place serial_place, monitor_places[MONITORS_MAX];
 	bool stdio_used;
 	struct place stdio_place; /* of the option that uses it; empty: -nographic */
 	unsigned npmem_shorthands;
@@ -128,7 +130,18 @@ int handle_none_only(struct cmdline *cl, const char *arg);
 int handle_monitor(struct cmdline *cl, const char *arg);
 int handle_qmp(struct cmdline *cl, const char *arg);
 int handle_qmp_pretty(struct cmdline *cl, const char *arg);
+int handle_mon(struct cmdline *cl, const char *arg);
 int finish_console(struct cmdline *cl);
+
+/* options_chardev.c */
+int handle_chardev(struct cmdline *cl, const char *arg);
+/*
+ * A word of -serial, -monitor or -qmp: "chardev:ID" changes *id; for others, a chardev with that id is added. is_shared:
+ * "mon:stdio". `kinds` lists the words for the hint.
+ */
+int option_chardev_word(struct cmdline *cl, const char *arg, const char *kinds, bool is_shared, const char **id);
+/* NULL: there is none so far. */
+struct chardev_config *option_find_chardev(const struct cmdline *cl, const char *id);
 
 /* options_device.c */
 int handle_object(struct cmdline *cl, const char *arg);

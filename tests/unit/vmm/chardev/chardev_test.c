@@ -90,7 +90,9 @@ static int teardown(void **state)
 
 static int open_kind(enum chardev_kind kind, bool mux, struct vpmem_error *err)
 {
-	struct chardev_config cfg = { .kind = kind, .path = kind == CHARDEV_STDIO ? NULL : f.path, .mux = mux };
+	struct chardev_config cfg = {
+		.kind = kind, .path = kind == CHARDEV_STDIO ? NULL : f.path, .mux = mux, .server = true
+	};
 	const struct chardev_front front = {
 		.room = on_room,
 		.receive = on_receive,
@@ -339,7 +341,7 @@ static void a_socket_serves_one_peer_after_another(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	assert_false(chardev_connected(f.chr));
 	// Without a peer output is dropped, and does not arrive later.
 	assert_int_equal(chardev_write(f.chr, (const uint8_t *)"lost\n", 5), 5);
@@ -373,7 +375,7 @@ static void a_peer_that_leaves_makes_room(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	peer = connect_peer();
 	turn();
 	do
@@ -396,11 +398,11 @@ static void a_left_over_socket_is_replaced_a_served_one_is_not(void **state)
 	strcpy(addr.sun_path, f.path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	listen(fd, 1);
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, &err), -EADDRINUSE);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.text, f.path));
 	assert_true(exists(f.path));
 	close(fd);
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, &err), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, &err), 0);
 }
 
 static void a_file_in_the_way_of_a_socket_stays(void **state)
@@ -409,7 +411,7 @@ static void a_file_in_the_way_of_a_socket_stays(void **state)
 
 	(void)state;
 	close(open(f.path, O_CREAT | O_WRONLY, 0600));
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, &err), -EADDRINUSE);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, &err), -EADDRINUSE);
 	assert_true(exists(f.path));
 }
 
@@ -419,7 +421,7 @@ static void what_a_peer_sent_arrives_after_it_has_left(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	f.room = 0;
 	for (unsigned i = 1; i <= 2; i++) {
 		peer = connect_peer();
@@ -444,7 +446,7 @@ static void a_peer_that_left_makes_place_for_the_next(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	f.room = 0;
 	memset(text, 't', sizeof(text));
 	for (unsigned i = 1; i <= 3; i++) {
@@ -466,7 +468,7 @@ static void a_half_closed_peer_still_reads(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	peer = connect_peer();
 	assert_int_equal(write(peer, "in", 2), 2);
 	shutdown(peer, SHUT_WR);
@@ -533,7 +535,7 @@ static void the_front_learns_of_a_peer(void **state)
 	int peer;
 
 	(void)state;
-	assert_int_equal(open_kind(CHARDEV_UNIX, false, NULL), 0);
+	assert_int_equal(open_kind(CHARDEV_SOCKET, false, NULL), 0);
 	for (unsigned i = 1; i <= 2; i++) {
 		peer = connect_peer();
 		turn();

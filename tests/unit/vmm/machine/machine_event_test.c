@@ -14,7 +14,6 @@ static struct machine *m;
 static struct {
 	int up_error;
 	unsigned nup, ndown, nevents;
-	bool awaited;
 	struct machine_event event;
 } seen;
 
@@ -43,15 +42,7 @@ static void on_event(void *state, const struct machine_event *event)
 	seen.event = *event;
 }
 
-static bool is_awaited(void *state)
-{
-	assert_ptr_equal(state, &seen);
-	return seen.awaited;
-}
-
-static const struct machine_observer observer = {
-	.up = on_up, .down = on_down, .event = on_event, .is_awaited = is_awaited
-};
+static const struct machine_observer observer = { .up = on_up, .down = on_down, .event = on_event };
 
 static int setup(void **state)
 {
@@ -75,7 +66,6 @@ static void a_machine_without_an_observer_sends_nothing(void **state)
 	assert_int_equal(machine_observer_up(m, NULL), 0);
 	machine_event_send(m, &(struct machine_event) { .kind = MACHINE_EVENT_STOP });
 	machine_event_send_pmem(m, NULL, MACHINE_EVENT_PMEM_ERROR, -EIO);
-	assert_false(machine_observer_is_awaited(m));
 	machine_observer_down(m);
 }
 
@@ -84,15 +74,12 @@ static void an_observer_gets_events_while_it_is_up(void **state)
 	(void)state;
 	m->observer = &observer;
 	machine_event_send(m, &(struct machine_event) { .kind = MACHINE_EVENT_STOP });
-	assert_false(machine_observer_is_awaited(m));
 	assert_int_equal(machine_observer_up(m, NULL), 0);
 	assert_int_equal(seen.nevents, 0);
 	machine_event_send(m, &(struct machine_event) { .kind = MACHINE_EVENT_RESET, .cause = CAUSE_GUEST_RESET });
 	assert_int_equal(seen.nevents, 1);
 	assert_int_equal(seen.event.kind, MACHINE_EVENT_RESET);
 	assert_int_equal(seen.event.cause, CAUSE_GUEST_RESET);
-	seen.awaited = true;
-	assert_true(machine_observer_is_awaited(m));
 	machine_observer_down(m);
 	assert_int_equal(seen.ndown, 1);
 	machine_event_send(m, &(struct machine_event) { .kind = MACHINE_EVENT_STOP });

@@ -247,17 +247,20 @@ static void on_quit(void *owner)
 
 static void mux_up(bool with_monitor)
 {
-	const struct chardev_config cfg = { .kind = CHARDEV_STDIO, .mux = true };
+	const struct chardev_config cfg = { .kind = CHARDEV_STDIO, .mux = true, .id = (char *)"console" };
 	const struct chardev_front front = { .room = serial_room, .receive = serial_receive, .writable = nothing };
 
 	memset(&serial, 0, sizeof(serial));
 	serial.room = 16;
 	monitor_destroy(rig.monitor);
 	rig_take_stdio();
-	assert_int_equal(chardev_open(&cfg, &rig.machine.loop, on_quit, NULL, &rig.machine.console, NULL), 0);
+	assert_int_equal(chardev_list_add(&rig.machine.chardevs, &cfg, &rig.machine.loop, on_quit, NULL,
+	                                  &rig.machine.console, NULL),
+	                 0);
+	assert_int_equal(chardev_claim(rig.machine.console, CHARDEV_DEVICE, NULL), 0);
 	chardev_set_front(rig.machine.console, &front);
 	rig.opts.nmonitors = with_monitor;
-	rig.opts.monitors[0] = (struct monitor_config) { .protocol = MONITOR_HMP, .mux = true };
+	rig.opts.monitors[0] = (struct monitor_config) { .protocol = MONITOR_HMP, .chardev = (char *)"console" };
 	assert_int_equal(monitor_create(&rig.machine, &rig.monitor, NULL), 0);
 }
 
@@ -265,7 +268,7 @@ static void mux_down(void)
 {
 	monitor_destroy(rig.monitor);
 	rig.monitor = NULL;
-	chardev_close(rig.machine.console);
+	chardev_list_close(&rig.machine.chardevs);
 	rig_give_stdio();
 }
 

@@ -21,6 +21,20 @@
 
 struct rig rig;
 
+void rig_add_monitor(enum monitor_protocol protocol, const struct chardev_config *cfg)
+{
+	static char ids[MONITORS_MAX][4] = { "m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7" };
+	struct chardev_config with_id = *cfg;
+	unsigned idx = rig.opts.nmonitors++;
+	struct chardev *chr;
+
+	with_id.id = ids[idx];
+	with_id.monitor = true;
+	assert_int_equal(chardev_list_add(&rig.machine.chardevs, &with_id, &rig.machine.loop, NULL, NULL, &chr, NULL),
+	                 0);
+	rig.opts.monitors[idx] = (struct monitor_config) { .protocol = protocol, .chardev = ids[idx] };
+}
+
 int rig_up(void **state)
 {
 	(void)state;
@@ -33,15 +47,6 @@ int rig_up(void **state)
 	assert_non_null(mkdtemp(rig.dir));
 	snprintf(rig.hmp_path, sizeof(rig.hmp_path), "%s/hmp", rig.dir);
 	snprintf(rig.qmp_path, sizeof(rig.qmp_path), "%s/qmp", rig.dir);
-	rig.opts.nmonitors = 2;
-	rig.opts.monitors[0] = (struct monitor_config) {
-		.protocol = MONITOR_HMP,
-		.chardev = { .kind = CHARDEV_UNIX, .path = rig.hmp_path, .wait = true },
-	};
-	rig.opts.monitors[1] = (struct monitor_config) {
-		.protocol = MONITOR_QMP,
-		.chardev = { .kind = CHARDEV_UNIX, .path = rig.qmp_path },
-	};
 	rig.object_config = (struct object_config) { .type = &memory_backend_file_type, .id = (char *)"mem1" };
 	rig.device_config = (struct device_config) { .model = &virtio_pmem_pci_model, .id = (char *)"nv1" };
 	rig.object.cfg = &rig.object_config;
@@ -52,6 +57,11 @@ int rig_up(void **state)
 	rig.machine.nobjects = rig.machine.ndevices = 1;
 	assert_int_equal(loop_init(&rig.machine.loop, &rig.machine.lock), 0);
 	signal(SIGPIPE, SIG_IGN);
+	rig_add_monitor(MONITOR_HMP,
+	                &(struct chardev_config) {
+				.kind = CHARDEV_SOCKET, .path = rig.hmp_path, .server = true, .wait = true });
+	rig_add_monitor(MONITOR_QMP,
+	                &(struct chardev_config) { .kind = CHARDEV_SOCKET, .path = rig.qmp_path, .server = true });
 	return monitor_create(&rig.machine, &rig.monitor, NULL);
 }
 
@@ -59,6 +69,7 @@ int rig_down(void **state)
 {
 	(void)state;
 	monitor_destroy(rig.monitor);
+	assert_null(rig.machine.chardevs.first);
 	assert_int_equal(rig.machine.loop.nsources, 0);
 	assert_int_equal(rig.machine.loop.ntimers, 0);
 	loop_fini(&rig.machine.loop);

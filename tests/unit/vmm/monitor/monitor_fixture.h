@@ -36,6 +36,8 @@ const char *rig_read_until(int fd, const char *end);
 /* Turns the loop until the peer has closed; fails the test otherwise. */
 void rig_read_to_end(int fd);
 void rig_turn(void);
+/* Adds a monitor of the next monitor_create on a chardev of its own. */
+void rig_add_monitor(enum monitor_protocol protocol, const struct chardev_config *cfg);
 
 /* Pipes in the place of standard input and output. */
 void rig_take_stdio(void);

@@ -33,15 +33,15 @@ static void turns(unsigned count)
 
 static void many_clients_at_once(void **state)
 {
-	int fds[SOCKET_CLIENTS_MAX];
+	int fds[CHARDEV_MONITOR_PEERS_MAX];
 
 	(void)state;
 	fake_qmp.answer_len = 3;
-	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < CHARDEV_MONITOR_PEERS_MAX; i++) {
 		fds[i] = rig_connect(rig.qmp_path);
 		assert_string_equal(rig_read_until(fds[i], "\n"), "hello\r\n");
 	}
-	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < CHARDEV_MONITOR_PEERS_MAX; i++) {
 		char text[2] = { (char)('a' + i), '\0' }, want[] = { text[0], text[0], text[0], '\n', '\0' };
 
 		rig_send(fds[i], text);
@@ -49,14 +49,14 @@ static void many_clients_at_once(void **state)
 	}
 	// One more is turned away, and the others go on.
 	rig_read_to_end(rig_connect(rig.qmp_path));
-	assert_int_equal(nsessions(), SOCKET_CLIENTS_MAX);
+	assert_int_equal(nsessions(), CHARDEV_MONITOR_PEERS_MAX);
 	// Another socket has places of its own.
 	close(rig_connect(rig.hmp_path));
-	for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++)
+	for (unsigned i = 0; i < CHARDEV_MONITOR_PEERS_MAX; i++)
 		close(fds[i]);
 	turns(60);
 	assert_int_equal(nsessions(), 0);
-	assert_int_equal(fake_qmp.nclose, SOCKET_CLIENTS_MAX);
+	assert_int_equal(fake_qmp.nclose, CHARDEV_MONITOR_PEERS_MAX);
 	fds[0] = rig_connect(rig.qmp_path);
 	rig_read_until(fds[0], "hello\r\n");
 	close(fds[0]);
@@ -65,16 +65,16 @@ static void many_clients_at_once(void **state)
 // Their places are free for one that connects after them, in whatever order the loop serves its descriptors.
 static void places_are_free_when_clients_have_left(void **state)
 {
-	int fds[SOCKET_CLIENTS_MAX];
+	int fds[CHARDEV_MONITOR_PEERS_MAX];
 
 	(void)state;
 	for (unsigned round = 0; round < 8; round++) {
-		for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++) {
+		for (unsigned i = 0; i < CHARDEV_MONITOR_PEERS_MAX; i++) {
 			fds[i] = rig_connect(rig.qmp_path);
 			rig_read_until(fds[i], "hello\r\n");
 		}
-		for (unsigned i = 0; i < SOCKET_CLIENTS_MAX; i++)
-			close(fds[(i + round) % SOCKET_CLIENTS_MAX]);
+		for (unsigned i = 0; i < CHARDEV_MONITOR_PEERS_MAX; i++)
+			close(fds[(i + round) % CHARDEV_MONITOR_PEERS_MAX]);
 		fds[0] = rig_connect(rig.qmp_path);
 		rig_read_until(fds[0], "hello\r\n");
 		assert_int_equal(nsessions(), 1);
@@ -88,17 +88,17 @@ static void somebody_is_awaited_until_he_comes(void **state)
 	int fd;
 
 	(void)state;
-	assert_true(monitor_is_awaited(rig.monitor));
+	assert_true(chardev_list_is_awaited(&rig.machine.chardevs));
 	fd = rig_connect(rig.qmp_path);
 	turns(2);
-	assert_true(monitor_is_awaited(rig.monitor));
+	assert_true(chardev_list_is_awaited(&rig.machine.chardevs));
 	close(fd);
 	fd = rig_connect(rig.hmp_path);
 	turns(2);
-	assert_false(monitor_is_awaited(rig.monitor));
+	assert_false(chardev_list_is_awaited(&rig.machine.chardevs));
 	close(fd);
 	turns(3);
-	assert_false(monitor_is_awaited(rig.monitor));
+	assert_false(chardev_list_is_awaited(&rig.machine.chardevs));
 }
 
 // A client that asks and does not read is not asked further; when it reads, it gets everything.
@@ -355,28 +355,31 @@ static void a_half_closed_client_that_does_not_read_goes(void **state)
 
 static void a_socket_is_for_its_owner_only(void **state)
 {
-	struct monitor *mon = NULL;
 	struct stat st;
 	mode_t before;
 
 	(void)state;
 	monitor_destroy(rig.monitor);
 	rig.monitor = NULL;
+	rig.opts.nmonitors = 0;
 	before = umask(0);
-	assert_int_equal(monitor_create(&rig.machine, &mon, NULL), 0);
+	rig_add_monitor(MONITOR_QMP,
+	                &(struct chardev_config) { .kind = CHARDEV_SOCKET, .path = rig.qmp_path, .server = true });
 	umask(before);
-	rig.monitor = mon;
+	assert_int_equal(monitor_create(&rig.machine, &rig.monitor, NULL), 0);
 	assert_int_equal(lstat(rig.qmp_path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
 static void a_served_socket_is_refused(void **state)
 {
+	const struct chardev_config cfg = { .kind = CHARDEV_SOCKET, .path = rig.qmp_path, .server = true };
 	struct vpmem_error err = { "", "" };
-	struct monitor *other = NULL;
+	struct chardev *other = NULL;
 
 	(void)state;
-	assert_int_equal(monitor_create(&rig.machine, &other, &err), -EADDRINUSE);
+	assert_int_equal(chardev_list_add(&rig.machine.chardevs, &cfg, &rig.machine.loop, NULL, NULL, &other, &err),
+	                 -EADDRINUSE);
 	assert_non_null(strstr(err.text, "Failed to bind socket to"));
 	assert_null(other);
 	// It did not take the first one's sockets with it.
@@ -392,10 +395,9 @@ static void stdio_stays_when_its_input_ends(void **state)
 	(void)state;
 	monitor_destroy(rig.monitor);
 	rig.monitor = NULL;
-	rig.opts.nmonitors = 1;
-	rig.opts.monitors[0] =
-		(struct monitor_config) { .protocol = MONITOR_QMP, .chardev = { .kind = CHARDEV_STDIO } };
+	rig.opts.nmonitors = 0;
 	rig_take_stdio();
+	rig_add_monitor(MONITOR_QMP, &(struct chardev_config) { .kind = CHARDEV_STDIO });
 	assert_int_equal(monitor_create(&rig.machine, &mon, NULL), 0);
 	rig_read_until(rig.out_fd, "hello\r\n");
 	close(rig.in_fd);

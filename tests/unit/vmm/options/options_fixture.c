@@ -84,20 +84,53 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 	        dev->register_page ? "" : " nopage", dev->pio_notify ? " pio" : "");
 }
 
-static void describe_serial(const struct machine_config *opts, FILE *out)
+static const struct chardev_config *chardev_of(const struct machine_config *opts, const char *id)
+{
+	for (unsigned i = 0; i < opts->nchardevs; i++)
+		if (strcmp(opts->chardevs[i]->id, id) == 0)
+			return opts->chardevs[i];
+	fail_msg("there is no chardev %s", id);
+	return NULL;
+}
+
+static void describe_socket(const struct chardev_config *cfg, FILE *out)
+{
+	if (cfg->fd)
+		fprintf(out, "fd:%s", cfg->fd);
+	else if (cfg->path)
+		fprintf(out, "unix:%s", cfg->path);
+	else
+		fprintf(out, "tcp:%s:%s", cfg->host ? cfg->host : "", cfg->port);
+	if (!cfg->server)
+		fprintf(out, "+client");
+	if (cfg->reconnect_ms)
+		fprintf(out, "+%ums", cfg->reconnect_ms);
+}
+
+static void describe_chardev(const struct chardev_config *cfg, FILE *out)
 {
 	static const char *const kinds[] = {
-		[CHARDEV_STDIO] = "stdio",
-		[CHARDEV_FILE] = "file",
-		[CHARDEV_NULL] = "null",
-		[CHARDEV_UNIX] = "unix",
+		[CHARDEV_STDIO] = "stdio", [CHARDEV_FILE] = "file:",      [CHARDEV_NULL] = "null",
+		[CHARDEV_PTY] = "pty",     [CHARDEV_RINGBUF] = "ringbuf",
 	};
-	const struct chardev_config *cfg = &opts->serial;
 
-	fprintf(out, " serial=%s", kinds[cfg->kind]);
-	if (cfg->path)
-		fprintf(out, ":%s", cfg->path);
-	fprintf(out, "%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "");
+	if (cfg->kind == CHARDEV_SOCKET)
+		describe_socket(cfg, out);
+	else
+		fprintf(out, "%s%s", kinds[cfg->kind], cfg->path ? cfg->path : "");
+	if (cfg->kind == CHARDEV_RINGBUF)
+		fprintf(out, ":%" PRIu64, cfg->size);
+	fprintf(out, "%s%s%s%s", cfg->wait ? "+wait" : "", cfg->mux ? "+mux" : "", cfg->signals ? "+signals" : "",
+	        cfg->append ? "+append" : "");
+}
+
+static void describe_serial(const struct machine_config *opts, FILE *out)
+{
+	fprintf(out, " serial=");
+	if (opts->serial)
+		describe_chardev(chardev_of(opts, opts->serial), out);
+	else
+		fprintf(out, "none");
 }
 
 static void describe_monitors(const struct machine_config *opts, FILE *out)
@@ -109,16 +142,12 @@ static void describe_monitors(const struct machine_config *opts, FILE *out)
 	for (unsigned i = 0; i < opts->nmonitors; i++) {
 		const struct monitor_config *cfg = &opts->monitors[i];
 
-		fprintf(out, " monitor(%s", protocols[cfg->protocol]);
-		if (cfg->mux)
-			fprintf(out, " mux");
-		else if (cfg->chardev.kind == CHARDEV_STDIO)
-			fprintf(out, " stdio%s%s", cfg->chardev.mux ? "+mux" : "",
-			        cfg->chardev.signals ? "+signals" : "");
+		fprintf(out, " monitor(%s ", protocols[cfg->protocol]);
+		if (opts->serial && strcmp(cfg->chardev, opts->serial) == 0)
+			fprintf(out, "mux");
 		else
-			fprintf(out, " %s%s", cfg->chardev.kind == CHARDEV_UNIX ? "unix:" : "?",
-			        text(cfg->chardev.path));
-		fprintf(out, "%s)", cfg->chardev.wait ? "+wait" : "");
+			describe_chardev(chardev_of(opts, cfg->chardev), out);
+		fprintf(out, ")");
 	}
 }
 

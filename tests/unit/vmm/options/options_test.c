@@ -33,8 +33,9 @@ static void the_documented_command_line(void **state)
 	assert_string_equal(opts.kernel, "vmlinuz");
 	assert_string_equal(opts.initrd, "initrd.img");
 	assert_string_equal(opts.append, "console=ttyS0");
-	assert_int_equal(opts.serial.kind, CHARDEV_STDIO);
-	assert_true(opts.serial.mux);
+	assert_string_equal(opts.serial, "serial0");
+	assert_int_equal(opts.chardevs[0]->kind, CHARDEV_STDIO);
+	assert_true(opts.chardevs[0]->mux);
 	assert_int_equal(opts.nobjects, 1);
 	assert_string_equal(opts.objects[0]->id, "mem1");
 	assert_string_equal(memdev_at(&opts, 0)->mem_path, "./virtio_pmem.img");
@@ -57,8 +58,8 @@ struct accepted {
 };
 
 #define MUX " monitor(hmp mux)"
-#define DEFAULTS "ram=128M cpus=1 serial=null"
-#define NO_FEATURES "ram=128M cpus=1 novmx nosvm nopmu serial=null"
+#define DEFAULTS "ram=128M cpus=1 serial=none"
+#define NO_FEATURES "ram=128M cpus=1 novmx nosvm nopmu serial=none"
 #define M1 "-object memory-backend-file,id=m1,mem-path=f"
 
 static const struct accepted accepted[] = {
@@ -66,27 +67,27 @@ static const struct accepted accepted[] = {
 	{ "-initrd i --append a=b", DEFAULTS " initrd=i append=a=b" },
 	{ "-append a -append b", DEFAULTS " append=b" },
 	{ "-append ''", DEFAULTS " append=" },
-	{ "-m 256", "ram=256M cpus=1 serial=null" },
-	{ "-m 0x100", "ram=256M cpus=1 serial=null" },
-	{ "--m size=1G", "ram=1024M cpus=1 serial=null" },
-	{ "-m 256M -m 512M", "ram=512M cpus=1 serial=null" },
-	{ "-m 1.5G", "ram=1536M cpus=1 serial=null" },
-	{ "-m 2097153b", "ram=2M+8192 cpus=1 serial=null" },
-	{ "-m 16T", "ram=16777216M cpus=1 serial=null" },
+	{ "-m 256", "ram=256M cpus=1 serial=none" },
+	{ "-m 0x100", "ram=256M cpus=1 serial=none" },
+	{ "--m size=1G", "ram=1024M cpus=1 serial=none" },
+	{ "-m 256M -m 512M", "ram=512M cpus=1 serial=none" },
+	{ "-m 1.5G", "ram=1536M cpus=1 serial=none" },
+	{ "-m 2097153b", "ram=2M+8192 cpus=1 serial=none" },
+	{ "-m 16T", "ram=16777216M cpus=1 serial=none" },
 	{ "-m 0", DEFAULTS },
 	{ "-m ''", DEFAULTS },
-	{ "-m 2", "ram=2M cpus=1 serial=null" },
-	{ "-m 256M,slots=4,maxmem=2G", "ram=256M cpus=1 serial=null" },
-	{ "-m 256M -m slots=4,maxmem=2G", "ram=256M cpus=1 serial=null" },
-	{ "-m 256M,maxmem=256M", "ram=256M cpus=1 serial=null" },
-	{ "-m 256M,slots=0", "ram=256M cpus=1 serial=null" },
-	{ "-smp 8", "ram=128M cpus=8 serial=null" },
-	{ "-smp cpus=64", "ram=128M cpus=64 serial=null" },
-	{ "-smp 2,sockets=1,cores=2,threads=1,maxcpus=2", "ram=128M cpus=2 serial=null" },
-	{ "-smp 4,clusters=1,modules=1,books=1,drawers=1,dies=1", "ram=128M cpus=4 serial=null" },
-	{ "-smp cores=4", "ram=128M cpus=4 serial=null" },
-	{ "-smp maxcpus=4", "ram=128M cpus=4 serial=null" },
-	{ "-smp 4 -smp cores=4", "ram=128M cpus=4 serial=null" },
+	{ "-m 2", "ram=2M cpus=1 serial=none" },
+	{ "-m 256M,slots=4,maxmem=2G", "ram=256M cpus=1 serial=none" },
+	{ "-m 256M -m slots=4,maxmem=2G", "ram=256M cpus=1 serial=none" },
+	{ "-m 256M,maxmem=256M", "ram=256M cpus=1 serial=none" },
+	{ "-m 256M,slots=0", "ram=256M cpus=1 serial=none" },
+	{ "-smp 8", "ram=128M cpus=8 serial=none" },
+	{ "-smp cpus=64", "ram=128M cpus=64 serial=none" },
+	{ "-smp 2,sockets=1,cores=2,threads=1,maxcpus=2", "ram=128M cpus=2 serial=none" },
+	{ "-smp 4,clusters=1,modules=1,books=1,drawers=1,dies=1", "ram=128M cpus=4 serial=none" },
+	{ "-smp cores=4", "ram=128M cpus=4 serial=none" },
+	{ "-smp maxcpus=4", "ram=128M cpus=4 serial=none" },
+	{ "-smp 4 -smp cores=4", "ram=128M cpus=4 serial=none" },
 	{ "-name g", DEFAULTS " name=g uuid=- pidfile=-" },
 	{ "-name guest=g,debug-threads=on", DEFAULTS " name=g uuid=- pidfile=-" },
 	{ "-uuid 550e8400-e29b-41d4-a716-446655440000",
@@ -123,8 +124,8 @@ static const struct accepted accepted[] = {
 	{ "-cpu host,+vmx,vmx=off,+svm,svm=off,pmu=off,pmu=on", DEFAULTS },
 	{ "-cpu host,-vmx,+vmx,-svm,svm=on,-pmu,pmu", NO_FEATURES }, // a minus counts, wherever it is
 	{ "-cpu host,-vmx -cpu host", DEFAULTS },
-	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=null" },
-	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=null" },
+	{ "-machine dump-guest-core=off", "ram=128M cpus=1 nocore serial=none" },
+	{ "-machine q35,dump_guest_core=off -M pc", "ram=128M cpus=1 nocore serial=none" },
 	{ "-machine dump-guest-core=off -M pc,dump-guest-core=on", DEFAULTS },
 	{ "-rtc base=utc,clock=host,driftfix=none", DEFAULTS },
 	{ "-overcommit mem-lock=off,cpu-pm=off", DEFAULTS },
@@ -147,7 +148,8 @@ static const struct accepted accepted[] = {
 	  "ram=128M cpus=1 serial=stdio+mux" MUX " monitor(hmp unix:m)" },
 	{ "-nodefaults -serial mon:stdio", "ram=128M cpus=1 serial=stdio+mux" MUX },
 	{ "-monitor stdio", DEFAULTS " monitor(hmp stdio+signals)" },
-	{ "-qmp stdio -monitor null -qmp-pretty null", DEFAULTS " monitor(qmp stdio+signals)" },
+	{ "-qmp stdio -monitor null -qmp-pretty null",
+	  DEFAULTS " monitor(qmp stdio+signals) monitor(hmp null) monitor(pretty null)" },
 	{ "-qmp-pretty unix:a,server=on,wait=off -qmp unix:b,server=on,wait=off -qmp unix:c,server=on,wait=off",
 	  DEFAULTS " monitor(pretty unix:a) monitor(qmp unix:b) monitor(qmp unix:c)" },
 	{ "-S -no-shutdown -daemonize", DEFAULTS " no-shutdown daemonize stopped" },
@@ -159,6 +161,29 @@ static const struct accepted accepted[] = {
 	{ "-serial unix:s,server=on,wait=off", "ram=128M cpus=1 serial=unix:s" },
 	{ "-serial unix:s,server=on", "ram=128M cpus=1 serial=unix:s+wait" },
 	{ "-serial unix:s,,t,server,nowait", "ram=128M cpus=1 serial=unix:s,t" },
+	{ "-serial unix:s", "ram=128M cpus=1 serial=unix:s+client" },
+	{ "-serial unix:fd=7,server=on,wait=off", "ram=128M cpus=1 serial=fd:7" },
+	{ "-serial unix:s,reconnect=2", "ram=128M cpus=1 serial=unix:s+client+2000ms" },
+	{ "-serial pty", "ram=128M cpus=1 serial=pty" },
+	{ "-serial tcp::4444,server=on,wait=off", "ram=128M cpus=1 serial=tcp::4444" },
+	{ "-serial tcp:0.0.0.0:4444,server,nowait", "ram=128M cpus=1 serial=tcp:0.0.0.0:4444" },
+	{ "-serial tcp:[::1]:4444,server=on,wait=off", "ram=128M cpus=1 serial=tcp:::1:4444" },
+	{ "-serial chardev:c -chardev null,id=c", "ram=128M cpus=1 serial=null" },
+	{ "-chardev stdio,id=c -serial chardev:c", "ram=128M cpus=1 serial=stdio+signals" },
+	{ "-chardev stdio,id=c,signal=off,mux=on -mon chardev=c -serial chardev:c",
+	  "ram=128M cpus=1 serial=stdio+mux monitor(hmp mux)" },
+	{ "-chardev file,id=c,path=f,append=on -serial chardev:c", "ram=128M cpus=1 serial=file:f+append" },
+	{ "-chardev ringbuf,id=c,size=4K -serial chardev:c", "ram=128M cpus=1 serial=ringbuf:4096" },
+	{ "-chardev memory,id=c -serial chardev:c", "ram=128M cpus=1 serial=ringbuf:65536" },
+	{ "-chardev socket,id=c,port=1 -serial chardev:c", "ram=128M cpus=1 serial=tcp::1+client" },
+	{ "-chardev socket,id=c,path=p,reconnect-ms=5 -serial chardev:c", "ram=128M cpus=1 serial=unix:p+client+5ms" },
+	{ "-chardev socket,id=c,path=p,server=on -mon c", DEFAULTS " monitor(hmp unix:p+wait)" },
+	{ "-chardev socket,id=c,path=p,server=on,wait=off -mon chardev=c,mode=control",
+	  DEFAULTS " monitor(qmp unix:p)" },
+	{ "-mon c,mode=control,pretty=on -chardev pty,id=c", DEFAULTS " monitor(pretty pty)" },
+	{ "-qmp chardev:c -chardev pty,id=c -monitor chardev:d -chardev null,id=d",
+	  DEFAULTS " monitor(qmp pty) monitor(hmp null)" },
+	{ "-nographic -mon c -chardev null,id=c", "ram=128M cpus=1 serial=stdio+signals monitor(hmp null)" },
 
 	{ M1, DEFAULTS " memdev(m1 f)" },
 	{ M1 ",size=64M,share=on,readonly=on,rom=on,offset=1M,align=2M",

@@ -261,6 +261,13 @@ struct vpmem_usage {
  */
 VPMEM_API int vpmem_backing_usage(const struct vpmem_backing *backing, struct vpmem_usage *out);
 
+/*
+ * The descriptor that is mapped, for another process of the machine (a vhost-user back end) that maps the memory as well;
+ * borrowed. In *off, where the mapping begins in the file. -1: what the guest stores is not in the file (copy-on-write),
+ * or the file is open for reading only.
+ */
+VPMEM_API int vpmem_backing_fd(const struct vpmem_backing *backing, uint64_t *off);
+
 /* The alignment a guest-physical address needs for large pages to be possible: 2 MiB or 1 GiB, or `align`. */
 VPMEM_API uint64_t vpmem_backing_align(const struct vpmem_backing *backing);
 

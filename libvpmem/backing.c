@@ -161,6 +161,12 @@ const char *vpmem_backing_warning(const struct vpmem_backing *backing)
 	return backing->is_unlocked ? "its file system has no locks: a second user of the file is not refused" : NULL;
 }
 
+int vpmem_backing_fd(const struct vpmem_backing *backing, uint64_t *off)
+{
+	*off = backing->offset;
+	return backing->writes_through ? backing->fd : -1;
+}
+
 uint64_t vpmem_backing_align(const struct vpmem_backing *backing)
 {
 	return backing->align;

@@ -122,9 +122,13 @@ static int check_regions(struct machine *m, struct vpmem_error *err)
 static int map_slot(struct machine *m, struct pmem *pmem, gpa_t gpa, struct vpmem_error *err)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
-	int rc = vm_memory_add(&m->kvm.vm, gpa, vpmem_backing_size(backing), vpmem_backing_hva(backing),
-	                       vpmem_backing_is_rom(backing));
+	struct vm_memory_region region = { .gpa = gpa,
+		                           .size = vpmem_backing_size(backing),
+		                           .hva = vpmem_backing_hva(backing) };
+	int rc;
 
+	region.fd = vpmem_backing_fd(backing, &region.fd_off);
+	rc = vm_memory_add_region(&m->kvm.vm, &region, vpmem_backing_is_rom(backing));
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "hypervisor has not enough free memory slots left");
 	if (rc < 0)

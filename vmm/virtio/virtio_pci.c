@@ -86,7 +86,10 @@ static void window_moved(struct virtio_pci *vp, gpa_t gpa)
 static int window_map(struct virtio_pci *vp, gpa_t gpa)
 {
 	const struct virtio_window *window = &vp->window;
-	int rc = vm_memory_add(vp->vm, gpa, window->size, window->hva, window->readonly);
+	const struct vm_memory_region region = {
+		.gpa = gpa, .size = window->size, .hva = window->hva, .fd = window->fd, .fd_off = window->fd_off
+	};
+	int rc = vm_memory_add_region(vp->vm, &region, window->readonly);
 
 	if (rc == 0)
 		window_moved(vp, gpa);

@@ -33,6 +33,8 @@ struct virtio_window {
 		size; /* bytes; 0: there is none. The BAR is the next power of two, the window what is there, from its start */
 	bool readonly;
 	uint8_t shmem_id;
+	int fd; /* the file that is mapped there, as in struct vm_memory_region; borrowed, -1: none */
+	uint64_t fd_off;
 };
 
 struct virtio_pci_config {

@@ -198,13 +198,15 @@ static int plug(struct virtio_pmem *pm, const struct virtio_pmem_options *cfg, s
 
 	pci.ops = &pmem_ops;
 	pci.device = pm;
-	if (cfg->device.shmem)
+	if (cfg->device.shmem) {
 		pci.window = (struct virtio_window) {
 			.hva = vpmem_backing_hva(backing),
 			.size = vpmem_backing_size(backing),
 			.readonly = vpmem_backing_is_rom(backing),
 			.shmem_id = VPMEM_SHMEM_ID,
 		};
+		pci.window.fd = vpmem_backing_fd(backing, &pci.window.fd_off);
+	}
 	return virtio_pci_create(&pci, &pm->pci, err);
 }
 

@@ -10,19 +10,26 @@ static void report(struct vm *vm)
 		l->changed(l->owner);
 }
 
-int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
+int vm_memory_add_region(struct vm *vm, const struct vm_memory_region *region, bool readonly)
 {
 	struct vm_memory *memory = &vm->memory;
 	int rc;
 
 	if (memory->nregions >= vm_memory_regions_max(vm))
 		return -E2BIG;
-	rc = vm->ops->slot_add(vm, gpa, size, hva, readonly);
+	rc = vm->ops->slot_add(vm, region->gpa, region->size, region->hva, readonly);
 	if (rc)
 		return rc;
-	memory->regions[memory->nregions++] = (struct vm_memory_region) { .gpa = gpa, .size = size, .hva = hva };
+	memory->regions[memory->nregions++] = *region;
 	report(vm);
 	return 0;
+}
+
+int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
+{
+	const struct vm_memory_region region = { .gpa = gpa, .size = size, .hva = hva, .fd = -1 };
+
+	return vm_memory_add_region(vm, &region, readonly);
 }
 
 void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size)

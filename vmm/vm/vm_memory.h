@@ -27,6 +27,12 @@ struct vm_memory_region {
 	gpa_t gpa;
 	uint64_t size; /* bytes */
 	void *hva;     /* borrowed */
+	/*
+	 * The file that is mapped there, shared, for a back end in another process, which maps it as well; borrowed. -1: there
+	 * is none, and only this process and the kernel reach the memory.
+	 */
+	int fd;
+	uint64_t fd_off; /* where the region begins in the file; bytes */
 };
 
 struct vm_memory_listener {
@@ -44,9 +50,11 @@ struct vm_memory {
 };
 
 /*
- * Maps [hva, hva + size) at gpa as vm_ops.slot_add does, whose errors it returns, and adds it to the table. -E2BIG: a
- * listener, or the table, cannot have one more.
+ * Maps the region as vm_ops.slot_add does, whose errors it returns, and adds it to the table. -E2BIG: a listener, or the
+ * table, cannot have one more.
  */
+int vm_memory_add_region(struct vm *vm, const struct vm_memory_region *region, bool readonly);
+/* The same for memory without a file. */
 int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 /* Takes away what vm_memory_add mapped: first from the listeners, then from the guest. */
 void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size);

@@ -234,12 +234,43 @@ static void host_nodes(void **state)
 	assert_false(file_exists(d->file));
 }
 
+/* Another process maps the same memory by the descriptor, unless the stores of the guest are not in the file. */
+static void the_descriptor_is_that_of_the_memory(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	uint64_t off = 1;
+	char byte;
+
+	vpmem_backing_keep(b);
+	vpmem_backing_close(b);
+	opts.offset = 2 * MIB;
+	opts.size = 2 * MIB;
+	b = must_open(&opts);
+	*hva(b) = 'x';
+	assert_true(vpmem_backing_fd(b, &off) >= 0);
+	assert_int_equal(off, 2 * MIB);
+	assert_int_equal(pread(vpmem_backing_fd(b, &off), &byte, 1, (off_t)off), 1);
+	assert_int_equal(byte, 'x');
+	vpmem_backing_close(b);
+	opts.share = false;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_fd(b, &off), -1);
+	vpmem_backing_close(b);
+	opts.share = opts.readonly = true;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_fd(b, &off), -1);
+	vpmem_backing_close(b);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(properties_reach_the_kernel),
+		CASE(the_descriptor_is_that_of_the_memory),
 		CASE(prealloc_gives_the_file_its_blocks),
 		CASE(prealloc_of_what_is_not_written_to_the_file),
 		CASE(prealloc_that_does_not_fit_says_how_much_is_missing),

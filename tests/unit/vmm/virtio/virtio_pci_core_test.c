@@ -338,6 +338,7 @@ static void configuration_tells_start_and_size(void **state)
 static void shmem_tells_a_region_instead(void **state)
 {
 	struct fixture *f = *state;
+	uint64_t off = 1;
 
 	probe(f);
 	assert_true(offered(f) & 1);
@@ -348,6 +349,10 @@ static void shmem_tells_a_region_instead(void **state)
 	assert_int_equal(fake_vm_nslots(&f->rig.fake), 2);
 	assert_int_equal(f->rig.fake.slots[1].size, PMEM_SIZE);
 	assert_ptr_equal(f->rig.fake.slots[1].hva, vpmem_backing_hva(f->backing));
+	// Another process can map it as well.
+	assert_int_equal(f->rig.fake.vm.memory.regions[0].fd, vpmem_backing_fd(f->backing, &off));
+	assert_int_equal(f->rig.fake.vm.memory.regions[0].fd_off, off);
+	assert_true(f->rig.fake.vm.memory.regions[0].fd >= 0);
 	queue_setup(f, DESC_GPA);
 	wr(f, VIRTIO_PCI_COMMON_STATUS, 1, S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	flush(f);

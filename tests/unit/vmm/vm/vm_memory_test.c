@@ -46,6 +46,7 @@ static void regions_are_slots_and_entries(void **state)
 	assert_ptr_equal(fake.vm.memory.regions[1].hva, &window);
 	assert_ptr_equal(fake_vm_readonly(&fake, SIZE), &window);
 	assert_null(fake_vm_readonly(&fake, 0));
+	assert_int_equal(fake.vm.memory.regions[0].fd, -1);
 	/* What is not there is not removed. */
 	vm_memory_del(&fake.vm, 0, 2 * SIZE);
 	vm_memory_del(&fake.vm, 0, SIZE);
@@ -53,6 +54,22 @@ static void regions_are_slots_and_entries(void **state)
 	assert_int_equal(fake.vm.memory.regions[0].gpa, SIZE);
 	vm_memory_del(&fake.vm, SIZE, SIZE);
 	assert_int_equal(fake.vm.memory.nregions, 0);
+	fake_vm_check_empty(&fake);
+}
+
+// What another process needs to map the same memory.
+static void a_region_has_its_file(void **state)
+{
+	struct fake_vm fake;
+	uint8_t ram;
+	const struct vm_memory_region region = { .gpa = 0, .size = SIZE, .hva = &ram, .fd = 5, .fd_off = 2 * SIZE };
+
+	(void)state;
+	fake_vm_init(&fake);
+	assert_int_equal(vm_memory_add_region(&fake.vm, &region, false), 0);
+	assert_int_equal(fake.vm.memory.regions[0].fd, 5);
+	assert_int_equal(fake.vm.memory.regions[0].fd_off, 2 * SIZE);
+	vm_memory_del(&fake.vm, 0, SIZE);
 	fake_vm_check_empty(&fake);
 }
 
@@ -114,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(regions_are_slots_and_entries),
+		cmocka_unit_test(a_region_has_its_file),
 		cmocka_unit_test(a_region_without_a_slot_is_not_in_the_table),
 		cmocka_unit_test(listeners_see_a_removal_before_the_guest_does),
 	};

@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 		for (unsigned file = 0; file < nfiles; file++)
 			open_file(&files[file], argv[1], file);
 		sync();
-		// Who counts the disk's flushes begins here, and goes on when told.
+		// Who counts the disk's flushes begins here, and continues on request.
 		puts("ready");
 		fflush(stdout);
 		(void)getchar();

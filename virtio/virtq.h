@@ -34,7 +34,7 @@
 /*
  * The largest number of buffers in a chain. "The device MAY have a reasonable limit of descriptors it will allow in a
  * chain" (virtio specification, section 2.7.4.1). A longer chain breaks the queue as a loop does, from which it cannot be
- * told without a walk whose length the guest decides.
+ * known without a walk whose length the guest decides.
  */
 #define VIRTQ_CHAIN_MAX 16u
 /* So many descriptors are read for a chain at most: its buffers, and one that points to an indirect table. */

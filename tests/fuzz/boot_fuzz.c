@@ -4,7 +4,7 @@
  *
  * Byte 0 says what the file begins as: a good bzImage, a good ELF vmlinux, or nothing. Two bytes are the size of
  * an initrd in pages, one the length of the command line. What follows are changes to the file: place (two
- * bytes), width (one: 1, 2, 4, 8 bytes, or cut the file there), value. For an empty file, all is the content.
+ * bytes), width (one: 1, 2, 4, 8 bytes, or truncate the file there), value. For an empty file, all is the content.
  *
  * The loaders write to guest memory only: pages that fault lie around it.
  */

@@ -80,7 +80,7 @@ static void check_overlapping_rings(void)
 	       "64 times rings that overlap, full of random numbers");
 }
 
-// Requests without end, and nobody looks at the used ring.
+// Requests without end, and nobody reads the used ring.
 static void check_flood(void)
 {
 	virtio_start(&dev, offered, QUEUE_SIZE_MAX);
@@ -168,7 +168,7 @@ static void check_status_order(void)
 
 /*
  * Any value, any width, anywhere. Addresses of rings only into our own rings: a device that a hostile driver
- * sends into its own memory does what it is told.
+ * sends into its own memory changes what it pleases there.
  */
 static void check_random_registers(void)
 {

@@ -240,7 +240,7 @@ static void check_reset_unmaps(void)
 static unsigned gsi;
 static volatile uint8_t isr_seen;
 
-// What a driver does: reading the register tells the cause and releases the line. If it does not, we would be
+// What a driver does: reading the register gives the cause and releases the line. If it does not, we would be
 // in here for ever, and nobody would report it.
 static void on_pin(void)
 {

@@ -113,7 +113,7 @@ gpa_t address_limit(void)
 	return UINT64_C(1) << (eax & 0xff);
 }
 
-// ---- what the boot loader told: struct hvm_start_info
+// ---- what the boot loader passed: struct hvm_start_info
 
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;

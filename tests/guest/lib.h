@@ -95,7 +95,7 @@ void *memset(void *dest, int byte, size_t len);
 void *memcpy(void *dest, const void *src, size_t len);
 int memcmp(const void *a, const void *b, size_t len);
 
-/* ---- what the boot loader told -------------------------------------------------------------------- */
+/* ---- what the boot loader passed -------------------------------------------------------------------- */
 
 /* The number after `name=` on the command line, or `otherwise`. */
 uint64_t option(const char *name, uint64_t otherwise);
@@ -116,7 +116,7 @@ extern struct tap tap;
 
 /* Reports one fact, and returns it. */
 bool tap_ok(bool fact, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* The fact that got == want; otherwise both are told. */
+/* The fact that got == want; otherwise both are printed. */
 bool tap_is(uint64_t got, uint64_t want, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Ends the program with the reason as a failed fact. */

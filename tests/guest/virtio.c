@@ -137,7 +137,7 @@ uint64_t virtio_features(const struct virtio *dev)
 	return low | virtio_get(dev, VIRTIO_PCI_COMMON_DF, 4) << 32;
 }
 
-// The configuration does not change under us: no look at the generation is needed.
+// The configuration does not change under us: the generation need not be read.
 uint64_t virtio_config64(const struct virtio *dev, unsigned off)
 {
 	return mem_read(dev->config + off, 4) | mem_read(dev->config + off + 4, 4) << 32;

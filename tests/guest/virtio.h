@@ -75,7 +75,7 @@ struct virtio {
 	gpa_t common, notify, isr, config;
 	uint32_t common_len, notify_len, isr_len, config_len;
 	uint32_t notify_multiplier;
-	uint16_t notify_port; /* where the device prefers to be told; 0: at notify */
+	uint16_t notify_port; /* where the device prefers notifications; 0: at notify */
 	unsigned pci_cfg_cap;
 	unsigned msix_cap, msix_vectors;
 	gpa_t msix_table, msix_pba;
@@ -111,7 +111,7 @@ bool virtio_wait_status(const struct virtio *dev, uint8_t bits);
 
 /* Reset up to FEATURES_OK with exactly these features. False: the device refused them. */
 bool virtio_negotiate(struct virtio *dev, uint64_t features);
-/* Empties the rings and tells the device where they are; then enables the queue. */
+/* Empties the rings and writes their addresses into the registers; then enables the queue. */
 void virtio_queue_setup(struct virtio *dev, uint16_t size);
 void virtio_queue_addresses(const struct virtio *dev, gpa_t desc, gpa_t avail, gpa_t used);
 bool virtio_queue_enable(const struct virtio *dev);

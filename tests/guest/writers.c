@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * writers.c - writers that do not wait for each other: each puts a number into a page, asks for a flush, and
- * tells the number when that was answered. Runs until the power is cut, and goes on where it was.
+ * prints the number when that was answered. Runs until the power is cut, and goes on where it was.
  *
  * Every second writer stays in one page, so that its flush has nothing but data to make durable. The others go on
  * to the next page with each number: in a sparse file that is a new block, and the flush has to bring its place too.
@@ -37,7 +37,7 @@ static struct record *record_at(unsigned writer, uint64_t page)
 	return (struct record *)(window + writer * WRITER_LEN + page * PAGE_LEN);
 }
 
-/* A record without its checksum was cut short, and is written again. */
+/* A record without its checksum is incomplete, and is written again. */
 static uint64_t last_number(unsigned writer)
 {
 	uint64_t last = 0;

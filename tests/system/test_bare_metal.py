@@ -50,8 +50,8 @@ def verdict(vm, wanted_status=0):
     numbers = [int(re.match(r"(?:not )?ok (\d+)", line)[1]) for line in checks]
     for line in checks:
         print(line)
-    told = "\n".join(wrong)
-    assert not wrong, f"{len(wrong)} of {len(checks)} facts are not so:\n{told}\n{vm.error_text}"
+    texts = "\n".join(wrong)
+    assert not wrong, f"{len(wrong)} of {len(checks)} facts are not so:\n{texts}\n{vm.error_text}"
     assert numbers == list(range(1, len(checks) + 1)), "TAP lines are missing or doubled"
     assert f"1..{len(checks)}" in lines and checks, "the plan does not match the TAP lines"
     assert lines[-1] == "SUCCESS"
@@ -129,12 +129,12 @@ def test_hostile(tmp_path, program, cpus):
     run(program, *pmem(tmp_path / "a.img", 1, size="16M"), *pmem(tmp_path / "b.img", 2, size="4M"), cpus=cpus)
 
 
-def test_hostile_with_a_file_that_is_cut(tmp_path):
+def test_hostile_with_a_file_that_is_truncated(tmp_path):
     """Rings and requests in a window with nothing below it: pmvm touches none of it, and lives."""
     image = tmp_path / "a.img"
     with (
         machine(
-            "hostile_cut",
+            "hostile_truncated",
             *pmem(image, 1, size="16M"),
             *pmem(tmp_path / "b.img", 2, size="4M"),
             "-S",
@@ -207,7 +207,7 @@ def test_window_copied(tmp_path):
 
 
 def test_window_readonly(tmp_path):
-    """readonly=on, a file without write permission: stores are refused and told, the guest runs on."""
+    """readonly=on, a file without write permission: stores are refused and reported, the guest runs on."""
     image = tmp_path / "a.img"
     before = file_of_marked_pages(image)
     image.chmod(0o444)
@@ -296,19 +296,19 @@ def test_syscalls_per_flush(tmp_path):
 
 
 def test_a_read_of_the_status_is_no_exit(tmp_path):
-    """As Linux flushes, with a look at the status before: no exit either, but for x-register-page=off."""
+    """As Linux flushes, with a read of the status before: no exit either, but for x-register-page=off."""
     needs_strace()
     _, none = count_calls(tmp_path, "status=1", "none")
     _, paged = count_calls(tmp_path, "status=1 single=200", "paged")
     _, trapped = count_calls(tmp_path, "status=1 single=200", "trapped", x_register_page="off")
-    assert abs(paged - none) < 20, "KVM_RUN returns with 200 flushes and looks at the status, and with none"
+    assert abs(paged - none) < 20, "KVM_RUN returns with 200 flushes and reads of the status, and with none"
     # Some returns are due to signals.
     assert 180 <= trapped - none < 220, "the same with x-register-page=off"
 
 
 @pytest.mark.parametrize("cpus,calls_max", [(1, 115), (2, 150)])
 def test_syscalls_of_a_start(tmp_path, cpus, calls_max):
-    """From the program's first call of its own, which looks at the standard descriptors, until a guest runs."""
+    """From the program's first call of its own, which polls the standard descriptors, until a guest runs."""
     needs_strace()
     log = tmp_path / "strace"
     run(

@@ -120,7 +120,7 @@ def writing_guest(device):
         yield guest
 
 
-def stands_still(guest, seconds=6):
+def wait_until_stalled(guest, seconds=6):
     """Waits until no more records come, which may take what was under way; then for so long."""
     time.sleep(2)
     before = last_record(guest)
@@ -144,7 +144,7 @@ def ends_well(guest, disk):
 
 
 @needs_nbd
-def test_a_network_that_is_cut_and_restored(disk):
+def test_a_network_that_is_lost_and_restored(disk):
     with (
         network() as (prefix, address, cable),
         nbd.Server(disk, address, prefix) as server,  # pylint: disable=used-before-assignment
@@ -152,7 +152,7 @@ def test_a_network_that_is_cut_and_restored(disk):
         writing_guest(device) as guest,
     ):
         cable("down")
-        count = stands_still(guest)
+        count = wait_until_stalled(guest)
         cable("up")
         goes_on(guest, count)
         ends_well(guest, disk)
@@ -162,7 +162,7 @@ def test_a_network_that_is_cut_and_restored(disk):
 def test_a_server_that_dies_and_comes_back(disk):
     with nbd.Server(disk) as server, nbd.Device(server) as device, writing_guest(device) as guest:
         server.kill()
-        count = stands_still(guest)
+        count = wait_until_stalled(guest)
         server.start()
         device.reconnect()
         goes_on(guest, count)

@@ -36,7 +36,7 @@ def test_each_fsync_is_a_host_sync(tmp_path):
 
 
 def test_a_flush_does_not_leave_the_guest(tmp_path):
-    """Neither the driver's look at the status nor its kick; with x-register-page=off the look does, once a flush."""
+    """Neither the driver's read of the status nor its kick; with x-register-page=off the read does, once a flush."""
     pair = pmem(tmp_path / "b.img", 2, size="64M")
     with Guest(*pmem(tmp_path / "a.img", size="64M"), *pair[:-1], f"{pair[-1]},x-register-page=off") as guest:
         exits = []

@@ -194,7 +194,7 @@ def test_prealloc_refuses_before_the_start(tmp_path):
         assert list(where.iterdir()) == []
 
 
-def test_a_file_that_is_cut(tmp_path):
+def test_a_file_that_is_truncated(tmp_path):
     """It is noticed within seconds. The next flush of the guest fails. pmvm continues to run."""
     image = tmp_path / "a.img"
     with Guest(*pmem(image, size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
@@ -297,7 +297,7 @@ def test_a_cut_just_before_the_end_shows_in_the_status(tmp_path, werror):
         assert "was truncated" in guest.error_text
 
 
-def test_a_file_that_is_cut_before_the_guest_begins(tmp_path):
+def test_a_file_that_is_truncated_before_the_guest_begins(tmp_path):
     """`cont` checks the file itself: the next periodic check may be two seconds later."""
     image = tmp_path / "a.img"
     options = pmem(image, size="16M")

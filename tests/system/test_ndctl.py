@@ -3,7 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 
 virtio-pmem is to the guest a region without labels: one namespace, which has the whole region and can only change its
-mode. The mode is told by a block at the beginning of the memory, so it is in the host's file and lasts. A namespace
+mode. A block at the beginning of the memory holds the mode, so it is in the host's file and lasts. A namespace
 without such a block is raw; ndctl lists it as fsdax with the map in main memory, which is the same thing here, because
 the region has page structures (the kernel calls it PAGEMAP).
 """
@@ -34,14 +34,14 @@ def guest_on(image, size=None, **kwargs):
 
 
 def listed(guest, options="-N"):
-    """What `ndctl list` tells of the only thing there is."""
+    """What `ndctl list` prints of the only thing there is."""
     found = json.loads(guest.run(f"ndctl list {options}"))
     (only,) = found["regions"] if "regions" in found else found
     return only
 
 
 def create(guest, mode, *options):
-    """Changes the namespace's mode; returns what ndctl tells about the result, which must be what it lists then."""
+    """Changes the namespace's mode; returns what ndctl prints about the result, which must be what it lists then."""
     made = json.loads(
         guest.run(" ".join(["ndctl create-namespace -e namespace0.0 --force", f"--mode={mode}", *options]))
     )
@@ -112,7 +112,7 @@ def test_options_of_the_modes(tmp_path):
             assert namespace["map"] == where and namespace["align"] == 4096
             guest.run("dax-tool write /dev/dax0.0 8192 1 && dax-tool verify /dev/dax0.0 8192 1")
         assert create(guest, "sector", "--sector-size=512")["sector_size"] == 512
-        # Nothing is left to be told in the block at the beginning: the same as raw.
+        # The block at the beginning holds nothing any more: the same as raw.
         assert is_raw(create(guest, "fsdax", "--map=mem"))
 
 

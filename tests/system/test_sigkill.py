@@ -61,7 +61,7 @@ def test_bare_writers(tmp_path):
         assert_unlocked(image)
         # What is there now must stay, reported or not.
         durable = there
-    assert nreports >= KILLS, "too few reports to tell anything"
+    assert nreports >= KILLS, "too few reports for a result"
 
 
 FILES = {"grown": "append", "fixed": "in-place"}

@@ -53,7 +53,7 @@
 /* How long a wait may last before the test fails; nothing asserts that it is short. */
 #define WAIT_MS 20000
 
-/* What the device told the monitor. */
+/* What the device reported to the monitor. */
 struct seen {
 	int irq_efd; /* counts queue interrupts */
 	atomic_uint nqueue_irqs, nconfig_irqs, nguest_faults, nsync_failures;

@@ -226,7 +226,7 @@ static void indices_wrap(void **state)
 	}
 }
 
-/* A driver that never looks at what comes back: all is served, from no more memory than before. */
+/* A driver that never reads what comes back: all is served, from no more memory than before. */
 static void requests_without_end_take_no_more_memory(void **state)
 {
 	struct fixture *f = *state;

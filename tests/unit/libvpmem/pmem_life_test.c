@@ -211,7 +211,7 @@ static void no_interrupt_that_is_not_wanted(void **state)
 	}
 }
 
-/* While a sync runs the driver is told not to kick; before the worker sleeps, to kick again. */
+/* While a sync runs the driver reads that no kick is needed; before the worker sleeps, that one is needed again. */
 static void no_kick_is_asked_for_while_busy(void **state)
 {
 	struct fixture *f = *state;
@@ -247,7 +247,7 @@ static void publish_without_kick(void *opaque)
 
 /*
  * A request that arrives after the worker's last look, and before it asks for kicks, comes without a kick:
- * the driver was still told that none is needed. It is served all the same.
+ * the driver still read that none is needed. It is served all the same.
  */
 static void a_request_just_before_kicks_are_asked_for_is_seen(void **state)
 {

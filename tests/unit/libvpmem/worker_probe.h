@@ -16,7 +16,7 @@ unsigned worker_nreads(void);
 /* Returns when the worker has looked at everything that came before the call, and waits again. */
 bool worker_settle(struct vpmem_device *dev);
 
-/* Calls this once, just before the worker asks for kicks: after its last look at the available ring. */
+/* Calls this once, just before the worker asks for kicks: after it has read the available ring for the last time. */
 void worker_before_kicks_on(void (*hook)(void *opaque), void *opaque);
 
 /* Allocations made by the code under test and the tests so far. */

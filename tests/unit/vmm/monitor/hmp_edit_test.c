@@ -240,7 +240,7 @@ static void offer_many(void *owner, const char *text, struct hmp_edit *edit)
 	}
 }
 
-static void many_offers_are_cut(void **state)
+static void many_offers_are_abridged(void **state)
 {
 	struct hmp_edit_client client = rig_client;
 	struct hmp_edit *edit;
@@ -335,7 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_long_line_is_edited, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_dropped, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_completion_may_be_too_long, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(many_offers_are_cut, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(many_offers_are_abridged, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(only_printable_words_are_offered, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(two_editors_do_not_share, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(editors_leave_nothing_behind, rig_setup, rig_teardown),

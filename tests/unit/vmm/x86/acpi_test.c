@@ -647,7 +647,7 @@ static void every_slot_can_be_ejected(void **state)
 	assert_output("[Integer] = 00000000000000E5");
 }
 
-/* Bus check: Linux looks at this slot alone. A device check would make it go through all of them. */
+/* Bus check: Linux scans this slot alone. A device check would make it scan all of them. */
 static void a_new_device_is_a_bus_check_of_its_slot(void **state)
 {
 	(void)state;

@@ -20,7 +20,7 @@ struct image {
 /* One change to an image. */
 struct spoil {
 	size_t off;
-	unsigned width; /* bytes, little endian; 0: cut the file off here */
+	unsigned width; /* bytes, little endian; 0: truncate the file here */
 	uint64_t val;
 };
 

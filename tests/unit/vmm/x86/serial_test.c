@@ -187,7 +187,7 @@ static void loopback_joins_output_and_input(void **state)
 	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	assert_int_equal(chr.out_len, 0);
 	out(UART_IER, UART_IER_RDI);
-	arrives("x"); /* the line is cut */
+	arrives("x"); /* the line is disconnected */
 	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
 	out(UART_MCR, 0);
 	assert_int_equal(in(UART_RX), 'x');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A driver that places its rings and requests in a pmem window that has no file below it any more: the host has cut
+ * A driver that places its rings and requests in a pmem window that has no file below it any more: the host has truncated
  * device 0's file to nothing. A thread of pmvm that touches that memory is ended by SIGBUS.
  */
 #include "virtio.h"

@@ -3,7 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 
 One Linux guest; each cell plugs a device with a file of its own, so that no error outlives its cell. What happens to a
-sync is announced to fault_shim.c by a file beside the image. Linux sends the flushes of several writers without waiting,
+sync is given to fault_shim.c by a file beside the image. Linux sends the flushes of several writers without waiting,
 so that one sync answers several of them; which ones, to the byte, is in tests/unit/libvpmem/pmem_test.c.
 """
 import collections

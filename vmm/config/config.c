@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,8 @@ const struct object_type *object_type_find(const char *name)
 const struct device_model *device_model_find(const char *name)
 {
 	for (unsigned i = 0; models[i]; i++)
-		if (strcmp(models[i]->props->name, name) == 0)
+		if (strcmp(models[i]->props->name, name) == 0 ||
+		    (models[i]->alias && strcmp(models[i]->alias, name) == 0))
 			return models[i];
 	return NULL;
 }
@@ -72,23 +74,40 @@ static const char *name_of(struct json_object *props, const char *key, struct vp
 	return json_object_get_string(json);
 }
 
-// The nearest name, or the only one, or how to list them.
-static void hint_names(const struct suggest *s, const char *what, const char *first, bool is_only,
-                       struct vpmem_error *err)
+// The names of a list, for a hint.
+struct names {
+	const char *what; // "object type"
+	struct suggest nearest;
+	unsigned n;
+	char text[160]; // as many as fit
+	bool is_whole;
+};
+
+static void add_name(struct names *names, const char *name)
 {
-	if (s->best)
-		error_hint(err, "did you mean %s?", s->best);
-	else if (is_only)
-		error_hint(err, "the one %s here is %s", what, first);
+	size_t len = strlen(names->text);
+	int more = snprintf(names->text + len, sizeof(names->text) - len, "%s%s", names->n > 0 ? ", " : "", name);
+
+	suggest_offer(&names->nearest, name);
+	names->is_whole = (names->n++ == 0 || names->is_whole) && len + (size_t)more < sizeof(names->text);
+}
+
+static void hint_names(const struct names *names, struct vpmem_error *err)
+{
+	if (names->nearest.best)
+		error_hint(err, "did you mean %s?", names->nearest.best);
+	else if (names->is_whole)
+		error_hint(err, names->n == 1 ? "the one %s here is %s" : "the %ss here are %s", names->what,
+		           names->text);
 	else
-		error_hint(err, "with help in its place, the %ss are listed", what);
+		error_hint(err, "help in its place lists the %ss", names->what);
 }
 
 static const struct object_type *type_of(struct json_object *props, struct vpmem_error *err)
 {
 	const char *name = name_of(props, "qom-type", err);
 	const struct object_type *type = name ? object_type_find(name) : NULL;
-	struct suggest s = { .word = name };
+	struct names names = { .what = "object type", .nearest.word = name };
 
 	if (type)
 		return type;
@@ -103,9 +122,9 @@ static const struct object_type *type_of(struct json_object *props, struct vpmem
 		return NULL;
 	}
 	for (unsigned i = 0; types[i]; i++)
-		suggest_offer(&s, types[i]->props->name);
+		add_name(&names, types[i]->props->name);
 	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", name);
-	hint_names(&s, "object type", types[0]->props->name, !types[1], err);
+	hint_names(&names, err);
 	return NULL;
 }
 
@@ -121,20 +140,20 @@ static bool is_bridge(const char *driver)
 	return false;
 }
 
-// The virtio device inside one of the models, which QEMU also has as a driver.
-static bool is_virtio_name(const char *driver)
+// The model whose virtio device inside has this name, which QEMU also has as a driver; or NULL.
+static const struct device_model *model_around(const char *driver)
 {
 	for (unsigned i = 0; models[i]; i++)
 		if (strcmp(driver, models[i]->virtio_name) == 0)
-			return true;
-	return false;
+			return models[i];
+	return NULL;
 }
 
 static const struct device_model *model_of(struct json_object *props, struct vpmem_error *err)
 {
 	const char *driver = name_of(props, "driver", err);
 	const struct device_model *model = driver ? device_model_find(driver) : NULL;
-	struct suggest s = { .word = driver };
+	struct names names = { .what = "device model", .nearest.word = driver };
 
 	if (model)
 		return model;
@@ -142,17 +161,20 @@ static const struct device_model *model_of(struct json_object *props, struct vpm
 		error_hint(err, "for example virtio-pmem-pci,memdev=mem1");
 		return NULL;
 	}
-	if (is_virtio_name(driver))
+	model = model_around(driver);
+	if (model) {
 		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device '%s'", driver);
-	else
-		error_set(err, -EINVAL, "'%.200s' is not a valid device model name", driver);
+		error_hint(err, "did you mean %s?", model->props->name);
+		return NULL;
+	}
+	error_set(err, -EINVAL, "'%.200s' is not a valid device model name", driver);
 	for (unsigned i = 0; models[i]; i++)
-		suggest_offer(&s, models[i]->props->name);
+		add_name(&names, models[i]->props->name);
 	if (is_bridge(driver))
 		error_hint(err, "-machine pci-buses=N gives the machine buses pcie.0 to pcie.N-1, for %u devices each",
 		           PCI_BUS_DEVICES);
 	else
-		hint_names(&s, "device model", models[0]->props->name, !models[1], err);
+		hint_names(&names, err);
 	return NULL;
 }
 

@@ -89,6 +89,7 @@ struct object_type {
 struct device_model {
 	const struct prop_class *props; /* over a struct whose first member is a struct device_config */
 	size_t config_size;
+	const char *alias;               /* another name of QEMU's: "virtio-rng"; NULL: none */
 	const char *category;            /* of -device help: "Misc" */
 	const char *description;         /* one line for -device help */
 	const char *virtio_name;         /* QEMU's name of the virtio device inside: "virtio-pmem" */
@@ -96,7 +97,7 @@ struct device_model {
 	int (*check)(struct device_config *cfg, struct vpmem_error *err); /* as above */
 };
 
-/* By index, up to NULL; and by name, NULL if there is none. */
+/* By index, up to NULL; and by name or alias, NULL if there is none. */
 const struct object_type *object_type_at(unsigned idx);
 const struct device_model *device_model_at(unsigned idx);
 const struct object_type *object_type_find(const char *name);
@@ -149,5 +150,23 @@ struct vsock_config {
 };
 extern const struct prop_class vhost_vsock_pci_class;
 extern const struct device_model vhost_vsock_pci_model;
+
+/* ---- rng-builtin, rng-random, virtio-rng-pci */
+
+struct rng_config {
+	struct object_config obj;
+	char *filename; /* NULL for rng-builtin */
+};
+extern const struct prop_class rng_builtin_class, rng_random_class;
+extern const struct object_type rng_builtin_type, rng_random_type;
+
+struct rng_device_config {
+	struct device_config dev;
+	char *rng;          /* NULL: as rng-builtin */
+	uint64_t max_bytes; /* in each period */
+	uint32_t period_ms;
+};
+extern const struct prop_class virtio_rng_pci_class;
+extern const struct device_model virtio_rng_pci_model;
 
 #endif

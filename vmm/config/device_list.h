@@ -10,9 +10,15 @@
 #define PMVM_DEVICE_LIST_H
 
 /* NAME, QEMU's name, the name of its type in QMP's schema; sorted as -object help shows them. */
-#define OBJECT_LIST(X) X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties")
+#define OBJECT_LIST(X)                                                               \
+	X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties") \
+	X(rng_builtin, "rng-builtin", "RngProperties")                               \
+	X(rng_random, "rng-random", "RngRandomProperties")
 
 /* NAME; sorted as -device help shows them. */
-#define DEVICE_LIST(X) X(vhost_vsock_pci) X(virtio_pmem_pci)
+#define DEVICE_LIST(X)     \
+	X(vhost_vsock_pci) \
+	X(virtio_pmem_pci) \
+	X(virtio_rng_pci)
 
 #endif

@@ -44,16 +44,16 @@ const struct option option_table[] = {
 	ARGUMENT("name", handle_name, "[guest=]NAME", "name of the virtual machine"),
 	ARGUMENT("uuid", handle_uuid, "UUID", "identity of the virtual machine"),
 
-	HEADING("Persistent memory"),
+	HEADING("Persistent memory and other devices"),
 	ARGUMENT("pmem", handle_pmem, "FILE[,size=N][,id=ID][,readonly=on][,share=off][,PROP=VALUE]...",
 	         "FILE as /dev/pmemN in the guest: an -object with its -device;\n"
 	         "a missing file is created; '-pmem help' lists the properties"),
 	ARGUMENT("object", handle_object, "memory-backend-file,id=ID,mem-path=FILE[,PROP=VALUE]...",
 	         "a file as memory; share=on writes to the file; also as JSON;\n"
-	         "'-object memory-backend-file,help' lists the properties"),
+	         "'-object help' lists all types, '-object TYPE,help' properties"),
 	ARGUMENT("device", handle_device, "virtio-pmem-pci,memdev=ID[,id=ID][,PROP=VALUE]...",
 	         "an object as /dev/pmemN in the guest; also as JSON;\n"
-	         "'-device virtio-pmem-pci,help' lists the properties"),
+	         "'-device help' lists all devices, '-device NAME,help' properties"),
 
 	HEADING("Console"),
 	PLAIN("nographic", handle_nographic,

@@ -60,12 +60,15 @@ static const struct line lines[] = {
 	  "warning: short-form boolean option '\033[2J' deprecated\r\nPlease use \033[2J=on instead\r\n",
 	  "{\"driver\":\"x\",\"shmem\":\"on\",\"\\u001b[2J\":\"on\"}" },
 	{ "object_add", "object_add: string expected\r\n" TRY("object_add"), NULL },
-	{ "object_add help", "List of user creatable objects:\r\n  memory-backend-file\r\n", NULL },
+	{ "object_add help",
+	  "List of user creatable objects:\r\n  memory-backend-file\r\n  rng-builtin\r\n  rng-random\r\n", NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
 	{ "device_add help",
-	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the kernel's vhost\"\r\n"
-	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
-	  "/dev/pmemN\"\r\n",
+	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
+	  "kernel's vhost\"\r\n"
+	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
+	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
+	  "/dev/hwrng\"\r\n",
 	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
 	{ "help cont", "cont|c  -- resume emulation\r\n", NULL },
@@ -163,8 +166,10 @@ struct completion {
 
 static const struct completion completions[] = {
 	{ "device_d\tn\t", "{\"id\":\"nv1\"}", NULL },
-	{ "device_a\tvi\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
+	{ "device_a\tvi\tp\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
 	{ "object_a\tm\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
+	{ "device_a\tvi\tr\tmax\t7", "{\"driver\":\"virtio-rng-pci\",\"max-bytes\":\"7\"}", NULL },
+	{ "object_a\tr\tr\tfi\tx", "{\"qom-type\":\"rng-random\",\"filename\":\"x\"}", NULL },
 	{ "object_d\tm\t", "", "Device 'x' not found" },
 	{ "info s\t", "{}", "VM status" },
 	{ "inf\ts\t", "{}", "VM status" },

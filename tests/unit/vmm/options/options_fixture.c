@@ -84,6 +84,31 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 	        dev->register_page ? "" : " nopage", dev->pio_notify ? " pio" : "");
 }
 
+static void describe_object(struct object_config *cfg, FILE *out)
+{
+	if (cfg->type == &memory_backend_file_type)
+		describe_memdev(object_config_as(cfg, &memory_backend_file_type), out);
+	else
+		fprintf(out, " %s(%s%s%s)", cfg->type->props->name, cfg->id,
+		        ((struct rng_config *)cfg)->filename ? " " : "",
+		        ((struct rng_config *)cfg)->filename ? ((struct rng_config *)cfg)->filename : "");
+}
+
+static void describe_device(struct device_config *cfg, FILE *out)
+{
+	const struct rng_device_config *rng;
+
+	if (cfg->model == &virtio_pmem_pci_model) {
+		describe_pmem(device_config_as(cfg, &virtio_pmem_pci_model), out);
+		return;
+	}
+	rng = device_config_as(cfg, &virtio_rng_pci_model);
+	fprintf(out, " rng(%s %s %" PRIu64 "/%" PRIu32, text(cfg->id), text(rng->rng), rng->max_bytes, rng->period_ms);
+	if (cfg->slot >= 0)
+		fprintf(out, " slot=%d", cfg->slot);
+	fputc(')', out);
+}
+
 static const struct chardev_config *chardev_of(const struct machine_config *opts, const char *id)
 {
 	for (unsigned i = 0; i < opts->nchardevs; i++)
@@ -176,9 +201,9 @@ const char *describe(const struct machine_config *opts)
 		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);
 	for (unsigned i = 0; i < opts->nobjects; i++)
-		describe_memdev(memdev_at(opts, i), out);
+		describe_object(opts->objects[i], out);
 	for (unsigned i = 0; i < opts->ndevices; i++)
-		describe_pmem(pmem_at(opts, i), out);
+		describe_device(opts->devices[i], out);
 	fclose(out);
 	return buf;
 }

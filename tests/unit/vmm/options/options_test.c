@@ -238,6 +238,15 @@ static const struct accepted accepted[] = {
 	                              "pmem0-mem) pmem(pmem1 pmem1-mem)" },
 	{ "-pmem f,id=pmem0 -pmem g", DEFAULTS " memdev(pmem0-mem f share) memdev(pmem1-mem g share) "
 	                                       "pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
+	{ "-device virtio-rng-pci", DEFAULTS " rng(- - 9223372036854775807/65536)" },
+	{ "-device virtio-rng,id=r,max-bytes=0x10,period=1000,addr=4 -object rng-builtin,id=r0",
+	  DEFAULTS " rng-builtin(r0) rng(r - 16/1000 slot=4)" },
+	{ "-device virtio-rng-pci,rng=r0 -device virtio-rng-pci,rng=r0 -object rng-random,id=r0",
+	  DEFAULTS " rng-random(r0 /dev/urandom) rng(- r0 9223372036854775807/65536) "
+	           "rng(- r0 9223372036854775807/65536)" },
+	{ "-object {\"qom-type\":\"rng-random\",\"id\":\"r0\",\"filename\":\"f\"} "
+	  "-device {\"driver\":\"virtio-rng-pci\",\"rng\":\"r0\",\"period\":7}",
+	  DEFAULTS " rng-random(r0 f) rng(- r0 9223372036854775807/7)" },
 };
 
 static void accepts_every_option(void **state)
@@ -362,12 +371,16 @@ static void prints_and_is_done(void **state)
 		{ "-accel help", "Accelerators supported in pmvm binary:\nkvm\n" },
 		{ "-accel ?", "Accelerators supported in pmvm binary:\nkvm\n" },
 		{ "-display help", "Available display backend types:\nnone\n" },
-		{ "-object help", "List of user creatable objects:\n  memory-backend-file\n" },
-		{ "-object ?", "List of user creatable objects:\n  memory-backend-file\n" },
+		{ "-object help",
+		  "List of user creatable objects:\n  memory-backend-file\n  rng-builtin\n  rng-random\n" },
+		{ "-object ?",
+		  "List of user creatable objects:\n  memory-backend-file\n  rng-builtin\n  rng-random\n" },
 		{ "-device help",
-		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the kernel's vhost\"\n"
-		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as "
-		  "/dev/pmemN\"\n" },
+		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
+		  "kernel's vhost\"\n"
+		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n"
+		  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
+		  "/dev/hwrng\"\n" },
 	};
 	static const struct {
 		const char *line, *has;

@@ -65,8 +65,8 @@ def test_a_console_connects_again_and_a_monitor_has_a_passed_socket(tmp_path):
         *("-chardev", f"socket,id=c,path={console},reconnect-ms=100", "-serial", "chardev:c"),
         *("-chardev", "socket,id=q,fd=9,server=on,wait=off", "-mon", "chardev=q,mode=control"),
     ]
-    listener = socket.socket(socket.AF_UNIX)
-    with Vm([*words, *linux_options()], prefix=[sys.executable, "-c", PASS_A_SOCKET, str(monitor)]) as vm, listener:
+    prefix = [sys.executable, "-c", PASS_A_SOCKET, str(monitor)]
+    with socket.socket(socket.AF_UNIX) as listener, Vm([*words, *linux_options()], prefix=prefix) as vm:
         end = time.monotonic() + END_MAX
         while not monitor.exists():
             assert time.monotonic() < end
@@ -80,7 +80,7 @@ def test_a_console_connects_again_and_a_monitor_has_a_passed_socket(tmp_path):
             peer.sendall(b"echo first $((40 + 1))\n")
             read_until(peer, b"first 41")
             # It hangs up while the guest prints.
-            peer.sendall(b"seq 1 100000\n")
+            peer.sendall(b"seq 1 5000\n")
             read_until(peer, b"\n10\r\n")
         with listener.accept()[0] as peer, Qmp(monitor) as qmp, Qmp(monitor) as second:
             peer.sendall(b"echo second $((40 + 2))\n")
@@ -108,3 +108,41 @@ def test_a_pty_is_a_console(tmp_path):
         os.write(terminal, b"poweroff -f\n")
         assert vm.end() == 0
         os.close(terminal)
+
+
+def test_a_console_in_memory_and_a_monitor_on_tcp(tmp_path):
+    path = tmp_path / "qmp.sock"
+    words = [
+        *("-chardev", "ringbuf,id=r,size=64K", "-serial", "chardev:r"),
+        *("-chardev", "socket,id=t,port=0,server=on,wait=off", "-mon", "t,mode=control"),
+        *("-qmp", f"unix:{path},server=on,wait=off"),
+    ]
+    with Vm([*words, *linux_options()]) as vm:
+        vm_end = time.monotonic() + END_MAX
+        while not path.exists():
+            assert time.monotonic() < vm_end
+            time.sleep(0.05)
+        with Qmp(path) as qmp:
+            listed = {info["label"]: info["filename"] for info in qmp.run("query-chardev")}
+            assert (listed["r"], listed["compat_monitor0"]) == ("ringbuf", f"unix:{path},server=on")
+            port = int(re.fullmatch(r"tcp:127\.0\.0\.1:(\d+),server=on", listed["t"])[1])
+            with socket.create_connection(("127.0.0.1", port), END_MAX) as client:
+                read_until(client, b"QMP", END_MAX)
+                client.sendall(b'{"execute": "qmp_capabilities"} {"execute": "query-status"}')
+                read_until(client, b'"running"', END_MAX)
+            for chardev, reason in (("r", "Chardev 'r' is busy"), ("nope", "Chardev 'nope' not found")):
+                reply = qmp.exchange({"execute": "chardev-remove", "arguments": {"id": chardev}})
+                assert reply["error"]["desc"].startswith(reason)
+            text, end = "", time.monotonic() + BOOT_MAX
+            while "pmvm-guest: ready" not in text:
+                assert time.monotonic() < end
+                time.sleep(0.2)
+                text += qmp.run("ringbuf-read", device="r", size=65536)
+            # One that is added, serves a peer, and goes.
+            added = {"type": "pty", "data": {}}
+            terminal = qmp.run("chardev-add", id="p", backend=added)["pty"]
+            assert os.path.exists(terminal)
+            qmp.run("chardev-remove", id="p")
+            assert not os.path.exists(terminal)
+            qmp.run("quit")
+        assert vm.end() == 0

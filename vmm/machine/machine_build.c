@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "error.h"
 #include "log.h"
+#include "machine_chardev.h"
 #include "machine_cpu.h"
 #include "machine_fault.h"
 #include "machine_hotplug.h"
@@ -149,32 +150,6 @@ static void kvm_down(struct machine *m)
 {
 	cpu_host_free(m->cpu_host);
 	kvm_close(&m->kvm);
-}
-
-// ---- character devices
-
-static void on_quit(void *owner)
-{
-	machine_request(owner, REQUEST_QUIT, CAUSE_HOST_QMP_QUIT);
-}
-
-// Before the devices, which may use them.
-static int chardevs_up(struct machine *m, struct vpmem_error *err)
-{
-	struct chardev *chr;
-	int rc = 0;
-
-	for (unsigned i = 0; i < m->opts->nchardevs && rc == 0; i++) {
-		rc = chardev_list_add(&m->chardevs, m->opts->chardevs[i], &m->loop, on_quit, m, &chr, err);
-		if (rc == 0 && chardev_pty(chr))
-			log_info("char device redirected to %s (label %s)", chardev_pty(chr), chardev_id(chr));
-	}
-	return rc;
-}
-
-static void chardevs_down(struct machine *m)
-{
-	chardev_list_close(&m->chardevs);
 }
 
 // ---- console
@@ -343,7 +318,7 @@ static const struct stage {
 	{ .up = machine_add_objects, .down = machine_drop_objects },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
-	{ .up = chardevs_up, .down = chardevs_down },
+	{ .up = machine_chardevs_up, .down = machine_chardevs_down },
 	{ .up = machine_add_devices, .down = devices_down },
 	{ .up = pidfile_up, .down = pidfile_down },
 	{ .up = console_up, .down = console_down },

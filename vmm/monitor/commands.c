@@ -25,6 +25,10 @@
 	entry(object_del) \
 	entry(device_add) \
 	entry(device_del) \
+	entry(chardev_add) \
+	entry(chardev_remove) \
+	entry(ringbuf_write) \
+	entry(ringbuf_read) \
 	entry(pmem_clear_error) \
 	entry(query_version) \
 	entry(query_status) \
@@ -33,6 +37,7 @@
 	entry(query_kvm) \
 	entry(query_accelerators) \
 	entry(query_cpus_fast) \
+	entry(query_chardev) \
 	entry(query_pci) \
 	entry(query_memory_devices) \
 	entry(query_memdev) \

@@ -3,6 +3,7 @@
 #include "hmp.h"
 
 #include "config.h"
+#include "config_chardev.h"
 #include "keyval.h"
 
 #include <ctype.h>
@@ -113,6 +114,14 @@ static bool is_object_add(const struct command *cmd)
 	return !strcmp(cmd->hmp_key, "qom-type");
 }
 
+static int help_on(const struct command *cmd, const char *type, FILE *file, struct vpmem_error *err)
+{
+	if (is_object_add(cmd))
+		return config_object_help(type, file, err);
+	return strcmp(cmd->hmp_key, "backend") == 0 ? config_chardev_help(type, file, err) :
+	                                              config_device_help(type, file, err);
+}
+
 // In QEMU the argument of object_add is the rest of the line (so a path may have blanks), that of device_add is one
 // word. JSON may have blanks in both.
 static int read_options(const struct command *cmd, const char **text, char *buf, struct hmp_out *out)
@@ -139,7 +148,7 @@ static void print_help(const struct command *cmd, struct json_object *args, stru
 		out->text.failed = true;
 		return;
 	}
-	rc = is_object_add(cmd) ? config_object_help(type, file, &err) : config_device_help(type, file, &err);
+	rc = help_on(cmd, type, file, &err);
 	if (fclose(file) != 0)
 		out->text.failed = true;
 	else

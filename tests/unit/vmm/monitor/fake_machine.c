@@ -99,6 +99,7 @@ void fake_machine_destroy(struct fake_machine *fake)
 	while (fake->m.nmemdevs > 0)
 		drop_memdev(&fake->m, 0);
 	assert_int_equal(fake->nopen, 0);
+	chardev_list_close(&fake->m.chardevs);
 	the_fake = NULL;
 	free(fake);
 }

@@ -175,6 +175,11 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"human-monitor-command",
 		"query-pmem",
 		"pmem_clear_error",
+		"query-chardev",
+		"chardev-add",
+		"chardev-remove",
+		"ringbuf-read",
+		"ringbuf-write",
 	};
 	struct json_object *list = qmp_rig_run(*state, "query-commands", NULL);
 
@@ -243,6 +248,8 @@ static const char *args_for(const struct command *cmd)
 		{ "qom-list", "{\"path\": \"/\"}" },
 		{ "qom-get", "{\"path\": \"/\", \"property\": \"type\"}" },
 		{ "device-list-properties", "{\"typename\": \"virtio-pmem-pci\"}" },
+		{ "chardev-add", "{\"id\": \"r\", \"backend\": {\"type\": \"ringbuf\", \"data\": {}}}" },
+		{ "ringbuf-read", "{\"device\": \"r\", \"size\": 1}" },
 	};
 
 	for (unsigned i = 0; i < COUNT(cases); i++)
@@ -279,6 +286,7 @@ static void every_answer_has_the_declared_shape(void **state)
 			json_object_put(ret);
 			nchecked++;
 		}
+		json_object_put(qmp_rig_run(rig, "chardev-remove", "{\"id\": \"r\"}"));
 	}
 	assert_true(nchecked >= 2 * 15);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * options_fuzz.c - what users type: -object and -device as key=value text and as JSON, and whole command lines.
+ * options_fuzz.c - what users type: -object, -device and -chardev as key=value text and as JSON, and whole command
+ * lines.
  *
- * The first byte says which: 'o' or 'd' for text, 'O' or 'D' for JSON, 'l' for a command line with a word per
+ * The first byte says which: 'o', 'd' or 'c' for text, 'O', 'D' or 'C' for JSON, 'l' for a command line with a word per
  * line. Every input ends in a configuration that keeps its promises, in help, or in an error with a text.
  */
+#include "config_chardev.h"
 #include "fuzz.h"
 #include "keyval.h"
 #include "options.h"
@@ -96,6 +98,51 @@ static void device(struct json_object *props, enum props_form form)
 	device_config_free(cfg);
 }
 
+static void check_chardev(const struct chardev_config *cfg)
+{
+	CHECK(cfg->id && id_wellformed(cfg->id));
+	CHECK(cfg->kind != CHARDEV_FILE || (cfg->path && *cfg->path));
+	CHECK(cfg->kind != CHARDEV_SOCKET || (cfg->path != NULL) + (cfg->fd != NULL) + (cfg->host != NULL) <= 1);
+	CHECK(cfg->kind != CHARDEV_SOCKET || cfg->path || cfg->fd || cfg->port);
+	CHECK(!cfg->wait || cfg->server);
+	CHECK(!cfg->mux || cfg->kind == CHARDEV_STDIO);
+	CHECK(cfg->kind != CHARDEV_RINGBUF || (cfg->size && !(cfg->size & (cfg->size - 1))));
+}
+
+static void chardev(struct json_object *props, enum props_form form)
+{
+	struct vpmem_error err = { .text = "" };
+	struct chardev_config *cfg;
+	int rc = config_chardev(props, form, &cfg, &err);
+
+	if (rc)
+		check_error(rc, &err);
+	else
+		check_chardev(cfg);
+	CHECK((rc == 0) == (cfg != NULL));
+	chardev_config_free(cfg);
+}
+
+static void chardev_text(const char *text)
+{
+	const struct keyval_syntax syntax = { .implied_key = "backend" };
+	struct json_object *props = keyval_parse(text, &syntax, NULL);
+
+	CHECK(props);
+	chardev(props, PROPS_TEXT);
+	json_object_put(props);
+}
+
+static void chardev_json(const char *text)
+{
+	struct vpmem_error err = { .text = "" };
+	struct json_object *props = NULL;
+
+	if (keyval_parse_json(text, &props, &err) == 0)
+		chardev(props, PROPS_JSON);
+	json_object_put(props);
+}
+
 static void from_text(const char *text, bool is_device)
 {
 	const struct keyval_syntax syntax = {
@@ -133,6 +180,8 @@ static void check_options(const struct machine_config *opts)
 	CHECK(opts->kernel && opts->ncpus >= 1 && opts->ncpus <= CPUS_MAX);
 	CHECK(opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0);
 	CHECK(opts->nmonitors <= MONITORS_MAX);
+	for (unsigned i = 0; i < opts->nchardevs; i++)
+		check_chardev(opts->chardevs[i]);
 	for (unsigned i = 0; i < opts->nobjects; i++)
 		check_object(opts->objects[i]);
 	for (unsigned i = 0; i < opts->ndevices; i++)
@@ -178,6 +227,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 'O':
 	case 'D':
 		from_json(text + 1, text[0] == 'D');
+		break;
+	case 'c':
+		chardev_text(text + 1);
+		break;
+	case 'C':
+		chardev_json(text + 1);
 		break;
 	case 'l':
 		command_line(text + 1);

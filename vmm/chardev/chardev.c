@@ -123,10 +123,15 @@ static bool has_monitor(const struct chardev *chr)
 	return chr->sides[SIDE_MONITOR].front.receive != NULL;
 }
 
+static bool has_device(const struct chardev *chr)
+{
+	return chr->sides[SIDE_DEVICE].front.receive != NULL;
+}
+
 static void print_help(struct chardev *chr)
 {
 	print(chr, help_begin);
-	if (has_monitor(chr))
+	if (has_monitor(chr) && has_device(chr))
 		print(chr, help_monitor);
 	print(chr, help_end);
 }
@@ -168,7 +173,7 @@ static void take_escape(struct chardev *chr, uint8_t byte)
 		chr->quit(chr->quit_owner);
 	else if (byte == 'h' || byte == '?')
 		print_help(chr);
-	else if (byte == 'c' && has_monitor(chr))
+	else if (byte == 'c' && has_monitor(chr) && has_device(chr))
 		set_focus(chr, chr->focus == SIDE_DEVICE ? SIDE_MONITOR : SIDE_DEVICE);
 }
 
@@ -341,8 +346,14 @@ void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front)
 	chr->sides[SIDE_MONITOR].front = *front;
 	if (!front->receive)
 		chr->focus = SIDE_DEVICE;
-	else if (!chr->claimed[SIDE_DEVICE])
+}
+
+void chardev_choose_focus(struct chardev *chr)
+{
+	assert(chr->mux);
+	if (!chr->claimed[SIDE_DEVICE] && chr->focus == SIDE_DEVICE)
 		set_focus(chr, SIDE_MONITOR);
+	deliver(chr);
 }
 
 void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int fd), void *owner)

@@ -93,6 +93,8 @@ void chardev_set_front(struct chardev *chr, const struct chardev_front *front);
 
 /* The second front end of a multiplexed back end; an empty one takes the monitor away again. */
 void chardev_set_monitor(struct chardev *chr, const struct chardev_front *front);
+/* The monitor is ready for `focus`: without a device it gets the input. */
+void chardev_choose_focus(struct chardev *chr);
 
 /* Takes as many bytes as fit, 0 to len, and returns how many. A socket without a peer takes all and drops them. */
 size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len);

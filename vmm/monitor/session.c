@@ -231,6 +231,8 @@ int session_start(struct monitor *mon, const struct front_end *front_end, struct
 	}
 	s->next = mon->sessions;
 	mon->sessions = s;
+	if (s->mux)
+		chardev_choose_focus(s->chr);
 	return 0;
 }
 

@@ -304,6 +304,24 @@ static void the_console_switches_to_its_monitor_and_back(void **state)
 	mux_down();
 }
 
+/* -chardev stdio,mux=on with a monitor and nothing else. */
+static void a_monitor_that_shares_with_nobody_has_the_input(void **state)
+{
+	(void)state;
+	monitor_destroy(rig.monitor);
+	rig.opts.nmonitors = 0;
+	rig_take_stdio();
+	rig_add_monitor(MONITOR_HMP, &(struct chardev_config) { .kind = CHARDEV_STDIO, .mux = true });
+	assert_int_equal(monitor_create(&rig.machine, &rig.monitor, NULL), 0);
+	assert_string_equal(rig_read_until(rig.out_fd, "(pmvm) "), BANNER);
+	// There is nothing to switch to.
+	rig_send(rig.in_fd, "\001cinfo status\r");
+	rig_read_until(rig.out_fd, "VM status: running\r\n(pmvm) ");
+	monitor_destroy(rig.monitor);
+	rig.monitor = NULL;
+	rig_give_stdio();
+}
+
 // Ctrl-a is the console's escape character, so Home takes it twice there.
 static void the_monitor_of_a_console_edits_lines(void **state)
 {
@@ -408,6 +426,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tab_completes, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_long_line_is_refused, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_console_switches_to_its_monitor_and_back, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_monitor_that_shares_with_nobody_has_the_input, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_monitor_of_a_console_edits_lines, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(nothing_typed_is_lost_at_a_switch, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_console_alone_has_no_monitor, rig_up, rig_down),

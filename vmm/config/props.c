@@ -160,9 +160,11 @@ static bool is_before(const char *a, const char *b)
 // Both tables are sorted: merges them.
 const struct prop *props_at(const struct prop_class *cls, unsigned idx)
 {
-	const struct prop *own = cls->props, *own_end = own + cls->nprops;
-	const struct prop *base = cls->base ? cls->base->props : NULL,
-			  *base_end = base ? base + cls->base->nprops : NULL;
+	static const struct prop none[1];
+	// A class without properties has no table; C has no sum of NULL and 0.
+	const struct prop *own = cls->props ? cls->props : none, *own_end = own + cls->nprops;
+	const struct prop *base = cls->base ? cls->base->props : none,
+			  *base_end = base + (cls->base ? cls->base->nprops : 0);
 
 	for (;; idx--) {
 		bool is_own = base == base_end || (own != own_end && is_before(own->name, base->name));

@@ -111,8 +111,13 @@ static int thing_destroy(struct object *obj, struct vpmem_error *error)
 	return 0;
 }
 
-static const struct prop_class socket_class = { .name = "socket-e27", .prefix = "" };
-static const struct prop_class wall_class = { .name = "wall-brick", .prefix = "" };
+static const struct prop object_props[] = {
+	{ .name = "id", .type = PROP_ID, .offset = offsetof(struct object_config, id), .hidden = true },
+};
+static const struct prop_class socket_class = {
+	.name = "socket-e27", .prefix = "", .props = object_props, .nprops = 1
+};
+static const struct prop_class wall_class = { .name = "wall-brick", .prefix = "", .props = object_props, .nprops = 1 };
 static const struct object_type socket_type = { .props = &socket_class, .base = "socket", .example = "" };
 static const struct object_type wall_type = { .props = &wall_class, .base = "wall", .example = "" };
 static const struct object_kind socket_kind = {
@@ -220,6 +225,8 @@ static void what_a_device_names_is_there_and_of_its_type(void **state)
 
 static void an_object_for_one_device_is_busy_and_a_shared_one_is_not(void **state)
 {
+	struct device *dev;
+
 	(void)state;
 	add_object(&socket_type, "s1");
 	add_object(&socket_type, "s2");
@@ -232,8 +239,10 @@ static void an_object_for_one_device_is_busy_and_a_shared_one_is_not(void **stat
 	assert_string_equal(err.text, "object 's1' is in use, can not be deleted");
 	assert_int_equal(machine_object_del(m, "w1", &err), 0);
 	// The last one that leaves frees the object.
-	machine_detach_device(m->devices[0]);
-	machine_remove_device(m->devices[0], false);
+	dev = m->devices[0];
+	machine_detach_device(dev);
+	machine_remove_device(dev, false);
+	machine_free_device(dev);
 	assert_int_equal(machine_object_del(m, "s1", &err), 0);
 }
 

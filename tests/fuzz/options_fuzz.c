@@ -45,7 +45,9 @@ static void check_error(int rc, const struct vpmem_error *err)
 
 static void check_memdev(const struct memdev_config *cfg)
 {
-	CHECK(cfg->mem_path && cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->obj.id);
+	CHECK(cfg->backing.path == cfg->mem_path && cfg->backing.id == cfg->obj.id);
+	CHECK(cfg->mem_path || cfg->backing.size > 0);
+	CHECK(cfg->hugetlb || cfg->hugetlbsize == 0);
 	CHECK(cfg->backing.rom <= VPMEM_ROM_OFF && cfg->backing.policy <= VPMEM_POLICY_INTERLEAVE);
 }
 
@@ -58,8 +60,8 @@ static void check_pmem(const struct pmem_config *cfg)
 static void check_object(struct object_config *cfg)
 {
 	CHECK(cfg->id && id_wellformed(cfg->id));
-	if (cfg->type == &memory_backend_file_type)
-		check_memdev(object_config_as(cfg, &memory_backend_file_type));
+	if (object_type_is(cfg->type, MEMORY_BACKEND))
+		check_memdev(memdev_config_of(cfg));
 }
 
 static void check_device(struct device_config *cfg)
@@ -178,7 +180,8 @@ static void from_json(const char *text, bool is_device)
 static void check_options(const struct machine_config *opts)
 {
 	CHECK(opts->kernel && opts->ncpus >= 1 && opts->ncpus <= CPUS_MAX);
-	CHECK(opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0);
+	CHECK((opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0) ||
+	      (opts->ram_size == 0 && opts->memory_backend));
 	CHECK(opts->nmonitors <= MONITORS_MAX);
 	for (unsigned i = 0; i < opts->nchardevs; i++)
 		check_chardev(opts->chardevs[i]);

@@ -115,12 +115,6 @@ static const struct object_type *type_of(struct json_object *props, struct vpmem
 		error_hint(err, "for example memory-backend-file,id=mem1,share=on,mem-path=FILE");
 		return NULL;
 	}
-	if (strcmp(name, "memory-backend-ram") == 0 || strcmp(name, "memory-backend-memfd") == 0) {
-		error_set(err, -EINVAL, "'%s' is not supported: a virtio-pmem device needs a file to flush", name);
-		error_hint(err, "use memory-backend-file; with a directory as mem-path it is an unlinked "
-		                "scratch file");
-		return NULL;
-	}
 	for (unsigned i = 0; types[i]; i++)
 		add_name(&names, types[i]->props->name);
 	error_set(err, -EINVAL, "Parameter 'qom-type' does not accept value '%s'", name);
@@ -213,6 +207,11 @@ void object_config_free(struct object_config *cfg)
 	if (cfg)
 		props_release(cfg->type->props, cfg);
 	free(cfg);
+}
+
+bool object_type_is(const struct object_type *type, const char *name)
+{
+	return strcmp(type->props->name, name) == 0 || strcmp(type->base, name) == 0;
 }
 
 void *object_config_as(struct object_config *cfg, const struct object_type *type)

@@ -53,6 +53,9 @@ int config_device(struct json_object *props, enum props_form form, struct device
 void object_config_free(struct object_config *cfg);
 void device_config_free(struct device_config *cfg);
 
+/* Is the type the named one, or is that the type above it? */
+bool object_type_is(const struct object_type *type, const char *name);
+
 /* The whole struct, which must be of this type or model. */
 void *object_config_as(struct object_config *cfg, const struct object_type *type);
 void *device_config_as(struct device_config *cfg, const struct device_model *model);
@@ -79,7 +82,7 @@ struct object_type {
 	const struct prop_class
 		*props;      /* its name is QEMU's; over a struct whose first member is a struct object_config */
 	size_t config_size;  /* of that struct */
-	const char *base;    /* QEMU's type above it, which links name: "memory-backend" */
+	const char *base;    /* QEMU's type above it, which links may name: "memory-backend" */
 	const char *example; /* what follows "TYPE,id=ID" in a hint: ",share=on,mem-path=FILE"; "" if nothing */
 	/* The checks that need more than one property, and what follows from the properties. NULL: there are none. */
 	int (*check)(struct object_config *cfg, struct json_object *props, struct vpmem_error *err);
@@ -110,16 +113,25 @@ int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 /* The table that every device model is based on (prop_class.base), over struct device_config. */
 extern const struct prop_class virtio_pci_class;
 
-/* ---- memory-backend-file */
+/* ---- memory-backend-file, memory-backend-memfd, memory-backend-ram */
+
+#define MEMORY_BACKEND "memory-backend" /* QEMU's type above them */
 
 struct memdev_config {
 	struct object_config obj;
-	char *mem_path;
+	char *mem_path;                       /* of a file; NULL for the others */
 	struct vpmem_backing_options backing; /* its id and path point to obj.id and mem_path */
 	bool dump_set;                        /* else -machine dump-guest-core= says what backing.dump is */
+	bool hugetlb, seal;                   /* of a memfd */
+	uint64_t hugetlbsize;                 /* bytes; 0: the host's default */
 };
-extern const struct prop_class memory_backend_file_class;
-extern const struct object_type memory_backend_file_type;
+/* What all have; their own tables have it as the base. */
+extern const struct prop_class memory_backend_class;
+extern const struct prop_class memory_backend_file_class, memory_backend_memfd_class, memory_backend_ram_class;
+extern const struct object_type memory_backend_file_type, memory_backend_memfd_type, memory_backend_ram_type;
+
+/* The whole struct, of an object that is any memory backend. */
+struct memdev_config *memdev_config_of(struct object_config *cfg);
 
 /* ---- virtio-pmem-pci */
 

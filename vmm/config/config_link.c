@@ -43,7 +43,7 @@ static const struct object_type *type_for(const struct prop *prop)
 {
 	unsigned i = 0;
 
-	while (object_type_at(i) && strcmp(object_type_at(i)->base, prop->link) != 0)
+	while (object_type_at(i) && !object_type_is(object_type_at(i), prop->link))
 		i++;
 	return object_type_at(i);
 }
@@ -62,6 +62,14 @@ static int missing(const struct prop *prop, const char *id, const char *nearest,
 	return -ENODEV;
 }
 
+static int wrong_type(const struct prop *prop, struct vpmem_error *err)
+{
+	error_set(err, -EINVAL, "Invalid parameter type for '%s', expected: %s", prop->name, prop->link);
+	if (prop->why)
+		error_hint(err, "%s", prop->why);
+	return -EINVAL;
+}
+
 int config_check_links(const struct device_config *cfg,
                        const struct object_config *(*at)(const void *owner, unsigned idx), const void *owner,
                        const char *command, struct vpmem_error *err)
@@ -75,13 +83,12 @@ int config_check_links(const struct device_config *cfg,
 		unsigned k = 0;
 
 		while ((object = at(owner, k++)) && strcmp(object->id, id) != 0)
-			if (strcmp(object->type->base, prop->link) == 0)
+			if (object_type_is(object->type, prop->link))
 				suggest_offer(&s, object->id);
 		if (!object)
 			return missing(prop, id, s.best, command, err);
-		if (strcmp(object->type->base, prop->link) != 0)
-			return error_set(err, -EINVAL, "Invalid parameter type for '%s', expected: %s", prop->name,
-			                 prop->link);
+		if (!object_type_is(object->type, prop->link))
+			return wrong_type(prop, err);
 	}
 	return 0;
 }

@@ -10,9 +10,11 @@
 #define PMVM_DEVICE_LIST_H
 
 /* NAME, QEMU's name, the name of its type in QMP's schema; sorted as -object help shows them. */
-#define OBJECT_LIST(X)                                                               \
-	X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties") \
-	X(rng_builtin, "rng-builtin", "RngProperties")                               \
+#define OBJECT_LIST(X)                                                                  \
+	X(memory_backend_file, "memory-backend-file", "MemoryBackendFileProperties")    \
+	X(memory_backend_memfd, "memory-backend-memfd", "MemoryBackendMemfdProperties") \
+	X(memory_backend_ram, "memory-backend-ram", "MemoryBackendProperties")          \
+	X(rng_builtin, "rng-builtin", "RngProperties")                                  \
 	X(rng_random, "rng-random", "RngRandomProperties")
 
 /* NAME; sorted as -device help shows them. */

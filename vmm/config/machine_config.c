@@ -9,7 +9,8 @@
 void machine_config_free(struct machine_config *cfg)
 {
 	char *const strings[] = {
-		cfg->name, cfg->pidfile, cfg->uuid, cfg->kernel, cfg->initrd, cfg->append, cfg->serial,
+		cfg->name,   cfg->pidfile, cfg->uuid,   cfg->kernel,
+		cfg->initrd, cfg->append,  cfg->serial, cfg->memory_backend,
 	};
 
 	for (unsigned i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)

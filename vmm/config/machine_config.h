@@ -20,7 +20,9 @@ struct monitor_config {
 struct machine_config {
 	char *name, *pidfile, *uuid;
 	char *kernel, *initrd, *append;
-	uint64_t ram_size; /* bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU */
+	/* Bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU. 0: that of the memory backend. */
+	uint64_t ram_size;
+	char *memory_backend; /* id of the object that is RAM: -machine memory-backend=, -numa node,memdev=. NULL: none */
 	unsigned ncpus;
 	bool no_vmx, no_svm, no_pmu; /* -cpu host,-vmx,-svm,pmu=off: hidden from the guest */
 	bool no_guest_core;          /* -machine dump-guest-core=off: a core dump is without guest memory */

@@ -51,10 +51,10 @@ struct prop {
 	const char *help;         /* NULL: none */
 	const char *const *words; /* PROP_WORD: NULL-terminated */
 	const char *only;         /* NULL, or the accepted values, separated by '|' ("": only empty text) */
-	const char *why;          /* the hint when another value is refused */
+	const char *why;          /* the hint when another value, or an object of another type, is refused */
 	bool not_yet;             /* "is not supported yet" instead of "is not supported" */
 	bool not_zero;            /* 0 is refused */
-	const char *link;         /* PROP_LINK: the type of objects it names, "memory-backend" (object_type.base) */
+	const char *link;         /* PROP_LINK: the type of objects it names, or the type above (object_type_is) */
 	bool exclusive;           /* PROP_LINK: an object has one user at a time */
 	bool required;            /* QMP's schema says so; the class checks it */
 	bool hidden;              /* not in help: names the object itself (qom-type, driver, id) */

@@ -131,12 +131,12 @@ static int word_value(const struct prop_class *cls, const struct prop *prop, con
 	return -EINVAL;
 }
 
-static int add_nodes(uint64_t first, uint64_t last, uint64_t *mask, struct vpmem_error *err)
+static int add_nodes(const struct prop *prop, uint64_t first, uint64_t last, uint64_t *mask, struct vpmem_error *err)
 {
 	if (last >= NODES_MAX) {
-		error_set(err, -EINVAL, "Invalid host-nodes value: %llu",
+		error_set(err, -EINVAL, "Invalid %s value: %llu", prop->name,
 		          (unsigned long long)(first >= NODES_MAX ? first : NODES_MAX));
-		error_hint(err, "nodes are 0 to %u", NODES_MAX - 1);
+		error_hint(err, "they are 0 to %u", NODES_MAX - 1);
 		return -EINVAL;
 	}
 	for (uint64_t node = first; node <= last; node++)
@@ -161,7 +161,7 @@ static int nodes_value(const struct prop_class *cls, const struct prop *prop, co
 	last = first;
 	if (text[first_len] && (uint_parse(text + first_len + 1, &last) < 0 || last < first))
 		return expects(cls, prop, "a uint64 value or range", err);
-	return add_nodes(first, last, mask, err);
+	return add_nodes(prop, first, last, mask, err);
 }
 
 int prop_nodes_from_list(const struct prop_class *cls, const struct prop *prop, struct json_object *list,
@@ -278,7 +278,7 @@ static int nodes_from_json(const struct prop_class *cls, const struct prop *prop
 	for (size_t i = 0; i < json_object_array_length(json); i++) {
 		if (uint_from_json(json_object_array_get_idx(json, i), &node) < 0)
 			return error_set(err, -EINVAL, "Parameter '%s[%zu]' expects uint64", prop->name, i);
-		if (add_nodes(node, node, &val->u, err) < 0)
+		if (add_nodes(prop, node, node, &val->u, err) < 0)
 			return -EINVAL;
 	}
 	return 0;

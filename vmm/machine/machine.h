@@ -15,6 +15,7 @@
 #include "acpi_pm.h"
 #include "chardev.h"
 #include "gmem.h"
+#include "host_memory.h"
 #include "io.h"
 #include "kvm.h"
 #include "loop.h"
@@ -35,13 +36,19 @@ struct vpmem_backing;
 #define MEMDEVS_MAX OBJECTS_MAX
 #define PMEMS_MAX DEVICES_MAX
 
-/* A memory backend: -object memory-backend-file. */
+/* A memory backend: -object memory-backend-file, memory-backend-memfd, memory-backend-ram. */
 struct memdev {
 	struct object obj;
-	const struct memdev_config *cfg; /* obj.cfg; cfg->backing.size may be 0: ask the backing */
-	struct vpmem_backing *backing;
+	const struct memdev_config *cfg; /* obj.cfg; cfg->backing.size may be 0: ask memdev_size */
+	struct vpmem_backing *backing;   /* of a file; NULL for the others: a pmem device has a file */
+	struct host_memory memory;       /* of the others */
 	int sync_error; /* of the last device, which went with it: the next one fails as well. 0 or -errno */
 };
+
+static inline uint64_t memdev_size(const struct memdev *memdev)
+{
+	return memdev->backing ? vpmem_backing_size(memdev->backing) : memdev->memory.size;
+}
 
 /* A pmem device: -device virtio-pmem-pci. */
 struct pmem {
@@ -91,10 +98,11 @@ struct machine {
 	struct cpu_msrs *new_msrs[CPUS_MAX]; /* of each vCPU as it was created: a reset puts them back */
 	bool vcpus_are_new;                  /* a reset has nothing to put back */
 	struct ram {
-		uint8_t *area; /* the addresses that were reserved; NULL: none */
+		uint8_t *area; /* the addresses that were reserved; NULL: none, or they are the memory backend's */
 		uint8_t *hva;  /* in it, aligned */
 		uint64_t size;
-	} ram_low, ram_high; /* from 0, and from RAM_HIGH_BASE */
+	} ram_low, ram_high;       /* from 0, and from RAM_HIGH_BASE */
+	struct memdev *ram_memdev; /* what RAM is made of; NULL: anonymous memory of the machine's own */
 	struct gmem gmem;
 	struct io_space pio, mmio;
 

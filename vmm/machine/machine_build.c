@@ -314,8 +314,8 @@ static const struct stage {
 	{ .up = loop_up, .down = loop_down },
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },
-	{ .up = machine_ram_up, .down = machine_ram_down },
 	{ .up = machine_add_objects, .down = machine_drop_objects },
+	{ .up = machine_ram_up, .down = machine_ram_down }, // may be an object
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
 	{ .up = machine_chardevs_up, .down = machine_chardevs_down },

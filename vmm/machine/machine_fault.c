@@ -53,7 +53,7 @@ static void log_io_error(const struct pmem *pmem, int error)
 
 	if (!pmem)
 		log_error(
-			"the host refuses a page of persistent memory, reason unknown: the guest is paused: see the host's "
+			"the host refuses a page of guest memory, reason unknown: the guest is paused: see the host's "
 			"kernel log, then cont");
 	else if (is_unknown(error))
 		log_error(
@@ -143,7 +143,8 @@ static struct pmem *find_reason(struct machine *m, int *error)
 
 static void report_unknown(struct machine *m)
 {
-	machine_io_error(m, m->npmems == 1 ? m->pmems[0] : NULL, -EFAULT);
+	// Anonymous RAM is never refused; that of a memory backend can be.
+	machine_io_error(m, m->npmems == 1 && !m->ram_memdev ? m->pmems[0] : NULL, -EFAULT);
 }
 
 // The host could not provide a page for some guest access, KVM does not say which: finds the device.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * machine_memdev.c - memory-backend-file: memory backends of the machine, opened, closed, measured.
+ * machine_memdev.c - memory backends of the machine: files, memfds, anonymous memory; opened, closed, measured.
  *
  * Only the main thread adds and removes backends, so it may keep a pointer to one while the machine lock is
  * released; and it is released wherever the host's disk may take its time, so that the guest runs on.
@@ -58,32 +58,22 @@ static void warn(const char *id, const struct vpmem_backing *backing)
 		log_warn("%s: %s: %s", id, vpmem_backing_path(backing), warning);
 }
 
-static int memdev_create(struct object *obj, struct vpmem_error *err)
+static struct memdev_config *configure(struct object *obj)
 {
-	struct memdev_config *cfg = object_config_as(obj->cfg, &memory_backend_file_type);
-	struct memdev *memdev = memdev_of(obj);
-	struct machine *m = obj->machine;
-	int rc;
+	struct memdev_config *cfg = memdev_config_of(obj->cfg);
 
-	if (m->nmemdevs == MANY_MEMDEVS)
+	if (obj->machine->nmemdevs == MANY_MEMDEVS)
 		raise_file_limit();
 	// As in QEMU: what the object does not say, the machine does.
-	if (m->opts->no_guest_core && !cfg->dump_set)
+	if (obj->machine->opts->no_guest_core && !cfg->dump_set)
 		cfg->backing.dump = false;
-	rc = open_backing(m, cfg, &memdev->backing, err);
-	if (rc < 0) {
-		machine_hint_limit(rc, err);
-		return rc;
-	}
-	warn(obj->cfg->id, memdev->backing);
-	memdev->cfg = cfg;
-	m->memdevs[m->nmemdevs++] = memdev;
-	return 0;
+	memdev_of(obj)->cfg = cfg;
+	return cfg;
 }
 
-static void memdev_keep(struct object *obj)
+static void enlist(struct machine *m, struct memdev *memdev)
 {
-	vpmem_backing_keep(memdev_of(obj)->backing);
+	m->memdevs[m->nmemdevs++] = memdev;
 }
 
 static void forget(struct machine *m, const struct memdev *memdev)
@@ -96,7 +86,28 @@ static void forget(struct machine *m, const struct memdev *memdev)
 	memmove(&m->memdevs[i], &m->memdevs[i + 1], (m->nmemdevs - i) * sizeof(m->memdevs[0]));
 }
 
-static int memdev_destroy(struct object *obj, struct vpmem_error *err)
+// ---- files
+
+static int file_create(struct object *obj, struct vpmem_error *err)
+{
+	struct memdev *memdev = memdev_of(obj);
+	int rc = open_backing(obj->machine, configure(obj), &memdev->backing, err);
+
+	if (rc < 0) {
+		machine_hint_limit(rc, err);
+		return rc;
+	}
+	warn(obj->cfg->id, memdev->backing);
+	enlist(obj->machine, memdev);
+	return 0;
+}
+
+static void file_keep(struct object *obj)
+{
+	vpmem_backing_keep(memdev_of(obj)->backing);
+}
+
+static int file_destroy(struct object *obj, struct vpmem_error *err)
 {
 	struct memdev *memdev = memdev_of(obj);
 	struct machine *m = obj->machine;
@@ -121,7 +132,7 @@ static int memdev_destroy(struct object *obj, struct vpmem_error *err)
 }
 
 // A size that was not given is the file's.
-static bool memdev_number(const struct object *obj, const char *prop, uint64_t *val)
+static bool file_number(const struct object *obj, const char *prop, uint64_t *val)
 {
 	if (strcmp(prop, "size") != 0)
 		return false;
@@ -132,11 +143,75 @@ static bool memdev_number(const struct object *obj, const char *prop, uint64_t *
 const struct object_kind memory_backend_file_kind = {
 	.type = &memory_backend_file_type,
 	.size = sizeof(struct memdev),
-	.create = memdev_create,
-	.keep = memdev_keep,
-	.destroy = memdev_destroy,
-	.number = memdev_number,
+	.create = file_create,
+	.keep = file_keep,
+	.destroy = file_destroy,
+	.number = file_number,
 };
+
+// ---- memory without a file
+
+static int memory_create(struct object *obj, struct vpmem_error *err)
+{
+	const struct memdev_config *cfg = configure(obj);
+	const struct host_memory_options opts = { .cfg = cfg,
+		                                  .memfd = obj->kind == &memory_backend_memfd_kind,
+		                                  .dump = cfg->backing.dump };
+	struct memdev *memdev = memdev_of(obj);
+	struct machine *m = obj->machine;
+	int rc;
+
+	pthread_mutex_unlock(&m->lock);
+	rc = host_memory_open(&opts, &memdev->memory, err);
+	pthread_mutex_lock(&m->lock);
+	if (rc < 0) {
+		machine_hint_limit(rc, err);
+		return rc;
+	}
+	enlist(m, memdev);
+	return 0;
+}
+
+static int memory_destroy(struct object *obj, struct vpmem_error *err)
+{
+	struct memdev *memdev = memdev_of(obj);
+
+	(void)err;
+	forget(obj->machine, memdev);
+	host_memory_close(&memdev->memory);
+	return 0;
+}
+
+const struct object_kind memory_backend_memfd_kind = {
+	.type = &memory_backend_memfd_type,
+	.size = sizeof(struct memdev),
+	.create = memory_create,
+	.destroy = memory_destroy,
+};
+
+const struct object_kind memory_backend_ram_kind = {
+	.type = &memory_backend_ram_type,
+	.size = sizeof(struct memdev),
+	.create = memory_create,
+	.destroy = memory_destroy,
+};
+
+// ---- for RAM
+
+struct vm_memory_region machine_memdev_region(const struct memdev *memdev)
+{
+	const struct host_memory *memory = &memdev->memory;
+	struct vm_memory_region region = { .size = memdev_size(memdev), .fd = -1 };
+
+	if (memdev->backing) {
+		region.hva = vpmem_backing_hva(memdev->backing);
+		region.fd = vpmem_backing_fd(memdev->backing, &region.fd_off);
+	} else {
+		region.hva = memory->hva;
+		region.fd = memdev->cfg->backing.share ? memory->fd : -1;
+	}
+	return region;
+}
 
 int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out)
 {

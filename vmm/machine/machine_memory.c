@@ -5,6 +5,8 @@
 #include "cpu.h"
 #include "error.h"
 #include "machine.h"
+#include "machine_find.h"
+#include "machine_memdev.h"
 #include "memory_map.h"
 
 #include <errno.h>
@@ -36,12 +38,77 @@ static int map_ram(struct machine *m, struct ram *ram, gpa_t gpa, uint64_t size)
 	return rc ? rc : vm_memory_add(&m->kvm.vm, gpa, size, ram->hva, false);
 }
 
+// ---- RAM that is a memory backend
+
+static int map_part(struct machine *m, const struct vm_memory_region *whole, gpa_t gpa, uint64_t off, uint64_t size,
+                    struct ram *ram)
+{
+	const struct vm_memory_region region = { .gpa = gpa,
+		                                 .size = size,
+		                                 .hva = (uint8_t *)whole->hva + off,
+		                                 .fd = whole->fd,
+		                                 .fd_off = whole->fd_off + off };
+	int rc;
+
+	*ram = (struct ram) { .hva = region.hva, .size = size };
+	rc = gmem_add(&m->gmem, gpa, size, ram->hva);
+	return rc ? rc : vm_memory_add_region(&m->kvm.vm, &region, false);
+}
+
+// Without -m it is the object's size, which can be any.
+static int settle_size(struct machine *m, uint64_t size, struct vpmem_error *err)
+{
+	uint64_t *ram_size = &m->opts->ram_size;
+
+	if (*ram_size == 0 && (size < RAM_SIZE_MIN || size > RAM_SIZE_MAX || size % RAM_GRANULE != 0)) {
+		error_set(err, -EINVAL, "memory backend '%s': a size of 0x%" PRIx64 " bytes is not supported for RAM",
+		          m->opts->memory_backend, size);
+		error_hint(err, "it is a multiple of 8 KiB, from 2 MiB to 16 TiB");
+		return -EINVAL;
+	}
+	if (*ram_size == 0)
+		*ram_size = size;
+	if (*ram_size == size)
+		return 0;
+	error_set(err, -EINVAL, "Machine memory size does not match the size of the memory backend");
+	error_hint(err, "the object '%s' has %" PRIu64 " bytes: -m %" PRIu64 "B", m->opts->memory_backend, size, size);
+	return -EINVAL;
+}
+
+static int use_backend(struct machine *m, struct vpmem_error *err)
+{
+	struct memdev *memdev = machine_find_memdev(m, m->opts->memory_backend);
+	struct vm_memory_region whole;
+	uint64_t low;
+	int rc;
+
+	if (!memdev)
+		return error_set(err, -ENODEV, "Memory backend '%s' not found", m->opts->memory_backend);
+	whole = machine_memdev_region(memdev);
+	rc = settle_size(m, whole.size, err);
+	if (rc < 0)
+		return rc;
+	low = whole.size < RAM_LOW_MAX ? whole.size : RAM_LOW_MAX;
+	rc = map_part(m, &whole, 0, 0, low, &m->ram_low);
+	if (rc == 0 && whole.size > low)
+		rc = map_part(m, &whole, RAM_HIGH_BASE, low, whole.size - low, &m->ram_high);
+	if (rc < 0)
+		return error_set(err, rc, "cannot set up guest memory '%s': %s", memdev->obj.cfg->id, strerror(-rc));
+	memdev->obj.in_use = true;
+	m->ram_memdev = memdev;
+	return 0;
+}
+
+// ----
+
 int machine_ram_up(struct machine *m, struct vpmem_error *err)
 {
 	uint64_t size = m->opts->ram_size, low = size < RAM_LOW_MAX ? size : RAM_LOW_MAX;
 	int rc;
 
 	gmem_init(&m->gmem);
+	if (m->opts->memory_backend)
+		return use_backend(m, err);
 	rc = map_ram(m, &m->ram_low, 0, low);
 	if (rc == 0 && size > low)
 		rc = map_ram(m, &m->ram_high, RAM_HIGH_BASE, size - low);
@@ -60,6 +127,7 @@ void machine_ram_down(struct machine *m)
 	for (unsigned i = 0; i < 2; i++)
 		if (rams[i]->area)
 			munmap(rams[i]->area, rams[i]->size + RAM_ALIGN);
+	m->ram_memdev = NULL;
 }
 
 // ---- windows above RAM: for pmem, and for 64-bit BARs

@@ -133,9 +133,12 @@ static void wait_until_left(struct machine *m, const struct object *obj)
 static int refuse_busy(const struct machine *m, const struct object *obj, struct vpmem_error *err)
 {
 	error_set(err, -EBUSY, "object '%s' is in use, can not be deleted", obj->cfg->id);
-	error_hint(err, is_left_soon(m, obj) ?
-	                        "a sync of its device is under way on the host: wait for DEVICE_DELETED" :
-	                        "device_del its device first, and wait for DEVICE_DELETED");
+	if (m->ram_memdev && obj == &m->ram_memdev->obj)
+		error_hint(err, "it is the guest's RAM, which stays as long as the machine");
+	else
+		error_hint(err, is_left_soon(m, obj) ?
+		                        "a sync of its device is under way on the host: wait for DEVICE_DELETED" :
+		                        "device_del its device first, and wait for DEVICE_DELETED");
 	return -EBUSY;
 }
 

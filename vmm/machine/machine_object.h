@@ -37,7 +37,7 @@ struct object {
 	const struct object_kind *kind;
 	struct machine *machine;
 	struct object_config *cfg; /* owned */
-	bool in_use;               /* a device has it by a link that is exclusive */
+	bool in_use;               /* a device has it by a link that is exclusive, or RAM is made of it */
 };
 
 /* The kinds, by index up to NULL. device_kinds.c */

@@ -18,10 +18,10 @@ static OBJECT(memdev_type, "Memdev", OPTIONAL("id", schema_str), MEMBER("size", 
               MEMBER("policy", policy_type));
 static ARRAY(memdevs_type, memdev_type);
 
-static struct json_object *memdev_info(const char *id, uint64_t size, const struct memdev_config *cfg)
+static struct json_object *memdev_info(const char *id, uint64_t size, const struct prop_class *cls,
+                                       const struct memdev_config *cfg)
 {
 	static const char *const names[] = { "share", "reserve", "prealloc", "host-nodes", "merge", "dump", "policy" };
-	const struct prop_class *cls = &memory_backend_file_class;
 	struct json_object *info = json_object_new_object();
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -31,16 +31,18 @@ static struct json_object *memdev_info(const char *id, uint64_t size, const stru
 	return info;
 }
 
-// The guest's RAM is not an object here, but QEMU lists it, and tools expect it.
+// RAM without a backend is not an object here, but QEMU lists it, and tools expect it.
 static struct json_object *query(const struct machine *m)
 {
 	static const struct memdev_config ram = { .backing = { .reserve = true, .dump = true } };
 	struct json_object *list = json_object_new_array();
 
 	for (unsigned i = 0; i < m->nmemdevs; i++)
-		add_to(list, memdev_info(m->memdevs[i]->obj.cfg->id, vpmem_backing_size(m->memdevs[i]->backing),
-		                         m->memdevs[i]->cfg));
-	add_to(list, memdev_info("pc.ram", m->ram_low.size + m->ram_high.size, &ram));
+		add_to(list, memdev_info(m->memdevs[i]->obj.cfg->id, memdev_size(m->memdevs[i]),
+		                         m->memdevs[i]->obj.cfg->type->props, m->memdevs[i]->cfg));
+	if (!m->ram_memdev)
+		add_to(list,
+		       memdev_info("pc.ram", m->ram_low.size + m->ram_high.size, &memory_backend_ram_class, &ram));
 	return list;
 }
 

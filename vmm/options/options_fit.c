@@ -49,6 +49,22 @@ static int check_objects_are_free(const struct device_config *other, const struc
 	return 0;
 }
 
+static int check_ram_is_not_used(const struct machine_config *have, const struct device_config *cfg,
+                                 struct vpmem_error *err)
+{
+	const struct prop *prop;
+	const char *id;
+
+	for (unsigned i = 0; have->memory_backend && (id = device_config_link(cfg, i, &prop)); i++) {
+		if (!prop->exclusive || strcmp(id, have->memory_backend) != 0)
+			continue;
+		error_set(err, -EBUSY, "can't use already busy %s: %s", prop->name, id);
+		error_hint(err, "it is the guest's RAM: the device needs an object of its own");
+		return -EBUSY;
+	}
+	return 0;
+}
+
 static int check_against(const struct device_config *other, const struct device_config *cfg, enum props_form form,
                          struct vpmem_error *err)
 {
@@ -120,6 +136,8 @@ int options_check_device(const struct machine_config *have, const struct device_
 {
 	int rc = config_check_links(cfg, object_at, have, "", err);
 
+	if (rc == 0)
+		rc = check_ram_is_not_used(have, cfg, err);
 	for (unsigned i = 0; i < have->ndevices && rc == 0; i++)
 		rc = check_against(have->devices[i], cfg, form, err);
 	return rc == 0 ? check_room(have, cfg, err) : rc;

@@ -34,6 +34,12 @@ struct smp_args {
 	uint64_t cpus, maxcpus, sockets, dies, cores, threads; /* 0: not given */
 };
 
+struct numa_args {
+	char *memdev, *mem;
+	uint64_t cpus; /* a bit each */
+	uint32_t nodeid;
+};
+
 struct cmdline {
 	struct machine_config *opts;
 	struct vpmem_error *err;
@@ -41,6 +47,11 @@ struct cmdline {
 	struct place last; /* the one before it */
 	struct mem_args mem;
 	struct smp_args smp;
+	struct place backend_place; /* of -machine memory-backend= */
+	struct place numa_place;    /* of the last -numa */
+	unsigned nnodes;
+	char *numa_memdev; /* owned */
+	uint64_t numa_cpus;
 	bool nographic, nodefaults;
 	bool serial_given, monitor_given;
 	unsigned nmonitor_words; /* -monitor and -qmp so far: the ids of their chardevs */
@@ -119,6 +130,10 @@ int handle_m(struct cmdline *cl, const char *arg);
 int handle_smp(struct cmdline *cl, const char *arg);
 int finish_m(struct cmdline *cl);
 int finish_smp(struct cmdline *cl);
+
+/* options_memory.c */
+int handle_numa(struct cmdline *cl, const char *arg);
+int finish_memory(struct cmdline *cl);
 
 /* options_console.c */
 int handle_nographic(struct cmdline *cl, const char *arg);

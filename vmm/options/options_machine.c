@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -22,6 +23,7 @@ struct machine_args {
 	char *type, *accel;
 	uint32_t nbuses;
 	bool dump_guest_core;
+	char *memory_backend;
 };
 
 static const struct prop machine_props[] = {
@@ -37,7 +39,10 @@ static const struct prop machine_props[] = {
 	FIXED("hpet", "off", ABSENT("HPET")),
 	FIXED("kernel-irqchip", "on", "interrupt controllers are KVM's: leave it out"),
 	{ .name = "mem-merge", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
-	{ .name = "memory-backend", .type = PROP_STR, .offset = PROP_NOWHERE, .only = "", .not_yet = true },
+	{ .name = "memory-backend",
+	  .type = PROP_STR,
+	  .offset = offsetof(struct machine_args, memory_backend),
+	  .help = "Set RAM backend: the id of a memory-backend object" },
 	FIXED("nvdimm", "off", "persistent memory is virtio-pmem here: -pmem FILE"),
 	{ .name = "pci-buses",
 	  .type = PROP_UINT32,
@@ -119,6 +124,17 @@ static int check_nbuses(struct cmdline *cl, uint32_t nbuses)
 	return 0;
 }
 
+// Whether there is such an object is checked at the end of the command line.
+static int set_memory_backend(struct cmdline *cl, const char *id)
+{
+	cl->backend_place = cl->now;
+	if (*id)
+		return option_string(cl, &cl->opts->memory_backend, id);
+	free(cl->opts->memory_backend);
+	cl->opts->memory_backend = NULL;
+	return 0;
+}
+
 int handle_machine(struct cmdline *cl, const char *arg)
 {
 	struct machine_args args = { .dump_guest_core = !cl->opts->no_guest_core };
@@ -135,6 +151,8 @@ int handle_machine(struct cmdline *cl, const char *arg)
 		rc = check_accel(cl, args.accel, strlen(args.accel));
 	if (rc == 0)
 		rc = check_nbuses(cl, args.nbuses);
+	if (rc == 0 && args.memory_backend)
+		rc = set_memory_backend(cl, args.memory_backend);
 	cl->opts->no_guest_core = !args.dump_guest_core;
 	props_release(&machine_class, &args);
 	return rc;

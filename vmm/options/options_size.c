@@ -12,9 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RAM_GRANULE (UINT64_C(8) << 10) /* QEMU rounds up to it */
-#define RAM_SIZE_MIN (UINT64_C(2) << 20)
-#define RAM_SIZE_MAX (UINT64_C(16) << 40)
 #define RAM_SLOTS_MAX 256u
 
 #define MEM(prop_name, prop_type, field)                                                         \

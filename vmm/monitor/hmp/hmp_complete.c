@@ -38,7 +38,7 @@ static void offer_objects(const struct machine *m, const char *base, struct hmp_
 	for (unsigned i = 0; i < m->nobjects; i++) {
 		const struct object_config *cfg = m->objects[i]->cfg;
 
-		if (!base || !strcmp(cfg->type->base, base))
+		if (!base || object_type_is(cfg->type, base))
 			hmp_edit_offer(edit, off, cfg->id, end);
 	}
 }

@@ -256,9 +256,9 @@ static void refuses_values(void **state)
 		{ "nodes", "0-1-2", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "0,1", false, "Parameter 'nodes' expects a uint64 value or range" },
 		{ "nodes", "1111111111111111111111111", false, "Parameter 'nodes' expects a uint64 value or range" },
-		{ "nodes", "128", false, "Invalid host-nodes value: 128" },
-		{ "nodes", "0-300", false, "Invalid host-nodes value: 64" },
-		{ "nodes", "[64]", true, "Invalid host-nodes value: 64" },
+		{ "nodes", "128", false, "Invalid nodes value: 128" },
+		{ "nodes", "0-300", false, "Invalid nodes value: 64" },
+		{ "nodes", "[64]", true, "Invalid nodes value: 64" },
 		{ "nodes", "0", true, "Invalid parameter type for 'nodes', expected: array" },
 		{ "nodes", "[0,\"1\"]", true, "Parameter 'nodes[1]' expects uint64" },
 		{ "nodes", "[null]", true, "Parameter 'nodes[0]' expects uint64" },
@@ -421,7 +421,8 @@ static int compare_names(const char *a, const char *b)
 
 static void the_tables_are_in_order(void **state)
 {
-	const struct prop_class *const classes[] = { &memory_backend_file_class, &virtio_pmem_pci_class };
+	const struct prop_class *const classes[] = { &memory_backend_file_class, &memory_backend_memfd_class,
+		                                     &memory_backend_ram_class, &virtio_pmem_pci_class };
 	const struct prop *prop;
 
 	(void)state;

@@ -202,7 +202,10 @@ gpa_t virtio_pmem_gpa(const struct virtio_pci *vp)
 
 __attribute__((weak)) const struct object_kind *fake_host_object_kind(unsigned idx)
 {
-	return idx == 0 ? &memory_backend_file_kind : NULL;
+	static const struct object_kind *const kinds[] = { &memory_backend_file_kind, &memory_backend_memfd_kind,
+		                                           &memory_backend_ram_kind };
+
+	return idx < COUNT(kinds) ? kinds[idx] : NULL;
 }
 
 __attribute__((weak)) const struct device_kind *fake_host_device_kind(unsigned idx)

@@ -65,7 +65,7 @@ struct pmem *fake_host_pmem(const char *id, const char *memdev);
 struct object_config *fake_host_object(const char *id);
 struct pmem_config *fake_host_config(const char *id, const char *memdev);
 
-/* The kinds of objects and devices that there are: memory-backend-file and virtio-pmem-pci. A test may define its own. */
+/* The kinds of objects and devices that there are: memory backends and virtio-pmem-pci. A test may define its own. */
 const struct object_kind *fake_host_object_kind(unsigned idx);
 const struct device_kind *fake_host_device_kind(unsigned idx);
 

@@ -551,6 +551,20 @@ static void an_exit_without_memory_and_without_a_reason_says_so(void **state)
 	assert_int_equal(recover(&err), 0);
 }
 
+/* RAM of a memory backend may be what lacks a page: the only device is not blamed. */
+static void with_ram_of_a_backend_the_only_device_is_not_blamed(void **state)
+{
+	struct memdev ram = { .obj.in_use = true };
+
+	(void)state;
+	host->m.npmems = 1;
+	host->m.ram_memdev = &ram;
+	machine_no_memory(&host->m);
+	pauses();
+	assert_int_equal(host->events[0].error, EFAULT);
+	assert_null(host->events[0].device);
+}
+
 /* The library asked as a store asks, and no reason came with the refusal. */
 static void a_file_system_that_refuses_without_a_reason(void **state)
 {
@@ -753,6 +767,7 @@ int main(void)
 		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved_for_long),
 		TEST(questions_in_vain_become_rarer),
 		TEST(an_exit_without_memory_and_without_a_reason_says_so),
+		TEST(with_ram_of_a_backend_the_only_device_is_not_blamed),
 		TEST(a_file_system_that_refuses_without_a_reason),
 		TEST(samples_come_often_only_while_there_are_faults),
 		TEST(a_truncated_file_fails_until_it_is_whole),

@@ -4,9 +4,12 @@
 
 #include "cpu.h"
 #include "fake_host.h"
+#include "machine_hotplug.h"
+#include "machine_memdev.h"
 #include "memory_map.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -111,6 +114,131 @@ static void without_a_memory_slot_the_start_fails(void **state)
 	assert_int_equal(machine_ram_up(m, &err), -EEXIST);
 }
 
+// ---- RAM that is a memory backend
+
+static struct memdev *add_backend(const struct object_type *type, uint64_t size, bool share)
+{
+	struct memdev_config *cfg = calloc(1, sizeof(*cfg));
+	struct object_config *obj = &cfg->obj;
+
+	assert_non_null(cfg);
+	*cfg = (struct memdev_config) { .obj = { .type = type, .id = strdup("ram") },
+		                        .backing = { .size = size, .share = share, .reserve = false } };
+	if (type == &memory_backend_file_type)
+		cfg->backing.path = cfg->mem_path = strdup("a.img");
+	assert_int_equal(machine_add_object(m, &obj, &err), 0);
+	fake_host->opts.memory_backend = (char *)"ram";
+	return m->memdevs[m->nmemdevs - 1];
+}
+
+/* Another process maps each part of RAM at its own place in the memfd. */
+static void a_memfd_lies_on_both_sides_of_the_hole(void **state)
+{
+	struct memdev *memdev = add_backend(&memory_backend_memfd_type, RAM_LOW_MAX + GIB, true);
+	const struct vm_memory *table = &m->kvm.vm.memory;
+
+	(void)state;
+	has_ram(RAM_LOW_MAX + GIB);
+	assert_int_equal(table->nregions, 2);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(table->regions[i].fd, memdev->memory.fd);
+	assert_int_equal(table->regions[0].fd_off, 0);
+	assert_int_equal(table->regions[0].size, RAM_LOW_MAX);
+	assert_int_equal(table->regions[1].gpa, RAM_HIGH_BASE);
+	assert_int_equal(table->regions[1].fd_off, RAM_LOW_MAX);
+	assert_int_equal(table->regions[1].size, GIB);
+	assert_ptr_equal(table->regions[1].hva, memdev->memory.hva + RAM_LOW_MAX);
+	assert_ptr_equal(gmem_hva(&m->gmem, RAM_HIGH_BASE, 8), table->regions[1].hva);
+	assert_false(fake_host->slots[0].readonly);
+	assert_int_equal(m->ram_low.size + m->ram_high.size, RAM_LOW_MAX + GIB);
+}
+
+static void private_memory_has_no_file_for_others(void **state)
+{
+	(void)state;
+	add_backend(&memory_backend_memfd_type, 64 * MIB, false);
+	has_ram(64 * MIB);
+	assert_int_equal(m->kvm.vm.memory.regions[0].fd, -1);
+}
+
+static void a_file_can_be_ram(void **state)
+{
+	struct memdev *memdev = add_backend(&memory_backend_file_type, 64 * MIB, true);
+
+	(void)state;
+	has_ram(64 * MIB);
+	assert_int_equal(m->kvm.vm.memory.regions[0].fd, 7);
+	assert_int_equal(m->kvm.vm.memory.regions[0].fd_off, 4096);
+	assert_ptr_equal(m->kvm.vm.memory.regions[0].hva, vpmem_backing_hva(memdev->backing));
+}
+
+static void without_m_ram_has_the_size_of_the_object(void **state)
+{
+	(void)state;
+	add_backend(&memory_backend_ram_type, 96 * MIB, false);
+	has_ram(0);
+	assert_int_equal(fake_host->opts.ram_size, 96 * MIB);
+	assert_int_equal(m->ram_low.size, 96 * MIB);
+}
+
+static void expect_no_ram(uint64_t ram_size, const char *text, const char *hint)
+{
+	fake_host->opts.ram_size = ram_size;
+	assert_true(machine_ram_up(m, &err) < 0);
+	assert_string_equal(err.text, text);
+	assert_non_null(strstr(err.hint, hint));
+	assert_int_equal(m->kvm.vm.memory.nregions, 0);
+	assert_null(m->ram_memdev);
+}
+
+static void another_size_than_that_of_m_is_refused(void **state)
+{
+	struct memdev *memdev = add_backend(&memory_backend_ram_type, 96 * MIB, false);
+
+	(void)state;
+	expect_no_ram(64 * MIB, "Machine memory size does not match the size of the memory backend", "-m 100663296B");
+	assert_false(memdev->obj.in_use);
+}
+
+static void a_size_that_ram_cannot_have_is_refused(void **state)
+{
+	(void)state;
+	add_backend(&memory_backend_ram_type, 3 * MIB + 4096, false);
+	expect_no_ram(0, "memory backend 'ram': a size of 0x301000 bytes is not supported for RAM",
+	              "multiple of 8 KiB");
+}
+
+static void an_object_that_is_ram_is_in_use(void **state)
+{
+	struct device_config *dev = &fake_host_config("nv1", "ram")->dev;
+	struct memdev *memdev = add_backend(&memory_backend_file_type, 64 * MIB, true);
+
+	(void)state;
+	has_ram(64 * MIB);
+	assert_ptr_equal(m->ram_memdev, memdev);
+	assert_int_equal(machine_object_del(m, "ram", &err), -EBUSY);
+	assert_string_equal(err.text, "object 'ram' is in use, can not be deleted");
+	assert_non_null(strstr(err.hint, "the guest's RAM"));
+	assert_int_equal(machine_add_device(m, &dev, &err), -EBUSY);
+	assert_string_equal(err.text, "can't use already busy memdev: ram");
+	device_config_free(dev);
+}
+
+static void a_memfd_is_no_persistent_memory(void **state)
+{
+	struct device_config *dev = &fake_host_config("nv1", "ram")->dev;
+
+	(void)state;
+	add_backend(&memory_backend_memfd_type, 64 * MIB, true);
+	assert_int_equal(machine_add_device(m, &dev, &err), -EINVAL);
+	assert_string_equal(err.text, "Invalid parameter type for 'memdev', expected: memory-backend-file");
+	assert_non_null(strstr(err.hint, "a flush needs a file"));
+	device_config_free(dev);
+	// Nobody uses it.
+	assert_int_equal(machine_object_del(m, "ram", &err), 0);
+	assert_int_equal(m->nmemdevs, 0);
+}
+
 static void windows_share_the_room_above_ram(void **state)
 {
 	(void)state;
@@ -171,6 +299,14 @@ int main(void)
 		TEST(exactly_what_fits_below_is_one_region),
 		TEST(a_host_without_memory_is_named),
 		TEST(without_a_memory_slot_the_start_fails),
+		TEST(a_memfd_lies_on_both_sides_of_the_hole),
+		TEST(private_memory_has_no_file_for_others),
+		TEST(a_file_can_be_ram),
+		TEST(without_m_ram_has_the_size_of_the_object),
+		TEST(another_size_than_that_of_m_is_refused),
+		TEST(a_size_that_ram_cannot_have_is_refused),
+		TEST(an_object_that_is_ram_is_in_use),
+		TEST(a_memfd_is_no_persistent_memory),
 		TEST(windows_share_the_room_above_ram),
 		TEST(the_first_window_begins_at_a_gib),
 		TEST(a_processor_with_few_address_bits_has_small_windows),

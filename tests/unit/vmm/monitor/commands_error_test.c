@@ -99,7 +99,7 @@ static void objects_fail_as_in_qemu(void **state)
 		  "Parameter 'id' is missing" },
 		{ "object-add", "{\"qom-type\": \"memory-backend-xx\", \"id\": \"m1\"}", "GenericError",
 		  "Parameter 'qom-type' does not accept value 'memory-backend-xx'" HINT(
-			  "the object types here are memory-backend-file, rng-builtin, rng-random") },
+			  "did you mean memory-backend-ram?") },
 		{ "object-add", "{\"qom-type\": 1, \"id\": \"m1\"}", "GenericError",
 		  "Invalid parameter type for 'qom-type', expected: string" HINT(
 			  "for example memory-backend-file,id=mem1,share=on,mem-path=FILE") },

@@ -200,6 +200,21 @@ static void backends_and_ram_are_listed(void **state)
 		"\"dump\": true, \"policy\": \"default\", \"size\": 134217728, \"id\": \"pc.ram\"}]");
 }
 
+/* RAM that is made of an object is that object, and not one more. */
+static void ram_of_a_memory_backend_is_shown_once(void **state)
+{
+	struct qmp_rig *rig = *state;
+
+	expect_return(rig, "object-add", "{\"qom-type\": \"memory-backend-memfd\", \"id\": \"r\", \"size\": 134217728}",
+	              "{}");
+	rig->fake->m.ram_memdev = rig->fake->m.memdevs[0];
+	expect_return(rig, "query-memdev", NULL,
+	              "[{\"share\": true, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], \"merge\": true, "
+	              "\"dump\": true, \"policy\": \"default\", \"size\": 134217728, \"id\": \"r\"}]");
+	expect_return(rig, "qom-get", "{\"path\": \"/objects/r\", \"property\": \"seal\"}", "true");
+	expect_return(rig, "qom-get", "{\"path\": \"/objects/r\", \"property\": \"size\"}", "134217728");
+}
+
 static void the_bus_is_shown(void **state)
 {
 	struct qmp_rig *rig = *state;
@@ -361,6 +376,7 @@ int main(void)
 		TEST(devices_are_listed_by_address),
 		TEST(device_add_takes_text_and_native_values),
 		TEST(backends_and_ram_are_listed),
+		TEST(ram_of_a_memory_backend_is_shown_once),
 		TEST(the_bus_is_shown),
 		TEST(every_bus_is_shown),
 		TEST(pmem_statistics_are_shown),

@@ -83,7 +83,8 @@ static void drop_memdev(struct machine *m, unsigned idx)
 	struct memdev *memdev = m->memdevs[idx];
 
 	the_fake->nopen--;
-	free(memdev->backing->path);
+	if (memdev->backing)
+		free(memdev->backing->path);
 	free(memdev->backing);
 	object_config_free(memdev->obj.cfg);
 	free(memdev);
@@ -153,14 +154,14 @@ struct memdev *machine_find_memdev(struct machine *m, const char *id)
 
 static bool memdev_number(const struct object *obj, const char *prop, uint64_t *val)
 {
-	*val = ((const struct memdev *)obj)->backing->size;
+	*val = memdev_size((const struct memdev *)obj);
 	return !strcmp(prop, "size");
 }
 
 int machine_object_add(struct machine *m, struct object_config **obj, struct vpmem_error *err)
 {
 	static const struct object_kind kind = { .number = memdev_number };
-	struct memdev_config *cfg = object_config_as(*obj, &memory_backend_file_type);
+	struct memdev_config *cfg = memdev_config_of(*obj);
 	struct memdev *memdev;
 
 	if (machine_find_memdev(m, cfg->obj.id))
@@ -169,10 +170,13 @@ int machine_object_add(struct machine *m, struct object_config **obj, struct vpm
 	if (m->nmemdevs == MEMDEVS_MAX)
 		return error_set(err, -ENOSPC, "too many memory backends: at most %u", MEMDEVS_MAX);
 	memdev = calloc(1, sizeof(*memdev));
-	memdev->backing = calloc(1, sizeof(*memdev->backing));
-	memdev->backing->size = cfg->backing.size ? cfg->backing.size : 32 << 20;
-	memdev->backing->path = strdup(cfg->mem_path);
-	memdev->backing->rom = cfg->backing.readonly;
+	memdev->memory.size = cfg->backing.size;
+	if (cfg->mem_path) {
+		memdev->backing = calloc(1, sizeof(*memdev->backing));
+		memdev->backing->size = cfg->backing.size ? cfg->backing.size : 32 << 20;
+		memdev->backing->path = strdup(cfg->mem_path);
+		memdev->backing->rom = cfg->backing.readonly;
+	}
 	memdev->obj = (struct object) { .kind = &kind, .cfg = *obj };
 	memdev->cfg = cfg;
 	*obj = NULL;

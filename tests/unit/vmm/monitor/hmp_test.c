@@ -61,7 +61,8 @@ static const struct line lines[] = {
 	  "{\"driver\":\"x\",\"shmem\":\"on\",\"\\u001b[2J\":\"on\"}" },
 	{ "object_add", "object_add: string expected\r\n" TRY("object_add"), NULL },
 	{ "object_add help",
-	  "List of user creatable objects:\r\n  memory-backend-file\r\n  rng-builtin\r\n  rng-random\r\n", NULL },
+	  "List of user creatable objects:\r\n  memory-backend-file\r\n  memory-backend-memfd\r\n  memory-backend-ram\r\n  rng-builtin\r\n  rng-random\r\n",
+	  NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
 	{ "device_add help",
 	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
@@ -167,7 +168,7 @@ struct completion {
 static const struct completion completions[] = {
 	{ "device_d\tn\t", "{\"id\":\"nv1\"}", NULL },
 	{ "device_a\tvi\tp\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
-	{ "object_a\tm\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
+	{ "object_a\tm\tf\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
 	{ "device_a\tvi\tr\tmax\t7", "{\"driver\":\"virtio-rng-pci\",\"max-bytes\":\"7\"}", NULL },
 	{ "object_a\tr\tr\tfi\tx", "{\"qom-type\":\"rng-random\",\"filename\":\"x\"}", NULL },
 	{ "object_d\tm\t", "", "Device 'x' not found" },

@@ -122,7 +122,8 @@ static void a_backend_has_its_properties(void **state)
 	struct json_object *properties = list(*state, "/objects/m1");
 
 	// "type", and what the table has but for the two that name the object.
-	assert_int_equal(json_object_array_length(properties), 1 + memory_backend_file_class.nprops - 2);
+	assert_int_equal(json_object_array_length(properties),
+	                 1 + memory_backend_class.nprops + memory_backend_file_class.nprops - 2);
 	json_object_put(properties);
 	expect_property(*state, "/objects/m1", "type", "\"memory-backend-file\"");
 	expect_property(*state, "/objects/m1", "mem-path", "\"p.img\"");

@@ -40,7 +40,7 @@ static const char *text(const char *s)
 const struct memdev_config *memdev_at(const struct machine_config *opts, unsigned idx)
 {
 	assert_true(idx < opts->nobjects);
-	return object_config_as(opts->objects[idx], &memory_backend_file_type);
+	return memdev_config_of(opts->objects[idx]);
 }
 
 const struct pmem_config *pmem_at(const struct machine_config *opts, unsigned idx)
@@ -53,12 +53,16 @@ static void describe_memdev(const struct memdev_config *cfg, FILE *out)
 {
 	const struct vpmem_backing_options *b = &cfg->backing;
 
-	fprintf(out, " memdev(%s %s", cfg->obj.id, cfg->mem_path);
+	fprintf(out, " memdev(%s %s", cfg->obj.id, cfg->mem_path ? cfg->mem_path : cfg->obj.type->props->name);
 	if (b->size)
 		fprintf(out, " size=%" PRIu64, b->size);
 	fprintf(out, "%s%s%s%s%s%s%s", b->share ? " share" : "", b->readonly ? " readonly" : "",
 	        b->prealloc ? " prealloc" : "", b->reserve ? "" : " noreserve", b->merge ? "" : " nomerge",
 	        cfg->dump_set ? b->dump ? " dump" : " nodump" : "", b->discard_data ? " discard" : "");
+	if (cfg->hugetlb)
+		fprintf(out, " hugetlb=%" PRIu64, cfg->hugetlbsize);
+	if (cfg->seal)
+		fprintf(out, " seal");
 	if (b->offset || b->align)
 		fprintf(out, " offset=%" PRIu64 " align=%" PRIu64, b->offset, b->align);
 	if (b->rom != VPMEM_ROM_AUTO || b->policy != VPMEM_POLICY_DEFAULT || b->host_nodes)
@@ -86,8 +90,8 @@ static void describe_pmem(const struct pmem_config *cfg, FILE *out)
 
 static void describe_object(struct object_config *cfg, FILE *out)
 {
-	if (cfg->type == &memory_backend_file_type)
-		describe_memdev(object_config_as(cfg, &memory_backend_file_type), out);
+	if (object_type_is(cfg->type, MEMORY_BACKEND))
+		describe_memdev(memdev_config_of(cfg), out);
 	else
 		fprintf(out, " %s(%s%s%s)", cfg->type->props->name, cfg->id,
 		        ((struct rng_config *)cfg)->filename ? " " : "",
@@ -200,6 +204,8 @@ const char *describe(const struct machine_config *opts)
 	if (opts->nbuses != 1)
 		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);
+	if (opts->memory_backend)
+		fprintf(out, " backend=%s", opts->memory_backend);
 	for (unsigned i = 0; i < opts->nobjects; i++)
 		describe_object(opts->objects[i], out);
 	for (unsigned i = 0; i < opts->ndevices; i++)

@@ -117,7 +117,7 @@ static void check(const char *line, unsigned *nresults)
 	if (result == OPTIONS_RUN) {
 		assert_non_null(opts.kernel);
 		assert_in_range(opts.ncpus, 1, CPUS_MAX);
-		assert_true(opts.ram_size > 0 && opts.ram_size % 8192 == 0);
+		assert_true((opts.ram_size > 0 || opts.memory_backend) && opts.ram_size % 8192 == 0);
 		assert_true(strlen(describe(&opts)) > 0);
 		for (unsigned i = 0; i < opts.ndevices; i++) {
 			int slot = opts.devices[i]->slot;

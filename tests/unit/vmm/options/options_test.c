@@ -203,6 +203,20 @@ static const struct accepted accepted[] = {
 	  "\"host-nodes\":[0,2],\"policy\":\"bind\",\"rom\":\"auto\",\"prealloc-threads\":2}",
 	  DEFAULTS " memdev(m1 f size=67108864 share rom=0 policy=2 nodes=5)" },
 
+	{ "-object memory-backend-memfd,id=r,size=1G -m 1G -machine memory-backend=r",
+	  "ram=1024M cpus=1 serial=none backend=r memdev(r memory-backend-memfd size=1073741824 share seal)" },
+	{ "-M memory-backend=r -object memory-backend-ram,id=r,size=64M",
+	  "ram=0M cpus=1 serial=none backend=r memdev(r memory-backend-ram size=67108864)" },
+	{ "-M memory-backend=r -object memory-backend-file,id=r,mem-path=f -m 1G",
+	  "ram=1024M cpus=1 serial=none backend=r memdev(r f)" },
+	{ "-M memory-backend=r -M memory-backend=", DEFAULTS },
+	{ "-object memory-backend-memfd,id=r,size=256M,share=off,hugetlb=on,hugetlbsize=1G,seal=off,prealloc=on,merge=off,"
+	  "dump=off -m 256M -numa node,memdev=r",
+	  "ram=256M cpus=1 serial=none backend=r memdev(r memory-backend-memfd size=268435456 prealloc nomerge nodump "
+	  "hugetlb=1073741824)" },
+	{ "-smp 4 -numa type=node,nodeid=0,cpus=0-1,cpus=3,memdev=r -object memory-backend-ram,id=r,size=128M",
+	  "ram=128M cpus=4 serial=none backend=r memdev(r memory-backend-ram size=134217728)" },
+
 	{ M1 " -device virtio-pmem-pci,memdev=m1", DEFAULTS " memdev(m1 f) pmem(- m1)" },
 	{ "-device virtio-pmem-pci,memdev=m1 " M1, DEFAULTS " memdev(m1 f) pmem(- m1)" },
 	{ M1 " -device driver=virtio-pmem-pci,memdev=m1,id=m1", DEFAULTS " memdev(m1 f) pmem(m1 m1)" },
@@ -372,9 +386,9 @@ static void prints_and_is_done(void **state)
 		{ "-accel ?", "Accelerators supported in pmvm binary:\nkvm\n" },
 		{ "-display help", "Available display backend types:\nnone\n" },
 		{ "-object help",
-		  "List of user creatable objects:\n  memory-backend-file\n  rng-builtin\n  rng-random\n" },
+		  "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n" },
 		{ "-object ?",
-		  "List of user creatable objects:\n  memory-backend-file\n  rng-builtin\n  rng-random\n" },
+		  "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n" },
 		{ "-device help",
 		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
 		  "kernel's vhost\"\n"

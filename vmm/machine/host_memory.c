@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory of the host for a guest: anonymous or a memfd, of small or huge pages, mapped with its properties.
+#include "host_memory.h"
+
+#include "config.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <linux/mempolicy.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define ALIGN (UINT64_C(2) << 20) /* so that large pages are possible */
+#define KIB 1024u
+#define MIB (KIB * KIB)
+
+// ---- the memfd
+
+static unsigned memfd_flags(const struct memdev_config *cfg)
+{
+	unsigned flags = MFD_CLOEXEC | (cfg->seal ? MFD_ALLOW_SEALING : 0);
+
+	if (!cfg->hugetlb)
+		return flags;
+	flags |= MFD_HUGETLB;
+	if (cfg->hugetlbsize > 0)
+		flags |= (unsigned)__builtin_ctzll(cfg->hugetlbsize) << MFD_HUGE_SHIFT;
+	return flags;
+}
+
+static int no_memfd(const struct memdev_config *cfg, int rc, struct vpmem_error *err)
+{
+	error_set(err, rc, "%s: failed to create memfd: %s", cfg->obj.id, strerror(-rc));
+	if (cfg->hugetlb && cfg->hugetlbsize > 0)
+		error_hint(err,
+		           "the host has no huge pages of %" PRIu64
+		           " KiB: /sys/kernel/mm/hugepages lists the sizes that it has",
+		           cfg->hugetlbsize / KIB);
+	else if (cfg->hugetlb)
+		error_hint(err, "the host's kernel has no huge pages (CONFIG_HUGETLBFS): leave hugetlb out");
+	return rc;
+}
+
+static int set_size(int fd, const struct memdev_config *cfg, uint64_t page_size, struct vpmem_error *err)
+{
+	int rc;
+
+	if (cfg->backing.size % page_size != 0) {
+		error_set(err, -EINVAL, "%s: memory size 0x%" PRIx64 " must be a multiple of the page size 0x%" PRIx64,
+		          cfg->obj.id, cfg->backing.size, page_size);
+		error_hint(err, "its pages have %" PRIu64 " KiB: use another size, or other pages (hugetlbsize)",
+		           page_size / KIB);
+		return -EINVAL;
+	}
+	if (ftruncate(fd, (off_t)cfg->backing.size) == 0)
+		return 0;
+	rc = -errno;
+	return error_set(err, rc, "%s: failed to resize memfd to %" PRIu64 ": %s", cfg->obj.id, cfg->backing.size,
+	                 strerror(-rc));
+}
+
+static int create_memfd(const struct memdev_config *cfg, struct host_memory *mem, uint64_t *page_size,
+                        struct vpmem_error *err)
+{
+	struct statfs fs;
+	int rc;
+
+	mem->fd = memfd_create("memory-backend-memfd", memfd_flags(cfg));
+	if (mem->fd < 0)
+		return no_memfd(cfg, -errno, err);
+	if (fstatfs(mem->fd, &fs) == 0)
+		*page_size = (uint64_t)fs.f_bsize;
+	rc = set_size(mem->fd, cfg, *page_size, err);
+	if (rc < 0)
+		return rc;
+	if (cfg->seal && fcntl(mem->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return error_set(err, -errno, "%s: failed to seal memfd: %s", cfg->obj.id, strerror(errno));
+	return 0;
+}
+
+// ---- the mapping
+
+static int no_mapping(const struct memdev_config *cfg, uint64_t page_size, int rc, struct vpmem_error *err)
+{
+	uint64_t size = cfg->backing.size;
+
+	error_set(err, rc, "%s: unable to map backing store for guest RAM: %s", cfg->obj.id, strerror(-rc));
+	if (rc != -ENOMEM)
+		return rc;
+	if (cfg->hugetlb)
+		error_hint(err,
+		           "it needs %" PRIu64 " free huge pages of %" PRIu64 " KiB: write a larger number to "
+		           "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages, or leave hugetlb out",
+		           size / page_size, page_size / KIB, page_size / KIB);
+	else
+		error_hint(err, "it asks for %" PRIu64 " MiB: give the guest less, or the host more memory or swap",
+		           size / MIB);
+	return rc;
+}
+
+static int map(const struct memdev_config *cfg, struct host_memory *mem, uint64_t page_size, struct vpmem_error *err)
+{
+	const struct vpmem_backing_options *opts = &cfg->backing;
+	uint64_t align = page_size > ALIGN ? page_size : ALIGN;
+	int flags = (opts->share ? MAP_SHARED : MAP_PRIVATE) | (mem->fd < 0 ? MAP_ANONYMOUS : 0) |
+	            (opts->reserve ? 0 : MAP_NORESERVE);
+	uint8_t *area = MAP_FAILED;
+
+	if (opts->size <= UINT64_MAX - align)
+		area = mmap(NULL, opts->size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		errno = ENOMEM;
+	if (area == MAP_FAILED)
+		return no_mapping(cfg, page_size, -errno, err);
+	mem->area = area;
+	mem->area_size = opts->size + align;
+	mem->hva = area + -(uintptr_t)area % align;
+	mem->size = opts->size;
+	if (mmap(mem->hva, mem->size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, mem->fd, 0) == MAP_FAILED)
+		return no_mapping(cfg, page_size, -errno, err);
+	return 0;
+}
+
+// Errors are ignored: a kernel without large pages or page merging works as well.
+static void advise(const struct host_memory_options *opts, const struct host_memory *mem)
+{
+	const struct vpmem_backing_options *b = &opts->cfg->backing;
+
+	// Without this, fork would turn private pages into copies. Shared pages are never copied, and never merged.
+	if (!b->share)
+		(void)madvise(mem->hva, mem->size, MADV_DONTFORK);
+	if (!opts->cfg->hugetlb)
+		(void)madvise(mem->hva, mem->size, MADV_HUGEPAGE);
+	if (b->merge && !b->share)
+		(void)madvise(mem->hva, mem->size, MADV_MERGEABLE);
+	if (!opts->dump)
+		(void)madvise(mem->hva, mem->size, MADV_DONTDUMP);
+}
+
+static int bind_nodes(const struct memdev_config *cfg, const struct host_memory *mem, struct vpmem_error *err)
+{
+	static const int modes[] = {
+		[VPMEM_POLICY_PREFERRED] = MPOL_PREFERRED,
+		[VPMEM_POLICY_BIND] = MPOL_BIND,
+		[VPMEM_POLICY_INTERLEAVE] = MPOL_INTERLEAVE,
+	};
+	unsigned long nodes = cfg->backing.host_nodes;
+
+	if (cfg->backing.policy == VPMEM_POLICY_DEFAULT)
+		return 0;
+	// The kernel uses one bit less than the given number.
+	if (syscall(SYS_mbind, mem->hva, mem->size, modes[cfg->backing.policy], &nodes, 8 * sizeof(nodes) + 1,
+	            MPOL_MF_STRICT | MPOL_MF_MOVE) < 0)
+		return error_set(err, -errno, "cannot bind memory to host NUMA nodes: %s", strerror(errno));
+	return 0;
+}
+
+// ---- prealloc
+
+// What the host can give without killing a process: free memory and swap, in bytes. UINT64_MAX: unknown.
+static uint64_t available_size(void)
+{
+	uint64_t kib, sum = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	if (!file)
+		return UINT64_MAX;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1 || sscanf(line, "SwapFree: %" SCNu64, &kib) == 1)
+			sum += kib * KIB;
+	fclose(file);
+	return sum;
+}
+
+static int too_little(const struct memdev_config *cfg, int rc, struct vpmem_error *err)
+{
+	error_set(err, rc, "prealloc: %s: cannot populate %" PRIu64 " bytes of memory: %s", cfg->obj.id,
+	          cfg->backing.size, strerror(-rc));
+	return rc;
+}
+
+// A host that has too little ends a process, perhaps this one, and reports no error: so it is asked before.
+static int populate(const struct memdev_config *cfg, const struct host_memory *mem, struct vpmem_error *err)
+{
+	uint64_t available = cfg->hugetlb ? UINT64_MAX : available_size();
+
+	if (mem->size > available) {
+		too_little(cfg, -ENOMEM, err);
+		error_hint(err,
+		           "the host has %" PRIu64 " MiB of memory and swap available: give the guest less, or leave "
+		           "prealloc out",
+		           available / MIB);
+		return -ENOMEM;
+	}
+	return madvise(mem->hva, mem->size, MADV_POPULATE_WRITE) < 0 ? too_little(cfg, -errno, err) : 0;
+}
+
+// ----
+
+int host_memory_open(const struct host_memory_options *opts, struct host_memory *out, struct vpmem_error *err)
+{
+	const struct memdev_config *cfg = opts->cfg;
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	int rc = 0;
+
+	*out = (struct host_memory) { .fd = -1 };
+	if (opts->memfd || cfg->backing.share)
+		rc = create_memfd(cfg, out, &page_size, err);
+	if (rc == 0)
+		rc = map(cfg, out, page_size, err);
+	if (rc == 0) {
+		advise(opts, out);
+		rc = bind_nodes(cfg, out, err);
+	}
+	if (rc == 0 && cfg->backing.prealloc)
+		rc = populate(cfg, out, err);
+	if (rc < 0)
+		host_memory_close(out);
+	return rc;
+}
+
+void host_memory_close(struct host_memory *mem)
+{
+	if (mem->area)
+		munmap(mem->area, mem->area_size);
+	if (mem->fd >= 0)
+		close(mem->fd);
+	*mem = (struct host_memory) { .fd = -1 };
+}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ESCAPE 0x01 /* Ctrl-a */
 
@@ -310,6 +311,21 @@ static void on_lost(void *owner, int error)
 
 const struct stream_ops chardev_stream_ops = { .readable = on_readable, .written = on_written, .lost = on_lost };
 
+// A full disk, or a reader of a fifo that is slow, ends the log and holds up nobody.
+static void write_log(struct chardev *chr, const uint8_t *buf, size_t len)
+{
+	ssize_t n;
+
+	if (chr->log_fd < 0 || len == 0)
+		return;
+	n = write(chr->log_fd, buf, len);
+	if (n == (ssize_t)len)
+		return;
+	log_error("%s: cannot write: the log ends here: %s", chr->logfile, n < 0 ? strerror(errno) : "no space");
+	close(chr->log_fd);
+	chr->log_fd = -1;
+}
+
 size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
 {
 	size_t pending = stream_pending(&chr->stream);
@@ -317,18 +333,26 @@ size_t chardev_write(struct chardev *chr, const uint8_t *buf, size_t len)
 
 	if (chr->kind == CHARDEV_RINGBUF) {
 		ringbuf_write(&chr->ring, buf, len);
-		return len;
+		taken = len;
+	} else if (stream_write(&chr->stream, buf, taken) < 0) {
+		return 0;
 	}
-	return stream_write(&chr->stream, buf, taken) < 0 ? 0 : taken;
+	write_log(chr, buf, taken);
+	return taken;
 }
 
 int chardev_queue(struct chardev *chr, const uint8_t *buf, size_t len)
 {
 	if (chr->kind == CHARDEV_RINGBUF) {
 		ringbuf_write(&chr->ring, buf, len);
-		return 0;
+	} else {
+		int rc = stream_write(&chr->stream, buf, len);
+
+		if (rc < 0)
+			return rc;
 	}
-	return stream_write(&chr->stream, buf, len);
+	write_log(chr, buf, len);
+	return 0;
 }
 
 void chardev_set_front(struct chardev *chr, const struct chardev_front *front)

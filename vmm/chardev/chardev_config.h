@@ -32,6 +32,8 @@ struct chardev_config {
 	bool async;            /* the machine runs already: a connection is not waited for */
 	bool monitor;          /* its user is a monitor: it serves several peers, which must be the owner's */
 	bool append;           /* file: it is not emptied */
+	char *logfile;         /* a file that gets all output as well; NULL: none */
+	bool logappend;        /* it is not emptied */
 	bool mux;              /* stdio: Ctrl-a is the escape character (-nographic) */
 	bool signals;          /* stdio: Ctrl-c ends the program */
 	uint64_t size;         /* ringbuf: bytes, a power of two */

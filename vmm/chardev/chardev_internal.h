@@ -6,7 +6,7 @@
 #define PMVM_CHARDEV_INTERNAL_H
 
 #include "chardev.h"
-#include "file_id.h"
+#include "outfile.h"
 #include "peers.h"
 #include "ringbuf.h"
 #include "stream.h"
@@ -48,9 +48,10 @@ struct chardev {
 	bool is_local;               /* the peer is a process of this host: the end of its life shows */
 	bool connected;              /* a socket or a pty with a peer */
 	bool input_ended;            /* the peer sends no more; what it had sent may still wait */
-	bool created;                /* the file is new: removed unless kept */
-	bool append;                 /* the file is not emptied */
-	struct file_id id_of_file;   /* of that file */
+	struct outfile file;         /* of kind file */
+	struct outfile log;          /* what is sent goes there as well */
+	char *logfile;               /* its path; NULL: there is none */
+	int log_fd;                  /* -1: there is none, or writing failed */
 	size_t nraw;                 /* bytes that were read, and not yet given to a side */
 	uint8_t raw[RAW_MAX];
 

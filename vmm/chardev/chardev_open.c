@@ -32,17 +32,25 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 static int open_file(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
 {
 	const struct nonblock none = { .fd = -1 };
-	int append = cfg->append ? O_APPEND : 0;
-	int fd = open(chr->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY | append, 0644);
+	int rc = outfile_open(&chr->file, chr->path, cfg->append);
 
-	chr->append = cfg->append;
-	chr->created = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = open(chr->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | append);
-	if (fd < 0)
-		return error_set(err, -errno, "Could not open '%s': %s", chr->path, strerror(errno));
-	file_id_of_fd(fd, &chr->id_of_file);
-	stream_attach(&chr->stream, &none, &(struct nonblock) { .fd = fd, .owns = true });
+	if (rc < 0)
+		return error_set(err, rc, "Could not open '%s': %s", chr->path, strerror(-rc));
+	stream_attach(&chr->stream, &none, &(struct nonblock) { .fd = chr->file.fd, .owns = true });
+	return 0;
+}
+
+static int open_log(struct chardev *chr, const struct chardev_config *cfg, struct vpmem_error *err)
+{
+	int rc;
+
+	if (!cfg->logfile || !*cfg->logfile)
+		return 0;
+	chr->logfile = strdup(cfg->logfile);
+	rc = chr->logfile ? outfile_open(&chr->log, chr->logfile, cfg->logappend) : -ENOMEM;
+	if (rc < 0)
+		return error_set(err, rc, "Unable to open logfile %s: %s", cfg->logfile, strerror(-rc));
+	chr->log_fd = chr->log.fd;
 	return 0;
 }
 
@@ -101,6 +109,7 @@ static void free_chardev(struct chardev *chr)
 	pthread_cond_destroy(&chr->drained);
 	ringbuf_fini(&chr->ring);
 	free(chr->path);
+	free(chr->logfile);
 	free(chr->id);
 	free(chr);
 }
@@ -118,6 +127,7 @@ static int new_chardev(enum chardev_kind kind, struct loop *loop, struct chardev
 	if (!chr)
 		return -ENOMEM;
 	chr->kind = kind;
+	chr->log_fd = -1;
 	chr->loop = loop;
 	chr->sort_more = (struct loop_timer) { .expired = on_sort_more, .owner = chr };
 	pthread_cond_init(&chr->drained, NULL);
@@ -146,7 +156,8 @@ int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*qui
 	if ((cfg->path && !chr->path) || (cfg->id && !chr->id))
 		rc = error_set(err, -ENOMEM, "cannot set up character device: %s", strerror(ENOMEM));
 	else
-		rc = open_kind(chr, cfg, err);
+		rc = open_log(chr, cfg, err);
+	rc = rc ? rc : open_kind(chr, cfg, err);
 	if (rc < 0)
 		chardev_close(chr);
 	else
@@ -166,12 +177,8 @@ int chardev_adopt(int fd, const char *name, struct loop *loop, struct chardev **
 
 void chardev_keep(struct chardev *chr)
 {
-	if (chr->kind != CHARDEV_FILE)
-		return;
-	// Fails for a fifo or a device, where there is nothing to empty.
-	if (!chr->created && !chr->append && ftruncate(chr->stream.out.fd, 0) < 0 && errno != EINVAL)
-		log_warn("%s: cannot empty: %s", chr->path, strerror(errno));
-	chr->created = false;
+	outfile_keep(&chr->file);
+	outfile_keep(&chr->log);
 }
 
 void chardev_close(struct chardev *chr)
@@ -182,8 +189,10 @@ void chardev_close(struct chardev *chr)
 		chr->sides[i].front = (struct chardev_front) { .owner = NULL };
 	chardev_drain(chr, LAST_BYTES_MS);
 	// Before its descriptor is closed: the inode number belongs to this file until then.
-	if (chr->created)
-		file_id_unlink(&chr->id_of_file, chr->path);
+	outfile_remove(&chr->file);
+	outfile_remove(&chr->log);
+	if (chr->log_fd >= 0)
+		close(chr->log_fd);
 	if (chr->kind == CHARDEV_STDIO)
 		term_restore();
 	peers_close(chr->peers);

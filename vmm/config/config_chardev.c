@@ -26,13 +26,12 @@ struct args {
 static const struct prop common_props[] = {
 	{ .name = "backend", .type = PROP_STR, .offset = PROP_NOWHERE, .hidden = true },
 	{ .name = "id", .type = PROP_ID, .offset = CFG(id), .hidden = true },
-	{ .name = "logappend", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
-	{ .name = "logfile",
-	  .type = PROP_STR,
-	  .offset = PROP_NOWHERE,
-	  .only = "",
-	  .why = "use a program that writes what it forwards, for example socat, or file,path=FILE",
-	  .not_yet = true },
+	{ .name = "logappend",
+	  .type = PROP_BOOL,
+	  .offset = CFG(logappend),
+	  .def = "off",
+	  .help = "Keep what is in the log file" },
+	{ .name = "logfile", .type = PROP_STR, .offset = CFG(logfile), .help = "A file that gets all output as well" },
 	{ .name = "mux",
 	  .type = PROP_BOOL,
 	  .offset = CFG(mux),
@@ -319,6 +318,7 @@ void chardev_config_free(struct chardev_config *cfg)
 	free(cfg->host);
 	free(cfg->port);
 	free(cfg->fd);
+	free(cfg->logfile);
 	free(cfg);
 }
 

@@ -432,6 +432,46 @@ static void an_appended_file_keeps_its_content(void **state)
 	assert_non_null(strstr(f.err.text, "Could not open '"));
 }
 
+static void a_log_gets_all_output(void **state)
+{
+	struct chardev_config cfg = { .kind = CHARDEV_NULL, .id = (char *)"c", .logfile = f.path };
+	char buf[32] = "";
+	int fd;
+
+	(void)state;
+	// The start fails: nothing is left.
+	assert_int_equal(add(&cfg), 0);
+	chardev_list_close(&f.list);
+	assert_int_equal(access(f.path, F_OK), -1);
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(add(&cfg), 0);
+		chardev_list_keep(&f.list);
+		send_text("one\n");
+		assert_int_equal(chardev_queue(f.chr, (const uint8_t *)"two\n", 4), 0);
+		chardev_list_close(&f.list);
+		cfg.logappend = true;
+	}
+	fd = open(f.path, O_RDONLY);
+	assert_int_equal(read(fd, buf, sizeof(buf)), 16);
+	assert_string_equal(buf, "one\ntwo\none\ntwo\n");
+	close(fd);
+}
+
+static void a_full_log_ends_and_holds_up_nobody(void **state)
+{
+	const struct chardev_config cfg = {
+		.kind = CHARDEV_RINGBUF, .id = (char *)"c", .size = 64, .logfile = (char *)"/dev/full"
+	};
+	uint8_t buf[16];
+
+	(void)state;
+	assert_int_equal(add(&cfg), 0);
+	send_text("one\n");
+	send_text("two\n");
+	assert_int_equal(chardev_ring_read(f.chr, buf, sizeof(buf)), 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +487,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ring_keeps_the_last_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_chardev_has_one_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_appended_file_keeps_its_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_log_gets_all_output, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_log_ends_and_holds_up_nobody, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("peers", tests, NULL, NULL);

@@ -257,7 +257,6 @@ static const struct refused machines[] = {
 	  "unix:PATH" },
 	{ "-chardev file,id=c", "@chardev: file: no filename given", NULL },
 	{ "-chardev file,id=c,path=f,input-path=g", "@'input-path=g' is not supported yet", "pty or socket" },
-	{ "-chardev file,id=c,path=f,logfile=g", "@'logfile=g' is not supported yet", "socat" },
 	{ "-chardev socket,id=c", "@Parameter 'path' is missing", "server=on" },
 	{ "-chardev socket,id=c,path=p,fd=3", "@None or one of 'path', 'fd' or 'host' option required.", NULL },
 	{ "-chardev socket,id=c,host=::1", "@chardev: socket: no port given", NULL },

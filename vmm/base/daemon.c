@@ -77,7 +77,7 @@ int daemon_ready(struct vpmem_error *err)
 	log_open();
 	if (rc < 0)
 		return error_set(err, rc, "cannot daemonize: dup2: %s", strerror(-rc));
-	// The pipe is empty, so this does not wait. If the first process was killed, it fails with EPIPE: SIGPIPE is ignored.
+	// The pipe is empty, so this does not wait. If the first process was killed, it fails with EPIPE: SIGPIPE is blocked.
 	while (write(ready_fd, "r", 1) < 0 && errno == EINTR)
 		;
 	close(ready_fd);

@@ -16,15 +16,20 @@ static bool is_ignored(int signo)
 
 void signals_set_up(sigset_t *ending)
 {
+	sigset_t blocked;
+
 	sigemptyset(ending);
 	// A blocked signal is queued for the signalfd even if it is ignored. SIGTERM is how an operator ends us.
 	for (size_t i = 0; i < NENDING; i++)
 		if (ending_signals[i] == SIGTERM || !is_ignored(ending_signals[i]))
 			sigaddset(ending, ending_signals[i]);
 	// Nothing else stays blocked: a signal that the parent process had blocked would keep vCPUs in the guest (vcpu.c).
-	pthread_sigmask(SIG_SETMASK, ending, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	blocked = *ending;
+	// These two stay pending in their thread, once at most, for ever. A child process that runs another program would
+	// have to unblock them before exec; there is none.
+	sigaddset(&blocked, SIGPIPE);
+	sigaddset(&blocked, SIGXFSZ);
+	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 
 bool signals_end_pending(void)

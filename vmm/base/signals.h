@@ -3,8 +3,8 @@
  * signals.h - which signals end the program, and which must not.
  *
  * SIGTERM, SIGINT and SIGHUP end it in order: they are blocked in every thread and read from a signalfd. One that the
- * parent process ignores (nohup, trap '' INT, `&` in a script) stays ignored. SIGPIPE and SIGXFSZ are ignored: the
- * call that caused one fails with EPIPE or EFBIG, and its caller reports that.
+ * parent process ignores (nohup, trap '' INT, `&` in a script) stays ignored. SIGPIPE and SIGXFSZ are blocked as well and
+ * nobody reads them: the call that caused one fails with EPIPE or EFBIG, and its caller reports that.
  */
 #ifndef PMVM_SIGNALS_H
 #define PMVM_SIGNALS_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 /*
- * Blocks the signals that end the program, and no others, and returns them in *ending. To be called before there are
+ * Sets the signal mask to exactly these, and returns those that end the program in *ending. To be called before there are
  * threads, which inherit the mask.
  */
 void signals_set_up(sigset_t *ending);

@@ -6,6 +6,7 @@
  * A file beyond the limit of the process (RLIMIT_FSIZE, `ulimit -f`) is refused with EFBIG, and the thread is sent
  * SIGXFSZ, which ends a process that does not expect it. What the process does with that signal is for the program to
  * decide, not for this library: the signal is blocked in this thread for the call, and if the call raised it, taken.
+ * Without a limit there is no such signal. A limit that another thread or process sets in that moment may bring it.
  */
 #include "backing.h"
 
@@ -18,14 +19,19 @@
 #include <unistd.h>
 
 struct guard {
+	bool is_limited; /* false: there is nothing else in here */
 	sigset_t before; /* the thread's mask */
 	bool was_pending;
 };
 
 static void guard_begin(struct guard *guard)
 {
+	struct rlimit limit;
 	sigset_t set;
 
+	guard->is_limited = getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
+	if (!guard->is_limited)
+		return;
 	guard->was_pending = sigpending(&set) == 0 && sigismember(&set, SIGXFSZ);
 	sigemptyset(&set);
 	sigaddset(&set, SIGXFSZ);
@@ -37,6 +43,8 @@ static void guard_end(const struct guard *guard, int rc)
 	static const struct timespec now = { 0 };
 	sigset_t set;
 
+	if (!guard->is_limited)
+		return;
 	/*
 	 * A signal that was pending before is the caller's. While it is blocked, this one is pending even if the
 	 * process ignores it; where the kernel raised none, sigtimedwait returns at once.

@@ -184,8 +184,11 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		rc = backing_open_failed(b, -errno, err);
 		goto out_close;
 	}
-	/* A backend that is being closed removes its file under the lock: the file that was locked may have no name. */
-	if (!b->is_scratch && !still_named(b, &st)) {
+	/*
+	 * A backend that is being closed removes its file under the lock: the file that was locked may have no name. A
+	 * file that was created here is removed by no other backend, and st_nlink shows if another program did.
+	 */
+	if (!b->is_scratch && (b->undo != BACKING_UNDO_CREATE || st.st_nlink == 0) && !still_named(b, &st)) {
 		rc = backing_open_failed(b, -ESTALE, err);
 		err_hint(err, "it was removed or replaced in this moment: try again");
 		goto out_close;

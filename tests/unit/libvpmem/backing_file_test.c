@@ -364,10 +364,14 @@ static void a_file_that_vanishes_while_it_is_opened_is_not_used(void **state)
 	struct vpmem_backing *b;
 	struct vpmem_error err;
 
-	file_make(d->file, MIB, 0);
-	faults.unlink_after_open = d->file;
-	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ESTALE);
-	assert_non_null(strstr(err.hint, "try again"));
+	for (int is_new = 0; is_new < 2; is_new++) {
+		if (!is_new)
+			file_make(d->file, MIB, 0);
+		faults.unlink_after_open = d->file;
+		assert_int_equal(vpmem_backing_open(&opts, &b, &err), -ESTALE);
+		assert_non_null(strstr(err.hint, "try again"));
+		assert_int_equal(files_in(d->path), 0);
+	}
 }
 
 /* ---- sizes --------------------------------------------------------------------------------------- */

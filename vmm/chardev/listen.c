@@ -6,47 +6,81 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define NAMES_MAX 100u
+#define SPARE_MAX 20 // bytes of a spare name: ".pmvm-", 8 digits, "-", 3 digits
 
-// A path, taken apart, and a name beside it that nobody else uses.
+// A path, and one beside it that nobody else uses.
 struct place {
-	int dir_fd;
-	const char *name;
-	char spare[32];
+	int dir_fd;       // AT_FDCWD, or the directory from which both are
+	const char *name; // the path, or its last part
+	int dir_len;      // its part up to the last slash
+	uint32_t process; // a number that is this process's
+	char spare[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
+
+// The start of a process gives it 16 random bytes, by which the C library protects the stack and its pointers: half of
+// what both halves together give does not reveal either of them.
+static uint32_t process_number(void)
+{
+	const void *bytes = (const void *)getauxval(AT_RANDOM);
+	uint64_t halves[2];
+
+	if (!bytes)
+		return (uint32_t)getpid();
+	memcpy(halves, bytes, sizeof(halves));
+	return (uint32_t)((halves[0] ^ (halves[1] << 32 | halves[1] >> 32)) >> 32);
+}
 
 static int place_open(struct place *p, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	char *dir;
 
-	*p = (struct place) { .dir_fd = -1, .name = slash ? slash + 1 : path };
+	*p = (struct place) { .dir_fd = AT_FDCWD, .name = path, .process = process_number() };
+	p->dir_len = slash ? (int)(slash + 1 - path) : 0;
+	if ((size_t)p->dir_len + SPARE_MAX < sizeof(p->spare))
+		return 0;
+	// A path that just fits an address leaves no room for a longer name beside it.
+	dir = strndup(path, (size_t)p->dir_len);
 	if (!dir)
 		return -ENOMEM;
 	p->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	free(dir);
+	p->name = slash + 1;
+	p->dir_len = 0;
 	return p->dir_fd < 0 ? -errno : 0;
+}
+
+static void place_close(struct place *p)
+{
+	if (p->dir_fd >= 0)
+		close(p->dir_fd);
 }
 
 static void name_spare(struct place *p, unsigned i)
 {
-	snprintf(p->spare, sizeof(p->spare), ".pmvm-%d-%u", (int)getpid(), i);
+	snprintf(p->spare, sizeof(p->spare), "%.*s.pmvm-%08" PRIx32 "-%u", p->dir_len, p->name, p->process, i);
 }
 
-// By the directory's descriptor: a path that just fits an address leaves no room for a longer name beside it.
-static void address_of(const struct place *p, const char *name, struct sockaddr_un *addr)
+static void address_of_spare(const struct place *p, struct sockaddr_un *addr)
 {
 	*addr = (struct sockaddr_un) { .sun_family = AF_UNIX };
-	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%.64s", p->dir_fd, name);
+	if (p->dir_fd == AT_FDCWD)
+		memcpy(addr->sun_path, p->spare, sizeof(addr->sun_path));
+	else
+		snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/%.*s", p->dir_fd, SPARE_MAX,
+		         p->spare);
 }
 
 static int bind_spare(int fd, struct place *p)
@@ -55,13 +89,19 @@ static int bind_spare(int fd, struct place *p)
 
 	for (unsigned i = 0; i < NAMES_MAX; i++) {
 		name_spare(p, i);
-		address_of(p, p->spare, &addr);
+		address_of_spare(p, &addr);
 		if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
 			return 0;
 		if (errno != EADDRINUSE)
 			return -errno;
 	}
 	return -EADDRINUSE;
+}
+
+// The file system or the kernel does.
+static bool lacks_noreplace(int error)
+{
+	return error == EINVAL || error == ENOSYS;
 }
 
 // true if a server answers, or may be there: then the socket is in use.
@@ -79,15 +119,17 @@ static bool is_served(const char *path)
 	return served;
 }
 
-// Gives the spare name's socket the name that was asked for, unless that exists.
+// Gives the spare name's socket the name that was asked for instead, unless that exists.
 static int publish(const struct place *p, const char *spare)
 {
-	if (linkat(p->dir_fd, spare, p->dir_fd, p->name, 0) == 0)
+	if (renameat2(p->dir_fd, spare, p->dir_fd, p->name, RENAME_NOREPLACE) == 0)
 		return 0;
-	// A file system without hard links.
-	if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
-		return renameat2(p->dir_fd, spare, p->dir_fd, p->name, RENAME_NOREPLACE) < 0 ? -errno : 0;
-	return -errno;
+	if (!lacks_noreplace(errno))
+		return -errno;
+	if (linkat(p->dir_fd, spare, p->dir_fd, p->name, 0) < 0)
+		return -errno;
+	unlinkat(p->dir_fd, spare, 0);
+	return 0;
 }
 
 // Gives the path a spare name, at which there is no file.
@@ -97,8 +139,7 @@ static int move_aside(struct place *p)
 		name_spare(p, i);
 		if (renameat2(p->dir_fd, p->name, p->dir_fd, p->spare, RENAME_NOREPLACE) == 0)
 			return 0;
-		// A file system without that flag.
-		if (errno == EINVAL || errno == ENOSYS)
+		if (lacks_noreplace(errno))
 			return renameat(p->dir_fd, p->name, p->dir_fd, p->spare) < 0 ? -errno : 0;
 		if (errno != EEXIST)
 			return -errno;
@@ -118,12 +159,11 @@ static int remove_if_same(struct place *p, const struct file_id *stale)
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
 	if (file_id_at(p->dir_fd, p->spare, &moved) < 0 || !file_id_is_same(&moved, stale)) {
-		rc = -EADDRINUSE;
-		if (publish(p, p->spare) < 0)
-			return rc;
+		(void)publish(p, p->spare);
+		return -EADDRINUSE;
 	}
 	unlinkat(p->dir_fd, p->spare, 0);
-	return rc;
+	return 0;
 }
 
 // Removes a socket that nobody serves. Another program may do the same at the same time, and put its own socket there.
@@ -167,14 +207,15 @@ static int listen_at(int fd, struct place *p, const char *path, int backlog, str
 	rc = listen(fd, backlog) < 0 ? -errno : file_id_at(p->dir_fd, spare, id);
 	if (rc == 0)
 		rc = publish_or_replace(p, spare, path);
-	unlinkat(p->dir_fd, spare, 0);
+	if (rc < 0)
+		unlinkat(p->dir_fd, spare, 0);
 	return rc;
 }
 
 static int make_socket(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id)
 {
 	struct sockaddr_un addr;
-	struct place p = { .dir_fd = -1 };
+	struct place p = { .dir_fd = AT_FDCWD };
 	int fd = -1, rc = strlen(path) < sizeof(addr.sun_path) ? place_open(&p, path) : -ENAMETOOLONG;
 
 	if (rc == 0) {
@@ -182,8 +223,7 @@ static int make_socket(const char *path, mode_t mode, int backlog, int *out_fd, 
 		// The file that bind creates takes the mode of the socket, less the umask.
 		rc = fd < 0 || fchmod(fd, mode) < 0 ? -errno : listen_at(fd, &p, path, backlog, id);
 	}
-	if (p.dir_fd >= 0)
-		close(p.dir_fd);
+	place_close(&p);
 	if (rc < 0 && fd >= 0)
 		close(fd);
 	else if (rc == 0)

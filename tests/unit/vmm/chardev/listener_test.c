@@ -27,7 +27,7 @@ static bool has_noreplace, has_links; // the file system can do this
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct fixture {
-	char dir[64], path[96];
+	char dir[64], path[128];
 	struct loop loop;
 	struct listener *listener;
 	struct file_id id;
@@ -134,7 +134,7 @@ static void leave_descriptors(int n)
 		close(fd--);
 }
 
-// A directory, the new socket and the old one take three descriptors: the fourth, to ask a server with, fails.
+// The new socket and the old one take two descriptors: the third, to ask a server with, fails.
 static void a_socket_is_not_replaced_when_its_server_cannot_be_asked(void **state)
 {
 	pid_t pid;
@@ -146,7 +146,7 @@ static void a_socket_is_not_replaced_when_its_server_cannot_be_asked(void **stat
 	if (pid == 0) {
 		int second = -1;
 
-		leave_descriptors(3);
+		leave_descriptors(2);
 		_exit(listen_at(f.path, &second) == -EADDRINUSE ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -177,7 +177,8 @@ static void (*_Atomic after_rename)(void);
 
 static void call_once(void (*_Atomic *hook)(void), const char *old)
 {
-	void (*fn)(void) = strcmp(old, "socket") == 0 ? atomic_exchange(hook, NULL) : NULL;
+	const char *slash = strrchr(old, '/');
+	void (*fn)(void) = strcmp(slash ? slash + 1 : old, "socket") == 0 ? atomic_exchange(hook, NULL) : NULL;
 
 	if (fn)
 		fn();
@@ -252,10 +253,17 @@ static void nor_on_a_file_system_without_noreplace(void **state)
 	a_socket_that_was_stale_a_moment_ago_is_not_replaced(state);
 }
 
-static void nor_on_a_file_system_without_hard_links(void **state)
+static void a_stale_socket_is_replaced_without_noreplace(void **state)
 {
-	has_links = false;
-	a_socket_that_was_stale_a_moment_ago_is_not_replaced(state);
+	has_noreplace = false;
+	a_stale_socket_is_replaced(state);
+}
+
+static void a_file_system_without_noreplace_and_hard_links_is_refused(void **state)
+{
+	(void)state;
+	has_noreplace = has_links = false;
+	assert_int_equal(listen_at(f.path, &f.fd), -EPERM);
 }
 
 static void a_third_program_takes_the_path(void)
@@ -400,6 +408,36 @@ static void the_longest_path_fits(void **state)
 	unlink(path);
 }
 
+// There the directory has no room for that name.
+static void so_does_the_longest_directory(void **state)
+{
+	struct sockaddr_un addr;
+	char dir[sizeof(addr.sun_path) - 2], before[sizeof(f.path)];
+
+	(void)state;
+	memcpy(before, f.path, sizeof(before));
+	memset(dir, 'x', sizeof(dir));
+	memcpy(dir, f.dir, strlen(f.dir));
+	dir[strlen(f.dir)] = '/';
+	dir[sizeof(dir) - 1] = '\0';
+	assert_int_equal(mkdir(dir, 0700), 0);
+	for (int round = 0; round < 4; round++) {
+		has_noreplace = round < 2;
+		snprintf(f.path, sizeof(f.path), "%s/s", dir);
+		if (round % 2)
+			leave_stale_socket();
+		assert_int_equal(listen_at(f.path, &f.fd), 0);
+		f.peer_fd = connect_to(f.path);
+		assert_true(f.peer_fd >= 0);
+		close(f.peer_fd);
+		close(f.fd);
+		f.fd = f.peer_fd = -1;
+		unlink(f.path);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	memcpy(f.path, before, sizeof(before));
+}
+
 static void a_name_without_folder_is_in_the_working_directory(void **state)
 {
 	char before[4096];
@@ -535,11 +573,13 @@ int main(void)
 		TEST(what_is_no_socket_stays),
 		TEST(a_socket_that_was_stale_a_moment_ago_is_not_replaced),
 		TEST(nor_on_a_file_system_without_noreplace),
-		TEST(nor_on_a_file_system_without_hard_links),
+		TEST(a_stale_socket_is_replaced_without_noreplace),
+		TEST(a_file_system_without_noreplace_and_hard_links_is_refused),
 		TEST(the_socket_of_another_program_is_never_removed),
 		TEST(of_two_starts_one_has_the_path),
 		TEST(the_umask_only_takes_away),
 		TEST(the_longest_path_fits),
+		TEST(so_does_the_longest_directory),
 		TEST(a_name_without_folder_is_in_the_working_directory),
 		TEST(the_end_leaves_the_socket_of_another),
 		TEST(a_console_without_descriptors_sleeps),

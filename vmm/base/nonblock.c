@@ -38,10 +38,13 @@ void nonblock_open(struct nonblock *nb, int std_fd, int access)
 		nb->how = NONBLOCK_SOCKET;
 		return;
 	}
+	nb->is_char = S_ISCHR(st.st_mode);
 	nb->fd = open_once_more(std_fd, access);
 	nb->owns = nb->fd >= 0;
-	if (!nb->owns)
-		*nb = (struct nonblock) { .fd = std_fd, .how = NONBLOCK_POLLED };
+	if (!nb->owns) {
+		nb->fd = std_fd;
+		nb->how = NONBLOCK_POLLED;
+	}
 }
 
 void nonblock_close(struct nonblock *nb)

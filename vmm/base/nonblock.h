@@ -20,8 +20,9 @@
 #include <sys/types.h>
 
 struct nonblock {
-	int fd;    /* for poll(2) */
-	bool owns; /* fd is ours to close */
+	int fd;       /* for poll(2) */
+	bool owns;    /* fd is ours to close */
+	bool is_char; /* a character device: only these are terminals */
 	enum { NONBLOCK_PLAIN, NONBLOCK_SOCKET, NONBLOCK_POLLED } how;
 };
 

@@ -25,7 +25,7 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 	nonblock_open(&out, STDOUT_FILENO, O_WRONLY);
 	stream_attach(&chr->stream, &in, &out);
 	chr->mux = cfg->mux;
-	rc = term_raw(cfg->signals);
+	rc = in.is_char ? term_raw(cfg->signals) : 0;
 	return rc ? error_set(err, rc, "stdio: cannot set the terminal: %s", strerror(-rc)) : 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * static_libc.c - what a static program leaves out of glibc for its size: 140 KB that nothing here uses.
+ * static_libc.c - what a static program leaves out of glibc: 140 KB that nothing here uses, and a system call.
  *
  * A static link takes an object from libc.a only for a symbol that is not defined yet. The definitions below keep these
  * away:
@@ -10,6 +10,7 @@
  * - Wide printf, which assert uses.
  * - Comparisons without regard to case, ten variants of them for the processors since 2004. json-c and strtod make a
  *   few, of words such as "nan", and only of ASCII.
+ * - The directory of the program, for $ORIGIN in the names of shared libraries: a readlink at each start.
  *
  * With a glibc that has other names for them, the definitions have no effect. If a part of pmvm begins to resolve
  * names, the program does not link until __libc_resp is removed here.
@@ -29,6 +30,12 @@ char *__dcgettext(const char *domain, const char *text, int category)
 	(void)domain;
 	(void)category;
 	return (char *)text;
+}
+
+const char *_dl_get_origin(void);
+const char *_dl_get_origin(void)
+{
+	return (const char *)-1; // it is not known
 }
 
 extern __thread void *__libc_resp;

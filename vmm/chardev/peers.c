@@ -2,12 +2,12 @@
 // Where the peers of a character device come from.
 #include "peers.h"
 
+#include "chardev_pty.h"
 #include "error.h"
 #include "inet.h"
 #include "listener.h"
 #include "log.h"
 #include "monotonic.h"
-#include "pty.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -313,7 +313,7 @@ static void examine_pty(struct peers *p)
 
 static int open_pty(struct peers *p, struct vpmem_error *err)
 {
-	int rc = pty_open(&p->pty_fd, &p->pty_path);
+	int rc = chardev_pty_open(&p->pty_fd, &p->pty_path);
 
 	if (rc < 0)
 		return error_set(err, rc, "Failed to create PTY: %s", strerror(-rc));

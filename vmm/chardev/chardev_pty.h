@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pty.h - a pseudo terminal.
+ * chardev_pty.h - a pseudo terminal.
  */
-#ifndef PMVM_PTY_H
-#define PMVM_PTY_H
+#ifndef PMVM_CHARDEV_PTY_H
+#define PMVM_CHARDEV_PTY_H
 
 /*
  * A non-blocking descriptor of the side that controls a new terminal, which is in raw mode and that nobody has open:
  * poll(2) reports POLLHUP until somebody has. *path is allocated. 0 or -errno.
  */
-int pty_open(int *out_fd, char **path);
+int chardev_pty_open(int *out_fd, char **path);
 
 #endif

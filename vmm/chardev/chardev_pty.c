@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pseudo terminal.
-#include "pty.h"
+#include "chardev_pty.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static int open_and_close(const char *path)
 	return rc;
 }
 
-int pty_open(int *out_fd, char **path)
+int chardev_pty_open(int *out_fd, char **path)
 {
 	char name[64];
 	int rc, fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);

@@ -162,6 +162,9 @@ int vhost_kernel_open(struct vhost_kernel *vk, const char *path, int fd)
 	if (vk->fd < 0)
 		return -errno;
 	rc = CALL(vk, VHOST_SET_OWNER, NULL);
+	/* A descriptor that was passed may have been ours before: a device that is gone had it. */
+	if (rc == -EBUSY && fd >= 0 && ioctl(fd, VHOST_RESET_OWNER, NULL) == 0)
+		rc = CALL(vk, VHOST_SET_OWNER, NULL);
 	if (rc == 0)
 		return 0;
 	if (fd < 0)

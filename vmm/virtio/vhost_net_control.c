@@ -120,10 +120,7 @@ static bool serve_chain(struct vhost_net *net, struct virtq *q)
 	return true;
 }
 
-/*
- * So many as there are now, and a bounded number, because it is done under the machine lock: each later one has a
- * notification of its own, and the rest gets one here.
- */
+/* A bounded number, because it is done under the machine lock: the rest has a notification of its own. */
 void vhost_net_control_serve(struct vhost_net *net, uint16_t queue_idx)
 {
 	struct virtq *q = virtio_queue(&net->vhost.virtio, queue_idx);
@@ -132,10 +129,8 @@ void vhost_net_control_serve(struct vhost_net *net, uint16_t queue_idx)
 	if (!virtio_queue_live(&net->vhost.virtio, q))
 		return;
 	n = virtq_available(q);
-	if (n > BATCH_MAX) {
+	if (n > BATCH_MAX)
 		n = BATCH_MAX;
-		vhost_queue_kick(&net->vhost, queue_idx);
-	}
 	for (int i = 0; i < n; i++) {
 		if (serve_chain(net, q)) {
 			if (!virtio_queue_live(&net->vhost.virtio, q))
@@ -144,8 +139,13 @@ void vhost_net_control_serve(struct vhost_net *net, uint16_t queue_idx)
 		}
 		n = -1;
 	}
-	if (n < 0)
+	if (n < 0) {
 		vhost_fault(&net->vhost, q->fault);
-	else if (n > 0 && virtq_publish(q))
+		return;
+	}
+	if (n > 0 && virtq_publish(q))
 		virtio_pci_queue_interrupt(net->vhost.pci, queue_idx);
+	virtq_kicks_on(q);
+	if (virtq_available(q) != 0)
+		vhost_queue_kick(&net->vhost, queue_idx);
 }

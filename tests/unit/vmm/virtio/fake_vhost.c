@@ -188,6 +188,11 @@ static int device_ioctl(struct fake_vhost_device *dev, unsigned long request, vo
 			return -EBUSY;
 		dev->owned = true;
 		return 0;
+	case VHOST_RESET_OWNER:
+		if (!fake_vhost.can_reset_owner)
+			return -ENOTTY; /* vhost_vsock has none */
+		dev->owned = false;
+		return 0;
 	case VHOST_GET_FEATURES:
 		*(uint64_t *)arg = fake_vhost.features;
 		return 0;
@@ -250,11 +255,11 @@ static const struct {
 	{                               \
 #request, request, true \
 	}
-	DEVICE(VHOST_SET_OWNER),      DEVICE(VHOST_GET_FEATURES),        DEVICE(VHOST_SET_FEATURES),
-	DEVICE(VHOST_SET_MEM_TABLE),  DEVICE(VHOST_VSOCK_SET_GUEST_CID), DEVICE(VHOST_VSOCK_SET_RUNNING),
-	QUEUE(VHOST_SET_VRING_NUM),   QUEUE(VHOST_SET_VRING_BASE),       QUEUE(VHOST_SET_VRING_ADDR),
-	QUEUE(VHOST_SET_VRING_KICK),  QUEUE(VHOST_SET_VRING_CALL),       QUEUE(VHOST_SET_VRING_ERR),
-	QUEUE(VHOST_NET_SET_BACKEND), QUEUE(VHOST_GET_VRING_BASE),
+	DEVICE(VHOST_SET_OWNER),         DEVICE(VHOST_RESET_OWNER),    DEVICE(VHOST_GET_FEATURES),
+	DEVICE(VHOST_SET_FEATURES),      DEVICE(VHOST_SET_MEM_TABLE),  DEVICE(VHOST_VSOCK_SET_GUEST_CID),
+	DEVICE(VHOST_VSOCK_SET_RUNNING), QUEUE(VHOST_SET_VRING_NUM),   QUEUE(VHOST_SET_VRING_BASE),
+	QUEUE(VHOST_SET_VRING_ADDR),     QUEUE(VHOST_SET_VRING_KICK),  QUEUE(VHOST_SET_VRING_CALL),
+	QUEUE(VHOST_SET_VRING_ERR),      QUEUE(VHOST_NET_SET_BACKEND), QUEUE(VHOST_GET_VRING_BASE),
 };
 
 static int serve(struct fake_vhost_device *dev, unsigned long request, void *arg)

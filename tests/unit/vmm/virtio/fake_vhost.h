@@ -35,6 +35,7 @@ struct fake_vhost_device {
 
 struct fake_vhost {
 	struct fake_vhost_device devices[FAKE_VHOST_DEVICES];
+	bool can_reset_owner;            /* vhost_net; vhost_vsock cannot */
 	unsigned ndevices;               /* open now */
 	unsigned nopened;                /* ever */
 	uint64_t features;               /* what the kernel offers */

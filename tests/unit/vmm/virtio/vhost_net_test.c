@@ -402,6 +402,19 @@ static void many_requests_are_served_in_batches(void **state)
 	assert_int_equal(used->idx, QUEUE_SIZE);
 }
 
+/* With EVENT_IDX, a driver notifies only if the device asked for it: avail_event, behind the used ring. */
+static void each_request_asks_for_the_next_notification(void **state)
+{
+	struct fixture *f = *state;
+	const uint16_t *avail_event = ram(f, QUEUE_GPA(2) + USED_OFF + 4 + 8 * QUEUE_SIZE);
+
+	start(f->r, BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(29), 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		assert_int_equal(*avail_event, i);
+		assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1), VIRTIO_NET_OK);
+	}
+}
+
 /* ---- several pairs ---------------------------------------------------------------------------------------------------- */
 
 static void the_driver_chooses_how_many_pairs(void **state)
@@ -498,6 +511,9 @@ static void descriptors_of_the_user_are_taken(void **state)
 
 	f->cfg.tap.npairs = 2;
 	f->cfg.vhost_fds = fds;
+	/* An earlier device of ours had one of them. */
+	fake_vhost.can_reset_owner = true;
+	fake_vhost.devices[0].owned = true;
 	plug(f);
 	assert_int_equal(fake_vhost.nopened, 2);
 	start(f->r, BIT(VIRTIO_NET_F_MQ), 5);
@@ -536,6 +552,7 @@ int main(void)
 		TEST(a_broken_control_queue_stops_the_device),
 		TEST(offloads_change_while_it_runs),
 		TEST(many_requests_are_served_in_batches),
+		TEST(each_request_asks_for_the_next_notification),
 		TEST_MQ(the_driver_chooses_how_many_pairs),
 		TEST_MQ(without_the_feature_the_third_queue_is_the_control_queue),
 		TEST_MQ(a_pair_without_rings_does_not_run),

@@ -181,4 +181,60 @@ struct rng_device_config {
 extern const struct prop_class virtio_rng_pci_class;
 extern const struct device_model virtio_rng_pci_model;
 
+/* ---- netdevs: network back ends. They are like objects, with ids of their own: object_config_free ends one. */
+
+int config_netdev(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err);
+/* The types, by index up to NULL. */
+const struct object_type *netdev_type_at(unsigned idx);
+/* Prints the types (NULL or "help"), or the properties of one. -EINVAL: there is no such type. */
+int config_netdev_help(const char *type, FILE *out, struct vpmem_error *err);
+
+/* ---- -netdev tap */
+
+#define NET_QUEUES_MAX 31u /* a virtio-net device has two virtqueues for each, and the control queue */
+
+struct tap_config {
+	struct object_config obj;
+	char *ifname, *fd, *fds, *vhostfd, *vhostfds;
+	uint32_t queues; /* 1 to NET_QUEUES_MAX */
+	bool vnet_hdr;
+	/* What fd, fds, vhostfd and vhostfds say; 0 of them: none was given. */
+	unsigned ntap_fds, nvhost_fds;
+	int tap_fds[NET_QUEUES_MAX], vhost_fds[NET_QUEUES_MAX];
+};
+extern const struct prop_class netdev_tap_class;
+extern const struct object_type netdev_tap_type;
+
+/* ---- virtio-net-pci */
+
+/* The features that a property switches off. */
+enum net_feature {
+	NET_CSUM,
+	NET_CTRL_GUEST_OFFLOADS,
+	NET_CTRL_MAC_ADDR,
+	NET_CTRL_RX,
+	NET_CTRL_VQ,
+	NET_GUEST_CSUM,
+	NET_GUEST_ECN,
+	NET_GUEST_TSO4,
+	NET_GUEST_TSO6,
+	NET_HOST_ECN,
+	NET_HOST_TSO4,
+	NET_HOST_TSO6,
+	NET_MRG_RXBUF,
+	NET_STATUS,
+	NET_FEATURES
+};
+
+struct net_config {
+	struct device_config dev;
+	char *netdev, *mac_text;
+	uint8_t mac[6]; /* what mac_text says, if it was given */
+	bool mq;
+	bool features[NET_FEATURES];
+	uint32_t host_mtu, rx_queue_size, tx_queue_size;
+};
+extern const struct prop_class virtio_net_pci_class;
+extern const struct device_model virtio_net_pci_model;
+
 #endif

@@ -17,9 +17,13 @@
 	X(rng_builtin, "rng-builtin", "RngProperties")                                  \
 	X(rng_random, "rng-random", "RngRandomProperties")
 
+/* NAME, QEMU's name, the name of its type in QMP's schema: the types of -netdev. */
+#define NETDEV_LIST(X) X(netdev_tap, "tap", "NetdevTapOptions")
+
 /* NAME; sorted as -device help shows them. */
 #define DEVICE_LIST(X)     \
 	X(vhost_vsock_pci) \
+	X(virtio_net_pci)  \
 	X(virtio_pmem_pci) \
 	X(virtio_rng_pci)
 

@@ -21,10 +21,13 @@ void machine_config_free(struct machine_config *cfg)
 		chardev_config_free(cfg->chardevs[i]);
 	for (unsigned i = 0; i < cfg->nobjects; i++)
 		object_config_free(cfg->objects[i]);
+	for (unsigned i = 0; i < cfg->nnetdevs; i++)
+		object_config_free(cfg->netdevs[i]);
 	for (unsigned i = 0; i < cfg->ndevices; i++)
 		device_config_free(cfg->devices[i]);
 	free(cfg->chardevs);
 	free(cfg->objects);
+	free(cfg->netdevs);
 	free(cfg->devices);
 	*cfg = (struct machine_config) { 0 };
 }

@@ -32,9 +32,9 @@ struct machine_config {
 	char *serial; /* id of the serial port's chardev; NULL: none */
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
-	unsigned nchardevs, nobjects, ndevices;
-	struct chardev_config **chardevs; /* of -chardev, and those that -serial, -monitor and -qmp make */
-	struct object_config **objects;   /* each is owned; NULL: somebody took it */
+	unsigned nchardevs, nobjects, nnetdevs, ndevices;
+	struct chardev_config **chardevs;          /* of -chardev, and those that -serial, -monitor and -qmp make */
+	struct object_config **objects, **netdevs; /* each is owned; NULL: somebody took it */
 	struct device_config **devices;
 };
 

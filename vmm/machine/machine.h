@@ -22,6 +22,7 @@
 #include "machine_config.h"
 #include "machine_device.h"
 #include "machine_event.h"
+#include "machine_netdev.h"
 #include "machine_object.h"
 #include "pci_hotplug.h"
 #include "run_state.h"
@@ -117,12 +118,14 @@ struct machine {
 	struct chardev *console; /* the serial port's; NULL: it is not there yet, or any more */
 	struct serial *serial;
 	struct pci_bus *pci;
-	unsigned nobjects, ndevices;
+	unsigned nobjects, nnetdevs, ndevices;
 	struct object *objects[OBJECTS_MAX]; /* in the order in which they were made */
+	struct object *netdevs[NETDEVS_MAX];
 	struct device *devices[DEVICES_MAX];
 	unsigned nmemdevs, npmems; /* those of them that are memory backends and pmem devices, in the same order */
 	struct memdev *memdevs[MEMDEVS_MAX];
 	struct pmem *pmems[PMEMS_MAX];
+	unsigned nmacs;      /* addresses of cards that were chosen so far */
 	unsigned nanonymous; /* devices without an id so far */
 	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
@@ -182,6 +185,15 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
  * The id may also be a QOM path. -ENODEV: no such device. -EBUSY: that is under way already.
  */
 int machine_device_del(struct machine *m, const char *id, struct vpmem_error *err);
+
+/*
+ * netdev_add and netdev_del: the first takes the configuration on success; *cfg is NULL then. A card that has the netdev
+ * that is deleted loses its link. -EEXIST, -ENODEV.
+ */
+int machine_netdev_add(struct machine *m, struct object_config **cfg, struct vpmem_error *err);
+int machine_netdev_del(struct machine *m, const char *id, struct vpmem_error *err);
+/* QEMU's set_link: name is the id of a network card, or of its netdev. -ENODEV. */
+int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_error *err);
 
 /* vpmem_backing_usage, without the machine lock: it may take seconds for a large file. */
 int machine_memdev_usage(struct machine *m, const struct memdev *memdev, struct vpmem_usage *out);

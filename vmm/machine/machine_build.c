@@ -316,6 +316,7 @@ static const struct stage {
 	{ .up = kvm_up, .down = kvm_down },
 	{ .up = machine_add_objects, .down = machine_drop_objects },
 	{ .up = machine_ram_up, .down = machine_ram_down }, // may be an object
+	{ .up = machine_add_netdevs, .down = machine_drop_netdevs },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
 	{ .up = machine_chardevs_up, .down = machine_chardevs_down },

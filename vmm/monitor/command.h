@@ -35,6 +35,7 @@ enum hmp_args {
 	HMP_WORD,     /* one word, as the member hmp_key: device_del ID */
 	HMP_OPTIONS,  /* key=value,...: members, all strings; hmp_key is the implied key. A leading '{': JSON */
 	HMP_OPTIONAL, /* one word, or nothing */
+	HMP_SWITCH,   /* one word, as the member hmp_key, then on or off, as the member hmp_switch: set_link ID off */
 };
 
 /* What Tab offers for the (first) argument. */
@@ -73,6 +74,7 @@ struct command {
 	const char *hmp_help;   /* one line: "add device, like -device on the command line" */
 	enum hmp_args hmp_args;
 	const char *hmp_key;
+	const char *hmp_switch; /* HMP_SWITCH */
 	enum hmp_complete hmp_complete;
 	void (*hmp_print)(struct json_object *ret, struct hmp_out *out); /* NULL: prints nothing */
 };

@@ -29,6 +29,9 @@
 	entry(chardev_remove) \
 	entry(ringbuf_write) \
 	entry(ringbuf_read) \
+	entry(netdev_add) \
+	entry(netdev_del) \
+	entry(set_link) \
 	entry(pmem_clear_error) \
 	entry(query_version) \
 	entry(query_status) \

@@ -195,10 +195,14 @@ static int parse_all(struct cmdline *cl, int argc, char **argv)
 // Help that did not arrive is an error.
 static enum options_result end_output(struct vpmem_error *err)
 {
+	// Of a text that is longer than the buffer, it was an earlier write that failed; what was printed since did not set errno.
+	int error = ferror(stdout) ? errno : 0;
+
 	errno = EIO;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return OPTIONS_DONE;
-	error_set(err, -errno, "cannot write to standard output: %s", strerror(errno));
+	error = error ? error : errno;
+	error_set(err, -error, "cannot write to standard output: %s", strerror(error));
 	return OPTIONS_ERROR;
 }
 

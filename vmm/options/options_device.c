@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// -object, -device, -pmem. Objects and devices may come in any order.
+// -object, -netdev, -device, -pmem. Objects and devices may come in any order.
 #include "error.h"
 #include "keyval.h"
+#include "log.h"
 #include "options_internal.h"
 #include "suggest.h"
 
@@ -65,6 +66,51 @@ int handle_object(struct cmdline *cl, const char *arg)
 	if (rc < 0)
 		return rc;
 	rc = help ? object_help(cl, member(json, "qom-type")) : add_object(cl, json, form);
+	json_object_put(json);
+	return rc;
+}
+
+// QEMU: two netdevs with one id.
+static int add_netdev(struct cmdline *cl, struct json_object *json, enum props_form form)
+{
+	struct object_config *cfg, **list;
+	int rc = config_netdev(json, form, &cfg, cl->err);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < cl->opts->nnetdevs && rc == 0; i++)
+		if (strcmp(cl->opts->netdevs[i]->id, cfg->id) == 0)
+			rc = error_set(cl->err, -EEXIST, "Duplicate ID '%s' for netdev", cfg->id);
+	list = rc < 0 ? NULL : reallocarray(cl->opts->netdevs, cl->opts->nnetdevs + 1, sizeof(struct object_config *));
+	if (!list) {
+		object_config_free(cfg);
+		return rc < 0 ? rc : error_set(cl->err, -ENOMEM, "out of memory");
+	}
+	cl->opts->netdevs = list;
+	list[cl->opts->nnetdevs++] = cfg;
+	return 0;
+}
+
+static int netdev_help(struct cmdline *cl, const char *type)
+{
+	int rc = config_netdev_help(type, stdout, cl->err);
+
+	if (rc < 0)
+		error_hint(cl->err, "-netdev help lists the types");
+	return rc ? rc : HANDLED_HELP;
+}
+
+int handle_netdev(struct cmdline *cl, const char *arg)
+{
+	struct keyval_syntax syntax = { .implied_key = "type" };
+	struct json_object *json;
+	enum props_form form;
+	bool help;
+	int rc = parse_argument(cl, arg, &syntax, &json, &form, &help);
+
+	if (rc < 0)
+		return rc;
+	rc = help ? netdev_help(cl, member(json, "type")) : add_netdev(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
@@ -133,6 +179,9 @@ int finish_devices(struct cmdline *cl)
 			return rc;
 		cl->devices[i] = NULL;
 	}
+	for (unsigned i = 0; i < cl->opts->nnetdevs; i++)
+		if (!options_netdev_has_card(cl->opts, cl->opts->netdevs[i]->id))
+			log_warn("netdev %s has no peer", cl->opts->netdevs[i]->id);
 	if (cl->opts->nbuses == 0)
 		cl->opts->nbuses = options_nbuses(cl->opts);
 	return 0;

@@ -131,6 +131,38 @@ unsigned options_nbuses(const struct machine_config *opts)
 	return needed;
 }
 
+// The netdev that a card names, or NULL.
+static const char *netdev_of(const struct device_config *cfg)
+{
+	const struct prop *prop = props_find(cfg->model->props, "netdev");
+
+	return prop && prop->offset != PROP_NOWHERE ? *(char *const *)((const char *)cfg + prop->offset) : NULL;
+}
+
+static int check_netdev(const struct machine_config *have, const struct device_config *cfg, struct vpmem_error *err)
+{
+	const char *id = netdev_of(cfg), *other;
+	unsigned i = 0;
+
+	while (id && i < have->nnetdevs && strcmp(have->netdevs[i]->id, id) != 0)
+		i++;
+	if (id && i == have->nnetdevs) {
+		error_set(err, -EINVAL, "Property '%s.netdev' can't find value '%s'", cfg->model->virtio_name, id);
+		error_hint(err, "netdev names a -netdev: -netdev tap,id=%s,ifname=tap0,script=no,downscript=no", id);
+		return -EINVAL;
+	}
+	for (i = 0; id && i < have->ndevices; i++) {
+		other = netdev_of(have->devices[i]);
+		if (!other || strcmp(other, id) != 0)
+			continue;
+		error_set(err, -EBUSY, "Property '%s.netdev' can't take value '%s', it's in use",
+		          cfg->model->virtio_name, id);
+		error_hint(err, "every card needs a -netdev of its own");
+		return -EBUSY;
+	}
+	return 0;
+}
+
 int options_check_device(const struct machine_config *have, const struct device_config *cfg, enum props_form form,
                          struct vpmem_error *err)
 {
@@ -138,9 +170,22 @@ int options_check_device(const struct machine_config *have, const struct device_
 
 	if (rc == 0)
 		rc = check_ram_is_not_used(have, cfg, err);
+	if (rc == 0)
+		rc = check_netdev(have, cfg, err);
 	for (unsigned i = 0; i < have->ndevices && rc == 0; i++)
 		rc = check_against(have->devices[i], cfg, form, err);
 	return rc == 0 ? check_room(have, cfg, err) : rc;
+}
+
+bool options_netdev_has_card(const struct machine_config *opts, const char *id)
+{
+	for (unsigned i = 0; i < opts->ndevices; i++) {
+		const char *netdev = netdev_of(opts->devices[i]);
+
+		if (netdev && strcmp(netdev, id) == 0)
+			return true;
+	}
+	return false;
 }
 
 int options_add_object(struct machine_config *opts, struct object_config *cfg)

@@ -161,18 +161,21 @@ struct chardev_config *option_find_chardev(const struct cmdline *cl, const char 
 /* options_device.c */
 int handle_object(struct cmdline *cl, const char *arg);
 int handle_device(struct cmdline *cl, const char *arg);
+int handle_netdev(struct cmdline *cl, const char *arg);
 int handle_pmem(struct cmdline *cl, const char *arg);
 int finish_devices(struct cmdline *cl);
 
 /*
  * options_fit.c: can this one be added to those in `have`? An object: the id is free. A device: the id, the slot, the bus
- * and a slot at all are free, the objects that it names exist and are not busy. `have` is borrowed for the call; QEMU has
+ * and a slot at all are free, the objects and the netdev that it names exist and are not busy. `have` is borrowed for the call; QEMU has
  * other texts for JSON than for key=value.
  */
 int options_check_object(const struct machine_config *have, const struct object_config *cfg, enum props_form form,
                          struct vpmem_error *err);
 int options_check_device(const struct machine_config *have, const struct device_config *cfg, enum props_form form,
                          struct vpmem_error *err);
+/* Whether some device names the netdev. */
+bool options_netdev_has_card(const struct machine_config *opts, const char *id);
 /* How many PCI buses the devices need. */
 unsigned options_nbuses(const struct machine_config *opts);
 /* Takes the configuration into the list. -ENOMEM: it stays the caller's. */

@@ -55,6 +55,13 @@ const struct option option_table[] = {
 	         "an object as /dev/pmemN in the guest; also as JSON;\n"
 	         "'-device help' lists all devices, '-device NAME,help' properties"),
 
+	HEADING("Network and sockets"),
+	ARGUMENT("netdev", handle_netdev, "tap,id=ID[,ifname=NAME][,script=no][,downscript=no][,PROP=VALUE]...",
+	         "a network back end, for -device virtio-net-pci,netdev=ID;\n"
+	         "'-netdev tap,help' lists the properties"),
+	ARGUMENT("net", handle_none_only, "none", "nothing is there that was not asked for"),
+	ARGUMENT("nic", handle_none_only, "none", "the same"),
+
 	HEADING("Console"),
 	PLAIN("nographic", handle_nographic,
 	      "serial port and monitor on this terminal; Ctrl-a c switches,\n"
@@ -90,8 +97,6 @@ const struct option option_table[] = {
 	ARGUMENT("cpu", handle_cpu, "host|max[,-vmx][,-svm][,pmu=off]",
 	         "the host's processor, all of it or without some features"),
 	ARGUMENT("rtc", handle_rtc, "base=utc", "the guest's clock is in UTC"),
-	ARGUMENT("net", handle_none_only, "none", "there is no network"),
-	ARGUMENT("nic", handle_none_only, "none", "there is no network"),
 	ARGUMENT("overcommit", handle_overcommit, "mem-lock=off,cpu-pm=off", "memory is not locked"),
 
 	HEADING("Running"),
@@ -112,7 +117,6 @@ const struct option option_table[] = {
 
 #define NO_DISKS "the machine has no disks: a file becomes /dev/pmemN by -pmem FILE"
 #define NO_FIRMWARE "there is no firmware: the kernel of -kernel boots"
-#define NO_NETWORK "the machine has no network: leave it out"
 #define NO_DISPLAY "the machine has no display: use -nographic"
 #define NO_MIGRATION "there are no snapshots and no migration"
 
@@ -180,7 +184,6 @@ const struct refused_option refused_table[] = {
 	NEVER("k", NO_DISPLAY),
 	NEVER("loadvm", NO_MIGRATION),
 	NEVER("mtdblock", NO_DISKS),
-	NEVER("netdev", NO_NETWORK),
 	NEVER("no-acpi", "a guest finds its devices by ACPI"),
 	NEVER("no-fd-bootchk", NO_FIRMWARE),
 	NEVER("no-hpet", "there is no HPET: leave it out"),

@@ -118,6 +118,8 @@ static int help_on(const struct command *cmd, const char *type, FILE *file, stru
 {
 	if (is_object_add(cmd))
 		return config_object_help(type, file, err);
+	if (strcmp(cmd->hmp_key, "type") == 0)
+		return config_netdev_help(type, file, err);
 	return strcmp(cmd->hmp_key, "backend") == 0 ? config_chardev_help(type, file, err) :
 	                                              config_device_help(type, file, err);
 }
@@ -214,6 +216,39 @@ static struct json_object *misused(const struct command *cmd, const char *what, 
 	return NULL;
 }
 
+// The second word of a switch, after the first one. Returns 1, or -1.
+static int read_switch(const struct command *cmd, const char **text, char *buf, bool *on, struct hmp_out *out)
+{
+	int rc = read_word(text, buf, out);
+
+	*on = rc == 1 && strcmp(buf, "on") == 0;
+	if (rc == 1 && (*on || strcmp(buf, "off") == 0))
+		return 1;
+	if (rc >= 0)
+		hmp_printf(out, "%s: Expected 'on' or 'off'\n", cmd->hmp_name);
+	return -1;
+}
+
+static struct json_object *parse_switch(const struct command *cmd, const char *text, char *buf, struct hmp_out *out)
+{
+	struct json_object *args = NULL;
+	int rc = read_word(&text, buf, out);
+	bool on = false;
+
+	if (rc == 0)
+		return misused(cmd, "string expected", out);
+	if (rc == 1)
+		args = make(cmd, buf, true, out);
+	if (rc == 1)
+		rc = read_switch(cmd, &text, buf, &on, out);
+	if (args && rc == 1 && !*skip_blanks(text)) {
+		json_object_object_add(args, cmd->hmp_switch, json_object_new_boolean(on));
+		return args;
+	}
+	json_object_put(args);
+	return misused(cmd, rc == 1 ? "extraneous characters at the end of line" : NULL, out);
+}
+
 struct json_object *hmp_parse_args(const struct command *cmd, const char *text, struct hmp_out *out)
 {
 	// QEMU's device_add reports a missing driver later, with a text of its own.
@@ -225,6 +260,11 @@ struct json_object *hmp_parse_args(const struct command *cmd, const char *text, 
 	if (!buf) {
 		out->text.failed = true;
 		return NULL;
+	}
+	if (cmd->hmp_args == HMP_SWITCH) {
+		args = parse_switch(cmd, text, buf, out);
+		free(buf);
+		return args;
 	}
 	if (cmd->hmp_args == HMP_OPTIONS)
 		rc = read_options(cmd, &text, buf, out);

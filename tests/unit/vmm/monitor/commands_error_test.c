@@ -138,6 +138,30 @@ static void objects_fail_as_in_qemu(void **state)
 	                     "object 'm1' is in use, can not be deleted");
 }
 
+static void netdevs_fail_as_in_qemu(void **state)
+{
+	static const struct failure failures[] = {
+		{ "netdev_add", "{\"id\": \"n0\"}", "GenericError",
+		  "Parameter 'type' is missing" HINT("for example tap,id=n0,ifname=tap0,script=no,downscript=no") },
+		{ "netdev_add", "{\"type\": \"tap\"}", "GenericError", "Parameter 'id' is missing" },
+		{ "netdev_add", "{\"type\": \"bridge\", \"id\": \"n0\"}", "GenericError",
+		  "Parameter 'type' does not accept value 'bridge'" HINT(
+			  "the one type of network back ends here is tap") },
+		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": \"on\"}", "GenericError",
+		  "Invalid parameter type for 'vhost', expected: boolean" },
+		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": false}", "GenericError",
+		  "'vhost=off' is not supported yet" HINT("use vhost=on, which needs the module vhost_net") },
+		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"taken\"}", "GenericError", "Duplicate ID 'taken'" },
+		{ "netdev_del", "{\"id\": \"nope\"}", "DeviceNotFound", "Device 'nope' not found" },
+		{ "set_link", "{\"name\": \"nope\", \"up\": true}", "DeviceNotFound", "Device 'nope' not found" },
+		{ "set_link", "{\"name\": \"nope\"}", "GenericError", "Parameter 'up' is missing" },
+		{ "set_link", "{\"name\": \"nope\", \"up\": \"on\"}", "GenericError",
+		  "Invalid parameter type for 'up', expected: boolean" },
+	};
+
+	expect_failures(*state, failures, COUNT(failures));
+}
+
 #define DEVICE "\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\""
 
 static void devices_fail_as_in_qemu(void **state)
@@ -150,7 +174,7 @@ static void devices_fail_as_in_qemu(void **state)
 			  "for example virtio-pmem-pci,memdev=mem1") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
 		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
-			  "the device models here are vhost-vsock-pci, virtio-pmem-pci, virtio-rng-pci") },
+			  "the device models here are vhost-vsock-pci, virtio-net-pci, virtio-pmem-pci, virtio-rng-pci") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },
@@ -240,6 +264,7 @@ int main(void)
 		TEST(unknown_arguments_are_refused),
 		TEST(arguments_are_checked),
 		TEST(objects_fail_as_in_qemu),
+		TEST(netdevs_fail_as_in_qemu),
 		TEST(devices_fail_as_in_qemu),
 		TEST(a_guest_that_is_off_does_not_continue),
 		TEST(text_arguments_are_checked_as_text),

@@ -59,6 +59,17 @@ static void the_guest_is_stopped_and_continued(void **state)
 	assert_int_equal(REQUEST_QUIT, 3);
 }
 
+static void network_back_ends_come_and_go(void **state)
+{
+	struct qmp_rig *rig = *state;
+
+	expect_return(rig, "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": true, \"queues\": 2}", "{}");
+	expect_return(rig, "netdev_del", "{\"id\": \"n0\"}", "{}");
+	expect_return(rig, "set_link", "{\"name\": \"net1\", \"up\": false}", "{}");
+	expect_return(rig, "set_link", "{\"name\": \"net1\", \"up\": true}", "{}");
+	assert_string_equal(rig->fake->calls, "netdev_add tap n0;netdev_del n0;set_link net1 off;set_link net1 on;");
+}
+
 static void the_machine_says_what_it_is(void **state)
 {
 	struct qmp_rig *rig = *state;
@@ -370,6 +381,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 	const struct CMUnitTest tests[] = {
 		TEST(the_guest_is_stopped_and_continued),
+		TEST(network_back_ends_come_and_go),
 		TEST(the_machine_says_what_it_is),
 		TEST(a_device_comes_and_goes),
 		TEST(a_device_that_the_guest_released_is_not_listed),

@@ -199,6 +199,36 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 	return error_set(err, -ENOENT, "object '%s' not found", id);
 }
 
+int machine_netdev_add(struct machine *m, struct object_config **cfg, struct vpmem_error *err)
+{
+	char text[64];
+
+	(void)m;
+	if (strcmp((*cfg)->id, "taken") == 0)
+		return error_set(err, -EEXIST, "Duplicate ID 'taken'");
+	snprintf(text, sizeof(text), "netdev_add %s %s", (*cfg)->type->props->name, (*cfg)->id);
+	called(text);
+	return 0;
+}
+
+int machine_netdev_del(struct machine *m, const char *id, struct vpmem_error *err)
+{
+	(void)m;
+	if (strcmp(id, "n0") != 0)
+		return error_set(err, -ENODEV, "Device '%s' not found", id);
+	called("netdev_del n0");
+	return 0;
+}
+
+int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_error *err)
+{
+	(void)m;
+	if (strcmp(name, "net1") != 0)
+		return error_set(err, -ENODEV, "Device '%s' not found", name);
+	called(up ? "set_link net1 on" : "set_link net1 off");
+	return 0;
+}
+
 static struct pmem *find_pmem(struct machine *m, const char *id)
 {
 	for (unsigned i = 0; i < m->npmems; i++)

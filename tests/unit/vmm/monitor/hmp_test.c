@@ -69,7 +69,8 @@ static const struct line lines[] = {
 	  "kernel's vhost\"\r\n"
 	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
 	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
-	  "/dev/hwrng\"\r\n",
+	  "/dev/hwrng\"\r\n\r\n"
+	  "Network devices:\r\nname \"virtio-net-pci\", bus PCI, desc \"A network card, by the kernel's vhost\"\r\n",
 	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
 	{ "help cont", "cont|c  -- resume emulation\r\n", NULL },
@@ -167,7 +168,7 @@ struct completion {
 
 static const struct completion completions[] = {
 	{ "device_d\tn\t", "{\"id\":\"nv1\"}", NULL },
-	{ "device_a\tvi\tp\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
+	{ "device_a\tvirtio-p\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
 	{ "object_a\tm\tf\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
 	{ "device_a\tvi\tr\tmax\t7", "{\"driver\":\"virtio-rng-pci\",\"max-bytes\":\"7\"}", NULL },
 	{ "object_a\tr\tr\tfi\tx", "{\"qom-type\":\"rng-random\",\"filename\":\"x\"}", NULL },

@@ -251,6 +251,97 @@ static const struct refused devices[] = {
 	{ "-object rng-builtin,id=r0,filename=f", "@Invalid parameter 'filename'", NULL },
 };
 
+#define N0 "-netdev tap,id=n0"
+#define CARD "-device virtio-net-pci"
+
+static const struct refused networks[] = {
+	{ "-netdev ''", "-netdev : Parameter 'type' is missing", "tap" },
+	{ "-netdev user,id=n0", "@Parameter 'type' does not accept value 'user'", "tap" },
+	{ "-netdev tap", "@Parameter 'id' is missing", NULL },
+	{ "-netdev tap,id=0", "@Parameter 'id' expects an identifier", IDENTIFIERS },
+	{ N0 " " N0, "-netdev tap,id=n0: Duplicate ID 'n0' for netdev", NULL },
+	{ N0 ",foo=1", "@Invalid parameter 'foo'", NULL },
+	{ N0 ",vhost=off", "@'vhost=off' is not supported yet", "vhost=on" },
+	{ N0 ",script=/etc/qemu-ifup", "@'script=/etc/qemu-ifup' is not supported", "no programs" },
+	{ N0 ",downscript=x", "@'downscript=x' is not supported", "no programs" },
+	{ N0 ",helper=x", "@'helper=x' is not supported", "fd=" },
+	{ N0 ",queues=0", "@queues=0: a tap has 1 to 31 queues here", NULL },
+	{ N0 ",queues=32", "@queues=32: a tap has 1 to 31 queues here", NULL },
+	{ N0 ",fd=x", "@fd=x: not the numbers of open descriptors", "inherited" },
+	{ N0 ",fd=3:4", "@fd=3:4: not the numbers of open descriptors", "fds=3:4" },
+	{ N0 ",fds=3:", "@fds=3:: not the numbers of open descriptors", "inherited" },
+	{ N0 ",fds=", "@fds=: not the numbers of open descriptors", "inherited" },
+	{ N0 ",fd=3,fds=4", "@fd= and fds= are mutually exclusive", NULL },
+	{ N0 ",fd=3,ifname=tap0", "@ifname= is invalid with fd=", "leave ifname out" },
+	{ N0 ",fds=3:4,queues=2", "@queues= is invalid with fds=", "leave queues out" },
+	{ N0 ",vhostfds=3", "@vhostfds= is invalid if fds= wasn't specified", NULL },
+	{ N0 ",fds=3:4,vhostfds=5", "@The number of fds passed does not match the number of vhostfds passed", NULL },
+	{ N0 ",queues=2,vhostfd=5", "@vhostfd= is for one queue: use fds= and vhostfds=", NULL },
+	{ "-netdev {\"type\":\"tap\",\"id\":\"n0\",\"vhost\":\"on\"}",
+	  "@Invalid parameter type for 'vhost', expected: boolean", NULL },
+
+	{ CARD, "@'netdev' property must be set", "-netdev tap" },
+	{ N0 " " CARD ",netdev=n1", CARD ",netdev=n1: Property 'virtio-net-device.netdev' can't find value 'n1'",
+	  "-netdev tap,id=n1" },
+	{ N0 " " CARD ",netdev=n0 " CARD ",netdev=n0,id=b",
+	  CARD ",netdev=n0,id=b: Property 'virtio-net-device.netdev' can't take value 'n0', it's in use",
+	  "of its own" },
+	{ N0 " " CARD ",netdev=n0,mac=zz",
+	  CARD ",netdev=n0,mac=zz: Property 'virtio-net-device.mac' doesn't take value 'zz'", NULL },
+	{ CARD ",netdev=n0,mac=52:54:00:12:34:5",
+	  "@Property 'virtio-net-device.mac' doesn't take value '52:54:00:12:34:5'", NULL },
+	{ CARD ",netdev=n0,mac=52:54:00:12:34:567",
+	  "@Property 'virtio-net-device.mac' doesn't take value '52:54:00:12:34:567'", NULL },
+	{ CARD ",netdev=n0,mac=53:54:00:12:34:56",
+	  "@Property 'virtio-net-device.mac' doesn't take value '53:54:00:12:34:56'", "even" },
+	{ CARD ",netdev=n0,rx_queue_size=300",
+	  "@Invalid rx_queue_size (= 300), must be a power of 2 between 256 and 1024.", NULL },
+	{ CARD ",netdev=n0,tx_queue_size=128",
+	  "@Invalid tx_queue_size (= 128), must be a power of 2 between 256 and 1024", NULL },
+	{ CARD ",netdev=n0,tx_queue_size=512", "@rx_queue_size and tx_queue_size differ", "same size" },
+	{ CARD ",netdev=n0,host_mtu=67", "@host_mtu=67: an MTU is 68 to 65535", NULL },
+	{ CARD ",netdev=n0,rss=on", "@'rss=on' is not supported", "RSS" },
+};
+
+static void refuses_networks(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < COUNT(networks); i++)
+		check_refused(&networks[i]);
+}
+
+// A card may come before its netdev.
+static void takes_networks(void **state)
+{
+	static const char line[] = "-kernel k -device virtio-net-pci,netdev=n1,mq=on,csum=off,mac=52:54:00:aa:bb:cc,"
+				   "host_mtu=9000,vectors=6 -netdev tap,id=n1,fds=7:8,vhostfds=9:10 "
+				   "-netdev tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=on,queues=4";
+	static const uint8_t mac[] = { 0x52, 0x54, 0, 0xaa, 0xbb, 0xcc };
+	struct machine_config opts;
+	struct vpmem_error err;
+	const struct tap_config *tap;
+	const struct net_config *net;
+
+	(void)state;
+	assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.nnetdevs, 2);
+	tap = object_config_as(opts.netdevs[0], &netdev_tap_type);
+	assert_int_equal(tap->queues, 2);
+	assert_int_equal(tap->ntap_fds, 2);
+	assert_int_equal(tap->tap_fds[1], 8);
+	assert_int_equal(tap->nvhost_fds, 2);
+	assert_int_equal(tap->vhost_fds[0], 9);
+	tap = object_config_as(opts.netdevs[1], &netdev_tap_type);
+	assert_string_equal(tap->ifname, "tap0");
+	assert_int_equal(tap->queues, 4);
+	assert_true(tap->vnet_hdr);
+	net = device_config_as(opts.devices[0], &virtio_net_pci_model);
+	assert_memory_equal(net->mac, mac, sizeof(mac));
+	assert_true(net->mq && !net->features[NET_CSUM] && net->features[NET_GUEST_TSO4]);
+	assert_int_equal(net->host_mtu, 9000);
+	machine_config_free(&opts);
+}
+
 static void refuses_objects(void **state)
 {
 	(void)state;
@@ -361,6 +452,8 @@ static void no_more_devices_than_the_buses_take(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_networks),
+		cmocka_unit_test(takes_networks),
 		cmocka_unit_test(refuses_objects),
 		cmocka_unit_test(refuses_devices),
 		cmocka_unit_test(as_many_buses_as_the_devices_need),

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Network back ends and cards: which has which, what comes to the card, and what a deleted back end leaves.
+#include "machine_net.h"
+
+#include "error.h"
+#include "fake_host.h"
+#include "machine_device.h"
+#include "machine_netdev.h"
+#include "tap.h"
+#include "vhost_net.h"
+
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit_test.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+static struct machine *m;
+static struct vpmem_error err;
+
+// ---- taps, and cards
+
+struct tap {
+	struct tap_options opts;
+};
+
+extern const struct device_kind virtio_net_pci_kind;
+
+static unsigned ntaps, ncards;
+static int tap_error, card_error;
+static struct vhost_net_options card; /* the last one */
+static bool link_is_up;
+
+int tap_open(const struct tap_options *opts, struct tap **out, struct vpmem_error *error)
+{
+	if (tap_error)
+		return error_set(error, tap_error, "no tap");
+	*out = calloc(1, sizeof(**out));
+	(*out)->opts = *opts;
+	ntaps++;
+	return 0;
+}
+
+void tap_close(struct tap *tap)
+{
+	free(tap);
+	ntaps--;
+}
+
+unsigned tap_nqueues(const struct tap *tap)
+{
+	return tap->opts.nqueues;
+}
+
+bool tap_has_header(const struct tap *tap)
+{
+	return !tap->opts.no_header;
+}
+
+uint64_t tap_offloads(const struct tap *tap)
+{
+	return tap->opts.no_header ? 0 : BIT(VIRTIO_NET_F_GUEST_CSUM);
+}
+
+int tap_fd(const struct tap *tap, unsigned idx)
+{
+	(void)tap;
+	return 100 + (int)idx;
+}
+
+int tap_set_offloads(struct tap *tap, uint64_t features)
+{
+	(void)tap, (void)features;
+	return 0;
+}
+
+int tap_set_queues(struct tap *tap, unsigned n)
+{
+	(void)tap, (void)n;
+	return 0;
+}
+
+int vhost_net_create(const struct vhost_net_options *cfg, struct virtio_pci **out, struct vpmem_error *error)
+{
+	const struct virtio_pmem_options opts = { .pci = cfg->pci };
+
+	if (card_error)
+		return error_set(error, card_error, "no card");
+	card = *cfg;
+	link_is_up = true;
+	ncards++;
+	return virtio_pmem_create(&opts, out, error);
+}
+
+void vhost_net_set_link(struct virtio_pci *vp, bool up)
+{
+	(void)vp;
+	link_is_up = up;
+}
+
+const struct device_kind *fake_host_device_kind(unsigned idx)
+{
+	return idx == 0 ? &virtio_net_pci_kind : NULL;
+}
+
+// ---- what the tests do
+
+static int setup(void **state)
+{
+	int rc = fake_host_setup(state);
+
+	m = &fake_host->m;
+	ntaps = ncards = 0;
+	tap_error = card_error = 0;
+	return rc;
+}
+
+static int teardown(void **state)
+{
+	machine_drop_devices(m);
+	machine_drop_netdevs(m);
+	assert_int_equal(ntaps, 0);
+	return fake_host_teardown(state);
+}
+
+static int add_netdev(const char *id, uint32_t queues, bool vnet_hdr)
+{
+	struct tap_config *tap = calloc(1, sizeof(*tap));
+	struct object_config *cfg = &tap->obj;
+	int rc;
+
+	cfg->type = &netdev_tap_type;
+	cfg->id = strdup(id);
+	tap->queues = queues;
+	tap->vnet_hdr = vnet_hdr;
+	rc = machine_netdev_add(m, &cfg, &err);
+	assert_int_equal(cfg == NULL, rc == 0);
+	object_config_free(cfg);
+	return rc;
+}
+
+static struct net_config *new_card(const char *id, const char *netdev)
+{
+	struct net_config *net = calloc(1, sizeof(*net));
+
+	net->dev =
+		(struct device_config) { .model = &virtio_net_pci_model, .id = strdup(id), .bus_nr = -1, .slot = -1 };
+	net->dev.event_idx = net->dev.indirect_desc = true;
+	net->netdev = strdup(netdev);
+	net->rx_queue_size = net->tx_queue_size = 512;
+	for (unsigned i = 0; i < NET_FEATURES; i++)
+		net->features[i] = true;
+	return net;
+}
+
+static int add_card(struct net_config *net)
+{
+	struct device_config *cfg = &net->dev;
+	int rc = machine_add_device(m, &cfg, &err);
+
+	device_config_free(cfg);
+	return rc;
+}
+
+static void remove_card(struct device *dev)
+{
+	machine_detach_device(dev);
+	machine_remove_device(dev, false);
+	machine_free_device(dev);
+}
+
+static void a_card_gets_what_its_tap_can(void **state)
+{
+	struct net_config *net = new_card("net1", "n0");
+
+	(void)state;
+	assert_int_equal(add_netdev("n0", 3, true), 0);
+	net->host_mtu = 9000;
+	net->features[NET_HOST_TSO4] = false;
+	net->dev.event_idx = false;
+	assert_int_equal(add_card(net), 0);
+	assert_int_equal(card.tap.npairs, 3);
+	assert_int_equal(card.tap.offloads, BIT(VIRTIO_NET_F_GUEST_CSUM));
+	assert_false(card.tap.no_header);
+	assert_int_equal(card.tap.fd(card.tap.tap, 2), 102);
+	assert_null(card.vhost_fds);
+	assert_int_equal(card.host_mtu, 9000);
+	assert_int_equal(card.queue_size, 512);
+	/* mq=off, event_idx=off, host_tso4=off. */
+	assert_int_equal(card.features_off, BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(29));
+	assert_ptr_equal(card.pci.loop, &m->loop);
+}
+
+static void addresses_are_chosen_one_after_the_other(void **state)
+{
+	static const uint8_t first[] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, own[] = { 2, 0, 0, 0, 0, 1 };
+	struct net_config *net = new_card("net2", "n1");
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(add_netdev((const char *[]) { "n0", "n1", "n2" }[i], 1, false), 0);
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_memory_equal(card.mac, first, 6);
+	assert_true(card.tap.no_header);
+	net->mac_text = strdup("02:00:00:00:00:01");
+	memcpy(net->mac, own, 6);
+	assert_int_equal(add_card(net), 0);
+	assert_memory_equal(card.mac, own, 6);
+	assert_int_equal(add_card(new_card("net3", "n2")), 0);
+	assert_int_equal(card.mac[5], 0x57);
+}
+
+static void a_netdev_has_one_card(void **state)
+{
+	(void)state;
+	assert_int_equal(add_card(new_card("net1", "n0")), -EINVAL);
+	assert_string_equal(err.text, "Property 'virtio-net-device.netdev' can't find value 'n0'");
+	assert_int_equal(add_netdev("n0", 1, true), 0);
+	assert_int_equal(add_netdev("n0", 1, true), -EEXIST);
+	assert_string_equal(err.text, "Duplicate ID 'n0'");
+	card_error = -ENOENT;
+	assert_int_equal(add_card(new_card("net1", "n0")), -ENOENT);
+	card_error = 0;
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_int_equal(add_card(new_card("net2", "n0")), -EBUSY);
+	assert_string_equal(err.text, "Property 'virtio-net-device.netdev' can't take value 'n0', it's in use");
+	remove_card(m->devices[0]);
+	assert_int_equal(ntaps, 1);
+	assert_int_equal(add_card(new_card("net2", "n0")), 0);
+}
+
+static void links_go_down_and_up(void **state)
+{
+	(void)state;
+	assert_int_equal(add_netdev("n0", 1, true), 0);
+	assert_int_equal(machine_set_link(m, "n0", false, &err), -ENODEV);
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_int_equal(machine_set_link(m, "net1", false, &err), 0);
+	assert_false(link_is_up);
+	assert_int_equal(machine_set_link(m, "n0", true, &err), 0);
+	assert_true(link_is_up);
+	assert_int_equal(machine_set_link(m, "net2", true, &err), -ENODEV);
+	assert_string_equal(err.text, "Device 'net2' not found");
+}
+
+static void a_deleted_netdev_ends_with_its_card(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_netdev_del(m, "n0", &err), -ENODEV);
+	assert_int_equal(add_netdev("n0", 1, true), 0);
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
+	assert_false(link_is_up);
+	assert_int_equal(ntaps, 1);
+	assert_int_equal(machine_set_link(m, "net1", true, &err), 0);
+	assert_false(link_is_up);
+	/* The id is free. */
+	assert_int_equal(add_netdev("n0", 1, true), 0);
+	assert_int_equal(ntaps, 2);
+	remove_card(m->devices[0]);
+	assert_int_equal(ntaps, 1);
+	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
+	assert_int_equal(ntaps, 0);
+	tap_error = -EPERM;
+	assert_int_equal(add_netdev("n0", 1, true), -EPERM);
+	assert_int_equal(m->nnetdevs, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_card_gets_what_its_tap_can),
+		TEST(addresses_are_chosen_one_after_the_other),
+		TEST(a_netdev_has_one_card),
+		TEST(links_go_down_and_up),
+		TEST(a_deleted_netdev_ends_with_its_card),
+	};
+
+	return cmocka_run_group_tests_name("machine_net", tests, NULL, NULL);
+}

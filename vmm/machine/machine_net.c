@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// virtio-net-pci: network cards of the machine, each with a netdev.
+#include "machine_net.h"
+
+#include "error.h"
+#include "machine.h"
+#include "machine_device.h"
+#include "machine_find.h"
+#include "machine_netdev.h"
+#include "tap.h"
+#include "virtio.h"
+#include "vhost_net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+#include <unistd.h>
+
+struct net {
+	struct device dev;
+	struct netdev_tap *netdev;
+	bool has_peer; /* the netdev was not deleted */
+};
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+static const uint8_t feature_bits[NET_FEATURES] = {
+	[NET_CSUM] = VIRTIO_NET_F_CSUM,
+	[NET_CTRL_GUEST_OFFLOADS] = VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
+	[NET_CTRL_MAC_ADDR] = VIRTIO_NET_F_CTRL_MAC_ADDR,
+	[NET_CTRL_RX] = VIRTIO_NET_F_CTRL_RX,
+	[NET_CTRL_VQ] = VIRTIO_NET_F_CTRL_VQ,
+	[NET_GUEST_CSUM] = VIRTIO_NET_F_GUEST_CSUM,
+	[NET_GUEST_ECN] = VIRTIO_NET_F_GUEST_ECN,
+	[NET_GUEST_TSO4] = VIRTIO_NET_F_GUEST_TSO4,
+	[NET_GUEST_TSO6] = VIRTIO_NET_F_GUEST_TSO6,
+	[NET_HOST_ECN] = VIRTIO_NET_F_HOST_ECN,
+	[NET_HOST_TSO4] = VIRTIO_NET_F_HOST_TSO4,
+	[NET_HOST_TSO6] = VIRTIO_NET_F_HOST_TSO6,
+	[NET_MRG_RXBUF] = VIRTIO_NET_F_MRG_RXBUF,
+	[NET_STATUS] = VIRTIO_NET_F_STATUS,
+};
+
+// ---- the tap, as the device wants it
+
+static int get_fd(void *tap, unsigned idx)
+{
+	return tap_fd(tap, idx);
+}
+
+static int set_offloads(void *tap, uint64_t features)
+{
+	return tap_set_offloads(tap, features);
+}
+
+static int set_queues(void *tap, unsigned npairs)
+{
+	return tap_set_queues(tap, npairs);
+}
+
+// ---- plugging
+
+static uint64_t features_off(const struct net_config *cfg)
+{
+	uint64_t off = 0;
+
+	for (unsigned i = 0; i < NET_FEATURES; i++)
+		if (!cfg->features[i])
+			off |= BIT(feature_bits[i]);
+	if (!cfg->mq || !cfg->features[NET_CTRL_VQ])
+		off |= BIT(VIRTIO_NET_F_MQ);
+	if (!cfg->dev.event_idx)
+		off |= BIT(VIRTIO_F_EVENT_IDX);
+	if (!cfg->dev.indirect_desc)
+		off |= BIT(VIRTIO_F_INDIRECT_DESC);
+	return off;
+}
+
+// QEMU's: the first card has 52:54:00:12:34:56, the next one 57.
+static void choose_mac(struct machine *m, const struct net_config *cfg, uint8_t mac[MAC_SIZE])
+{
+	static const uint8_t first[MAC_SIZE] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+	memcpy(mac, cfg->mac_text ? cfg->mac : first, MAC_SIZE);
+	if (!cfg->mac_text)
+		mac[MAC_SIZE - 1] = (uint8_t)(mac[MAC_SIZE - 1] + m->nmacs++);
+}
+
+static int find_netdev(struct machine *m, const char *id, struct netdev_tap **out, struct vpmem_error *err)
+{
+	struct object *netdev = machine_find_netdev(m, id);
+
+	if (!netdev) {
+		error_set(err, -EINVAL, "Property 'virtio-net-device.netdev' can't find value '%s'", id);
+		error_hint(err,
+		           "netdev names a network back end: netdev_add tap,id=%s,ifname=tap0,script=no,downscript=no",
+		           id);
+		return -EINVAL;
+	}
+	if (netdev->in_use) {
+		error_set(err, -EBUSY, "Property 'virtio-net-device.netdev' can't take value '%s', it's in use", id);
+		error_hint(err, "every card needs a netdev of its own");
+		return -EBUSY;
+	}
+	*out = (struct netdev_tap *)netdev;
+	return 0;
+}
+
+static void close_all(const int *fds, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+// The device closes its descriptors, and those of the user belong to the netdev, which may get another card later.
+static int dup_vhost_fds(const struct tap_config *cfg, int out[NET_QUEUES_MAX], struct vpmem_error *err)
+{
+	for (unsigned i = 0; i < cfg->nvhost_fds; i++) {
+		out[i] = fcntl(cfg->vhost_fds[i], F_DUPFD_CLOEXEC, 0);
+		if (out[i] < 0) {
+			int rc = -errno;
+
+			close_all(out, i);
+			return error_set(err, rc, "vhostfd=%d: %s", cfg->vhost_fds[i], strerror(-rc));
+		}
+	}
+	return 0;
+}
+
+static int plug(struct net *net, const struct virtio_pci_config *pci, struct vpmem_error *err)
+{
+	const struct net_config *cfg = device_config_as(net->dev.cfg, &virtio_net_pci_model);
+	const struct tap_config *tap_cfg = net->netdev->cfg;
+	struct tap *tap = net->netdev->tap;
+	int vhost_fds[NET_QUEUES_MAX], rc = dup_vhost_fds(tap_cfg, vhost_fds, err);
+	struct vhost_net_options opts = {
+		.pci = *pci,
+		.mem = &net->dev.machine->gmem,
+		.tap = { .fd = get_fd,
+		         .set_offloads = set_offloads,
+		         .set_queues = set_queues,
+		         .tap = tap,
+		         .npairs = tap_nqueues(tap),
+		         .offloads = tap_offloads(tap),
+		         .no_header = !tap_has_header(tap) },
+		.vhost_fds = tap_cfg->nvhost_fds ? vhost_fds : NULL,
+		.host_mtu = (uint16_t)cfg->host_mtu,
+		.queue_size = (uint16_t)cfg->rx_queue_size,
+		.features_off = features_off(cfg),
+	};
+
+	if (rc < 0)
+		return rc;
+	choose_mac(net->dev.machine, cfg, opts.mac);
+	rc = vhost_net_create(&opts, &net->dev.vp, err);
+	if (rc < 0)
+		close_all(vhost_fds, tap_cfg->nvhost_fds);
+	return rc;
+}
+
+static int net_create(struct device *dev, struct virtio_pci_config *pci, struct vpmem_error *err)
+{
+	struct net *net = (struct net *)dev;
+	const struct net_config *cfg = device_config_as(dev->cfg, &virtio_net_pci_model);
+	int rc = find_netdev(dev->machine, cfg->netdev, &net->netdev, err);
+
+	if (rc == 0)
+		rc = plug(net, pci, err);
+	if (rc < 0)
+		return rc;
+	net->has_peer = true;
+	machine_netdev_use(&net->netdev->obj);
+	return 0;
+}
+
+static void net_destroyed(struct device *dev, int error)
+{
+	(void)error;
+	machine_netdev_release(&((struct net *)dev)->netdev->obj);
+}
+
+const struct device_kind virtio_net_pci_kind = {
+	.model = &virtio_net_pci_model,
+	.size = sizeof(struct net),
+	.create = net_create,
+	.destroyed = net_destroyed,
+};
+
+// ---- links
+
+// By the id of the card, or of its netdev.
+static struct net *find_net(struct machine *m, const char *name)
+{
+	for (unsigned i = 0; i < m->ndevices; i++) {
+		struct net *net = (struct net *)m->devices[i];
+
+		if (net->dev.kind != &virtio_net_pci_kind || net->dev.unplug == UNPLUG_EJECTED)
+			continue;
+		if ((net->dev.cfg->id && strcmp(net->dev.cfg->id, name) == 0) ||
+		    (net->has_peer && strcmp(net->netdev->obj.cfg->id, name) == 0))
+			return net;
+	}
+	return NULL;
+}
+
+int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_error *err)
+{
+	struct net *net = find_net(m, name);
+
+	if (!net)
+		return error_set(err, -ENODEV, "Device '%s' not found", name);
+	vhost_net_set_link(net->dev.vp, up && net->has_peer);
+	return 0;
+}
+
+void machine_net_peer_gone(struct machine *m, const struct object *netdev)
+{
+	for (unsigned i = 0; i < m->ndevices; i++) {
+		struct net *net = (struct net *)m->devices[i];
+
+		if (net->dev.kind != &virtio_net_pci_kind || &net->netdev->obj != netdev)
+			continue;
+		net->has_peer = false;
+		if (net->dev.unplug != UNPLUG_EJECTED)
+			vhost_net_set_link(net->dev.vp, false);
+	}
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * machine_netdev.h - the network back ends of the machine: what a -netdev or a netdev_add made.
+ *
+ * A netdev is an object (machine_object.h) with a table of kinds and ids of its own. One card has it at a time. A netdev
+ * that is deleted while a card has it leaves at once for everybody else; the card has no link from then on, and the
+ * back end ends with the card.
+ */
+#ifndef PMVM_MACHINE_NETDEV_H
+#define PMVM_MACHINE_NETDEV_H
+
+#include "machine_object.h"
+
+#define NETDEVS_MAX 256u
+
+struct tap;
+
+/* -netdev tap */
+struct netdev_tap {
+	struct object obj;
+	const struct tap_config *cfg; /* in obj.cfg */
+	struct tap *tap;
+};
+
+/* NULL: there is none. */
+struct object *machine_find_netdev(struct machine *m, const char *id);
+
+/* Those of the command line. */
+int machine_add_netdevs(struct machine *m, struct vpmem_error *err);
+/* At the end, when no card has one any more. */
+void machine_drop_netdevs(struct machine *m);
+
+/* A card takes the netdev, or lets go of it. A netdev that was deleted meanwhile ends with the second. */
+void machine_netdev_use(struct object *netdev);
+void machine_netdev_release(struct object *netdev);
+
+extern const struct object_kind netdev_tap_kind;
+
+#endif

@@ -209,7 +209,8 @@ def test_several_queues(tmp_path):
     with interface("pmvmtap1", "multi_queue") as tap:
         with start(tmp_path, *network(tap, {"queues": 4}, mq="on", vectors=10), cpus=2) as guest:
             bring_up(guest)
-            assert guest.run("ls -d /sys/class/net/eth0/queues/rx-* | wc -l") == "4"
+            # Linux takes one pair for each processor, of the four that there are.
+            assert guest.run("ls -d /sys/class/net/eth0/queues/rx-* | wc -l") == "2"
             ping(guest)
             check_sums(guest, 2_000_000)
             assert "-input.3" in guest.run("grep virtio /proc/interrupts")

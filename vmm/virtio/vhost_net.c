@@ -261,6 +261,30 @@ static uint64_t host_offloads(uint64_t guest)
 	return host;
 }
 
+/* Section 5.1.3.1: a feature needs another one. What is needed comes first. */
+static uint64_t without_orphans(uint64_t features)
+{
+	static const struct {
+		uint8_t needed;
+		uint64_t by;
+	} needs[] = {
+		{ VIRTIO_NET_F_GUEST_CSUM, GUEST_OFFLOADS },
+		{ VIRTIO_NET_F_CSUM, BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
+		                             BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_UFO) },
+		{ VIRTIO_NET_F_CTRL_VQ, BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+		                                BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) },
+	};
+
+	for (unsigned i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (!(features & BIT(needs[i].needed)))
+			features &= ~needs[i].by;
+	if (!(features & (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))))
+		features &= ~BIT(VIRTIO_NET_F_GUEST_ECN);
+	if (!(features & (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))))
+		features &= ~BIT(VIRTIO_NET_F_HOST_ECN);
+	return features;
+}
+
 static uint64_t device_features(const struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t kernel)
 {
 	uint64_t guest = cfg->tap.offloads & GUEST_OFFLOADS;
@@ -275,7 +299,7 @@ static uint64_t device_features(const struct vhost_net *net, const struct vhost_
 		features |= BIT(VIRTIO_NET_F_MQ);
 	if (net->host_mtu)
 		features |= BIT(VIRTIO_NET_F_MTU);
-	return (features & ~cfg->features_off) | BIT(VIRTIO_F_VERSION_1);
+	return without_orphans(features & ~cfg->features_off) | BIT(VIRTIO_F_VERSION_1);
 }
 
 static int device_create(struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t kernel,

@@ -183,6 +183,31 @@ static void a_tap_without_headers_has_no_offloads(void **state)
 	assert_int_equal(f->nset_offloads, 0);
 }
 
+static void a_feature_is_not_offered_without_the_one_that_it_needs(void **state)
+{
+	static const struct {
+		uint64_t off, also_off;
+	} cases[] = {
+		{ BIT(VIRTIO_NET_F_CTRL_VQ),
+		  BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) },
+		{ BIT(VIRTIO_NET_F_GUEST_CSUM), GUEST_OFFLOADS },
+		{ BIT(VIRTIO_NET_F_CSUM), HOST_OFFLOADS },
+		{ BIT(VIRTIO_NET_F_HOST_TSO4), 0 },
+		{ BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6), BIT(VIRTIO_NET_F_HOST_ECN) },
+		{ BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6), BIT(VIRTIO_NET_F_GUEST_ECN) },
+	};
+	const uint64_t all = ALWAYS | GUEST_OFFLOADS | HOST_OFFLOADS | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f->cfg.features_off = cases[i].off;
+		plug(f);
+		assert_int_equal(offered_features(f->r), all & ~(cases[i].off | cases[i].also_off));
+		virtio_pci_destroy(f->r->vp);
+		f->r->vp = NULL;
+	}
+}
+
 /* ---- start and stop ---------------------------------------------------------------------------------------------- */
 
 static void the_tap_is_attached_at_driver_ok(void **state)
@@ -544,6 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(names_and_features),
 		TEST_BARE(a_tap_without_headers_has_no_offloads),
+		TEST_BARE(a_feature_is_not_offered_without_the_one_that_it_needs),
 		TEST(the_tap_is_attached_at_driver_ok),
 		TEST(a_tap_that_refuses_needs_a_reset),
 		TEST(the_link_stops_the_packets_and_they_go_on),

@@ -25,7 +25,7 @@ bool session_is_mux(const struct session *s)
 
 bool session_is_stdio(const struct session *s)
 {
-	return !s->source;
+	return chardev_kind(s->chr) == CHARDEV_STDIO;
 }
 
 static void end(struct session *s)

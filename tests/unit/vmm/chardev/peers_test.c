@@ -257,6 +257,11 @@ static void tcp_listens_on_loopback(void **state)
 	f.chr = chardev_find(&f.list, "c");
 
 	addr.sin_port = htons((uint16_t)atoi(port));
+	// Another address of this host is not served.
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 && errno == ECONNREFUSED);
+	close(fd);
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	(void)!connect(fd, (struct sockaddr *)&addr, sizeof(addr));

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -380,13 +381,33 @@ void chardev_choose_focus(struct chardev *chr)
 	deliver(chr);
 }
 
+// The peer has come before the acceptor.
+static void hand_over_peer(struct chardev *chr)
+{
+	int rc, fd = fcntl(chr->stream.in.fd, F_DUPFD_CLOEXEC, 0);
+
+	stream_detach(&chr->stream);
+	chr->connected = false;
+	chr->nraw = 0;
+	rc = fd < 0 ? -errno : chr->acceptor(chr->acceptor_owner, fd);
+	if (rc == 0)
+		return;
+	log_guest("chardev: %s: cannot serve the peer: %s", chr->name, strerror(-rc));
+	if (fd >= 0)
+		close(fd);
+	peers_left(chr->peers);
+}
+
 void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int fd), void *owner)
 {
 	assert(chr->peers);
 	chr->acceptor = acceptor;
 	chr->acceptor_owner = owner;
-	if (acceptor)
-		peers_begin(chr->peers);
+	if (!acceptor)
+		return;
+	if (chr->connected)
+		hand_over_peer(chr);
+	peers_begin(chr->peers);
 }
 
 void chardev_peer_left(struct chardev *chr)

@@ -121,9 +121,11 @@ void chardev_interrupt(struct chardev *chr);
 bool chardev_connected(const struct chardev *chr);
 
 /*
- * For a user that serves several peers at a time, and each on a chardev of its own (chardev_adopt): takes each peer of a
- * socket or pty, on a descriptor that never blocks, as the user of the chardev. -errno: it could not, and the descriptor
- * is closed. For each that was taken and has left, the user calls chardev_peer_left. NULL: none is taken any more.
+ * For a user that needs the descriptors: it serves several peers at a time, each on a chardev of its own (chardev_adopt),
+ * or speaks a protocol that passes descriptors (vhost-user). It takes each peer of a socket or pty, on a descriptor that
+ * never blocks; one that is there already at once, and what that one has sent before may be lost. -errno: it could not,
+ * and the descriptor is closed. For each that was taken and has left, the user calls chardev_peer_left. NULL: none is
+ * taken any more.
  */
 void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int fd), void *owner);
 void chardev_peer_left(struct chardev *chr);

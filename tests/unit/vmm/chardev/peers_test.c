@@ -437,6 +437,40 @@ static void an_appended_file_keeps_its_content(void **state)
 	assert_non_null(strstr(f.err.text, "Could not open '"));
 }
 
+static int on_accept(void *owner, int fd)
+{
+	*(int *)owner = fd;
+	return fd < 0 ? -EINVAL : 0;
+}
+
+/* A user that wants the descriptors takes the peer that has come before it, and those that come later. */
+static void an_acceptor_takes_every_peer(void **state)
+{
+	struct chardev_config cfg = client("c");
+	int listener = listen_at_path(), taken = -1, fd;
+
+	(void)state;
+	cfg.reconnect_ms = 20;
+	assert_int_equal(chardev_list_add(&f.list, &cfg, &f.loop, NULL, NULL, &f.chr, &f.err), 0);
+	assert_true(chardev_connected(f.chr));
+	chardev_set_acceptor(f.chr, on_accept, &taken);
+	assert_false(chardev_connected(f.chr));
+	for (unsigned i = 0; i < 2; i++) {
+		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+		TURN_UNTIL(taken >= 0);
+		assert_int_equal(write(taken, "hello", 5), 5);
+		expect(fd, "hello");
+		close(taken);
+		close(fd);
+		taken = -1;
+		chardev_peer_left(f.chr);
+		TURN_UNTIL(taken >= 0);
+	}
+	close(taken);
+	chardev_set_acceptor(f.chr, NULL, NULL);
+	close(listener);
+}
+
 static void a_log_gets_all_output(void **state)
 {
 	struct chardev_config cfg = { .kind = CHARDEV_NULL, .id = (char *)"c", .logfile = f.path };
@@ -492,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ring_keeps_the_last_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_chardev_has_one_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_appended_file_keeps_its_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_acceptor_takes_every_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_log_gets_all_output, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_log_ends_and_holds_up_nobody, setup, teardown),
 	};

@@ -153,6 +153,7 @@ const struct device_model virtio_net_pci_model = {
 	.config_size = sizeof(struct net_config),
 	.category = "Network",
 	.description = "A network card, by the kernel's vhost",
+	.alias = "virtio-net",
 	.virtio_name = "virtio-net-device",
 	.virtio_props = virtio_props,
 	.check = check,

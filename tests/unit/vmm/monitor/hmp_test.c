@@ -70,7 +70,7 @@ static const struct line lines[] = {
 	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
 	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 	  "/dev/hwrng\"\r\n\r\n"
-	  "Network devices:\r\nname \"virtio-net-pci\", bus PCI, desc \"A network card, by the kernel's vhost\"\r\n",
+	  "Network devices:\r\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\r\n",
 	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
 	{ "help cont", "cont|c  -- resume emulation\r\n", NULL },

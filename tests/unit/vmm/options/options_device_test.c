@@ -313,7 +313,7 @@ static void refuses_networks(void **state)
 // A card may come before its netdev.
 static void takes_networks(void **state)
 {
-	static const char line[] = "-kernel k -device virtio-net-pci,netdev=n1,mq=on,csum=off,mac=52:54:00:aa:bb:cc,"
+	static const char line[] = "-kernel k -device virtio-net,netdev=n1,mq=on,csum=off,mac=52:54:00:aa:bb:cc,"
 				   "host_mtu=9000,vectors=6 -netdev tap,id=n1,fds=7:8,vhostfds=9:10 "
 				   "-netdev tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=on,queues=4";
 	static const uint8_t mac[] = { 0x52, 0x54, 0, 0xaa, 0xbb, 0xcc };

@@ -395,7 +395,7 @@ static void prints_and_is_done(void **state)
 		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n"
 		  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 		  "/dev/hwrng\"\n\n"
-		  "Network devices:\nname \"virtio-net-pci\", bus PCI, desc \"A network card, by the kernel's vhost\"\n" },
+		  "Network devices:\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\n" },
 		{ "-netdev help", "Available netdev backend types:\ntap\n" },
 	};
 	static const struct {

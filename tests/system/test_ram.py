@@ -33,28 +33,18 @@ def huge_pages(number):
 
 def numbers(entry):
     """The numbers and flags of one mapping in smaps."""
-    sizes = {
-        line.split()[0][:-1]: int(line.split()[1])
-        for line in entry
-        if line.endswith(" kB")
-    }
-    return sizes | {
-        "flags": next(line.split()[1:] for line in entry if line.startswith("VmFlags:"))
-    }
+    sizes = {line.split()[0][:-1]: int(line.split()[1]) for line in entry if line.endswith(" kB")}
+    return sizes | {"flags": next(line.split()[1:] for line in entry if line.startswith("VmFlags:"))}
 
 
 def ram_of(guest, name):
     """What smaps has about the guest's RAM, which is a mapping of a file of this name."""
     lines = pathlib.Path(f"/proc/{guest.process.pid}/smaps").read_text().splitlines()
-    heads = [at for at, line in enumerate(lines) if "-" in line.split()[0]] + [
-        len(lines)
-    ]
+    heads = [at for at, line in enumerate(lines) if "-" in line.split()[0]] + [len(lines)]
     for begin, end in zip(heads, heads[1:]):
         low, high = (int(number, 16) for number in lines[begin].split()[0].split("-"))
         if name in lines[begin] and high - low == RAM * MIB:
-            return numbers(lines[begin + 1 : end]) | {
-                "sharing": lines[begin].split()[1][3]
-            }
+            return numbers(lines[begin + 1 : end]) | {"sharing": lines[begin].split()[1][3]}
     return pytest.fail(f"no RAM from {name}")
 
 
@@ -74,16 +64,11 @@ def lives_on(guest):
     guest.send("reboot -f\n")
     guest.booted(start)
     guest.run(work)
-    total = (
-        int(guest.run("sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"))
-        // 1024
-    )
+    total = int(guest.run("sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo")) // 1024
     assert RAM * 0.65 < total <= RAM
 
 
-@pytest.mark.parametrize(
-    "words", [["-machine", "memory-backend=ram"], ["-numa", "node,memdev=ram"]]
-)
+@pytest.mark.parametrize("words", [["-machine", "memory-backend=ram"], ["-numa", "node,memdev=ram"]])
 def test_a_memfd_is_shared_with_another_process(tmp_path, words):
     options = ["-object", f"memory-backend-memfd,id=ram,size={RAM}M,share=on", *words]
     monitors = [
@@ -102,15 +87,10 @@ def test_a_memfd_is_shared_with_another_process(tmp_path, words):
         with Qmp(tmp_path / "qmp") as qmp, Hmp(tmp_path / "hmp") as hmp:
             memdevs = {memdev["id"]: memdev for memdev in qmp.run("query-memdev")}
             assert set(memdevs) == {"ram", "mem1"}
-            assert (
-                memdevs["ram"] | {"size": RAM * MIB, "share": True, "prealloc": False}
-                == memdevs["ram"]
-            )
+            assert memdevs["ram"] | {"size": RAM * MIB, "share": True, "prealloc": False} == memdevs["ram"]
             assert qmp.run("query-memory-size-summary")["base-memory"] == RAM * MIB
             assert "memory backend: ram\n" in hmp.run("info memdev")
-            with pytest.raises(
-                Refused, match="object 'ram' is in use, can not be deleted"
-            ):
+            with pytest.raises(Refused, match="object 'ram' is in use, can not be deleted"):
                 qmp.run("object-del", id="ram")
             with pytest.raises(
                 Refused,
@@ -143,18 +123,10 @@ def test_without_huge_pages_the_error_names_their_size(tmp_path):
     ]
     if not HUGE_PAGES.exists() or int(HUGE_PAGES.read_text()) > 0:
         pytest.skip("this host has huge pages, or no support for them")
-    status, _, errors = run_pmvm(
-        *linux_options(), *options, "-machine", "memory-backend=ram", cwd=tmp_path
-    )
+    status, _, errors = run_pmvm(*linux_options(), *options, "-machine", "memory-backend=ram", cwd=tmp_path)
     assert status == 1
-    assert (
-        "ram: unable to map backing store for guest RAM: Cannot allocate memory"
-        in errors
-    )
-    assert (
-        "128 free huge pages of 2048 KiB" in errors
-        and "hugepages-2048kB/nr_hugepages" in errors
-    )
+    assert "ram: unable to map backing store for guest RAM: Cannot allocate memory" in errors
+    assert "128 free huge pages of 2048 KiB" in errors and "hugepages-2048kB/nr_hugepages" in errors
 
 
 @pytest.mark.parametrize("share", ["on", "off"])
@@ -174,9 +146,7 @@ def test_prealloc(tmp_path, share):
         # The guest has not begun.
         ram = ram_of(guest, name)
         assert ram["Rss"] == RAM * 1024
-        assert "dd" in ram["flags"] and ("mg" in ram["flags"]) == (
-            share == "off" and KSM.exists()
-        )
+        assert "dd" in ram["flags"] and ("mg" in ram["flags"]) == (share == "off" and KSM.exists())
         qmp.run("cont")
         guest.booted()
         lives_on(guest)
@@ -191,9 +161,7 @@ def test_a_file_is_ram(tmp_path, share):
     ]
     with Guest(*options, "-machine", "memory-backend=ram") as guest:
         guest.run("echo the-guest-wrote-this-word | tr a-z A-Z >/tmp/word")
-        with open(tmp_path / "ram", "rb") as file, mmap.mmap(
-            file.fileno(), RAM * MIB, prot=mmap.PROT_READ
-        ) as ram:
+        with open(tmp_path / "ram", "rb") as file, mmap.mmap(file.fileno(), RAM * MIB, prot=mmap.PROT_READ) as ram:
             assert (ram.find(b"THE-GUEST-WROTE-THIS-WORD") >= 0) == (share == "on")
         lives_on(guest)
         assert guest.power_off() == 0
@@ -201,26 +169,13 @@ def test_a_file_is_ram(tmp_path, share):
 
 
 def test_prealloc_of_more_than_the_host_has(tmp_path):
-    total = (
-        next(
-            int(line.split()[1])
-            for line in open("/proc/meminfo")
-            if line.startswith("MemTotal")
-        )
-        // 1024
-    )
+    total = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal")) // 1024
     options = [
         "-object",
         f"memory-backend-memfd,id=ram,size={total * 2}M,prealloc=on",
         "-machine",
         "memory-backend=ram",
     ]
-    status, _, errors = run_pmvm(
-        *linux_options(), "-m", f"{total * 2}M", *options, cwd=tmp_path
-    )
+    status, _, errors = run_pmvm(*linux_options(), "-m", f"{total * 2}M", *options, cwd=tmp_path)
     assert status == 1
-    assert (
-        "Cannot allocate memory" in errors
-        and "hint: " in errors
-        and "give the guest less" in errors
-    )
+    assert "Cannot allocate memory" in errors and "hint: " in errors and "give the guest less" in errors

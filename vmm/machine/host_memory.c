@@ -172,15 +172,19 @@ static int bind_nodes(const struct memdev_config *cfg, const struct host_memory 
 // What the host can give without killing a process: free memory and swap, in bytes. UINT64_MAX: unknown.
 static uint64_t available_size(void)
 {
-	uint64_t kib, sum = 0;
+	static const char available[] = "MemAvailable:", swap[] = "SwapFree:";
+	uint64_t sum = 0;
 	char line[128];
 	FILE *file = fopen("/proc/meminfo", "re");
 
 	if (!file)
 		return UINT64_MAX;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1 || sscanf(line, "SwapFree: %" SCNu64, &kib) == 1)
-			sum += kib * KIB;
+	while (fgets(line, sizeof(line), file)) {
+		if (strncmp(line, available, strlen(available)) == 0)
+			sum += strtoull(line + strlen(available), NULL, 10) * KIB;
+		if (strncmp(line, swap, strlen(swap)) == 0)
+			sum += strtoull(line + strlen(swap), NULL, 10) * KIB;
+	}
 	fclose(file);
 	return sum;
 }

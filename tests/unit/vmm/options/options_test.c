@@ -545,6 +545,8 @@ static void documents_know_every_property(void **state)
 	(void)state;
 	for (unsigned i = 0; object_type_at(i); i++)
 		table_is_in(object_type_at(i)->props, compatibility);
+	for (unsigned i = 0; netdev_type_at(i); i++)
+		table_is_in(netdev_type_at(i)->props, compatibility);
 	for (unsigned i = 0; device_model_at(i); i++)
 		table_is_in(device_model_at(i)->props, compatibility);
 	free(compatibility);

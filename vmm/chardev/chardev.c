@@ -287,8 +287,8 @@ static void on_readable(void *owner, short revents)
 		}
 		return;
 	}
-	// A peer that is gone is served at once to its end: its place may be needed.
-	do {
+	// A peer that is gone is served at once, because its place may be needed; but only so far, in turn with others.
+	for (unsigned nreads = 0; nreads < GONE_READS; nreads++) {
 		before = chr->nraw;
 		if (read_input(chr, READ_AHEAD) < 0) {
 			end_input(chr, hung_up);
@@ -296,7 +296,9 @@ static void on_readable(void *owner, short revents)
 		}
 		hung_up &= chr->nraw > before;
 		deliver(chr);
-	} while (hung_up && chr->nraw < READ_AHEAD && stream_has_input(&chr->stream));
+		if (!hung_up || chr->nraw >= READ_AHEAD || !stream_has_input(&chr->stream))
+			break;
+	}
 }
 
 static void on_lost(void *owner, int error)

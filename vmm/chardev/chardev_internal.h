@@ -12,6 +12,7 @@
 #include "stream.h"
 
 #define READ_AHEAD 256u
+#define GONE_READS 4u /* of READ_AHEAD bytes, for a peer that has left, in one turn of the loop */
 #define RAW_MAX 4096u /* what a peer that has left may have sent */
 
 /* A front end, and the input that waits for room in it. */

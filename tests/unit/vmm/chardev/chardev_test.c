@@ -593,9 +593,49 @@ static void an_adopted_socket_is_a_chardev(void **state)
 	close(fds[1]);
 }
 
+static size_t room_for_all(void *owner)
+{
+	(void)owner;
+	return sizeof(f.received);
+}
+
+static void count_received(void *owner, const uint8_t *buf, size_t len)
+{
+	(void)owner;
+	(void)buf;
+	f.nreceived += len;
+}
+
+// It may have sent as much as its socket holds: all of that counts, but others have their turns in between.
+static void a_peer_that_left_is_served_to_its_end_in_bounded_turns(void **state)
+{
+	const struct chardev_front front = { .room = room_for_all, .receive = count_received };
+	size_t nsent = 0, before;
+	char block[512];
+	int fds[2];
+
+	(void)state;
+	memset(block, 'x', sizeof(block));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(chardev_adopt(fds[0], "client", &f.loop, &f.chr), 0);
+	chardev_set_front(f.chr, &front);
+	for (ssize_t n; (n = write(fds[1], block, sizeof(block))) > 0;)
+		nsent += (size_t)n;
+	assert_true(nsent > 16384);
+	close(fds[1]);
+	do {
+		before = f.nreceived;
+		turn();
+		assert_true(f.nreceived - before <= 1024);
+	} while (f.nreceived > before);
+	assert_int_equal(f.nreceived, nsent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_peer_that_left_is_served_to_its_end_in_bounded_turns, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(input_waits_for_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(escapes_are_taken_only_with_mux, setup, teardown),
 		cmocka_unit_test_setup_teardown(escapes_work_while_the_front_has_no_room, setup, teardown),

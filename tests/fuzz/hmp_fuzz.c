@@ -37,7 +37,7 @@ bool session_is_mux(const struct session *s)
 
 bool session_is_stdio(const struct session *s)
 {
-	return s->stdio;
+	return s->mux; // only standard input has both
 }
 
 void session_write(struct session *s, const void *buf, size_t len)

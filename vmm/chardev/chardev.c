@@ -88,6 +88,7 @@ int chardev_connect(struct chardev *chr, int fd)
 	stream_attach(&chr->stream, &in, &out);
 	chr->connected = true;
 	chr->input_ended = false;
+	chr->nleft_over = 0;
 	report_connection(chr, true);
 	chardev_accept(chr);
 	return 0;
@@ -274,6 +275,16 @@ static void end_input(struct chardev *chr, bool hung_up)
 	deliver(chr);
 }
 
+// A client of the monitor that has left takes a place and time of others, while nobody reads its answers.
+static bool has_sent_too_much(struct chardev *chr)
+{
+	if (chr->peers || chr->nleft_over < RAW_MAX)
+		return false;
+	log_guest("%s: a client left while more than %u bytes of its commands waited: the rest is dropped", chr->name,
+	          RAW_MAX);
+	return true;
+}
+
 static void on_readable(void *owner, short revents)
 {
 	struct chardev *chr = owner;
@@ -290,11 +301,12 @@ static void on_readable(void *owner, short revents)
 	// A peer that is gone is served at once, because its place may be needed; but only so far, in turn with others.
 	for (unsigned nreads = 0; nreads < GONE_READS; nreads++) {
 		before = chr->nraw;
-		if (read_input(chr, READ_AHEAD) < 0) {
+		if ((hung_up && has_sent_too_much(chr)) || read_input(chr, READ_AHEAD) < 0) {
 			end_input(chr, hung_up);
 			return;
 		}
 		hung_up &= chr->nraw > before;
+		chr->nleft_over += hung_up ? chr->nraw - before : 0;
 		deliver(chr);
 		if (!hung_up || chr->nraw >= READ_AHEAD || !stream_has_input(&chr->stream))
 			break;

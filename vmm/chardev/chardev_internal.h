@@ -53,6 +53,7 @@ struct chardev {
 	struct outfile log;          /* what is sent goes there as well */
 	char *logfile;               /* its path; NULL: there is none */
 	int log_fd;                  /* -1: there is none, or writing failed */
+	size_t nleft_over;           /* bytes that were read after the peer had left */
 	size_t nraw;                 /* bytes that were read, and not yet given to a side */
 	uint8_t raw[RAW_MAX];
 

@@ -270,10 +270,11 @@ static void a_client_that_closes_at_once_is_served(void **state)
 	}
 }
 
-// Requests that wait behind answers that nobody reads any more.
-static void a_client_that_closes_with_requests_queued_is_served(void **state)
+// Requests that wait behind answers that nobody reads any more: 4 KiB of them are carried out.
+static void a_client_that_closes_with_requests_queued_is_served_up_to_a_limit(void **state)
 {
 	static char question[20000];
+	size_t before;
 	int fd = rig_connect(rig.qmp_path);
 
 	(void)state;
@@ -282,12 +283,13 @@ static void a_client_that_closes_with_requests_queued_is_served(void **state)
 	memset(question, 'q', sizeof(question));
 	assert_int_equal(write(fd, question, sizeof(question)), sizeof(question));
 	turns(20);
-	assert_true(fake_qmp.ninput < sizeof(question));
+	before = fake_qmp.ninput;
+	assert_true(before < sizeof(question) - 8192);
 	close(fd);
 	for (unsigned i = 0; i < 2000 && nsessions() > 0; i++)
 		rig_turn();
 	assert_int_equal(nsessions(), 0);
-	assert_int_equal(fake_qmp.ninput, sizeof(question));
+	assert_in_range(fake_qmp.ninput - before, 4096, 4096 + 512);
 }
 
 static size_t read_to_end_slowly(int fd)
@@ -421,7 +423,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_hang_up_does_not_wait_for_ever, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_end_brings_what_is_buffered, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_client_that_closes_at_once_is_served, rig_up, rig_down),
-		cmocka_unit_test_setup_teardown(a_client_that_closes_with_requests_queued_is_served, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(a_client_that_closes_with_requests_queued_is_served_up_to_a_limit,
+		                                rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_half_closed_client_gets_all_answers, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_half_closed_client_that_does_not_read_goes, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_socket_is_for_its_owner_only, rig_up, rig_down),

@@ -245,7 +245,7 @@ static int read_input(struct chardev *chr, size_t max)
 }
 
 // The console's front end may never have room: what the peer had sent is kept, as far as it fits, and the next peer can
-// come. A client of the monitor is served to its end, without answers.
+// come. A client of the monitor is served further, without answers, up to has_sent_too_much.
 static void lose_peer(struct chardev *chr)
 {
 	size_t before;

@@ -4,9 +4,10 @@
  *
  * The worker releases the lock only to take it again, within nanoseconds. A plain mutex would let it win every time: a
  * guest that keeps the ring filled would keep all others out, among them a vCPU that holds the machine lock. So the other
- * threads count themselves before they wait and when they release the lock, and the worker, whenever it has taken the
- * lock, first waits until all threads that had asked by then were served. None of this is a system call unless a thread
- * really waits.
+ * threads count themselves before they wait and when they release the lock. Whenever the worker has taken the lock, it
+ * first waits until the lock was released as often as it had been asked for by then. So between two holds of the worker
+ * at least one waiting thread has it; which one is not decided here, because a mutex keeps no order. None of this is a
+ * system call unless a thread really waits.
  */
 #ifndef VIRTIO_FAIR_LOCK_H
 #define VIRTIO_FAIR_LOCK_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * peers.h - where the peers of a character device come from: a socket that listens, one that connects and does so again
- * after the end of a connection, a descriptor that was passed, or whoever opens a pseudo terminal.
+ * after the end of a connection, a descriptor that was passed, or the program that opens a pseudo terminal.
  *
  * Nothing waits for a peer, with one exception: while the machine is built, a socket that connects without reconnect=
  * waits for the answer of the other side, CONNECT_MS at most, so that the start fails if there is nobody.

@@ -174,15 +174,13 @@ static const struct device_model *model_of(struct json_object *props, struct vpm
 
 // ---- objects
 
-int config_object(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err)
+int config_of_type(const struct object_type *type, struct json_object *props, enum props_form form,
+                   struct object_config **out, struct vpmem_error *err)
 {
-	const struct object_type *type = type_of(props, err);
 	struct object_config *cfg;
 	int rc = 0;
 
 	*out = NULL;
-	if (!type)
-		return -EINVAL;
 	cfg = calloc(1, type->config_size);
 	if (!cfg)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -200,6 +198,14 @@ int config_object(struct json_object *props, enum props_form form, struct object
 	else
 		*out = cfg;
 	return rc;
+}
+
+int config_object(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err)
+{
+	const struct object_type *type = type_of(props, err);
+
+	*out = NULL;
+	return type ? config_of_type(type, props, form, out, err) : -EINVAL;
 }
 
 void object_config_free(struct object_config *cfg)

@@ -49,6 +49,9 @@ struct device_config {
  */
 int config_object(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err);
 int config_device(struct json_object *props, enum props_form form, struct device_config **out, struct vpmem_error *err);
+/* The same for an object or a netdev whose type is known. */
+int config_of_type(const struct object_type *type, struct json_object *props, enum props_form form,
+                   struct object_config **out, struct vpmem_error *err);
 /* NULL is allowed. */
 void object_config_free(struct object_config *cfg);
 void device_config_free(struct device_config *cfg);

@@ -57,29 +57,9 @@ static const struct object_type *type_of(struct json_object *props, struct vpmem
 int config_netdev(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err)
 {
 	const struct object_type *type = type_of(props, err);
-	struct object_config *cfg;
-	int rc = 0;
 
 	*out = NULL;
-	if (!type)
-		return -EINVAL;
-	cfg = calloc(1, type->config_size);
-	if (!cfg)
-		return error_set(err, -ENOMEM, "out of memory");
-	cfg->type = type;
-	if (props_init(type->props, cfg) < 0)
-		rc = error_set(err, -ENOMEM, "out of memory");
-	if (rc == 0)
-		rc = props_apply(type->props, props, form, cfg, err);
-	if (rc == 0 && !cfg->id)
-		rc = error_set(err, -EINVAL, "Parameter 'id' is missing");
-	if (rc == 0 && type->check)
-		rc = type->check(cfg, props, err);
-	if (rc < 0)
-		object_config_free(cfg);
-	else
-		*out = cfg;
-	return rc;
+	return type ? config_of_type(type, props, form, out, err) : -EINVAL;
 }
 
 int config_netdev_help(const char *name, FILE *out, struct vpmem_error *err)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker that takes its lock again and again hands it over to whoever asked.
+// A worker that takes its lock again and again hands it over to a thread that asked.
 #include "fair_lock.h"
 
 #include <sched.h>

@@ -198,7 +198,7 @@ int virtq_chain_next(struct virtq_chain *chain, struct virtq_buf *buf)
 	chain->ended = true;
 	/* A chain of exactly that many buffers is legal. A loop has no end, so it also gets here. */
 	if (chain->left-- == 0)
-		return fault(q, -EPROTO, "a chain has more than 16 buffers, is longer than the queue, or is a loop");
+		return fault(q, -EPROTO, "a chain has too many buffers, is longer than the queue, or is a loop");
 	rc = next_desc(chain, &desc);
 	if (rc)
 		return rc;

@@ -109,6 +109,15 @@ int virtq_available(struct virtq *q);
 /* Takes the next of the available chains. -EPROTO: its head is no entry of the table. */
 int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 
+/*
+ * For a queue whose drivers build longer chains than VIRTQ_CHAIN_MAX: this one may have nbufs buffers. Right after
+ * virtq_pop. A chain is never longer than the queue.
+ */
+static inline void virtq_chain_allow(struct virtq_chain *chain, uint16_t nbufs)
+{
+	chain->left = chain->table_len < nbufs ? (uint16_t)chain->table_len : nbufs;
+}
+
 /* The chain's next buffer: 1, or 0 at its end, or -EPROTO or -EINVAL, after which the walk is over. */
 int virtq_chain_next(struct virtq_chain *chain, struct virtq_buf *buf);
 

@@ -184,6 +184,16 @@ struct rng_device_config {
 extern const struct prop_class virtio_rng_pci_class;
 extern const struct device_model virtio_rng_pci_model;
 
+/* ---- virtio-balloon-pci */
+
+struct balloon_config {
+	struct device_config dev;
+	bool deflate_on_oom, free_page_reporting, page_poison;
+	uint64_t stats_interval_s; /* 0: the guest is not asked; at most UINT32_MAX */
+};
+extern const struct prop_class virtio_balloon_pci_class;
+extern const struct device_model virtio_balloon_pci_model;
+
 /* ---- netdevs: network back ends. They are like objects, with ids of their own: object_config_free ends one. */
 
 int config_netdev(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err);

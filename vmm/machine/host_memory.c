@@ -223,6 +223,7 @@ int host_memory_open(const struct host_memory_options *opts, struct host_memory 
 	*out = (struct host_memory) { .fd = -1 };
 	if (opts->memfd || cfg->backing.share)
 		rc = create_memfd(cfg, out, &page_size, err);
+	out->page_size = page_size;
 	if (rc == 0)
 		rc = map(cfg, out, page_size, err);
 	if (rc == 0) {

@@ -17,7 +17,8 @@ struct host_memory {
 	uint64_t area_size;
 	uint8_t *hva; /* in it, aligned to 2 MiB, or to the huge page; NULL: there is none */
 	uint64_t size;
-	int fd; /* of the memfd; -1: none */
+	uint64_t page_size; /* the least part of it that can go back to the host: a page, or a huge page of hugetlb */
+	int fd;             /* of the memfd; -1: none */
 };
 
 /* Memory that is private to this process is anonymous, unless it is of huge pages or `memfd`. */

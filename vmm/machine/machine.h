@@ -125,9 +125,10 @@ struct machine {
 	unsigned nmemdevs, npmems; /* those of them that are memory backends and pmem devices, in the same order */
 	struct memdev *memdevs[MEMDEVS_MAX];
 	struct pmem *pmems[PMEMS_MAX];
-	unsigned nmacs;      /* addresses of cards that were chosen so far */
-	unsigned nanonymous; /* devices without an id so far */
-	unsigned nreapers;   /* threads that wait for the last sync of an ejected device */
+	struct device *balloon; /* one of the devices; NULL: there is none */
+	unsigned nmacs;         /* addresses of cards that were chosen so far */
+	unsigned nanonymous;    /* devices without an id so far */
+	unsigned nreapers;      /* threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
 	const struct machine_observer *observer; /* NULL: none */
 	void *observer_state;                    /* NULL: it is not up */

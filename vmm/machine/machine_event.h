@@ -11,6 +11,7 @@
 #include "run_state.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct machine;
 struct pmem;
@@ -25,6 +26,7 @@ enum machine_event_kind {
 	MACHINE_EVENT_POWERDOWN,
 	MACHINE_EVENT_DEVICE_DELETED,            /* device (may be NULL), path */
 	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR, /* device (may be NULL), path */
+	MACHINE_EVENT_BALLOON_CHANGE,            /* size */
 	MACHINE_EVENT_PMEM_ERROR,                /* error; device, path, file (may all be NULL) */
 	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
 	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* error; device, path, file (may all be NULL) */
@@ -32,7 +34,8 @@ enum machine_event_kind {
 struct machine_event {
 	enum machine_event_kind kind;
 	enum machine_cause cause;
-	int error; /* errno */
+	int error;     /* errno */
+	uint64_t size; /* bytes */
 	const char *device, *path, *file;
 };
 

@@ -35,6 +35,7 @@ enum hmp_args {
 	HMP_WORD,     /* one word, as the member hmp_key: device_del ID */
 	HMP_OPTIONS,  /* key=value,...: members, all strings; hmp_key is the implied key. A leading '{': JSON */
 	HMP_OPTIONAL, /* one word, or nothing */
+	HMP_MIB,      /* a number of MiB, as the member hmp_key in bytes: balloon 512 */
 	HMP_SWITCH,   /* one word, as the member hmp_key, then on or off, as the member hmp_switch: set_link ID off */
 };
 
@@ -61,7 +62,8 @@ struct command {
 	const struct schema_type *ret;  /* NULL: nothing is returned, which is {} */
 	/*
 	 * Runs the command. On success *ret is a new value, or stays NULL for {}. On failure returns -errno with err set;
-	 * -ENODEV is QMP's class DeviceNotFound, -ENOSYS CommandNotFound, everything else GenericError.
+	 * -ENODEV is QMP's class DeviceNotFound, -EUNATCH DeviceNotActive, -ENOSYS CommandNotFound, everything else
+	 * GenericError.
 	 */
 	int (*run)(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
 	           struct vpmem_error *err);

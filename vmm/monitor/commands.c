@@ -32,6 +32,7 @@
 	entry(netdev_add) \
 	entry(netdev_del) \
 	entry(set_link) \
+	entry(balloon) \
 	entry(pmem_clear_error) \
 	entry(query_version) \
 	entry(query_status) \
@@ -45,6 +46,7 @@
 	entry(query_memory_devices) \
 	entry(query_memdev) \
 	entry(query_memory_size_summary) \
+	entry(query_balloon) \
 	entry(query_pmem) \
 	entry(qom_list) \
 	entry(qom_get) \

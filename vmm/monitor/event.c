@@ -14,6 +14,7 @@ static ENUM_OF(cause_type, "ShutdownCause", machine_cause_names);
 static OBJECT(shutdown_type, "ShutdownEvent", MEMBER("guest", schema_bool), MEMBER("reason", cause_type));
 static OBJECT(pmem_type, "PmemEvent", OPTIONAL("id", schema_str), OPTIONAL("path", schema_str),
               OPTIONAL("file", schema_str), MEMBER("errno", schema_int), MEMBER("message", schema_str));
+static OBJECT(balloon_type, "BALLOON_CHANGE-arg", MEMBER("actual", schema_int));
 static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
 
 const struct event_info event_table[] = {
@@ -24,6 +25,7 @@ const struct event_info event_table[] = {
 	[MACHINE_EVENT_POWERDOWN] = { "POWERDOWN", NULL },
 	[MACHINE_EVENT_DEVICE_DELETED] = { "DEVICE_DELETED", &device_type },
 	[MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR] = { "DEVICE_UNPLUG_GUEST_ERROR", &device_type },
+	[MACHINE_EVENT_BALLOON_CHANGE] = { "BALLOON_CHANGE", &balloon_type },
 	[MACHINE_EVENT_PMEM_ERROR] = { "PMEM_ERROR", &pmem_type },
 	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &pmem_type },
 	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
@@ -66,6 +68,10 @@ static struct json_object *data_of(const struct machine_event *event)
 	}
 	if (event_table[event->kind].data == &pmem_type) {
 		put_pmem(data, event);
+		return data;
+	}
+	if (event_table[event->kind].data == &balloon_type) {
+		put_uint(data, "actual", event->size);
 		return data;
 	}
 	if (event->device)

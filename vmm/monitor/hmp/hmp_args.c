@@ -5,6 +5,7 @@
 #include "config.h"
 #include "config_chardev.h"
 #include "keyval.h"
+#include "parse.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -249,6 +250,46 @@ static struct json_object *parse_switch(const struct command *cmd, const char *t
 	return misused(cmd, rc == 1 ? "extraneous characters at the end of line" : NULL, out);
 }
 
+// In QEMU it is an expression, of which a number is what people write. NULL: not a number; the reason is in the output.
+static struct json_object *mib_value(const struct command *cmd, const char *text, struct hmp_out *out)
+{
+	uint64_t mib;
+	int rc = uint_parse(text, &mib);
+
+	if (rc == 0 && mib <= INT64_MAX >> 20)
+		return json_object_new_int64((int64_t)(mib << 20));
+	if (rc == 0 || rc == -ERANGE)
+		hmp_printf(out, "integer is too large\n");
+	else if (text[0] == '-')
+		hmp_printf(out, "enter a positive value\n");
+	else if (isdigit((unsigned char)text[0]))
+		hmp_printf(out, "%s: extraneous characters at the end of line\n", cmd->hmp_name);
+	else
+		hmp_printf(out, "invalid char '%c' in expression\n", text[0]);
+	return NULL;
+}
+
+static struct json_object *parse_mib(const struct command *cmd, const char *text, char *buf, struct hmp_out *out)
+{
+	struct json_object *args, *val;
+
+	if (read_word(&text, buf, out) <= 0) {
+		hmp_printf(out, "unexpected end of expression\n");
+		return misused(cmd, NULL, out);
+	}
+	if (*skip_blanks(text))
+		return misused(cmd, "extraneous characters at the end of line", out);
+	val = mib_value(cmd, buf, out);
+	if (!val)
+		return misused(cmd, NULL, out);
+	args = json_object_new_object();
+	if (args)
+		json_object_object_add(args, cmd->hmp_key, val);
+	else
+		json_object_put(val);
+	return args;
+}
+
 struct json_object *hmp_parse_args(const struct command *cmd, const char *text, struct hmp_out *out)
 {
 	// QEMU's device_add reports a missing driver later, with a text of its own.
@@ -261,8 +302,8 @@ struct json_object *hmp_parse_args(const struct command *cmd, const char *text, 
 		out->text.failed = true;
 		return NULL;
 	}
-	if (cmd->hmp_args == HMP_SWITCH) {
-		args = parse_switch(cmd, text, buf, out);
+	if (cmd->hmp_args == HMP_SWITCH || cmd->hmp_args == HMP_MIB) {
+		args = (cmd->hmp_args == HMP_MIB ? parse_mib : parse_switch)(cmd, text, buf, out);
 		free(buf);
 		return args;
 	}

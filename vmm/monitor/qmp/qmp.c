@@ -44,7 +44,16 @@ static void send(struct qmp *qmp, struct json_object *json)
 
 static const char *error_class(int rc)
 {
-	return rc == -ENODEV ? "DeviceNotFound" : rc == -ENOSYS ? "CommandNotFound" : "GenericError";
+	switch (rc) {
+	case -ENODEV:
+		return "DeviceNotFound";
+	case -EUNATCH:
+		return "DeviceNotActive";
+	case -ENOSYS:
+		return "CommandNotFound";
+	default:
+		return "GenericError";
+	}
 }
 
 // HMP shows the next step as a line of its own. QMP has no member for it, so it follows the text.

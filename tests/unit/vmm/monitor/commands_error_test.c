@@ -162,6 +162,27 @@ static void netdevs_fail_as_in_qemu(void **state)
 	expect_failures(*state, failures, COUNT(failures));
 }
 
+static void the_balloon_fails_as_in_qemu(void **state)
+{
+	static const struct failure without[] = {
+		{ "balloon", "{\"value\": 0}", "DeviceNotActive", "No balloon device has been activated" },
+		{ "query-balloon", NULL, "DeviceNotActive", "No balloon device has been activated" },
+		{ "balloon", NULL, "GenericError", "Parameter 'value' is missing" },
+		{ "balloon", "{\"value\": \"64M\"}", "GenericError",
+		  "Invalid parameter type for 'value', expected: integer" },
+	};
+	static const struct failure with[] = {
+		{ "balloon", "{\"value\": 0}", "GenericError", "Parameter 'target' expects a size" },
+		{ "balloon", "{\"value\": -5}", "GenericError", "Parameter 'target' expects a size" },
+	};
+	struct qmp_rig *rig = *state;
+
+	expect_failures(rig, without, COUNT(without));
+	rig->fake->has_balloon = true;
+	expect_failures(rig, with, COUNT(with));
+	assert_string_equal(rig->fake->calls, "");
+}
+
 #define DEVICE "\"driver\": \"virtio-pmem-pci\", \"memdev\": \"m1\""
 
 static void devices_fail_as_in_qemu(void **state)
@@ -174,7 +195,8 @@ static void devices_fail_as_in_qemu(void **state)
 			  "for example virtio-pmem-pci,memdev=mem1") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
 		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
-			  "the device models here are vhost-vsock-pci, virtio-net-pci, virtio-pmem-pci, virtio-rng-pci") },
+			  "the device models here are vhost-vsock-pci, virtio-balloon-pci, virtio-net-pci, virtio-pmem-pci, "
+			  "virtio-rng-pci") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },
@@ -265,6 +287,7 @@ int main(void)
 		TEST(arguments_are_checked),
 		TEST(objects_fail_as_in_qemu),
 		TEST(netdevs_fail_as_in_qemu),
+		TEST(the_balloon_fails_as_in_qemu),
 		TEST(devices_fail_as_in_qemu),
 		TEST(a_guest_that_is_off_does_not_continue),
 		TEST(text_arguments_are_checked_as_text),

@@ -70,6 +70,16 @@ static void network_back_ends_come_and_go(void **state)
 	assert_string_equal(rig->fake->calls, "netdev_add tap n0;netdev_del n0;set_link net1 off;set_link net1 on;");
 }
 
+static void the_balloon_is_as_in_qemu(void **state)
+{
+	struct qmp_rig *rig = *state;
+
+	rig->fake->has_balloon = true;
+	expect_return(rig, "balloon", "{\"value\": 33554432}", "{}");
+	expect_return(rig, "query-balloon", NULL, "{\"actual\": 67112960}");
+	assert_string_equal(rig->fake->calls, "balloon 33554432;");
+}
+
 static void the_machine_says_what_it_is(void **state)
 {
 	struct qmp_rig *rig = *state;
@@ -382,6 +392,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_guest_is_stopped_and_continued),
 		TEST(network_back_ends_come_and_go),
+		TEST(the_balloon_is_as_in_qemu),
 		TEST(the_machine_says_what_it_is),
 		TEST(a_device_comes_and_goes),
 		TEST(a_device_that_the_guest_released_is_not_listed),

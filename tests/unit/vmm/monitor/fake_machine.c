@@ -3,6 +3,7 @@
 #include "fake_machine.h"
 
 #include "error.h"
+#include "machine_balloon.h"
 #include "machine_find.h"
 #include "pci.h"
 #include "unit_test.h"
@@ -227,6 +228,31 @@ int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_
 		return error_set(err, -ENODEV, "Device '%s' not found", name);
 	called(up ? "set_link net1 on" : "set_link net1 off");
 	return 0;
+}
+
+static int no_balloon(struct vpmem_error *err)
+{
+	return error_set(err, -EUNATCH, "No balloon device has been activated");
+}
+
+int machine_balloon(struct machine *m, int64_t size, struct vpmem_error *err)
+{
+	char text[64];
+
+	(void)m;
+	if (!the_fake->has_balloon)
+		return no_balloon(err);
+	if (size <= 0)
+		return error_set(err, -EINVAL, "Parameter 'target' expects a size");
+	snprintf(text, sizeof(text), "balloon %lld", (long long)size);
+	called(text);
+	return 0;
+}
+
+int machine_balloon_size(const struct machine *m, uint64_t *size, struct vpmem_error *err)
+{
+	*size = (m->ram_low.size + m->ram_high.size) / 2 + 4096;
+	return the_fake->has_balloon ? 0 : no_balloon(err);
 }
 
 static struct pmem *find_pmem(struct machine *m, const char *id)

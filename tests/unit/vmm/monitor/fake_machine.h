@@ -20,6 +20,7 @@ struct fake_machine {
 	bool bar_mapped;
 	bool bar_io; /* of devices added from now on */
 	unsigned nbuses;
+	bool has_balloon; /* whose guest has half of its RAM, and a page */
 };
 
 /* One at a time. RAM is 128 MiB, there are two vCPUs, and one bus with only the host bridge. */

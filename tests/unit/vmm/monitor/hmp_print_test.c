@@ -49,6 +49,7 @@ static const struct print prints[] = {
 	  "  share: true\r\n  reserve: true\r\n  policy: default\r\n  host nodes: 0,2-4\r\n\r\n" },
 	{ "query-memory-size-summary", "{\"base-memory\":268435456,\"plugged-memory\":67108864}",
 	  "base memory: 268435456\r\nplugged memory: 67108864\r\n" },
+	{ "query-balloon", "{\"actual\":68157439}", "balloon: actual=64\r\n" },
 	{ "query-pci",
 	  "[{\"bus\":0,\"devices\":[{\"bus\":0,\"slot\":2,\"function\":0,\"class_info\":{\"class\":255},"
 	  "\"id\":{\"vendor\":6900,\"device\":4187,\"subsystem-vendor\":6900,\"subsystem\":4352},\"irq\":10,"

@@ -67,6 +67,8 @@ static const struct line lines[] = {
 	{ "device_add help",
 	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
 	  "kernel's vhost\"\r\n"
+	  "name \"virtio-balloon-pci\", bus PCI, alias \"virtio-balloon\", desc \"A balloon: memory of the guest goes "
+	  "back to the host\"\r\n"
 	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
 	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 	  "/dev/hwrng\"\r\n\r\n"

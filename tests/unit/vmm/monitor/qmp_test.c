@@ -232,6 +232,8 @@ static void events_are_sent(void **state)
 		  "\"event\": \"RESET\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\r\n" },
 		{ { .kind = MACHINE_EVENT_SHUTDOWN, .cause = CAUSE_HOST_QMP_QUIT },
 		  "\"event\": \"SHUTDOWN\", \"data\": {\"guest\": false, \"reason\": \"host-qmp-quit\"}}\r\n" },
+		{ { .kind = MACHINE_EVENT_BALLOON_CHANGE, .size = UINT64_C(5) << 30 },
+		  "\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 5368709120}}\r\n" },
 		{ { .kind = MACHINE_EVENT_DEVICE_DELETED, .path = "/machine/peripheral/nv1/virtio-backend" },
 		  "\"event\": \"DEVICE_DELETED\", \"data\": "
 		  "{\"path\": \"/machine/peripheral/nv1/virtio-backend\"}}\r\n" },

@@ -115,7 +115,7 @@ static void every_type_that_is_named_exists(void **state)
 			assert_string_equal(meta_type, "builtin");
 		}
 	}
-	assert_int_equal(nevents, 10);
+	assert_int_equal(nevents, 11);
 	assert_int_equal(nevents, event_count);
 	assert_true(ncommands > 20);
 	json_object_put(schema);
@@ -152,6 +152,8 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"netdev_add",
 		"netdev_del",
 		"set_link",
+		"balloon",
+		"query-balloon",
 		"stop",
 		"cont",
 		"quit",
@@ -269,6 +271,7 @@ static void every_answer_has_the_declared_shape(void **state)
 	struct qmp_rig *rig = *state;
 	unsigned nchecked = 0;
 
+	rig->fake->has_balloon = true;
 	json_object_put(qmp_rig_run(rig, "object-add",
 	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p\"}"));
 	json_object_put(qmp_rig_run(rig, "object-add",

@@ -98,12 +98,25 @@ static void describe_object(struct object_config *cfg, FILE *out)
 		        ((struct rng_config *)cfg)->filename ? ((struct rng_config *)cfg)->filename : "");
 }
 
+static void describe_balloon(const struct balloon_config *balloon, FILE *out)
+{
+	fprintf(out, " balloon(%s%s%s%s", text(balloon->dev.id), balloon->deflate_on_oom ? " oom" : "",
+	        balloon->free_page_reporting ? " reporting" : "", balloon->page_poison ? "" : " no-poison");
+	if (balloon->stats_interval_s > 0)
+		fprintf(out, " %" PRIu64, balloon->stats_interval_s);
+	fputc(')', out);
+}
+
 static void describe_device(struct device_config *cfg, FILE *out)
 {
 	const struct rng_device_config *rng;
 
 	if (cfg->model == &virtio_pmem_pci_model) {
 		describe_pmem(device_config_as(cfg, &virtio_pmem_pci_model), out);
+		return;
+	}
+	if (cfg->model == &virtio_balloon_pci_model) {
+		describe_balloon(device_config_as(cfg, &virtio_balloon_pci_model), out);
 		return;
 	}
 	rng = device_config_as(cfg, &virtio_rng_pci_model);

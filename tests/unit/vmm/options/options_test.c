@@ -252,6 +252,12 @@ static const struct accepted accepted[] = {
 	                              "pmem0-mem) pmem(pmem1 pmem1-mem)" },
 	{ "-pmem f,id=pmem0 -pmem g", DEFAULTS " memdev(pmem0-mem f share) memdev(pmem1-mem g share) "
 	                                       "pmem(pmem0 pmem0-mem) pmem(pmem1 pmem1-mem)" },
+	{ "-device virtio-balloon", DEFAULTS " balloon(-)" },
+	{ "-device virtio-balloon-pci,id=b0,deflate-on-oom=on,free-page-reporting=on,page-poison=off,free-page-hint=off,"
+	  "guest-stats-polling-interval=4294967295",
+	  DEFAULTS " balloon(b0 oom reporting no-poison 4294967295)" },
+	{ "-device {\"driver\":\"virtio-balloon-pci\",\"guest-stats-polling-interval\":7,\"deflate-on-oom\":true}",
+	  DEFAULTS " balloon(- oom 7)" },
 	{ "-device virtio-rng-pci", DEFAULTS " rng(- - 9223372036854775807/65536)" },
 	{ "-device virtio-rng,id=r,max-bytes=0x10,period=1000,addr=4 -object rng-builtin,id=r0",
 	  DEFAULTS " rng-builtin(r0) rng(r - 16/1000 slot=4)" },
@@ -392,6 +398,8 @@ static void prints_and_is_done(void **state)
 		{ "-device help",
 		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
 		  "kernel's vhost\"\n"
+		  "name \"virtio-balloon-pci\", bus PCI, alias \"virtio-balloon\", desc \"A balloon: memory of the guest "
+		  "goes back to the host\"\n"
 		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n"
 		  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 		  "/dev/hwrng\"\n\n"

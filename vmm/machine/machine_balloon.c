@@ -8,11 +8,13 @@
 #include "memory_map.h"
 #include "virtio_balloon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
 
+#define INTERVAL "guest-stats-polling-interval"
 #define EVENT_GAP_MS 1000u /* between two events BALLOON_CHANGE, as in QEMU */
 
 struct balloon {
@@ -166,10 +168,36 @@ static void balloon_leaving(struct device *dev)
 
 static bool balloon_number(const struct device *dev, const char *prop, uint64_t *val)
 {
-	if (strcmp(prop, "guest-stats-polling-interval") != 0)
+	if (strcmp(prop, INTERVAL) != 0)
 		return false;
 	*val = virtio_balloon_stats_interval(dev->vp);
 	return true;
+}
+
+static int set_interval(struct device *dev, int64_t val, struct vpmem_error *err)
+{
+	if (val < 0)
+		return error_set(err, -EINVAL, "timer value must be greater than zero");
+	if (val > UINT32_MAX)
+		return error_set(err, -EINVAL, "timer value is too big");
+	virtio_balloon_set_stats_interval(dev->vp, (uint32_t)val);
+	return 0;
+}
+
+static_assert(BALLOON_STATS_MAX <= GUEST_STATS_MAX, "there is room for each");
+
+static void balloon_guest_stats(const struct device *dev, struct guest_stats *out)
+{
+	static const char *const names[BALLOON_STATS_MAX] = {
+		"stat-swap-in",      "stat-swap-out",     "stat-major-faults",     "stat-minor-faults",
+		"stat-free-memory",  "stat-total-memory", "stat-available-memory", "stat-disk-caches",
+		"stat-htlb-pgalloc", "stat-htlb-pgfail",
+	};
+	const struct virtio_balloon_stats stats = virtio_balloon_stats(dev->vp);
+
+	*out = (struct guest_stats) { .n = BALLOON_STATS_MAX, .updated_s = stats.updated_s };
+	memcpy(out->names, names, sizeof(names));
+	memcpy(out->vals, stats.vals, sizeof(stats.vals));
 }
 
 const struct device_kind virtio_balloon_pci_kind = {
@@ -178,6 +206,9 @@ const struct device_kind virtio_balloon_pci_kind = {
 	.create = balloon_create,
 	.leaving = balloon_leaving,
 	.number = balloon_number,
+	.settable = INTERVAL,
+	.set = set_interval,
+	.guest_stats = balloon_guest_stats,
 };
 
 // ---- for the monitor

@@ -36,6 +36,15 @@ struct virtio_pci_config;
 
 #define DEVICES_MAX PCI_DEVICES_MAX
 
+#define GUEST_STATS_MAX 10u
+
+struct guest_stats {
+	unsigned n;
+	const char *names[GUEST_STATS_MAX];
+	uint64_t vals[GUEST_STATS_MAX]; /* UINT64_MAX: the guest does not know */
+	int64_t updated_s;              /* when they came, in seconds of the real-time clock; 0: never */
+};
+
 struct device_kind {
 	const struct device_model *model; /* its table of properties, and its name */
 	size_t size;                      /* of the kind's own struct, whose first member is the struct device */
@@ -56,6 +65,11 @@ struct device_kind {
 	bool (*wants_place)(const struct device_config *cfg);
 	/* The present value of a property that is a number, where it is not the configured one. NULL: there are none. */
 	bool (*number)(const struct device *dev, const char *prop, uint64_t *val);
+	/* The property, a number, that QEMU's qom-set can change, and how. Main thread. NULL: there is none. */
+	const char *settable;
+	int (*set)(struct device *dev, int64_t val, struct vpmem_error *err);
+	/* What the guest says about itself, for QEMU's property guest-stats. NULL: it is not asked. */
+	void (*guest_stats)(const struct device *dev, struct guest_stats *out);
 };
 
 /* Where a device is on its way out. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// qom-list, qom-get: the tree of objects (qom.c).
+// qom-list, qom-get, qom-set: the tree of objects (qom.c).
 #include "command.h"
 
 #include "error.h"
@@ -8,10 +8,11 @@
 #include "schema_make.h"
 
 #include <errno.h>
-#include <string.h>
 
 static OBJECT(list_args_type, "path-arg", MEMBER("path", schema_str));
 static OBJECT(get_args_type, "qom-get-arg", MEMBER("path", schema_str), MEMBER("property", schema_str));
+static OBJECT(set_args_type, "qom-set-arg", MEMBER("path", schema_str), MEMBER("property", schema_str),
+              MEMBER("value", schema_any));
 
 static int qom_list(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                     struct vpmem_error *err)
@@ -26,24 +27,23 @@ static int qom_list(const struct command_context *ctx, struct json_object *args,
 static int qom_get(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
                    struct vpmem_error *err)
 {
-	const char *name = get_str(args, "property");
-	struct json_object *list;
+	struct json_object *list, *property;
 	int rc = qom_properties(ctx->machine, get_str(args, "path"), &list, err);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < json_object_array_length(list) && !*ret; i++) {
-		struct json_object *property = json_object_array_get_idx(list, i);
-
-		if (strcmp(get_str(property, "name"), name) == 0)
-			*ret = json_object_get(get(property, "value"));
-	}
-	// The first property is the object's type.
-	if (!*ret)
-		rc = error_set(err, -EINVAL, "Property '%s.%.200s' not found",
-		               get_str(json_object_array_get_idx(list, 0), "value"), name);
+	property = qom_find(list, get_str(args, "property"), err);
+	if (property)
+		*ret = json_object_get(get(property, "value"));
 	json_object_put(list);
-	return rc;
+	return property ? 0 : -EINVAL;
+}
+
+static int qom_set_run(const struct command_context *ctx, struct json_object *args, struct json_object **ret,
+                       struct vpmem_error *err)
+{
+	(void)ret;
+	return qom_set(ctx->machine, get_str(args, "path"), get_str(args, "property"), get(args, "value"), err);
 }
 
 const struct command cmd_qom_list = {
@@ -58,4 +58,10 @@ const struct command cmd_qom_get = {
 	.args = &get_args_type,
 	.ret = &schema_any,
 	.run = qom_get,
+};
+
+const struct command cmd_qom_set = {
+	.name = "qom-set",
+	.args = &set_args_type,
+	.run = qom_set_run,
 };

@@ -50,6 +50,7 @@
 	entry(query_pmem) \
 	entry(qom_list) \
 	entry(qom_get) \
+	entry(qom_set) \
 	entry(device_list_properties)
 // clang-format on
 

@@ -14,6 +14,7 @@
 #include "qom.h"
 
 #include "error.h"
+#include "json_get.h"
 #include "json_make.h"
 #include "machine_query.h"
 #include "props.h"
@@ -39,7 +40,7 @@ enum node_kind {
 struct node {
 	enum node_kind kind;
 	const struct object *object;
-	const struct device *device;
+	struct device *device;
 };
 
 // Of the other kinds, the object or device says it.
@@ -53,6 +54,7 @@ static const char *const node_types[] = {
 #define PERIPHERAL_ANON "/machine/peripheral-anon/"
 #define UNATTACHED "/machine/unattached/"
 #define BACKEND "virtio-backend"
+#define GUEST_STATS "guest-stats"
 
 // ---- from a path to a node
 
@@ -185,6 +187,23 @@ static struct json_object *live_device(const struct device *dev, const struct pr
 	return link ? object_path(link) : prop_value(dev->cfg->model->props, prop, dev->cfg);
 }
 
+static void add_guest_stats(struct json_object *list, const struct device *dev)
+{
+	struct json_object *val, *vals;
+	struct guest_stats stats;
+
+	if (!dev->kind->guest_stats)
+		return;
+	dev->kind->guest_stats(dev, &stats);
+	val = json_object_new_object();
+	vals = json_object_new_object();
+	for (unsigned i = 0; i < stats.n; i++)
+		put_uint(vals, stats.names[i], stats.vals[i]);
+	put(val, "stats", vals);
+	put_int(val, "last-update", stats.updated_s);
+	add_property(list, GUEST_STATS, "guest statistics", val);
+}
+
 static void add_object(struct json_object *list, const struct object *obj)
 {
 	const struct prop *prop;
@@ -211,6 +230,7 @@ static void add_device(struct json_object *list, const struct device *dev)
 	for (unsigned i = 0; (prop = props_at(dev->cfg->model->props, i)); i++)
 		if (!prop->hidden)
 			add_property(list, prop->name, props_type_name(prop), live_device(dev, prop));
+	add_guest_stats(list, dev);
 	add_property(list, "realized", "bool", json_object_new_boolean(true));
 	add_backend_child(list, dev);
 }
@@ -225,6 +245,7 @@ static void add_backend(struct json_object *list, const struct device *dev)
 
 		add_property(list, prop->name, props_type_name(prop), live_device(dev, prop));
 	}
+	add_guest_stats(list, dev);
 	add_property(list, "realized", "bool", json_object_new_boolean(true));
 }
 
@@ -311,4 +332,54 @@ int qom_properties(const struct machine *m, const char *path, struct json_object
 		return error_set(err, -ENOMEM, "out of memory");
 	add_properties(*list, m, &node);
 	return 0;
+}
+
+// ---- one property
+
+struct json_object *qom_find(struct json_object *list, const char *name, struct vpmem_error *err)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *property = json_object_array_get_idx(list, i);
+
+		if (strcmp(get_str(property, "name"), name) == 0)
+			return property;
+	}
+	// The first property is the object's type.
+	error_set(err, -EINVAL, "Property '%s.%.200s' not found", get_str(json_object_array_get_idx(list, 0), "value"),
+	          name);
+	return NULL;
+}
+
+static int not_writable(const struct node *node, const char *name, struct vpmem_error *err)
+{
+	const char *id = node->kind == NODE_DEVICE ? node->device->cfg->id : NULL;
+
+	if (!node->device || strcmp(name, "type") == 0 || strcmp(name, GUEST_STATS) == 0)
+		return error_set(err, -EINVAL, "Property '%s.%s' is not writable", type_of(node), name);
+	return error_set(err, -EINVAL, "Attempt to set property '%s' on %s%s%s (type '%s') after it was realized", name,
+	                 id ? "device '" : "anonymous device", id ? id : "", id ? "'" : "", type_of(node));
+}
+
+int qom_set(const struct machine *m, const char *path, const char *name, struct json_object *val,
+            struct vpmem_error *err)
+{
+	struct json_object *list;
+	const char *settable;
+	struct node node;
+	bool is_there;
+	int rc = qom_properties(m, path, &list, err);
+
+	if (rc < 0)
+		return rc;
+	is_there = qom_find(list, name, err);
+	json_object_put(list);
+	(void)resolve(m, path, &node, err);
+	settable = node.device ? node.device->kind->settable : NULL;
+	if (!is_there)
+		return -EINVAL;
+	if (!settable || strcmp(settable, name) != 0)
+		return not_writable(&node, name, err);
+	if (!json_object_is_type(val, json_type_int))
+		return error_set(err, -EINVAL, "Invalid parameter type for '%s', expected: integer", name);
+	return node.device->kind->set(node.device, json_object_get_int64(val), err);
 }

@@ -18,6 +18,16 @@ struct prop_class;
  */
 int qom_properties(const struct machine *m, const char *path, struct json_object **list, struct vpmem_error *err);
 
+/* The property of such a list with this name; borrowed. NULL: there is none, and err says so. */
+struct json_object *qom_find(struct json_object *list, const char *name, struct vpmem_error *err);
+
+/*
+ * Sets the property of an object. -ENODEV: there is no such object. -EINVAL: there is no such property, it cannot change
+ * while the object is there, or it does not take the value.
+ */
+int qom_set(const struct machine *m, const char *path, const char *name, struct json_object *val,
+            struct vpmem_error *err);
+
 /* ---- values (qom_props.c) */
 
 /* The property's value in this struct; its default if it is not kept in the struct. NULL is null. */

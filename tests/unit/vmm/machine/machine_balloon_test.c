@@ -58,6 +58,18 @@ uint32_t virtio_balloon_stats_interval(const struct virtio_pci *vp)
 	return got.stats_interval_s;
 }
 
+void virtio_balloon_set_stats_interval(struct virtio_pci *vp, uint32_t interval_s)
+{
+	(void)vp;
+	got.stats_interval_s = interval_s;
+}
+
+struct virtio_balloon_stats virtio_balloon_stats(const struct virtio_pci *vp)
+{
+	(void)vp;
+	return (struct virtio_balloon_stats) { .vals = { [4] = 44, [9] = 99 }, .updated_s = 5 };
+}
+
 // ---- helpers
 
 static void on_event(void *state, const struct machine_event *event)
@@ -217,6 +229,33 @@ static void what_the_guest_says_is_its_size(void **state)
 	assert_int_equal(size, 0);
 }
 
+static void the_guest_is_asked_for_its_statistics(void **state)
+{
+	const struct device_kind *kind = &virtio_balloon_pci_kind;
+	struct guest_stats stats;
+	uint64_t val;
+
+	(void)state;
+	assert_int_equal(add("b0"), 0);
+	kind->guest_stats(m->balloon, &stats);
+	assert_int_equal(stats.n, 10);
+	assert_string_equal(stats.names[4], "stat-free-memory");
+	assert_int_equal(stats.vals[4], 44);
+	assert_string_equal(stats.names[9], "stat-htlb-pgfail");
+	assert_int_equal(stats.vals[9], 99);
+	assert_int_equal(stats.updated_s, 5);
+	assert_string_equal(kind->settable, "guest-stats-polling-interval");
+	assert_int_equal(kind->set(m->balloon, 7, &err), 0);
+	assert_true(kind->number(m->balloon, kind->settable, &val));
+	assert_int_equal(val, 7);
+	assert_int_equal(kind->set(m->balloon, -1, &err), -EINVAL);
+	assert_string_equal(err.text, "timer value must be greater than zero");
+	assert_int_equal(kind->set(m->balloon, INT64_C(1) << 32, &err), -EINVAL);
+	assert_string_equal(err.text, "timer value is too big");
+	assert_int_equal(got.stats_interval_s, 7);
+	assert_false(kind->number(m->balloon, "addr", &val));
+}
+
 static void the_first_change_and_the_last_are_reported(void **state)
 {
 	(void)state;
@@ -314,6 +353,7 @@ int main(void)
 		TEST(without_one_nothing_is_active),
 		TEST(a_target_is_what_the_guest_shall_give),
 		TEST(what_the_guest_says_is_its_size),
+		TEST(the_guest_is_asked_for_its_statistics),
 		TEST(the_first_change_and_the_last_are_reported),
 		TEST(a_change_is_reported_before_the_device_leaves),
 		TEST(shared_memory_is_returned_by_its_file),

@@ -294,9 +294,30 @@ static bool pmem_number(const struct device *dev, const char *prop, uint64_t *va
 	return !strcmp(prop, "memaddr");
 }
 
+// No property of a pmem device can be set; one of this machine's can.
+static int pmem_set(struct device *dev, int64_t val, struct vpmem_error *err)
+{
+	char text[64];
+
+	(void)dev;
+	if (val < 0)
+		return error_set(err, -EINVAL, "timer value must be greater than zero");
+	snprintf(text, sizeof(text), "set %lld", (long long)val);
+	called(text);
+	return 0;
+}
+
+static void pmem_guest_stats(const struct device *dev, struct guest_stats *out)
+{
+	(void)dev;
+	*out = (struct guest_stats) { .n = 1, .names = { "stat-swap-in" }, .vals = { UINT64_MAX }, .updated_s = 9 };
+}
+
 int machine_device_add(struct machine *m, struct device_config **dev, struct vpmem_error *err)
 {
-	static const struct device_kind kind = { .number = pmem_number };
+	static const struct device_kind kind = {
+		.number = pmem_number, .settable = "memaddr", .set = pmem_set, .guest_stats = pmem_guest_stats
+	};
 	struct pmem_config *cfg = device_config_as(*dev, &virtio_pmem_pci_model);
 	struct memdev *memdev = machine_find_memdev(m, cfg->memdev);
 	struct pmem *pmem;

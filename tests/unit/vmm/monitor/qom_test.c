@@ -86,7 +86,7 @@ static void the_tree_has_these_branches(void **state)
 	expect_list(*state, "/machine/unattached/device[1]", "type:string ");
 	expect_list(*state, "/machine/peripheral/nv1/virtio-backend",
 	            "type:string event_idx:bool indirect_desc:bool memaddr:uint64 memdev:link<memory-backend> "
-	            "queue_reset:bool realized:bool ");
+	            "queue_reset:bool guest-stats:guest statistics realized:bool ");
 }
 
 /* From the root, every child that is listed can be listed, and every property read. */
@@ -196,6 +196,42 @@ static void what_is_not_there_is_not_found(void **state)
 	                     "Property 'memory-backend-file.' not found");
 }
 
+#define SET(path, name, val) "{\"path\": \"" path "\", \"property\": \"" name "\", \"value\": " val "}"
+#define NV1 "/machine/peripheral/nv1"
+
+static void a_property_may_be_set(void **state)
+{
+	static const struct {
+		const char *args, *error;
+	} cases[] = {
+		{ SET(NV1, "memaddr", "-1"), "timer value must be greater than zero" },
+		{ SET(NV1, "memaddr", "\"1\""), "Invalid parameter type for 'memaddr', expected: integer" },
+		{ SET(NV1, "nope", "1"), "Property 'virtio-pmem-pci.nope' not found" },
+		{ SET(NV1, "guest-stats", "{}"), "Property 'virtio-pmem-pci.guest-stats' is not writable" },
+		{ SET(NV1, "addr", "3"),
+		  "Attempt to set property 'addr' on device 'nv1' (type 'virtio-pmem-pci') after it was realized" },
+		{ SET(NV1 "/virtio-backend", "event_idx", "true"),
+		  "Attempt to set property 'event_idx' on anonymous device (type 'virtio-pmem') after it was realized" },
+		{ SET("/objects/m1", "size", "3"), "Property 'memory-backend-file.size' is not writable" },
+		{ SET("/machine", "type", "3"), "Property 'pmvm-machine.type' is not writable" },
+		{ "{\"path\": \"/machine\", \"property\": \"type\"}", "Parameter 'value' is missing" },
+	};
+	struct qmp_rig *rig = *state;
+	struct json_object *stats;
+
+	rig->fake->calls[0] = '\0';
+	json_object_put(qmp_rig_run(rig, "qom-set", SET(NV1, "memaddr", "5")));
+	assert_string_equal(rig->fake->calls, "set 5;");
+	for (unsigned i = 0; i < COUNT(cases); i++)
+		qmp_rig_expect_error(rig, "qom-set", cases[i].args, "GenericError", cases[i].error);
+	qmp_rig_expect_error(rig, "qom-set", SET("/nope", "x", "1"), "DeviceNotFound", "Device '/nope' not found");
+	assert_string_equal(rig->fake->calls, "set 5;");
+	stats = qmp_rig_run(rig, "qom-get", "{\"path\": \"" NV1 "\", \"property\": \"guest-stats\"}");
+	assert_string_equal(json_object_to_json_string_ext(stats, JSON_C_TO_STRING_PLAIN),
+	                    "{\"stats\":{\"stat-swap-in\":18446744073709551615},\"last-update\":9}");
+	json_object_put(stats);
+}
+
 static struct json_object *find(struct json_object *properties, const char *name)
 {
 	for (size_t i = 0; i < json_object_array_length(properties); i++) {
@@ -231,9 +267,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 	const struct CMUnitTest tests[] = {
-		TEST(the_tree_has_these_branches),    TEST(every_path_that_is_given_leads_somewhere),
-		TEST(a_backend_has_its_properties),   TEST(a_device_has_its_properties),
-		TEST(what_is_not_there_is_not_found), TEST(the_properties_of_a_driver_are_listed),
+		TEST(the_tree_has_these_branches),
+		TEST(every_path_that_is_given_leads_somewhere),
+		TEST(a_backend_has_its_properties),
+		TEST(a_device_has_its_properties),
+		TEST(a_property_may_be_set),
+		TEST(what_is_not_there_is_not_found),
+		TEST(the_properties_of_a_driver_are_listed),
 	};
 
 	return cmocka_run_group_tests_name("qom", tests, NULL, NULL);

@@ -176,6 +176,7 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"device-list-properties",
 		"qom-list",
 		"qom-get",
+		"qom-set",
 		"qmp_capabilities",
 		"human-monitor-command",
 		"query-pmem",

@@ -113,15 +113,15 @@ static void park(struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-// The first entry, or none. What it needs was written before the gate was opened; for the lock it would wait again.
+// The first entry without the lock, which the main thread has: what it needs was written before there was a thread.
 static void begin(struct vcpu *vcpu)
 {
-	while (sem_wait(&vcpu->vcpus->gate) < 0)
-		assert(errno == EINTR);
-	if (vcpu->entered)
+	if (vcpu->entered) {
 		run_once(vcpu);
-	else
-		pthread_mutex_lock(vcpu->vcpus->lock);
+		return;
+	}
+	pthread_mutex_lock(vcpu->vcpus->lock);
+	vcpu->parked = false;
 }
 
 static void *vcpu_main(void *arg)
@@ -183,25 +183,9 @@ void vcpus_pause(struct vcpus *vcpus)
 	}
 }
 
-// The threads begin: in the guest if it runs, else with their end.
-static void open_gate(struct vcpus *vcpus)
-{
-	if (vcpus->begun)
-		return;
-	vcpus->begun = true;
-	// All before the first post: a post lets any one of the threads begin.
-	for (unsigned i = 0; i < vcpus->n; i++) {
-		vcpus->vcpu[i].entered = vcpus->running;
-		vcpus->vcpu[i].parked = false;
-	}
-	for (unsigned i = 0; i < vcpus->n; i++)
-		sem_post(&vcpus->gate);
-}
-
 void vcpus_resume(struct vcpus *vcpus)
 {
 	vcpus->running = true;
-	open_gate(vcpus);
 	pthread_cond_broadcast(&vcpus->changed);
 }
 
@@ -272,6 +256,17 @@ static int create_one(struct vcpu *vcpu, struct vpmem_error *err)
 	return 0;
 }
 
+static int start_one(struct vcpu *vcpu, const pthread_attr_t *attr)
+{
+	int rc;
+
+	vcpu->entered = vcpu->vcpus->running;
+	vcpu->parked = !vcpu->entered;
+	rc = pthread_create(&vcpu->thread, attr, vcpu_main, vcpu);
+	vcpu->has_thread = rc == 0;
+	return rc;
+}
+
 int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err)
 {
 	pthread_attr_t attr;
@@ -279,12 +274,9 @@ int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
-	for (unsigned i = 0; i < vcpus->n && rc == 0; i++) {
-		struct vcpu *vcpu = &vcpus->vcpu[i];
-
-		rc = pthread_create(&vcpu->thread, &attr, vcpu_main, vcpu);
-		vcpu->has_thread = rc == 0;
-	}
+	// vCPU 0 last: the others wait for it in KVM, so no guest runs while a thread may still be refused.
+	for (unsigned i = vcpus->n; i-- > 0 && rc == 0;)
+		rc = start_one(&vcpus->vcpu[i], &attr);
 	pthread_attr_destroy(&attr);
 	return rc ? error_set(err, -rc, "cannot start a vCPU's thread: %s", strerror(rc)) : 0;
 }
@@ -303,7 +295,6 @@ int vcpus_create(struct vcpus *vcpus, const struct vcpus_config *cfg, struct vpm
 	vcpus->owner = cfg->owner;
 	vcpus->n = cfg->n;
 	pthread_cond_init(&vcpus->changed, NULL);
-	sem_init(&vcpus->gate, 0, 0);
 	for (unsigned i = 0; i < vcpus->n; i++)
 		vcpus->vcpu[i] =
 			(struct vcpu) { .vcpus = vcpus, .idx = i, .fd = -1, .stats = { .fd = -1 }, .parked = true };
@@ -316,7 +307,6 @@ static void join_all(struct vcpus *vcpus)
 {
 	vcpus->ended = true;
 	vcpus_stop(vcpus);
-	open_gate(vcpus);
 	pthread_cond_broadcast(&vcpus->changed);
 	pthread_mutex_unlock(vcpus->lock);
 	for (unsigned i = 0; i < vcpus->n; i++)
@@ -341,6 +331,5 @@ void vcpus_destroy(struct vcpus *vcpus)
 	}
 	vcpus->posted = NULL;
 	pthread_cond_destroy(&vcpus->changed);
-	sem_destroy(&vcpus->gate);
 	vcpus->n = 0;
 }

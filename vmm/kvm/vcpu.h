@@ -18,7 +18,6 @@
 #include "vm_limits.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <vpmem.h>
 
 struct kvm;
@@ -77,8 +76,6 @@ struct vcpus {
 	unsigned n;
 	bool running;                           /* false: every vCPU parks as soon as it can */
 	bool ended;                             /* threads return */
-	bool begun;                             /* threads are past the gate */
-	sem_t gate;                             /* where they wait for the first time, without the lock */
 	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
 	pthread_cond_t changed;                 /* running, ended or some parked changed */
 	struct vcpu vcpu[CPUS_MAX];
@@ -96,7 +93,10 @@ struct vcpus_config {
 
 /* Creates n vCPUs, as KVM makes them. *vcpus is all zeros. */
 int vcpus_create(struct vcpus *vcpus, const struct vcpus_config *cfg, struct vpmem_error *err);
-/* Starts their threads, all parked. */
+/*
+ * Starts their threads: in the guest after vcpus_resume, else parked. On failure, vCPU 0 has executed nothing, and the
+ * other vCPUs of a new guest wait for it.
+ */
 int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err);
 
 /* Asks every vCPU to leave the guest, without waiting: the caller may be one of them. */

@@ -160,6 +160,14 @@ static int reset(struct machine *m, enum machine_cause cause)
 
 // ---- the main loop
 
+int machine_start(struct machine *m, struct vpmem_error *err)
+{
+	// The files were checked a moment ago, when they were opened.
+	if (!m->opts->stopped && !m->opts->daemonize && !chardev_list_is_awaited(&m->chardevs))
+		(void)go_on(m, NULL);
+	return vcpus_start(&m->vcpus, err);
+}
+
 // In spite of -no-shutdown.
 static bool ends_for_good(enum machine_cause cause)
 {
@@ -191,18 +199,18 @@ static bool serve_request(struct machine *m, int *result)
 
 int machine_run(struct machine *m)
 {
-	bool start = !m->opts->stopped, at_once = true;
 	int result = 0, rc = 0;
+	bool start;
 
 	pthread_mutex_lock(&m->lock);
+	// Otherwise it has begun already, or something was found that the operator has to decide on.
+	start = !m->opts->stopped && m->run_state == RUN_STATE_PRELAUNCH;
 	while (rc == 0 && !serve_request(m, &result)) {
 		// With wait=on, the guest starts when somebody listens.
 		if (start && !chardev_list_is_awaited(&m->chardevs)) {
 			start = false;
-			// At once: the files were checked a moment ago, when they were opened.
-			(void)(at_once ? go_on(m, NULL) : machine_cont(m, NULL));
+			(void)machine_cont(m, NULL);
 		}
-		at_once = false;
 		machine_report_sync_errors(m);
 		pause_for_faults(m);
 		rc = loop_once(&m->loop);

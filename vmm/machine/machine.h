@@ -137,12 +137,20 @@ struct machine {
 };
 
 /*
- * Builds the machine that opts describes in *m, which is all zeros, with the guest loaded and ready to run.
+ * Builds the machine that opts describes in *m, which is all zeros, and starts its guest, unless that has to wait: see
+ * machine_start.
  * Takes the objects and devices out of opts, and borrows the rest until machine_destroy; so it does the observer, which
  * may be NULL. On failure nothing is left behind: no created file, socket or pidfile, and the terminal is as it was.
  */
 int machine_build(struct machine_config *opts, const struct machine_observer *observer, struct machine *m,
                   struct vpmem_error *err);
+
+/*
+ * The last step of machine_build: starts the threads of the vCPUs. The guest begins with them, but not with -S, not
+ * while a character device waits for its peer (wait=on), and not in a daemon, which may still fail: then machine_run
+ * starts it, or a monitor. Lock held.
+ */
+int machine_start(struct machine *m, struct vpmem_error *err);
 
 /* Runs until the guest powers off, somebody ends the program, or the machine fails. Returns 0 or -errno. */
 int machine_run(struct machine *m);

@@ -288,11 +288,6 @@ static int guest_up(struct machine *m, struct vpmem_error *err)
 	return machine_load_guest(m, err);
 }
 
-static int threads_up(struct machine *m, struct vpmem_error *err)
-{
-	return vcpus_start(&m->vcpus, err);
-}
-
 // ---- pidfile
 
 static int pidfile_up(struct machine *m, struct vpmem_error *err)
@@ -326,7 +321,6 @@ static const struct stage {
 	{ .up = machine_observer_up, .down = machine_observer_down },
 	{ .up = machine_cpus_up, .down = machine_cpus_down },
 	{ .up = guest_up },
-	{ .up = threads_up },
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 
@@ -369,6 +363,8 @@ int machine_build(struct machine_config *opts, const struct machine_observer *ob
 		rc = stages[i].up(m, err);
 	if (rc == 0 && signals_end_pending())
 		rc = error_set(err, -EINTR, "interrupted by a signal while starting");
+	if (rc == 0)
+		rc = machine_start(m, err);
 	if (rc == 0)
 		keep(m);
 	else

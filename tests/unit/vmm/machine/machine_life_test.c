@@ -142,6 +142,68 @@ static void a_store_that_kvm_cannot_emulate_is_counted_where_it_can_be(void **st
 	assert_string_equal(fake_host->events[1].device, "");
 }
 
+// ---- the start: without vCPUs, whose threads vcpu_test.c has
+
+static void start(void)
+{
+	m->run_state = RUN_STATE_PRELAUNCH;
+	assert_int_equal(machine_start(m, &err), 0);
+}
+
+static void the_guest_begins_with_the_machine(void **state)
+{
+	(void)state;
+	start();
+	is_in(RUN_STATE_RUNNING);
+	assert_int_equal(fake_host->nevents, 1);
+	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_RESUME);
+}
+
+static void it_does_not_begin_with_S(void **state)
+{
+	(void)state;
+	fake_host->opts.stopped = true;
+	start();
+	is_in(RUN_STATE_PRELAUNCH);
+	assert_int_equal(fake_host->nevents, 0);
+	assert_int_equal(machine_cont(m, &err), 0);
+	is_in(RUN_STATE_RUNNING);
+}
+
+static void on_turn(void *owner)
+{
+	(void)owner;
+	is_in(RUN_STATE_RUNNING);
+	machine_request(m, REQUEST_QUIT, CAUSE_HOST_SIGNAL);
+}
+
+/* Its command may still fail after the machine was built, when /dev/null is missing. */
+static void a_daemon_begins_when_it_is_ready(void **state)
+{
+	struct loop_timer timer = { .expired = on_turn };
+
+	(void)state;
+	fake_host->opts.daemonize = true;
+	start();
+	is_in(RUN_STATE_PRELAUNCH);
+	assert_int_equal(loop_add_timer(&m->loop, &timer), 0);
+	loop_arm(&m->loop, &timer, 0);
+	pthread_mutex_unlock(&m->lock);
+	assert_int_equal(machine_run(m), 0);
+	pthread_mutex_lock(&m->lock);
+	loop_del_timer(&m->loop, &timer);
+	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_RESUME);
+}
+
+static void what_was_found_meanwhile_is_for_the_operator(void **state)
+{
+	(void)state;
+	m->io_error = true;
+	start();
+	is_in(RUN_STATE_IO_ERROR);
+	assert_int_equal(fake_host->nevents, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_host_teardown)
 
 int main(void)
@@ -154,6 +216,10 @@ int main(void)
 		TEST(an_io_error_behind_a_stop_needs_a_second_cont),
 		TEST(cont_does_the_stores_that_wait),
 		TEST(a_store_that_kvm_cannot_emulate_is_counted_where_it_can_be),
+		TEST(the_guest_begins_with_the_machine),
+		TEST(it_does_not_begin_with_S),
+		TEST(a_daemon_begins_when_it_is_ready),
+		TEST(what_was_found_meanwhile_is_for_the_operator),
 	};
 
 	return cmocka_run_group_tests_name("machine_life", tests, NULL, NULL);

@@ -43,7 +43,7 @@ static int find_counters(struct kvm_stats *stats, const struct kvm_stats_header 
 
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd)
 {
-	*stats = (struct kvm_stats) { .fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL) };
+	*stats = (struct kvm_stats) { .is_asked = true, .fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL) };
 	return stats->fd < 0 ? -errno : 0;
 }
 

@@ -5,10 +5,12 @@
 #ifndef PMVM_KVM_STATS_H
 #define PMVM_KVM_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kvm_stats {
-	int fd;            /* -1: KVM has no such file (Linux before 5.14), or was not asked yet */
+	bool is_asked;     /* KVM was asked for the file */
+	int fd;            /* -1: it was not asked yet, or has no such file (Linux before 5.14) */
 	int64_t taken_off; /* of the counters in the file; 0: not known yet, or there */
 	int64_t fixed_off; /* is no such counter (Linux before 5.19) */
 	int64_t emulated_off;

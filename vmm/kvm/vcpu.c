@@ -34,6 +34,10 @@ static void take_sample(struct vcpu *vcpu)
 	vcpu->sample_wanted = false;
 	if (vcpu->vcpus->running)
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+	// Here, because another thread would wait until the vCPU has left the guest. Without statistics, a guest access that
+	// never succeeds is not noticed: stall.h.
+	if (!vcpu->stats.is_asked)
+		(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
 	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) < 0 || state.mp_state != KVM_MP_STATE_RUNNABLE ||
 	    ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0)
 		return;
@@ -199,7 +203,8 @@ void vcpus_forgive_pause(struct vcpus *vcpus)
 static enum vcpus_sample sample(struct vcpu *vcpu)
 {
 	uint64_t nfaults = kvm_stats_faults(&vcpu->stats).taken;
-	bool faulting = nfaults != vcpu->nfaults;
+	// Of one without statistics yet nothing is known.
+	bool faulting = nfaults != vcpu->nfaults || !vcpu->stats.is_asked;
 
 	vcpu->nfaults = nfaults;
 	if (stall_is_one(&vcpu->stall))
@@ -251,8 +256,6 @@ static int create_one(struct vcpu *vcpu, struct vpmem_error *err)
 	vcpu->run = run;
 	if (kvm->posted_page && vcpu->idx == 0)
 		vcpu->vcpus->posted = (void *)((uint8_t *)run + kvm->posted_page * PAGE_SIZE);
-	// Without statistics, a guest access that never succeeds is not noticed: stall.h.
-	(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #define BOUND_S 60u /* for a test */
 #define TURN_US 1000u
 #define STEPS 100u
+#define WRONG 1000u
 
 // ---- KVM, and threads
 
@@ -30,6 +31,7 @@ static struct {
 	int fds[NCPUS];
 	atomic_uint nruns[NCPUS]; /* entries */
 	unsigned nthreads;        /* that may be created */
+	atomic_uint nstats;       /* requests of statistics */
 } fake;
 static struct kvm kvm;
 static struct vcpus vcpus;
@@ -84,6 +86,10 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return create_vcpu((unsigned)(uintptr_t)arg);
 	case KVM_RUN:
 		return run_guest(idx_of(fd));
+	case KVM_GET_STATS_FD:
+		fake.nstats += pthread_equal(pthread_self(), vcpus.vcpu[idx_of(fd)].thread) ? 1 : WRONG;
+		errno = ENOTTY;
+		return -1;
 	case KVM_SET_SIGNAL_MASK:
 		return 0;
 	default:
@@ -214,6 +220,22 @@ static void vcpu_0_has_not_run_when_a_thread_is_refused(void **state)
 	assert_int_equal(fake.nruns[0], 0);
 }
 
+/* By the vCPU's thread: in any other one, the request would wait until the guest leaves the processor. */
+static void statistics_are_requested_once_by_the_first_sample(void **state)
+{
+	(void)state;
+	vcpus_resume(&vcpus);
+	assert_int_equal(vcpus_start(&vcpus, NULL), 0);
+	wait_until_all_ran();
+	assert_int_equal(fake.nstats, 0);
+	while (vcpus_sample(&vcpus) == VCPUS_FAULTING)
+		turn();
+	assert_int_equal(fake.nstats, NCPUS);
+	assert_int_equal(vcpus_sample(&vcpus), VCPUS_QUIET);
+	turn();
+	assert_int_equal(fake.nstats, NCPUS);
+}
+
 static int setup_running(void **state)
 {
 	int rc = setup(state);
@@ -233,6 +255,7 @@ int main(void)
 		TEST(a_start_may_be_followed_by_the_end),
 		cmocka_unit_test_setup_teardown(a_start_may_be_followed_by_the_end, setup_running, teardown),
 		TEST(vcpu_0_has_not_run_when_a_thread_is_refused),
+		TEST(statistics_are_requested_once_by_the_first_sample),
 	};
 
 	return cmocka_run_group_tests_name("vcpu", tests, NULL, NULL);

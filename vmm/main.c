@@ -40,7 +40,6 @@ int main(int argc, char **argv)
 	int run_error = 0, close_error;
 
 	open_standard_fds();
-	log_open();
 	switch (options_parse(argc, argv, &opts, &err)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

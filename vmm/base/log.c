@@ -36,6 +36,13 @@ static void open_out(void)
 	nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
 }
 
+// Again where it failed: there may have been no descriptor left.
+static void open_once(void)
+{
+	if (out.to.fd < 0 || out.to.how == NONBLOCK_POLLED)
+		open_out();
+}
+
 void log_open(void)
 {
 	pthread_mutex_lock(&out.lock);
@@ -55,8 +62,7 @@ static bool is_read_now(void)
 	bool is_read;
 
 	pthread_mutex_lock(&out.lock);
-	if (out.to.fd < 0)
-		open_out();
+	open_once();
 	is_read = is_writable(0);
 	pthread_mutex_unlock(&out.lock);
 	return is_read;
@@ -110,8 +116,7 @@ static bool write_report(void)
 static void write_or_count(const char *line, size_t len, int wait_ms)
 {
 	pthread_mutex_lock(&out.lock);
-	if (out.to.fd < 0)
-		open_out();
+	open_once();
 	// While nobody reads, nothing waits.
 	if (out.nlost > 0)
 		wait_ms = 0;

@@ -23,10 +23,7 @@
 
 #include <stdint.h>
 
-/*
- * Uses what standard error is now: call it at the start, and again after descriptor 2 was replaced. The first message
- * does it otherwise.
- */
+/* Uses what standard error is now: call it after descriptor 2 was replaced. The first message does it otherwise. */
 void log_open(void);
 
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -169,6 +170,27 @@ static void a_terminal_that_nobody_reads_stops_nothing(void **state)
 	assert_non_null(strstr(text, " messages were lost: nobody read standard error\npmvm: here again\n"));
 }
 
+// It is used as it is while no descriptor is left, and opened once more by the first message after that.
+static void a_lack_of_descriptors_ends(void **state)
+{
+	struct rlimit limit, none;
+
+	(void)state;
+	redirect_to_terminal();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit) { .rlim_cur = STDERR_FILENO + 1, .rlim_max = limit.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	log_open();
+	log_error("one");
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_string_equal(drain(), "pmvm: one\r\n");
+	for (unsigned i = 0; i < MANY; i++)
+		log_error("%0*u", i % 100, i);
+	drain();
+	log_error("here again");
+	assert_non_null(strstr(drain(), "pmvm: here again\r\n"));
+}
+
 static void *print_many(void *arg)
 {
 	for (unsigned i = 0; i < MANY; i++)
@@ -307,6 +329,7 @@ int main(void)
 		TEST(messages_without_a_reader_are_counted),
 		TEST(what_a_guest_causes_waits_for_nobody),
 		TEST(a_terminal_that_nobody_reads_stops_nothing),
+		TEST(a_lack_of_descriptors_ends),
 		TEST(threads_on_one_pipe_do_not_wait),
 		TEST(a_socket_that_nobody_reads_stops_nothing),
 		TEST(a_pipe_of_another_user_stops_nothing),

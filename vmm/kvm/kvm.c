@@ -193,18 +193,6 @@ static void ioeventfd_del(struct vm *vm, enum vm_space space, uint64_t addr, int
 	(void)ioeventfd(kvm_of(vm), space, addr, efd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
-// ---- posted writes
-
-void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size)
-{
-	// An older kernel takes it for memory at this address, where RAM is: no harm.
-	struct kvm_coalesced_mmio_zone zone = { .addr = port, .size = size, .pio = 1 };
-	int page = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
-
-	if (page > 0 && ioctl(kvm->vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone) == 0)
-		kvm->posted_page = (unsigned)page;
-}
-
 // ---- performance counters
 
 void kvm_disable_pmu(struct kvm *kvm)

@@ -37,7 +37,7 @@ struct kvm {
 	bool route_used[KVM_MSI_ROUTES_MAX];
 	struct kvm_irq_routing *routes; /* with room for KVM_ROUTES_MAX entries */
 	uint64_t clock_ns;              /* the guest's kvmclock while it is stopped */
-	unsigned posted_page; /* where the ring of posted writes lies in a vCPU's mapping, in pages; 0: there is none */
+	unsigned posted_page; /* in a vCPU's mapping, where the ring of posted writes is (posted.h); 0: there is none */
 };
 
 /*
@@ -55,12 +55,6 @@ void kvm_disable_pmu(struct kvm *kvm);
 
 /* Puts both PICs and the I/O APIC into their reset state, in which KVM creates them. vCPUs must not run. */
 int kvm_reset_irqchips(struct kvm *kvm);
-
-/*
- * From now on, guest writes to these ports go to the ring of posted writes (posted.h) where KVM can (Linux 4.20); else,
- * and when the ring is full, they leave the guest as before.
- */
-void kvm_post_ports(struct kvm *kvm, uint64_t port, uint32_t size);
 
 /* The guest's kvmclock does not advance between the two, so that a guest that was stopped sees no jump. vCPUs are parked. */
 void kvm_clock_stop(struct kvm *kvm);

@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the guest's writes that KVM has collected.
+// Lets KVM collect writes of the guest, and takes what it has collected.
 #include "posted.h"
+
+#include "kvm.h"
 
 #include <linux/kvm.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 // The ring has one page.
 #define RING_SIZE 4096u
 #define RING_ENTRIES ((RING_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio))
+
+void posted_add_ports(struct kvm *kvm, uint64_t port, uint32_t size)
+{
+	// An older kernel takes it for memory at this address, where RAM is: no harm.
+	struct kvm_coalesced_mmio_zone zone = { .addr = port, .size = size, .pio = 1 };
+	// KVM_CAP_COALESCED_MMIO would return this page, which is the same on every x86. Without the ring, it is not mapped.
+	const unsigned page = KVM_COALESCED_MMIO_PAGE_OFFSET;
+
+	if (kvm->vcpu_mmap_size >= (page + 1) * RING_SIZE && ioctl(kvm->vm_fd, KVM_REGISTER_COALESCED_MMIO, &zone) == 0)
+		kvm->posted_page = page;
+}
 
 unsigned posted_take(struct kvm_coalesced_mmio_ring *ring, struct io_space *pio)
 {

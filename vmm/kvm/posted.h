@@ -15,7 +15,14 @@
 
 #include "io.h"
 
+struct kvm;
 struct kvm_coalesced_mmio_ring;
+
+/*
+ * From now on, guest writes to these ports go to the ring where KVM can (Linux 4.20); else, and when the ring is full,
+ * they leave the guest as before. Before the first vCPU.
+ */
+void posted_add_ports(struct kvm *kvm, uint64_t port, uint32_t size);
 
 /*
  * Performs the writes that are in the ring now, in their order, and none that other vCPUs add meanwhile: at most as many

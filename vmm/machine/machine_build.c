@@ -16,6 +16,7 @@
 #include "memory_map.h"
 #include "pci.h"
 #include "pidfile.h"
+#include "posted.h"
 #include "serial.h"
 #include "signals.h"
 
@@ -263,7 +264,7 @@ static int pci_up(struct machine *m, struct vpmem_error *err)
 	};
 	rc = pci_bus_create(&cfg, &m->pci, err);
 	if (rc == 0)
-		kvm_post_ports(&m->kvm, PCI_CONFIG_ADDRESS_PORT, PCI_CONFIG_PORT_SIZE);
+		posted_add_ports(&m->kvm, PCI_CONFIG_ADDRESS_PORT, PCI_CONFIG_PORT_SIZE);
 	return rc;
 }
 

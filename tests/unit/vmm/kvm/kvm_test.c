@@ -6,6 +6,7 @@
 
 #include "kvm_probe.h"
 #include "memory_map.h"
+#include "posted.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,6 +19,9 @@
 
 #define NCHIPS 3u
 
+static const struct kvm_places places = { .ioapic_gpa = IOAPIC_GPA,
+	                                  .identity_map_gpa = KVM_IDENTITY_MAP_GPA,
+	                                  .tss_gpa = KVM_TSS_GPA };
 static bool usable;
 
 static int probe(void **state)
@@ -67,9 +71,6 @@ static void use_irqchips(const struct kvm *kvm, const struct kvm_irqchip new_chi
 
 static void a_reset_leaves_interrupt_controllers_as_new(void **state)
 {
-	const struct kvm_places places = { .ioapic_gpa = IOAPIC_GPA,
-		                           .identity_map_gpa = KVM_IDENTITY_MAP_GPA,
-		                           .tss_gpa = KVM_TSS_GPA };
 	static struct kvm kvm;
 	struct kvm_irqchip before[NCHIPS], between[NCHIPS], after[NCHIPS];
 
@@ -89,10 +90,27 @@ static void a_reset_leaves_interrupt_controllers_as_new(void **state)
 	kvm_close(&kvm);
 }
 
+/* posted.c does not ask for it. */
+static void the_ring_of_posted_writes_is_where_kvm_says(void **state)
+{
+	static struct kvm kvm;
+
+	(void)state;
+	if (!usable)
+		skip();
+	assert_int_equal(kvm_open(&kvm, &places, NULL), 0);
+	posted_add_ports(&kvm, 0xcf8, 4);
+	assert_int_not_equal(kvm.posted_page, 0);
+	assert_int_equal(ioctl(kvm.fd, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO), kvm.posted_page);
+	assert_in_range(kvm.vcpu_mmap_size, (kvm.posted_page + 1) * 4096, SIZE_MAX);
+	kvm_close(&kvm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reset_leaves_interrupt_controllers_as_new),
+		cmocka_unit_test(the_ring_of_posted_writes_is_where_kvm_says),
 	};
 
 	return cmocka_run_group_tests_name("kvm", tests, probe, NULL);

@@ -250,17 +250,30 @@ static int check_usable(struct kvm *kvm, struct vpmem_error *err)
 	return rc;
 }
 
-static int create_irqchips(struct kvm *kvm)
+// Without unrestricted guest mode, VMX runs real mode in virtual-8086 mode, with a TSS and page tables in guest memory:
+// Linux, Documentation/virt/kvm/api.rst, "required on Intel-based hosts". SVM ignores both.
+static int give_places(struct kvm *kvm, bool is_svm)
 {
 	uint64_t identity_map_gpa = kvm->places.identity_map_gpa;
 
+	if (is_svm)
+		return 0;
+	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
+	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, kvm->places.tss_gpa) < 0)
+		return -errno;
+	return 0;
+}
+
+static int create_irqchips(struct kvm *kvm, bool is_svm)
+{
+	int rc = give_places(kvm, is_svm);
+
+	if (rc < 0)
+		return rc;
 	kvm->routes = calloc(1, sizeof(*kvm->routes) + KVM_ROUTES_MAX * sizeof(kvm->routes->entries[0]));
 	if (!kvm->routes)
 		return -ENOMEM;
-	// Needed by Intel processors without unrestricted guest mode; harmless elsewhere.
-	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
-	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, kvm->places.tss_gpa) < 0 ||
-	    ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+	if (ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return -errno;
 	for (unsigned gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; gsi++)
 		kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
@@ -336,6 +349,7 @@ static const struct vm_ops ops;
 
 int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_error *err)
 {
+	const bool is_svm = kvm_is_svm();
 	int rc, size;
 
 	kvm->vm.ops = &ops;
@@ -350,7 +364,7 @@ int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_erro
 	size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	kvm->vcpu_mmap_size = size > 0 ? (size_t)size : sizeof(struct kvm_run);
 	kvm->vm_fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
-	rc = kvm->vm_fd < 0 ? -errno : create_irqchips(kvm);
+	rc = kvm->vm_fd < 0 ? -errno : create_irqchips(kvm, is_svm);
 	if (rc == 0)
 		guard_against_guest(kvm);
 	if (rc < 0) {

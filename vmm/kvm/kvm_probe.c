@@ -58,12 +58,26 @@ struct probe {
 	size_t why_len;
 };
 
-bool kvm_has_virtualization(void)
+static bool has_vmx(void)
 {
 	unsigned eax, ebx, ecx, edx;
-	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 5))) // VMX
-		return true;
-	return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 2)); // SVM
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 5));
+}
+
+static bool has_svm(void)
+{
+	unsigned eax, ebx, ecx, edx;
+	return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & (1u << 2));
+}
+
+bool kvm_has_virtualization(void)
+{
+	return has_vmx() || has_svm();
+}
+
+bool kvm_is_svm(void)
+{
+	return has_svm() && !has_vmx();
 }
 
 __attribute__((format(printf, 3, 4))) static int refuse(const struct probe *p, int error, const char *format, ...)

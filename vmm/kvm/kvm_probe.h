@@ -14,6 +14,9 @@
 // No system call.
 bool kvm_has_virtualization(void);
 
+// KVM uses SVM (AMD, Hygon) and nothing else: what only VMX needs can be left out. No system call.
+bool kvm_is_svm(void);
+
 // Runs a guest of a few instructions on the KVM behind `kvm_fd` (an open /dev/kvm, borrowed).
 // Returns 0 when it ran to its end. Otherwise -errno (-ENOTSUP when the guest failed, -ETIMEDOUT when it did not end
 // within five seconds), with the reason, one line without a newline, in why[why_len].

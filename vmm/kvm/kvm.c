@@ -336,13 +336,14 @@ static void enable(struct kvm *kvm, uint32_t cap, uint64_t arg)
 
 // What a guest may do to the host, or to itself, by instructions that are not ordinary. Where KVM or the processor lacks
 // one of these, the ioctl fails and the guest runs without.
-static void guard_against_guest(struct kvm *kvm)
+static void guard_against_guest(struct kvm *kvm, bool is_svm)
 {
 	// Without, a user process of the guest that stores to read-only memory gets an exception, and pmvm has no exit to report.
 	enable(kvm, KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1);
 	enable(kvm, KVM_CAP_X86_BUS_LOCK_EXIT, KVM_BUS_LOCK_DETECTION_EXIT);
-	// The window is the processor's own default, to which KVM adds what it is given here.
-	enable(kvm, KVM_CAP_X86_NOTIFY_VMEXIT, KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER);
+	// Only VMX has it. The window is the processor's own default, to which KVM adds what it is given here.
+	if (!is_svm)
+		enable(kvm, KVM_CAP_X86_NOTIFY_VMEXIT, KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER);
 }
 
 static const struct vm_ops ops;
@@ -366,7 +367,7 @@ int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_erro
 	kvm->vm_fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
 	rc = kvm->vm_fd < 0 ? -errno : create_irqchips(kvm, is_svm);
 	if (rc == 0)
-		guard_against_guest(kvm);
+		guard_against_guest(kvm, is_svm);
 	if (rc < 0) {
 		error_set(err, rc, "kvm: cannot create a virtual machine: %s", strerror(-rc));
 		goto fail;

@@ -7,11 +7,12 @@
 static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
 #define NENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
 
-static bool is_ignored(int signo)
+bool signals_is_ignored(int signo)
 {
 	struct sigaction action;
 
-	return sigaction(signo, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+	// SIGTERM is how an operator ends us.
+	return signo != SIGTERM && sigaction(signo, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 void signals_set_up(sigset_t *ending)
@@ -19,10 +20,9 @@ void signals_set_up(sigset_t *ending)
 	sigset_t blocked;
 
 	sigemptyset(ending);
-	// A blocked signal is queued for the signalfd even if it is ignored. SIGTERM is how an operator ends us.
+	// A blocked signal is queued for the signalfd even if it is ignored: whether it is matters when one has come.
 	for (size_t i = 0; i < NENDING; i++)
-		if (ending_signals[i] == SIGTERM || !is_ignored(ending_signals[i]))
-			sigaddset(ending, ending_signals[i]);
+		sigaddset(ending, ending_signals[i]);
 	// Nothing else stays blocked: a signal that the parent process had blocked would keep vCPUs in the guest (vcpu.c).
 	blocked = *ending;
 	// These two stay pending in their thread, once at most, for ever. A child process that runs another program would
@@ -39,7 +39,7 @@ bool signals_end_pending(void)
 	if (sigpending(&pending) < 0)
 		return false;
 	for (size_t i = 0; i < NENDING; i++)
-		if (sigismember(&pending, ending_signals[i]) == 1)
+		if (sigismember(&pending, ending_signals[i]) == 1 && !signals_is_ignored(ending_signals[i]))
 			return true;
 	return false;
 }

@@ -40,7 +40,7 @@ static void on_signal(void *owner, short revents)
 	unsigned signo = info.ssi_signo, pid = info.ssi_pid;
 
 	(void)revents;
-	if (len != (ssize_t)sizeof(info))
+	if (len != (ssize_t)sizeof(info) || signals_is_ignored((int)info.ssi_signo))
 		return;
 	if (signo != SIGINT)
 		log_info("terminating on signal %u from pid %u", signo, pid);

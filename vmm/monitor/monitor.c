@@ -162,19 +162,32 @@ void monitor_destroy(struct monitor *mon)
 	free(mon);
 }
 
+static bool wants_events(const struct session *s)
+{
+	return !s->over && !s->hanging_up && s->front_end->event;
+}
+
+static bool is_heard(const struct monitor *mon)
+{
+	for (const struct session *s = mon->sessions; s; s = s->next)
+		if (wants_events(s))
+			return true;
+	return false;
+}
+
 void monitor_event(struct monitor *mon, const struct machine_event *event)
 {
 	struct json_object *json;
 	char *text;
 
-	if (!mon)
+	if (!mon || !is_heard(mon))
 		return;
 	json = monitor_event_json(event);
 	text = json ? qmp_text(json) : NULL;
 	if (!text)
 		log_guest("monitor: out of memory: an event is lost");
 	for (struct session *s = mon->sessions; s && text; s = s->next) {
-		if (s->over || s->hanging_up || !s->front_end->event)
+		if (!wants_events(s))
 			continue;
 		s->front_end->event(s->state, text);
 		if (!s->over && chardev_pending(s->chr) > SESSION_OUT_MAX) {

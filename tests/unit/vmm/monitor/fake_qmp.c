@@ -59,6 +59,7 @@ const struct front_end qmp_pretty_front_end = {
 
 struct json_object *monitor_event_json(const struct machine_event *event)
 {
+	fake_qmp.ntexts++;
 	return json_object_new_string(event->path ? event->path : "");
 }
 

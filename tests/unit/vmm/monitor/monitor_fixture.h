@@ -50,6 +50,7 @@ extern char fake_args[4096];
 /* What the fake front ends of QMP received. */
 extern struct fake_qmp {
 	unsigned nopen, nclose, nevents;
+	unsigned ntexts; /* of events, which were made */
 	size_t ninput;
 	size_t answer_len; /* each input is answered with so many bytes */
 	bool hang_up;      /* after the answer */

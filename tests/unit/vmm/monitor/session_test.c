@@ -161,6 +161,24 @@ static void events_that_nobody_reads_end_the_session(void **state)
 	close(sleeper);
 }
 
+/* Nobody has to make the text of an event that nobody gets: the first client may never come. */
+static void an_event_for_nobody_is_not_made(void **state)
+{
+	const struct machine_event event = { .kind = MACHINE_EVENT_STOP, .path = "p" };
+	unsigned before = fake_qmp.ntexts;
+	int client;
+
+	(void)state;
+	monitor_event(rig.monitor, &event);
+	assert_int_equal(fake_qmp.ntexts, before);
+	client = rig_connect(rig.qmp_path);
+	rig_read_until(client, "hello\r\n");
+	monitor_event(rig.monitor, &event);
+	assert_int_equal(fake_qmp.ntexts, before + 1);
+	rig_read_until(client, "p\r\n");
+	close(client);
+}
+
 static void a_hang_up_comes_after_the_answer(void **state)
 {
 	size_t ngot = 0;
@@ -419,6 +437,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(somebody_is_awaited_until_he_comes, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_client_that_does_not_read_is_not_heard, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(events_that_nobody_reads_end_the_session, rig_up, rig_down),
+		cmocka_unit_test_setup_teardown(an_event_for_nobody_is_not_made, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_hang_up_comes_after_the_answer, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(a_hang_up_does_not_wait_for_ever, rig_up, rig_down),
 		cmocka_unit_test_setup_teardown(the_end_brings_what_is_buffered, rig_up, rig_down),

@@ -23,8 +23,8 @@ struct kvm_faults {
 };
 
 /*
- * Opens the statistics of a vCPU, which must not run: until it comes back, every ioctl of it waits. What is in them
- * is found when it is first read. -errno: there are none.
+ * Opens the statistics of a vCPU, to be called once, by its own thread: in another one it would wait until the vCPU
+ * leaves the guest. What is in them is found when it is first read. -errno: there are none.
  */
 int kvm_stats_open(struct kvm_stats *stats, int vcpu_fd);
 void kvm_stats_close(struct kvm_stats *stats);

@@ -131,6 +131,8 @@ void chardev_set_acceptor(struct chardev *chr, int (*acceptor)(void *owner, int 
 void chardev_peer_left(struct chardev *chr);
 /* A socket or a pty. */
 bool chardev_has_peers(const struct chardev *chr);
+/* Another peer may come when the one that is there has left. */
+bool chardev_expects_peers(const struct chardev *chr);
 
 /* ---- the chardevs of a machine, by id (chardev_list.c) ------------------------------------------- */
 

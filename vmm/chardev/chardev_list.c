@@ -112,6 +112,11 @@ bool chardev_has_peers(const struct chardev *chr)
 	return chr->peers != NULL;
 }
 
+bool chardev_expects_peers(const struct chardev *chr)
+{
+	return chr->peers && peers_are_expected(chr->peers);
+}
+
 const char *chardev_pty(const struct chardev *chr)
 {
 	return chr->peers ? peers_pty(chr->peers) : NULL;

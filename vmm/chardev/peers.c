@@ -400,6 +400,11 @@ void peers_begin(struct peers *p)
 		hand_over(p, fd);
 }
 
+bool peers_are_expected(const struct peers *p)
+{
+	return p->listener || p->pty_fd >= 0 || p->reconnect_ms > 0;
+}
+
 void peers_left(struct peers *p)
 {
 	if (p->listener)

@@ -14,6 +14,7 @@
 #include "chardev_config.h"
 #include "loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <vpmem.h>
 
@@ -30,6 +31,8 @@ struct peers_config {
 int peers_open(const struct peers_config *cfg, struct loop *loop, struct peers **out, struct vpmem_error *err);
 /* Hands over a peer that is there already. */
 void peers_begin(struct peers *p);
+/* Another one may come when the one that was taken has left. */
+bool peers_are_expected(const struct peers *p);
 /* A peer that was taken has left. */
 void peers_left(struct peers *p);
 /* NULL is allowed. */

@@ -113,8 +113,8 @@ static int check_regions(struct machine *m, struct vpmem_error *err)
 	error_set(err, -E2BIG, "a used vhost backend has no free memory slots left");
 	error_hint(
 		err,
-		"RAM and the pmem devices are %u regions of memory, which is all that the kernel's vhost takes: load "
-		"the module vhost with max_mem_regions=509, or remove the vhost device",
+		"RAM and the pmem devices are %u regions of memory, which is all that the back end of a device takes: "
+		"for the kernel's vhost, load the module vhost with max_mem_regions=509, or remove the vhost device",
 		n);
 	return -E2BIG;
 }

@@ -313,14 +313,15 @@ static int parts_init(struct vhost *vhost)
 
 static int check_regions(const struct vhost_config *cfg, struct vpmem_error *err)
 {
+	const char *more = cfg->parts[0].backend->ops->more_regions;
+
 	if (cfg->vm->memory.nregions <= cfg->regions_max)
 		return 0;
 	error_set(err, -E2BIG, "vhost backend memory slots limit is less than current number of present memory slots");
 	error_hint(
 		err,
-		"RAM and the pmem devices are %u regions, and the back end of %s can have %u: have fewer pmem devices%s",
-		cfg->vm->memory.nregions, cfg->model, cfg->regions_max,
-		cfg->regions_max < 509 ? ", or load the module vhost with max_mem_regions=509" : "");
+		"RAM and the pmem devices are %u regions, and the back end of %s can have %u: have fewer pmem devices%s%s",
+		cfg->vm->memory.nregions, cfg->model, cfg->regions_max, more ? ", or " : "", more ? more : "");
 	return -E2BIG;
 }
 

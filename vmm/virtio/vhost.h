@@ -51,6 +51,7 @@ struct vhost_backend_ops {
 	void (*stop)(struct vhost_backend *backend);
 	/* After stop: how far a queue was served, for the next start. */
 	int (*get_base)(struct vhost_backend *backend, uint16_t idx, uint16_t *base);
+	const char *more_regions; /* how it can have more regions of memory, for a hint; NULL: it cannot */
 };
 
 struct vhost_backend {

@@ -122,6 +122,7 @@ const struct vhost_backend_ops vhost_kernel_ops = {
 	.run = run,
 	.stop = stop,
 	.get_base = get_base,
+	.more_regions = "load the module vhost with max_mem_regions=509",
 };
 
 /* ---- the ioctls of the kinds --------------------------------------------------------------------------------- */

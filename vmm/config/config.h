@@ -166,6 +166,28 @@ struct vsock_config {
 extern const struct prop_class vhost_vsock_pci_class;
 extern const struct device_model vhost_vsock_pci_model;
 
+/* ---- vhost-user-blk-pci, vhost-user-fs-pci, vhost-user-device-pci: their back end is another process */
+
+#define VHOST_USER_QUEUES_MAX 64u
+#define VHOST_USER_QUEUES_AUTO UINT16_MAX /* of a blk device: one for each processor */
+
+struct vhost_user_config {
+	struct device_config dev;
+	char *chardev;
+	uint32_t nqueues;                       /* of an fs device, those for requests: there is one more */
+	uint32_t queue_size;                    /* a power of two */
+	bool config_wce, discard, write_zeroes; /* of a blk device */
+	char *tag;                              /* of an fs device */
+	uint32_t virtio_id, config_size;        /* of any other device */
+};
+extern const struct prop_class vhost_user_blk_pci_class, vhost_user_device_pci_class, vhost_user_fs_pci_class;
+extern const struct device_model vhost_user_blk_pci_model, vhost_user_device_pci_model, vhost_user_fs_pci_model;
+
+/* The whole struct, of a device that is one of the three. */
+struct vhost_user_config *vhost_user_config_of(struct device_config *cfg);
+/* The checks that the three have in common. */
+int vhost_user_config_check_size(const char *prop, uint32_t val, struct vpmem_error *err);
+
 /* ---- rng-builtin, rng-random, virtio-rng-pci */
 
 struct rng_config {

@@ -21,11 +21,14 @@
 #define NETDEV_LIST(X) X(netdev_tap, "tap", "NetdevTapOptions")
 
 /* NAME; sorted as -device help shows them. */
-#define DEVICE_LIST(X)        \
-	X(vhost_vsock_pci)    \
-	X(virtio_balloon_pci) \
-	X(virtio_net_pci)     \
-	X(virtio_pmem_pci)    \
+#define DEVICE_LIST(X)           \
+	X(vhost_user_blk_pci)    \
+	X(vhost_user_device_pci) \
+	X(vhost_user_fs_pci)     \
+	X(vhost_vsock_pci)       \
+	X(virtio_balloon_pci)    \
+	X(virtio_net_pci)        \
+	X(virtio_pmem_pci)       \
 	X(virtio_rng_pci)
 
 #endif

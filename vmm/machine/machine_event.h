@@ -30,13 +30,15 @@ enum machine_event_kind {
 	MACHINE_EVENT_PMEM_ERROR,                /* error; device, path, file (may all be NULL) */
 	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
 	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* error; device, path, file (may all be NULL) */
+	MACHINE_EVENT_VHOST_USER_CHANGE,         /* device (may be NULL), path, connected, message ("": none) */
 };
 struct machine_event {
 	enum machine_event_kind kind;
 	enum machine_cause cause;
 	int error;     /* errno */
 	uint64_t size; /* bytes */
-	const char *device, *path, *file;
+	const char *device, *path, *file, *message;
+	bool connected;
 };
 
 /* All functions are called with the machine lock held. */

@@ -48,6 +48,7 @@
 	entry(query_memory_size_summary) \
 	entry(query_balloon) \
 	entry(query_pmem) \
+	entry(query_vhost_user) \
 	entry(qom_list) \
 	entry(qom_get) \
 	entry(qom_set) \

@@ -15,6 +15,8 @@ static OBJECT(shutdown_type, "ShutdownEvent", MEMBER("guest", schema_bool), MEMB
 static OBJECT(pmem_type, "PmemEvent", OPTIONAL("id", schema_str), OPTIONAL("path", schema_str),
               OPTIONAL("file", schema_str), MEMBER("errno", schema_int), MEMBER("message", schema_str));
 static OBJECT(balloon_type, "BALLOON_CHANGE-arg", MEMBER("actual", schema_int));
+static OBJECT(vhost_user_type, "VhostUserEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str),
+              MEMBER("connected", schema_bool), OPTIONAL("message", schema_str));
 static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
 
 const struct event_info event_table[] = {
@@ -29,6 +31,7 @@ const struct event_info event_table[] = {
 	[MACHINE_EVENT_PMEM_ERROR] = { "PMEM_ERROR", &pmem_type },
 	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &pmem_type },
 	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
+	[MACHINE_EVENT_VHOST_USER_CHANGE] = { "VHOST_USER_CHANGE", &vhost_user_type },
 };
 const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
 
@@ -77,6 +80,11 @@ static struct json_object *data_of(const struct machine_event *event)
 	if (event->device)
 		put_str(data, "device", event->device);
 	put_str(data, "path", event->path);
+	if (event_table[event->kind].data != &vhost_user_type)
+		return data;
+	put_bool(data, "connected", event->connected);
+	if (*event->message)
+		put_str(data, "message", event->message);
 	return data;
 }
 

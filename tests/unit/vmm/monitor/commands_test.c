@@ -294,6 +294,30 @@ static void every_bus_is_shown(void **state)
 	json_object_put(list);
 }
 
+// ---- query-vhost-user
+
+static void vhost_user_devices_have_a_state(void **state)
+{
+	struct qmp_rig *rig = *state;
+	struct vhost_user_info *info = &rig->fake->vhost_user;
+
+	expect_return(rig, "object-add", M1, "{}");
+	expect_return(rig, "device_add", NV1, "{}");
+	expect_return(rig, "query-vhost-user", NULL, "[]");
+	*info = (struct vhost_user_info) {
+		.chardev = "c0", .connected = true, .condition = VHOST_USER_IDLE, .message = ""
+	};
+	expect_return(
+		rig, "query-vhost-user", NULL,
+		"[{\"id\": \"nv1\", \"path\": \"/machine/peripheral/nv1\", \"chardev\": \"c0\", \"connected\": true, "
+		"\"state\": \"idle\"}]");
+	*info = (struct vhost_user_info) { .chardev = "c0", .condition = VHOST_USER_NEEDS_RESET, .message = "it died" };
+	expect_return(
+		rig, "query-vhost-user", NULL,
+		"[{\"id\": \"nv1\", \"path\": \"/machine/peripheral/nv1\", \"chardev\": \"c0\", \"connected\": false, "
+		"\"state\": \"needs-reset\", \"message\": \"it died\"}]");
+}
+
 // ---- query-pmem
 
 static void pmem_statistics_are_shown(void **state)
@@ -402,6 +426,7 @@ int main(void)
 		TEST(ram_of_a_memory_backend_is_shown_once),
 		TEST(the_bus_is_shown),
 		TEST(every_bus_is_shown),
+		TEST(vhost_user_devices_have_a_state),
 		TEST(pmem_statistics_are_shown),
 		TEST(a_failed_device_says_why),
 		TEST(a_line_of_hmp_is_run),

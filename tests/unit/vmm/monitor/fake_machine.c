@@ -470,3 +470,10 @@ uint32_t pci_config_get(const struct pci_device *dev, unsigned off, unsigned wid
 		return 0;
 	}
 }
+
+bool machine_vhost_user_info(const struct device *dev, struct vhost_user_info *info)
+{
+	(void)dev;
+	*info = the_fake->vhost_user;
+	return info->chardev != NULL;
+}

@@ -7,6 +7,7 @@
 #define FAKE_MACHINE_H
 
 #include "machine.h"
+#include "machine_vhost_user.h"
 
 struct fake_machine {
 	struct machine m;
@@ -20,7 +21,8 @@ struct fake_machine {
 	bool bar_mapped;
 	bool bar_io; /* of devices added from now on */
 	unsigned nbuses;
-	bool has_balloon; /* whose guest has half of its RAM, and a page */
+	bool has_balloon;                  /* whose guest has half of its RAM, and a page */
+	struct vhost_user_info vhost_user; /* of each device; without a chardev it is none of these */
 };
 
 /* One at a time. RAM is 128 MiB, there are two vCPUs, and one bus with only the host bridge. */

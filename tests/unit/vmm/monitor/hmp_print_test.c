@@ -87,6 +87,10 @@ static const struct print prints[] = {
 	  "pmem device: \"\"\r\n  file: q, read-only, private: the guest's stores do not reach it\r\n"
 	  "  memdev: /objects/m2\r\n  memaddr: 0x0\r\n  size: 1\r\n  state: ok\r\n"
 	  "  flushes: 0 requested, 0 completed, 0 failed\r\n  syncs: 0, errors: 0, interrupts: 0\r\n" },
+	{ "query-vhost-user",
+	  "[{\"id\":\"fs0\",\"path\":\"/p\",\"chardev\":\"c0\",\"connected\":true,\"state\":\"running\"},"
+	  "{\"path\":\"/q\",\"chardev\":\"c1\",\"connected\":false,\"state\":\"needs-reset\",\"message\":\"it died\"}]",
+	  "fs0: chardev c0, running\r\n/q: chardev c1, needs-reset: it died\r\n" },
 };
 
 static void values_are_shown_as_qemu_does(void **state)

@@ -65,7 +65,10 @@ static const struct line lines[] = {
 	  NULL },
 	{ "object_add foo,help", "Error: Parameter 'qom-type' does not accept value 'foo'\r\n", NULL },
 	{ "device_add help",
-	  "Misc devices:\r\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
+	  "Storage devices:\r\nname \"vhost-user-blk-pci\", bus PCI, desc \"A disk, by a vhost-user back end\"\r\n"
+	  "name \"vhost-user-fs-pci\", bus PCI, desc \"A folder of the host, by virtiofsd or another vhost-user back end\"\r\n\r\n"
+	  "Misc devices:\r\nname \"vhost-user-device-pci\", bus PCI, desc \"Any virtio device, by a vhost-user back end\"\r\n"
+	  "name \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
 	  "kernel's vhost\"\r\n"
 	  "name \"virtio-balloon-pci\", bus PCI, alias \"virtio-balloon\", desc \"A balloon: memory of the guest goes "
 	  "back to the host\"\r\n"

@@ -115,7 +115,7 @@ static void every_type_that_is_named_exists(void **state)
 			assert_string_equal(meta_type, "builtin");
 		}
 	}
-	assert_int_equal(nevents, 11);
+	assert_int_equal(nevents, 12);
 	assert_int_equal(nevents, event_count);
 	assert_true(ncommands > 20);
 	json_object_put(schema);
@@ -180,6 +180,7 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"qmp_capabilities",
 		"human-monitor-command",
 		"query-pmem",
+		"query-vhost-user",
 		"pmem_clear_error",
 		"query-chardev",
 		"chardev-add",
@@ -308,6 +309,7 @@ static void every_event_has_the_declared_shape(void **state)
 			struct machine_event event = { .kind = (enum machine_event_kind)i,
 				                       .cause = cause,
 				                       .path = "/p",
+				                       .message = cause % 2 ? "why" : "",
 				                       .device = cause % 2 ? "d" : NULL };
 			struct json_object *json = monitor_event_json(&event), *data;
 

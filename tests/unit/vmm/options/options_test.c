@@ -396,7 +396,10 @@ static void prints_and_is_done(void **state)
 		{ "-object ?",
 		  "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n" },
 		{ "-device help",
-		  "Misc devices:\nname \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
+		  "Storage devices:\nname \"vhost-user-blk-pci\", bus PCI, desc \"A disk, by a vhost-user back end\"\n"
+		  "name \"vhost-user-fs-pci\", bus PCI, desc \"A folder of the host, by virtiofsd or another vhost-user back end\"\n\n"
+		  "Misc devices:\nname \"vhost-user-device-pci\", bus PCI, desc \"Any virtio device, by a vhost-user back end\"\n"
+		  "name \"vhost-vsock-pci\", bus PCI, desc \"Sockets between host and guest: vsock, by the "
 		  "kernel's vhost\"\n"
 		  "name \"virtio-balloon-pci\", bus PCI, alias \"virtio-balloon\", desc \"A balloon: memory of the guest "
 		  "goes back to the host\"\n"

@@ -41,13 +41,13 @@ struct msix {
 	/* Register state: the machine lock guards it. */
 	struct vm *vm;
 	bool function_masked;
-	struct event *events; /* n of them */
+	struct event *events; /* nevents of them */
 
 	/* A leaf: guards what msix_raise needs. */
 	pthread_mutex_t lock;
 	bool enabled; /* written under both */
 
-	unsigned n; /* vectors, and events; fixed */
+	unsigned n, nevents; /* vectors, events; fixed */
 	struct vector vectors[];
 };
 
@@ -134,7 +134,7 @@ static void vector_update(struct msix *msix, unsigned idx)
 		signal_efd(vec->efd);
 	}
 	pthread_mutex_unlock(&msix->lock);
-	for (unsigned i = 0; i < msix->n; i++) {
+	for (unsigned i = 0; i < msix->nevents; i++) {
 		if (msix->events[i].vector != idx)
 			continue;
 		if (open)
@@ -194,7 +194,7 @@ void msix_table_write(struct msix *msix, uint64_t off, unsigned width, uint64_t 
 /* Whether an eventfd of the vector's events has counted while the vector was closed. */
 static bool efd_pending(const struct msix *msix, unsigned vector)
 {
-	for (unsigned i = 0; i < msix->n; i++) {
+	for (unsigned i = 0; i < msix->nevents; i++) {
 		const struct event *event = &msix->events[i];
 		struct pollfd pfd = { .fd = event->efd, .events = POLLIN };
 
@@ -240,7 +240,7 @@ static void unmap_event(struct msix *msix, unsigned event)
 	bool shared = false;
 
 	msix->events[event].vector = MSIX_NO_VECTOR;
-	for (unsigned i = 0; i < msix->n; i++)
+	for (unsigned i = 0; i < msix->nevents; i++)
 		shared |= msix->events[i].vector == vector;
 	if (vector != MSIX_NO_VECTOR && !shared)
 		msix->vectors[vector].pending = false;
@@ -248,7 +248,7 @@ static void unmap_event(struct msix *msix, unsigned event)
 
 uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 {
-	assert(event < msix->n);
+	assert(event < msix->nevents);
 	if (vector >= msix->n)
 		vector = MSIX_NO_VECTOR;
 	else if (msix->vectors[vector].gsi < 0 && route_set(msix, &msix->vectors[vector]) < 0)
@@ -267,13 +267,13 @@ uint16_t msix_map_event(struct msix *msix, unsigned event, uint16_t vector)
 
 uint16_t msix_event_vector(const struct msix *msix, unsigned event)
 {
-	assert(event < msix->n);
+	assert(event < msix->nevents);
 	return msix->events[event].vector;
 }
 
 void msix_set_event_efd(struct msix *msix, unsigned event, int efd)
 {
-	assert(event < msix->n && msix->events[event].vector == MSIX_NO_VECTOR);
+	assert(event < msix->nevents && msix->events[event].vector == MSIX_NO_VECTOR);
 	msix->events[event].efd = efd;
 }
 
@@ -288,17 +288,17 @@ bool msix_event_efd_is_free(const struct msix *msix, unsigned event)
 
 void msix_unmap_events(struct msix *msix)
 {
-	for (unsigned i = 0; i < msix->n; i++)
+	for (unsigned i = 0; i < msix->nevents; i++)
 		event_unbind(msix, i);
 	pthread_mutex_lock(&msix->lock);
-	for (unsigned i = 0; i < msix->n; i++)
+	for (unsigned i = 0; i < msix->nevents; i++)
 		unmap_event(msix, i);
 	pthread_mutex_unlock(&msix->lock);
 }
 
 bool msix_raise(struct msix *msix, unsigned event)
 {
-	assert(event < msix->n);
+	assert(event < msix->nevents);
 	pthread_mutex_lock(&msix->lock);
 	bool enabled = msix->enabled;
 	uint16_t vector = msix->events[event].vector;
@@ -324,23 +324,24 @@ void msix_reset(struct msix *msix)
 	msix_set_control(msix, false, false);
 }
 
-int msix_create(struct vm *vm, unsigned n, struct msix **out)
+int msix_create(struct vm *vm, unsigned n, unsigned nevents, struct msix **out)
 {
 	struct msix *msix;
 
-	assert(n > 0 && n <= MSIX_VECTORS_MAX);
+	assert(n > 0 && n <= MSIX_VECTORS_MAX && nevents > 0);
 	msix = calloc(1, sizeof(*msix) + n * sizeof(msix->vectors[0]));
 	if (!msix)
 		return -ENOMEM;
-	msix->events = calloc(n, sizeof(msix->events[0]));
+	msix->events = calloc(nevents, sizeof(msix->events[0]));
 	if (!msix->events) {
 		free(msix);
 		return -ENOMEM;
 	}
 	msix->vm = vm;
 	msix->n = n;
+	msix->nevents = nevents;
 	pthread_mutex_init(&msix->lock, NULL);
-	for (unsigned i = 0; i < msix->n; i++)
+	for (unsigned i = 0; i < msix->nevents; i++)
 		msix->events[i] = (struct event) { .vector = MSIX_NO_VECTOR, .efd = -1 };
 	for (unsigned i = 0; i < msix->n; i++)
 		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
@@ -353,7 +354,7 @@ void msix_destroy(struct msix *msix)
 {
 	if (!msix)
 		return;
-	for (unsigned i = 0; i < msix->n; i++)
+	for (unsigned i = 0; i < msix->nevents; i++)
 		event_unbind(msix, i);
 	for (unsigned i = 0; i < msix->n; i++) {
 		struct vector *vec = &msix->vectors[i];

@@ -25,10 +25,11 @@
 struct msix;
 
 /*
- * n vectors, 1 to MSIX_VECTORS_MAX, and as many events, 0 to n - 1. Disabled, all vectors masked, no event mapped.
+ * n vectors, 1 to MSIX_VECTORS_MAX, and events 0 to nevents - 1, which may share vectors. Disabled, all vectors masked, no
+ * event mapped.
  * Returns 0 or -ENOMEM.
  */
-int msix_create(struct vm *vm, unsigned n, struct msix **out);
+int msix_create(struct vm *vm, unsigned n, unsigned nevents, struct msix **out);
 /* Removes the routes. Under the machine lock; NULL is allowed. */
 void msix_destroy(struct msix *msix);
 /* As created. */

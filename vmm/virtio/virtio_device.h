@@ -49,6 +49,8 @@ struct virtio_device_ops {
 	 * shown at once.
 	 */
 	bool config_changes;
+	/* MSI-X vectors; 0: one for the configuration and one for each queue. With fewer, a driver lets queues share one. */
+	unsigned nvectors;
 
 	unsigned (*nqueues)(const void *device); /* 1 to VIRTIO_DEVICE_QUEUES_MAX; fixed */
 

@@ -242,6 +242,7 @@ static int transport_create(const struct virtio_pci_config *cfg, struct virtio_p
 	vp->ops = cfg->ops;
 	vp->device = cfg->device;
 	vp->nqueues = cfg->ops->nqueues(cfg->device);
+	vp->nvectors = cfg->ops->nvectors ? cfg->ops->nvectors : vp->nqueues + 1;
 	vp->loop = cfg->loop;
 	vp->window = cfg->window;
 	vp->pio_notify = cfg->pio_notify;
@@ -253,7 +254,7 @@ static int transport_create(const struct virtio_pci_config *cfg, struct virtio_p
 	if (rc == 0 && cfg->register_page)
 		rc = virtio_pci_page_create(vp);
 	if (rc == 0)
-		rc = msix_create(vp->vm, vp->nqueues + 1, &vp->msix);
+		rc = msix_create(vp->vm, vp->nvectors, vp->nqueues + 1, &vp->msix);
 	if (rc == 0)
 		rc = virtio_pci_calls_create(vp);
 	if (rc == 0)

@@ -8,8 +8,9 @@
  * A device with a shared memory window has it in BAR 2 (64-bit, prefetchable). With pio_notify, BAR 4 is ports for
  * notifications, and the first of two such capabilities, which is the one that Linux takes.
  *
- * There is an MSI-X vector for the configuration and one for each queue. Each queue has a notification address of its
- * own, in memory and in the ports, to which its eventfd is bound where the machine has room for an ioeventfd.
+ * There is an MSI-X vector for the configuration and one for each queue, unless the device has fewer. Each queue has a
+ * notification address of its own, in memory and in the ports, to which its eventfd is bound where the machine has room
+ * for an ioeventfd.
  *
  * A queue whose device has an eventfd for interrupts (virtio_device.h: queue_call_efd) needs nobody of ours: while its MSI-X
  * vector is enabled and not masked, KVM takes the eventfd. While the driver uses the pin, the event loop does, because the

@@ -35,8 +35,8 @@ static void msix_cap_add(struct virtio_pci *vp)
 {
 	unsigned cap = pci_capability_add(vp->pci, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
 
-	/* The table's size is written as its last index: one vector for the configuration, one for each queue. */
-	pci_config_set(vp->pci, cap + PCI_MSIX_FLAGS, 2, vp->nqueues);
+	/* The table's size is written as its last index. */
+	pci_config_set(vp->pci, cap + PCI_MSIX_FLAGS, 2, vp->nvectors - 1);
 	pci_config_set_writable(vp->pci, cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	pci_config_set(vp->pci, cap + PCI_MSIX_TABLE, 4, MSIX_TABLE_OFF | REGS_BAR);
 	pci_config_set(vp->pci, cap + PCI_MSIX_PBA, 4, MSIX_PBA_OFF | REGS_BAR);

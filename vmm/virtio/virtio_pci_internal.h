@@ -59,7 +59,7 @@ struct virtio_pci {
 	struct pci_device *pci;
 	const struct virtio_device_ops *ops;
 	void *device; /* owned */
-	unsigned nqueues;
+	unsigned nqueues, nvectors;
 	struct msix *msix;
 	char *id;
 	struct loop *loop;

@@ -31,7 +31,7 @@ static int setup(void **state)
 	struct fixture *f = malloc(sizeof(*f));
 
 	fake_vm_init(&f->fake);
-	assert_int_equal(msix_create(&f->fake.vm, NVECTORS, &f->msix), 0);
+	assert_int_equal(msix_create(&f->fake.vm, NVECTORS, NVECTORS, &f->msix), 0);
 	*state = f;
 	return 0;
 }
@@ -415,7 +415,7 @@ static void a_device_may_have_many_vectors(void **state)
 
 	(void)state;
 	fake_vm_init(&f.fake);
-	assert_int_equal(msix_create(&f.fake.vm, n, &f.msix), 0);
+	assert_int_equal(msix_create(&f.fake.vm, n, n, &f.msix), 0);
 	entry_write(&f, last, 0x99, MASKED);
 	assert_int_equal(msix_table_read(f.msix, 16 * last + 8, 4), 0x99);
 	msix_table_write(f.msix, 16 * n, 4, ADDR);

@@ -79,7 +79,7 @@ struct names {
 	const char *what; // "object type"
 	struct suggest nearest;
 	unsigned n;
-	char text[160]; // as many as fit
+	char text[224]; // as many as fit
 	bool is_whole;
 };
 
@@ -138,9 +138,17 @@ static bool is_bridge(const char *driver)
 static const struct device_model *model_around(const char *driver)
 {
 	for (unsigned i = 0; models[i]; i++)
-		if (strcmp(driver, models[i]->virtio_name) == 0)
+		if (models[i]->virtio_name && strcmp(driver, models[i]->virtio_name) == 0)
 			return models[i];
 	return NULL;
+}
+
+static bool is_mmio_name(const char *driver)
+{
+	static const char end[] = "-device";
+	size_t len = strlen(driver);
+
+	return len > strlen(end) && strcmp(driver + len - strlen(end), end) == 0;
 }
 
 static const struct device_model *model_of(struct json_object *props, struct vpmem_error *err)
@@ -156,6 +164,9 @@ static const struct device_model *model_of(struct json_object *props, struct vpm
 		return NULL;
 	}
 	model = model_around(driver);
+	// On QEMU's microvm these are devices on virtio-mmio: here, as all devices, they are on PCI.
+	if (model && is_mmio_name(driver))
+		return model;
 	if (model) {
 		error_set(err, -EINVAL, "No 'virtio-bus' bus found for device '%s'", driver);
 		error_hint(err, "did you mean %s?", model->props->name);
@@ -277,7 +288,9 @@ int config_device(struct json_object *props, enum props_form form, struct device
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
 		rc = props_apply(model->props, props, form, cfg, err);
-	if (rc == 0)
+	if (model->bus)
+		cfg->bus_nr = cfg->slot = -1;
+	if (rc == 0 && !model->bus)
 		rc = find_bus(cfg, err);
 	if (rc == 0 && model->check)
 		rc = model->check(cfg, err);
@@ -292,8 +305,10 @@ int config_device(struct json_object *props, enum props_form form, struct device
 
 void device_config_free(struct device_config *cfg)
 {
-	if (cfg)
+	if (cfg) {
 		props_release(cfg->model->props, cfg);
+		free(cfg->child_bus);
+	}
 	free(cfg);
 }
 

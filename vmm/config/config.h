@@ -34,10 +34,11 @@ struct object_config {
 
 struct device_config {
 	const struct device_model *model;
-	char *id;   /* NULL: none */
-	char *bus;  /* NULL, "pcie.N", or "pci.0" */
-	int bus_nr; /* N, or -1: any; 0 if only addr is given */
-	int slot;   /* addr=: device number on the bus, or -1 */
+	char *id;  /* NULL: none */
+	char *bus; /* NULL, "pcie.N", or "pci.0"; for a device that does not go on PCI, the child_bus of another */
+	char *child_bus; /* name of the bus that this device brings; NULL: none, or config_name_bus was not called yet */
+	int bus_nr;      /* N, or -1: any; 0 if only addr is given */
+	int slot;        /* addr=: device number on the bus, or -1 */
 	bool event_idx, indirect_desc, queue_reset;
 	bool register_page, pio_notify;
 };
@@ -78,6 +79,20 @@ int config_check_links(const struct device_config *cfg,
                        const struct object_config *(*at)(const void *owner, unsigned idx), const void *owner,
                        const char *command, struct vpmem_error *err);
 
+/* ---- buses that devices bring: device_model.child_bus, device_model.bus */
+
+/* Those that are there: idx from 0, then NULL. */
+typedef const struct device_config *config_device_at(const void *owner, unsigned idx);
+
+/* Names the bus that the device brings, if its model has one: "ID.0", or "TYPE.N" with the first N that is free. -ENOMEM. */
+int config_name_bus(struct device_config *cfg, config_device_at *at, const void *owner);
+/*
+ * The device that brings the bus for this one, which does not go on PCI: *idx. It is the one that is named, or the last one
+ * of the right type, whose name the configuration then gets. -ENODEV with QEMU's text; `command` as above: "-device ".
+ */
+int config_find_parent(struct device_config *cfg, config_device_at *at, const void *owner, const char *command,
+                       unsigned *idx, struct vpmem_error *err);
+
 /* ---- types and models */
 
 /* A type of objects. */
@@ -91,15 +106,20 @@ struct object_type {
 	int (*check)(struct object_config *cfg, struct json_object *props, struct vpmem_error *err);
 };
 
-/* A model of devices. All are virtio devices behind PCI, and have the properties of virtio_pci_class. */
+/*
+ * A model of devices. They are virtio devices behind PCI, and have the properties of virtio_pci_class; or they go on a bus
+ * that another device brings, and have those of bus_device_class.
+ */
 struct device_model {
 	const struct prop_class *props; /* over a struct whose first member is a struct device_config */
 	size_t config_size;
 	const char *alias;               /* another name of QEMU's: "virtio-rng"; NULL: none */
 	const char *category;            /* of -device help: "Misc" */
 	const char *description;         /* one line for -device help */
-	const char *virtio_name;         /* QEMU's name of the virtio device inside: "virtio-pmem" */
+	const char *virtio_name;         /* QEMU's name of the virtio device inside: "virtio-pmem"; NULL: none */
 	const char *const *virtio_props; /* the properties that qom-list shows there; sorted, NULL-terminated */
+	const char *bus;                 /* QEMU's type of the bus that it goes on: "virtio-serial-bus". NULL: PCI */
+	const char *child_bus;           /* of the bus that it brings. NULL: none */
 	int (*check)(struct device_config *cfg, struct vpmem_error *err); /* as above */
 };
 
@@ -115,6 +135,8 @@ int config_device_help(const char *driver, FILE *out, struct vpmem_error *err);
 
 /* The table that every device model is based on (prop_class.base), over struct device_config. */
 extern const struct prop_class virtio_pci_class;
+/* The same for devices that do not go on PCI. */
+extern const struct prop_class bus_device_class;
 
 /* ---- memory-backend-file, memory-backend-memfd, memory-backend-ram */
 
@@ -215,6 +237,27 @@ struct balloon_config {
 };
 extern const struct prop_class virtio_balloon_pci_class;
 extern const struct device_model virtio_balloon_pci_model;
+
+/* ---- virtio-serial-pci; virtconsole, virtserialport */
+
+#define SERIAL_PORTS_MAX 31u
+#define SERIAL_PORT_NAME_MAX 255u /* bytes */
+
+struct serial_device_config {
+	struct device_config dev;
+	bool emergency_write;
+	uint32_t max_ports; /* 1 to SERIAL_PORTS_MAX */
+};
+extern const struct prop_class virtio_serial_pci_class;
+extern const struct device_model virtio_serial_pci_model;
+
+struct port_config {
+	struct device_config dev;
+	char *chardev, *name; /* NULL: none */
+	uint32_t nr;          /* UINT32_MAX: any */
+};
+extern const struct prop_class virtconsole_class, virtserialport_class;
+extern const struct device_model virtconsole_model, virtserialport_model;
 
 /* ---- netdevs: network back ends. They are like objects, with ids of their own: object_config_free ends one. */
 

@@ -47,9 +47,9 @@ static void list_models(FILE *out)
 		is_later = true;
 		for (unsigned k = i; (model = device_model_at(k)); k++)
 			if (strcmp(model->category, first->category) == 0)
-				fprintf(out, "name \"%s\", bus PCI%s%s%s, desc \"%s\"\n", model->props->name,
-				        model->alias ? ", alias \"" : "", model->alias ? model->alias : "",
-				        model->alias ? "\"" : "", model->description);
+				fprintf(out, "name \"%s\", bus %s%s%s%s, desc \"%s\"\n", model->props->name,
+				        model->bus ? model->bus : "PCI", model->alias ? ", alias \"" : "",
+				        model->alias ? model->alias : "", model->alias ? "\"" : "", model->description);
 	}
 }
 

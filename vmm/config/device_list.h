@@ -26,9 +26,12 @@
 	X(vhost_user_device_pci) \
 	X(vhost_user_fs_pci)     \
 	X(vhost_vsock_pci)       \
+	X(virtconsole)           \
 	X(virtio_balloon_pci)    \
 	X(virtio_net_pci)        \
 	X(virtio_pmem_pci)       \
-	X(virtio_rng_pci)
+	X(virtio_rng_pci)        \
+	X(virtio_serial_pci)     \
+	X(virtserialport)
 
 #endif

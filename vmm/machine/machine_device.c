@@ -34,6 +34,33 @@ static const struct object_config *object_at(const void *owner, unsigned idx)
 	return idx < m->nobjects ? m->objects[idx]->cfg : NULL;
 }
 
+static const struct device_config *device_at(const void *owner, unsigned idx)
+{
+	const struct machine *m = owner;
+
+	return idx < m->ndevices ? m->devices[idx]->cfg : NULL;
+}
+
+// The bus that it goes on, if that is not PCI, and the name of the one that it brings.
+static int place(struct machine *m, struct device_config *cfg, struct device **parent, struct vpmem_error *err)
+{
+	unsigned idx;
+	int rc;
+
+	*parent = NULL;
+	if (config_name_bus(cfg, device_at, m) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!cfg->model->bus)
+		return 0;
+	rc = config_find_parent(cfg, device_at, m, "device_add ", &idx, err);
+	if (rc < 0)
+		return rc;
+	if (m->devices[idx]->unplug == UNPLUG_EJECTED)
+		return error_set(err, -ENODEV, "Bus '%s' not found", cfg->bus);
+	*parent = m->devices[idx];
+	return 0;
+}
+
 static int check_objects_are_free(struct machine *m, const struct device_config *cfg, struct vpmem_error *err)
 {
 	const struct prop *prop;
@@ -97,24 +124,26 @@ static int create(struct device *dev, struct vpmem_error *err)
 	dev->path = qom_path(dev->machine, cfg->id);
 	if (!dev->path)
 		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	rc = dev->kind->create(dev, &pci, err);
+	rc = dev->kind->create(dev, dev->parent ? NULL : &pci, err);
 	if (rc == 0)
-		dev->slot = (unsigned)virtio_pci_slot(dev->vp);
+		dev->slot = dev->vp ? (unsigned)virtio_pci_slot(dev->vp) : DEVICES_MAX;
 	return rc;
 }
 
 int machine_add_device(struct machine *m, struct device_config **cfg, struct vpmem_error *err)
 {
 	const struct device_kind *kind = kind_of(*cfg);
-	struct device *dev;
+	struct device *dev, *parent;
 	int rc = check_new(m, *cfg, err);
 
+	if (rc == 0)
+		rc = place(m, *cfg, &parent, err);
 	if (rc < 0)
 		return rc;
 	dev = calloc(1, kind->size);
 	if (!dev)
 		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	*dev = (struct device) { .kind = kind, .machine = m, .cfg = *cfg };
+	*dev = (struct device) { .kind = kind, .machine = m, .cfg = *cfg, .parent = parent };
 	rc = create(dev, err);
 	if (rc < 0) {
 		machine_hint_limit(rc, err);
@@ -130,11 +159,16 @@ int machine_add_device(struct machine *m, struct device_config **cfg, struct vpm
 
 // ---- the command line
 
-// Those that name their slot or address first, then those that name their bus: the others take the rest.
+#define NTURNS 4u
+
+// Those that name their slot or address first, then those that name their bus: the others take the rest. Those on buses of
+// other devices come last.
 static unsigned turn(const struct device_config *cfg)
 {
 	const struct device_kind *kind = kind_of(cfg);
 
+	if (cfg->model->bus)
+		return NTURNS - 1;
 	if (cfg->slot >= 0 || (kind->wants_place && kind->wants_place(cfg)))
 		return 0;
 	return cfg->bus_nr >= 0 ? 1 : 2;
@@ -152,7 +186,7 @@ int machine_add_devices(struct machine *m, struct vpmem_error *err)
 			"%u devices may be more than the guest has interrupt vectors for: give it more processors, -smp %u",
 			m->opts->ndevices, (m->opts->ndevices + DEVICES_PER_CPU - 1) / DEVICES_PER_CPU);
 
-	for (unsigned pass = 0; pass < 3; pass++) {
+	for (unsigned pass = 0; pass < NTURNS; pass++) {
 		for (unsigned i = 0; i < m->opts->ndevices && rc == 0; i++) {
 			struct device_config **cfg = &m->opts->devices[i];
 
@@ -169,17 +203,28 @@ int machine_add_devices(struct machine *m, struct vpmem_error *err)
 void machine_pause_devices(struct machine *m, bool paused)
 {
 	for (unsigned i = 0; i < m->ndevices; i++)
-		if (m->devices[i]->unplug != UNPLUG_EJECTED)
+		if (m->devices[i]->vp && m->devices[i]->unplug != UNPLUG_EJECTED)
 			virtio_pci_set_paused(m->devices[i]->vp, paused);
 }
 
 // ---- taking out
 
+struct device *machine_device_child(const struct device *dev)
+{
+	const struct machine *m = dev->machine;
+
+	for (unsigned i = m->ndevices; i-- > 0;)
+		if (m->devices[i]->parent == dev)
+			return m->devices[i];
+	return NULL;
+}
+
 void machine_detach_device(struct device *dev)
 {
 	if (dev->kind->leaving)
 		dev->kind->leaving(dev);
-	virtio_pci_unplug(dev->vp);
+	if (dev->vp)
+		virtio_pci_unplug(dev->vp);
 	if (dev->kind->left)
 		dev->kind->left(dev);
 }
@@ -193,7 +238,7 @@ void machine_remove_device(struct device *dev, bool unlocked)
 	if (unlocked)
 		pthread_mutex_unlock(&m->lock);
 	// It ends with what is under way, whose result counts.
-	error = virtio_pci_destroy(dev->vp);
+	error = dev->vp ? virtio_pci_destroy(dev->vp) : 0;
 	if (unlocked)
 		pthread_mutex_lock(&m->lock);
 	if (error)

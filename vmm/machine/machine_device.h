@@ -3,7 +3,7 @@
  * machine_device.h - the devices of the machine: what all of them have, and what a kind of devices does.
  *
  * A device is what a -device or a device_add made: a virtio device behind its PCI transport (virtio_pci.h), in a slot of
- * the buses. Its kind is one const struct device_kind in a file of its own, which device_list.h names in one line; the
+ * the buses; or a device on a bus that another device brings, its parent, with which it goes. Its kind is one const struct device_kind in a file of its own, which device_list.h names in one line; the
  * file with the table of properties is in the room config. Assembly, hotplug, unplug, reset, the end, and the lists of the
  * monitor are the same for all devices and follow from these two. The order of what is called, all of it under the machine
  * lock:
@@ -53,7 +53,8 @@ struct device_kind {
 	 * what every device has; ops, device and window are missing. The objects that the device's properties name (PROP_LINK)
 	 * exist, are of the right type, and free if they can have one user only: machine_find_object returns them. On failure,
 	 * which is reported in QEMU's words, nothing is left behind. Bounded work; a file that may block is opened without the
-	 * machine lock, as machine_memdev.c does.
+	 * machine lock, as machine_memdev.c does. For a device with a parent, pci is NULL, and it plugs itself there: `left`
+	 * takes it out again.
 	 */
 	int (*create)(struct device *dev, struct virtio_pci_config *pci, struct vpmem_error *err);
 	/* Both may be NULL, and neither waits: a vCPU may be the caller. */
@@ -84,8 +85,9 @@ struct device {
 	struct machine *machine;
 	struct device_config *cfg; /* owned; cfg->id may be NULL */
 	char *path;                /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
-	struct virtio_pci *vp;
-	unsigned slot; /* through all buses: pci.h */
+	struct device *parent;     /* whose bus it is on; NULL: PCI */
+	struct virtio_pci *vp;     /* NULL: it has a parent */
+	unsigned slot;             /* through all buses: pci.h; DEVICES_MAX: none */
 	enum unplug_state unplug;
 	struct loop_timer unplug_timer; /* UNPLUG_REQUESTED: how long the guest may take */
 };
@@ -100,6 +102,9 @@ int machine_add_devices(struct machine *m, struct vpmem_error *err);
 
 /* The machine stops, or goes on: devices whose data path is elsewhere do so as well. */
 void machine_pause_devices(struct machine *m, bool paused);
+
+/* The last of those on a bus that the device brings, or NULL. */
+struct device *machine_device_child(const struct device *dev);
 
 /* Takes a device out, in three steps: out of the bus, between leaving and left; what it does may still be under way. */
 void machine_detach_device(struct device *dev);

@@ -31,6 +31,7 @@ enum machine_event_kind {
 	MACHINE_EVENT_PMEM_NOSPACE,              /* error, device (may be NULL), path, file */
 	MACHINE_EVENT_PMEM_STORE_REFUSED,        /* error; device, path, file (may all be NULL) */
 	MACHINE_EVENT_VHOST_USER_CHANGE,         /* device (may be NULL), path, connected, message ("": none) */
+	MACHINE_EVENT_VSERPORT_CHANGE,           /* device, open */
 };
 struct machine_event {
 	enum machine_event_kind kind;
@@ -39,6 +40,7 @@ struct machine_event {
 	uint64_t size; /* bytes */
 	const char *device, *path, *file, *message;
 	bool connected;
+	bool open; /* the guest has the port open */
 };
 
 /* All functions are called with the machine lock held. */

@@ -35,12 +35,12 @@ static void tell_device(struct device *dev, enum machine_event_kind kind)
 // ---- the end of a device
 
 // QEMU's order: the virtio device inside, which has no id, then the PCI function.
-static void tell_deleted(struct machine *m, const char *id, const char *path)
+static void tell_deleted(struct machine *m, const char *id, const char *path, bool has_backend)
 {
 	struct machine_event event = { .kind = MACHINE_EVENT_DEVICE_DELETED };
 	char *backend;
 
-	if (asprintf(&backend, "%s/virtio-backend", path) >= 0) {
+	if (has_backend && asprintf(&backend, "%s/virtio-backend", path) >= 0) {
 		event.path = backend;
 		machine_event_send(m, &event);
 		free(backend);
@@ -53,8 +53,15 @@ static void tell_deleted(struct machine *m, const char *id, const char *path)
 static void finish(struct device *dev, bool unlocked)
 {
 	machine_remove_device(dev, unlocked);
-	tell_deleted(dev->machine, dev->cfg->id, dev->path);
+	tell_deleted(dev->machine, dev->cfg->id, dev->path, !dev->parent);
 	machine_free_device(dev);
+}
+
+// A device on a bus of another one: the guest need not let it go.
+static void remove_child(struct device *dev)
+{
+	machine_detach_device(dev);
+	finish(dev, false);
 }
 
 static void *reaper_main(void *arg)
@@ -141,6 +148,10 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	if (dev->unplug != UNPLUG_NONE)
 		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
+	if (dev->parent) {
+		remove_child(dev);
+		return 0;
+	}
 	dev->unplug_timer = (struct loop_timer) { .expired = on_unplug_late, .owner = dev };
 	rc = loop_add_timer(&m->loop, &dev->unplug_timer);
 	if (rc < 0)
@@ -155,7 +166,7 @@ int machine_device_add(struct machine *m, struct device_config **cfg, struct vpm
 {
 	int rc = machine_add_device(m, cfg, err);
 
-	if (rc == 0)
+	if (rc == 0 && !m->devices[m->ndevices - 1]->parent)
 		pci_hotplug_added(&m->pci_hotplug, m->devices[m->ndevices - 1]->slot);
 	return rc;
 }
@@ -164,7 +175,11 @@ int machine_device_add(struct machine *m, struct device_config **cfg, struct vpm
 
 static void eject(struct device *dev)
 {
+	struct device *child;
+
 	forget_request(dev);
+	while ((child = machine_device_child(dev)))
+		remove_child(child);
 	machine_detach_device(dev);
 	dev->unplug = UNPLUG_EJECTED;
 	// Without a thread the guest has to wait, and nothing is lost.

@@ -17,6 +17,7 @@ static OBJECT(pmem_type, "PmemEvent", OPTIONAL("id", schema_str), OPTIONAL("path
 static OBJECT(balloon_type, "BALLOON_CHANGE-arg", MEMBER("actual", schema_int));
 static OBJECT(vhost_user_type, "VhostUserEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str),
               MEMBER("connected", schema_bool), OPTIONAL("message", schema_str));
+static OBJECT(port_type, "VserportChangeEvent", MEMBER("id", schema_str), MEMBER("open", schema_bool));
 static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
 
 const struct event_info event_table[] = {
@@ -32,6 +33,7 @@ const struct event_info event_table[] = {
 	[MACHINE_EVENT_PMEM_NOSPACE] = { "PMEM_NOSPACE", &pmem_type },
 	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
 	[MACHINE_EVENT_VHOST_USER_CHANGE] = { "VHOST_USER_CHANGE", &vhost_user_type },
+	[MACHINE_EVENT_VSERPORT_CHANGE] = { "VSERPORT_CHANGE", &port_type },
 };
 const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
 
@@ -75,6 +77,11 @@ static struct json_object *data_of(const struct machine_event *event)
 	}
 	if (event_table[event->kind].data == &balloon_type) {
 		put_uint(data, "actual", event->size);
+		return data;
+	}
+	if (event_table[event->kind].data == &port_type) {
+		put_str(data, "id", event->device);
+		put_bool(data, "open", event->open);
 		return data;
 	}
 	if (event->device)

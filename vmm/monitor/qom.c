@@ -88,7 +88,7 @@ static bool find_device(const struct machine *m, const char *path, struct node *
 
 		if (strncmp(path, devices[i]->path, len) != 0)
 			continue;
-		if (path[len] && strcmp(path + len, "/" BACKEND) != 0)
+		if (path[len] && (devices[i]->parent || strcmp(path + len, "/" BACKEND) != 0))
 			continue;
 		*out = (struct node) { .kind = path[len] ? NODE_BACKEND : NODE_DEVICE, .device = devices[i] };
 		return true;
@@ -217,7 +217,7 @@ static void add_backend_child(struct json_object *list, const struct device *dev
 {
 	char *parent = NULL;
 
-	if (asprintf(&parent, "%s/", dev->path) < 0)
+	if (dev->parent || asprintf(&parent, "%s/", dev->path) < 0)
 		return;
 	add_child(list, parent, BACKEND, dev->cfg->model->virtio_name);
 	free(parent);

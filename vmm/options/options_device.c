@@ -172,7 +172,9 @@ int finish_devices(struct cmdline *cl)
 		int rc;
 
 		cl->now = cl->device_places[i];
-		rc = options_check_device(cl->opts, cl->devices[i], cl->device_forms[i], cl->err);
+		rc = options_place_device(cl->opts, cl->devices[i], cl->err);
+		if (rc == 0)
+			rc = options_check_device(cl->opts, cl->devices[i], cl->device_forms[i], cl->err);
 		if (rc == 0 && options_add_device(cl->opts, cl->devices[i]) < 0)
 			rc = error_set(cl->err, -ENOMEM, "out of memory");
 		if (rc < 0)

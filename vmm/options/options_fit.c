@@ -2,6 +2,7 @@
 // Checks each object and device of a command line against those before it.
 #include "error.h"
 #include "options_internal.h"
+#include "suggest.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +32,22 @@ static const struct object_config *object_at(const void *owner, unsigned idx)
 	const struct machine_config *have = owner;
 
 	return idx < have->nobjects ? have->objects[idx] : NULL;
+}
+
+static const struct device_config *device_at(const void *owner, unsigned idx)
+{
+	const struct machine_config *have = owner;
+
+	return idx < have->ndevices ? have->devices[idx] : NULL;
+}
+
+int options_place_device(const struct machine_config *have, struct device_config *cfg, struct vpmem_error *err)
+{
+	unsigned parent;
+
+	if (config_name_bus(cfg, device_at, have) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return cfg->model->bus ? config_find_parent(cfg, device_at, have, "-device ", &parent, err) : 0;
 }
 
 static int check_objects_are_free(const struct device_config *other, const struct device_config *cfg,
@@ -103,10 +120,21 @@ static int no_room(const struct device_config *cfg, unsigned nbuses, bool bus_fu
 	return -ENOSPC;
 }
 
+static unsigned count_pci(const struct machine_config *have)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < have->ndevices; i++)
+		n += !have->devices[i]->model->bus;
+	return n;
+}
+
 static int check_room(const struct machine_config *have, const struct device_config *cfg, struct vpmem_error *err)
 {
 	unsigned nbuses = have->nbuses ? have->nbuses : PCI_BUSES_MAX, nthere = 0;
 
+	if (cfg->model->bus)
+		return 0;
 	if (cfg->bus_nr >= (int)nbuses) {
 		error_set(err, -ENODEV, "Bus '%s' not found", cfg->bus);
 		error_hint(err,
@@ -118,12 +146,12 @@ static int check_room(const struct machine_config *have, const struct device_con
 		nthere += cfg->bus_nr >= 0 && have->devices[i]->bus_nr == cfg->bus_nr;
 	if (nthere >= PCI_BUS_DEVICES && nbuses > 1)
 		return no_room(cfg, nbuses, true, err);
-	return have->ndevices >= nbuses * PCI_BUS_DEVICES ? no_room(cfg, nbuses, false, err) : 0;
+	return count_pci(have) >= nbuses * PCI_BUS_DEVICES ? no_room(cfg, nbuses, false, err) : 0;
 }
 
 unsigned options_nbuses(const struct machine_config *opts)
 {
-	unsigned needed = opts->ndevices > 0 ? (opts->ndevices + PCI_BUS_DEVICES - 1) / PCI_BUS_DEVICES : 1;
+	unsigned n = count_pci(opts), needed = n > 0 ? (n + PCI_BUS_DEVICES - 1) / PCI_BUS_DEVICES : 1;
 
 	for (unsigned i = 0; i < opts->ndevices; i++)
 		if (opts->devices[i]->bus_nr >= (int)needed)
@@ -131,17 +159,17 @@ unsigned options_nbuses(const struct machine_config *opts)
 	return needed;
 }
 
-// The netdev that a card names, or NULL.
-static const char *netdev_of(const struct device_config *cfg)
+// The text of a property that names something, or NULL.
+static const char *text_of(const struct device_config *cfg, const char *name)
 {
-	const struct prop *prop = props_find(cfg->model->props, "netdev");
+	const struct prop *prop = props_find(cfg->model->props, name);
 
 	return prop && prop->offset != PROP_NOWHERE ? *(char *const *)((const char *)cfg + prop->offset) : NULL;
 }
 
 static int check_netdev(const struct machine_config *have, const struct device_config *cfg, struct vpmem_error *err)
 {
-	const char *id = netdev_of(cfg), *other;
+	const char *id = text_of(cfg, "netdev"), *other;
 	unsigned i = 0;
 
 	while (id && i < have->nnetdevs && strcmp(have->netdevs[i]->id, id) != 0)
@@ -152,12 +180,44 @@ static int check_netdev(const struct machine_config *have, const struct device_c
 		return -EINVAL;
 	}
 	for (i = 0; id && i < have->ndevices; i++) {
-		other = netdev_of(have->devices[i]);
+		other = text_of(have->devices[i], "netdev");
 		if (!other || strcmp(other, id) != 0)
 			continue;
 		error_set(err, -EBUSY, "Property '%s.netdev' can't take value '%s', it's in use",
 		          cfg->model->virtio_name, id);
 		error_hint(err, "every card needs a -netdev of its own");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+// The chardev that a port names: QEMU's texts, which name the property.
+static int check_chardev(const struct machine_config *have, const struct device_config *cfg, struct vpmem_error *err)
+{
+	const char *id = text_of(cfg, "chardev"), *other;
+	const char *model = cfg->model->virtio_name ? cfg->model->virtio_name : cfg->model->props->name;
+	struct suggest nearest = { .word = id ? id : "" };
+	unsigned i = 0;
+
+	while (id && i < have->nchardevs && strcmp(have->chardevs[i]->id, id) != 0)
+		suggest_offer(&nearest, have->chardevs[i++]->id);
+	if (id && i == have->nchardevs) {
+		error_set(err, -EINVAL, "Property '%s.chardev' can't find value '%.200s'", model, id);
+		if (nearest.best)
+			error_hint(err, "did you mean chardev=%s?", nearest.best);
+		else
+			error_hint(err,
+			           "it names a character device: -chardev socket,id=%.64s,path=FILE,server=on,wait=off",
+			           id);
+		return -EINVAL;
+	}
+	for (i = 0; id && i < have->ndevices; i++) {
+		other = text_of(have->devices[i], "chardev");
+		if (!other || strcmp(other, id) != 0)
+			continue;
+		error_set(err, -EBUSY, "Property '%s.chardev' can't take value '%s': Device '%s' is in use", model, id,
+		          id);
+		error_hint(err, "every device needs a -chardev of its own");
 		return -EBUSY;
 	}
 	return 0;
@@ -172,6 +232,8 @@ int options_check_device(const struct machine_config *have, const struct device_
 		rc = check_ram_is_not_used(have, cfg, err);
 	if (rc == 0)
 		rc = check_netdev(have, cfg, err);
+	if (rc == 0)
+		rc = check_chardev(have, cfg, err);
 	for (unsigned i = 0; i < have->ndevices && rc == 0; i++)
 		rc = check_against(have->devices[i], cfg, form, err);
 	return rc == 0 ? check_room(have, cfg, err) : rc;
@@ -180,7 +242,7 @@ int options_check_device(const struct machine_config *have, const struct device_
 bool options_netdev_has_card(const struct machine_config *opts, const char *id)
 {
 	for (unsigned i = 0; i < opts->ndevices; i++) {
-		const char *netdev = netdev_of(opts->devices[i]);
+		const char *netdev = text_of(opts->devices[i], "netdev");
 
 		if (netdev && strcmp(netdev, id) == 0)
 			return true;

@@ -170,6 +170,8 @@ int finish_devices(struct cmdline *cl);
  * and a slot at all are free, the objects and the netdev that it names exist and are not busy. `have` is borrowed for the call; QEMU has
  * other texts for JSON than for key=value.
  */
+/* Names the bus that the device brings, and finds the one that it goes on, if that is not PCI. */
+int options_place_device(const struct machine_config *have, struct device_config *cfg, struct vpmem_error *err);
 int options_check_object(const struct machine_config *have, const struct object_config *cfg, enum props_form form,
                          struct vpmem_error *err);
 int options_check_device(const struct machine_config *have, const struct device_config *cfg, enum props_form form,

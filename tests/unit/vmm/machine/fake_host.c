@@ -264,6 +264,7 @@ static void on_event(void *state, const struct machine_event *event)
 	assert_true(i < COUNT(host->events));
 	host->events[i].kind = event->kind;
 	host->events[i].error = event->error;
+	host->events[i].open = event->open;
 	snprintf(host->events[i].device, sizeof(host->events[i].device), "%s", event->device ? event->device : "");
 	snprintf(host->events[i].path, sizeof(host->events[i].path), "%s", event->path ? event->path : "");
 }

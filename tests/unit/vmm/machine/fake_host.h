@@ -34,6 +34,7 @@ struct fake_host {
 	struct {
 		enum machine_event_kind kind;
 		int error;
+		bool open;
 		char device[16], path[64];
 	} events[16];
 	unsigned nevents;

@@ -196,7 +196,8 @@ static void devices_fail_as_in_qemu(void **state)
 		{ "device_add", "{\"driver\": \"virtio-pmem-xxx\"}", "GenericError",
 		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
 			  "the device models here are vhost-user-blk-pci, vhost-user-device-pci, vhost-user-fs-pci, "
-			  "vhost-vsock-pci, virtio-balloon-pci, virtio-net-pci, virtio-pmem-pci, virtio-rng-pci") },
+			  "vhost-vsock-pci, virtconsole, virtio-balloon-pci, virtio-net-pci, virtio-pmem-pci, "
+			  "virtio-rng-pci, virtio-serial-pci, virtserialport") },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },

@@ -75,6 +75,12 @@ static const struct line lines[] = {
 	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
 	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 	  "/dev/hwrng\"\r\n\r\n"
+	  "Input devices:\r\nname \"virtconsole\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
+	  "/dev/hvcN in the guest\"\r\n"
+	  "name \"virtio-serial-pci\", bus PCI, alias \"virtio-serial\", desc \"Controller of console ports: "
+	  "virtconsole, virtserialport\"\r\n"
+	  "name \"virtserialport\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
+	  "/dev/virtio-ports/NAME in the guest\"\r\n\r\n"
 	  "Network devices:\r\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\r\n",
 	  NULL },
 	{ "object_del x", "Error: Device 'x' not found\r\nhint: did you mean y?\r\n", NULL },
@@ -175,7 +181,7 @@ static const struct completion completions[] = {
 	{ "device_d\tn\t", "{\"id\":\"nv1\"}", NULL },
 	{ "device_a\tvirtio-p\tmemd\tm\t", "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mem1\"}", NULL },
 	{ "object_a\tm\tf\tsi\t4G", "{\"qom-type\":\"memory-backend-file\",\"size\":\"4G\"}", NULL },
-	{ "device_a\tvi\tr\tmax\t7", "{\"driver\":\"virtio-rng-pci\",\"max-bytes\":\"7\"}", NULL },
+	{ "device_a\tvirtio-\tr\tmax\t7", "{\"driver\":\"virtio-rng-pci\",\"max-bytes\":\"7\"}", NULL },
 	{ "object_a\tr\tr\tfi\tx", "{\"qom-type\":\"rng-random\",\"filename\":\"x\"}", NULL },
 	{ "object_d\tm\t", "", "Device 'x' not found" },
 	{ "info s\t", "{}", "VM status" },

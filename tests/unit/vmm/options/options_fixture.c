@@ -119,6 +119,24 @@ static void describe_device(struct device_config *cfg, FILE *out)
 		describe_balloon(device_config_as(cfg, &virtio_balloon_pci_model), out);
 		return;
 	}
+	if (cfg->model == &virtio_serial_pci_model) {
+		const struct serial_device_config *serial = device_config_as(cfg, &virtio_serial_pci_model);
+
+		fprintf(out, " serial(%s %" PRIu32 "%s)", text(cfg->child_bus), serial->max_ports,
+		        serial->emergency_write ? "" : " noemergency");
+		return;
+	}
+	if (cfg->model == &virtconsole_model || cfg->model == &virtserialport_model) {
+		const struct port_config *port = device_config_as(cfg, cfg->model);
+
+		fprintf(out, " %s(%s %s %s %" PRIu32 ")", cfg->model->props->name, text(cfg->bus), text(port->chardev),
+		        text(port->name), port->nr);
+		return;
+	}
+	if (cfg->model != &virtio_rng_pci_model) {
+		fprintf(out, " %s", cfg->model->props->name);
+		return;
+	}
 	rng = device_config_as(cfg, &virtio_rng_pci_model);
 	fprintf(out, " rng(%s %s %" PRIu64 "/%" PRIu32, text(cfg->id), text(rng->rng), rng->max_bytes, rng->period_ms);
 	if (cfg->slot >= 0)

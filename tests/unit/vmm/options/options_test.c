@@ -258,6 +258,17 @@ static const struct accepted accepted[] = {
 	  DEFAULTS " balloon(b0 oom reporting no-poison 4294967295)" },
 	{ "-device {\"driver\":\"virtio-balloon-pci\",\"guest-stats-polling-interval\":7,\"deflate-on-oom\":true}",
 	  DEFAULTS " balloon(- oom 7)" },
+	{ "-chardev null,id=a -chardev null,id=b -device virtio-serial -device virtconsole,chardev=a "
+	  "-device virtserialport,chardev=b,nr=4,name=x.y",
+	  DEFAULTS " serial(virtio-serial-bus.0 31) virtconsole(virtio-serial-bus.0 a - 4294967295) "
+	           "virtserialport(virtio-serial-bus.0 b x.y 4)" },
+	// A port without a bus goes on the last one so far, as in QEMU.
+	{ "-device virtio-serial-pci,id=s,max_ports=1,emergency-write=off -device virtconsole -device virtio-serial-device "
+	  "-device virtio-serial -device virtconsole -device virtconsole,bus=s.0",
+	  DEFAULTS " serial(s.0 1 noemergency) virtconsole(s.0 - - 4294967295) serial(virtio-serial-bus.0 31) "
+	           "serial(virtio-serial-bus.1 31) virtconsole(virtio-serial-bus.1 - - 4294967295) "
+	           "virtconsole(s.0 - - 4294967295)" },
+	{ "-device vhost-vsock-device,guest-cid=3", DEFAULTS " vhost-vsock-pci" },
 	{ "-device virtio-rng-pci", DEFAULTS " rng(- - 9223372036854775807/65536)" },
 	{ "-device virtio-rng,id=r,max-bytes=0x10,period=1000,addr=4 -object rng-builtin,id=r0",
 	  DEFAULTS " rng-builtin(r0) rng(r - 16/1000 slot=4)" },
@@ -406,6 +417,12 @@ static void prints_and_is_done(void **state)
 		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n"
 		  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
 		  "/dev/hwrng\"\n\n"
+		  "Input devices:\nname \"virtconsole\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
+		  "/dev/hvcN in the guest\"\n"
+		  "name \"virtio-serial-pci\", bus PCI, alias \"virtio-serial\", desc \"Controller of console ports: "
+		  "virtconsole, virtserialport\"\n"
+		  "name \"virtserialport\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
+		  "/dev/virtio-ports/NAME in the guest\"\n\n"
 		  "Network devices:\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\n" },
 		{ "-netdev help", "Available netdev backend types:\ntap\n" },
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// virtio-net-pci on a tap: the kernel's vhost_net as a virtio device behind a transport.
+// virtio-net-pci: a network card whose queues are served by the kernel's vhost_net, or by another back end.
 #include "error.h"
 #include "vhost_net_internal.h"
 
@@ -73,7 +73,7 @@ int vhost_net_set_offloads(struct vhost_net *net, uint64_t features)
 
 int vhost_net_set_pairs(struct vhost_net *net, unsigned npairs)
 {
-	int rc = net->tap.set_queues(net->tap.tap, npairs);
+	int rc = net->tap.set_queues ? net->tap.set_queues(net->tap.tap, npairs) : 0;
 
 	if (rc == 0)
 		net->npairs_used = npairs;
@@ -222,9 +222,21 @@ static int open_error(int rc, bool passed, const struct vhost_kernel *vk, struct
 	return rc;
 }
 
+static void set_part(struct vhost_net *net, unsigned idx, struct vhost_backend *backend)
+{
+	net->parts[idx] =
+		(struct vhost_part) { .backend = backend, .first_queue = (uint16_t)(2 * idx), .nqueues = 2 };
+}
+
 static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t *features,
                       struct vpmem_error *err)
 {
+	for (unsigned i = 0; i < net->tap.npairs && cfg->backends.list; i++)
+		set_part(net, i, cfg->backends.list[i]);
+	if (cfg->backends.list) {
+		*features = cfg->backends.features;
+		return 0;
+	}
 	for (unsigned i = 0; i < net->tap.npairs; i++) {
 		struct vhost_net_pair *pair = &net->pairs[i];
 		int rc = vhost_kernel_open(&pair->kernel, DEVICE_FILE, cfg->vhost_fds ? cfg->vhost_fds[i] : -1);
@@ -234,9 +246,7 @@ static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg
 		if (rc)
 			return open_error(rc, cfg->vhost_fds, &pair->kernel, err);
 		pair->tap_fd = net->tap.fd(net->tap.tap, i);
-		net->parts[i] = (struct vhost_part) { .backend = &pair->kernel.backend,
-			                              .first_queue = (uint16_t)(2 * i),
-			                              .nqueues = 2 };
+		set_part(net, i, &pair->kernel.backend);
 	}
 	if (*features & BIT(VIRTIO_F_VERSION_1))
 		return 0;
@@ -318,7 +328,7 @@ static int device_create(struct vhost_net *net, const struct vhost_net_options *
 		.queue_size_max = cfg->queue_size,
 		.parts = net->parts,
 		.nparts = net->tap.npairs,
-		.regions_max = vhost_kernel_regions_max(),
+		.regions_max = cfg->backends.list ? VM_MEMORY_REGIONS_MAX : vhost_kernel_regions_max(),
 	};
 
 	return vhost_init(&net->vhost, &vhost, err);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vhost_net.h - virtio-net-pci on a tap, served by the kernel's vhost_net: a network card whose packets do not pass by us.
+ * vhost_net.h - virtio-net-pci, a network card: its registers, its control queue, its link. Who moves the packets is a back
+ * end of vhost.h: the kernel's vhost_net on a tap, so that they do not pass by us, or one that the caller has made.
  *
  * The device of the virtio specification, section 5.1, 1af4:1041: a pair of queues for each queue of the tap, and a control
  * queue, which is served here. The tap is somebody else's (the room net): this device gets its descriptors, what it
  * can do, and functions that change it.
  *
- * A pair of queues is a part of its own (vhost.h) with a descriptor of /dev/vhost-net. A driver that did not negotiate
+ * A pair of queues is a part of its own (vhost.h), by default with a descriptor of /dev/vhost-net. A driver that did not negotiate
  * VIRTIO_NET_F_MQ has one pair, and the control queue is its third queue.
  */
 #ifndef PMVM_VHOST_NET_H
@@ -16,15 +17,20 @@
 
 #include <vpmem.h>
 
+struct vhost_backend;
+
 #define VHOST_NET_MODEL "virtio-net-pci"
 #define VHOST_NET_PAIRS_MAX 31u /* two queues each, and the control queue */
 #define VHOST_NET_QUEUE_SIZE_MIN 256u
 #define VHOST_NET_QUEUE_SIZE_MAX 1024u
 #define MAC_SIZE 6u
 
-/* What the device needs of its tap. Called under the machine lock. Each returns 0 or -errno. */
+/*
+ * What the device needs of its tap, or of whatever has its pairs of queues. Called under the machine lock. Each returns 0 or
+ * -errno. NULL: there is nothing to do.
+ */
 struct vhost_net_tap {
-	/* One queue's descriptor; borrowed until the device is destroyed. */
+	/* One queue's descriptor, for the kernel's vhost; borrowed until the device is destroyed. */
 	int (*fd)(void *tap, unsigned idx);
 	/*
 	 * The driver takes packets without checksum, or larger than a frame: VIRTIO_NET_F_GUEST_* of the features. Only
@@ -39,10 +45,17 @@ struct vhost_net_tap {
 	bool no_header;    /* packets have no struct virtio_net_hdr before them: there are no offloads */
 };
 
+/* Back ends that are not the kernel's vhost: one for each pair, with the queues of that pair as 0 and 1. */
+struct vhost_net_backends {
+	struct vhost_backend **list; /* NULL: the kernel's. What they point to is borrowed until the device is destroyed */
+	uint64_t features;           /* VIRTIO_NET_F_MRG_RXBUF and those of the rings that they know */
+};
+
 struct vhost_net_options {
 	struct virtio_pci_config pci; /* where and how it is plugged; ops and device are filled here */
 	const struct gmem *mem;       /* borrowed */
 	struct vhost_net_tap tap;
+	struct vhost_net_backends backends;
 	const int *
 		vhost_fds; /* one for each pair, open descriptors of /dev/vhost-net; NULL: they are opened. Taken on success */
 	uint8_t mac[MAC_SIZE];

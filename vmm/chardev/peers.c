@@ -27,6 +27,7 @@ struct peers {
 	int (*accepted)(void *owner, int fd);
 	void *owner;
 	struct loop *loop;
+	const char *module; /* NULL: a chardev's */
 	char *name;
 	struct listener *listener; /* NULL: it connects, or it is a pty */
 	bool begun;
@@ -52,13 +53,18 @@ const char *peers_pty(const struct peers *p)
 	return p->pty_path;
 }
 
+static const char *module_of(const struct peers *p)
+{
+	return p->module ? p->module : "chardev";
+}
+
 static void hand_over(struct peers *p, int fd)
 {
 	int rc = p->accepted(p->owner, fd);
 
 	if (rc == 0)
 		return;
-	log_guest("chardev: %s: cannot serve the peer: %s", p->name, strerror(-rc));
+	log_guest("%s: %s: cannot serve the peer: %s", module_of(p), p->name, strerror(-rc));
 	close(fd);
 	peers_left(p);
 }
@@ -77,7 +83,7 @@ static void take(struct peers *p, int fd)
 static void connect_failed(struct peers *p, int error)
 {
 	if (!p->failed)
-		log_guest("chardev: %s: cannot connect: %s", p->name, strerror(error));
+		log_guest("%s: %s: cannot connect: %s", module_of(p), p->name, strerror(error));
 	p->failed = true;
 	if (p->reconnect_ms > 0)
 		loop_arm(p->loop, &p->again, p->reconnect_ms);
@@ -191,7 +197,9 @@ static int open_listener(struct peers *p, const struct chardev_config *cfg, int 
 		.path = fd < 0 ? cfg->path : p->name,
 		.listens = fd >= 0,
 		.fd = fd,
-		.module = cfg->monitor ? "monitor" : "console",
+		.module = p->module    ? p->module :
+		          cfg->monitor ? "monitor" :
+		                         "console",
 		// A client of the monitor controls the machine, and can make it open files.
 		.mode = cfg->monitor ? 0700 : 0777,
 		// For others, one peer at a time: the next one waits.
@@ -371,6 +379,7 @@ int peers_open(const struct peers_config *cfg, struct loop *loop, struct peers *
 		.accepted = cfg->accepted,
 		.owner = cfg->owner,
 		.loop = loop,
+		.module = cfg->module,
 		.name = make_name(cfg->chardev),
 		.waiting_fd = -1,
 		.pty_fd = -1,

@@ -22,6 +22,7 @@ struct peers;
 
 struct peers_config {
 	const struct chardev_config *chardev; /* a socket or a pty; borrowed during the call */
+	const char *module;                   /* for messages, borrowed; NULL: that of a chardev */
 	/* A peer, on a descriptor that never blocks, which the callback takes. -errno: it could not. */
 	int (*accepted)(void *owner, int fd);
 	void *owner;

@@ -26,7 +26,7 @@ MAY_KNOW = {
     "vmm/base": [],
     "vmm/vm": ["virtio", "vmm/base"],
     "vmm/chardev": ["vmm/base"],
-    "vmm/net": ["vmm/base"],
+    "vmm/net": ["vmm/chardev", "vmm/base"],
     "vmm/kvm": ["virtio", "vmm/vm", "vmm/base"],
     "vmm/x86": ["virtio", "vmm/vm", "vmm/chardev", "vmm/base"],
     "vmm/pci": ["virtio", "vmm/vm", "vmm/base"],

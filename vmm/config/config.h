@@ -267,6 +267,60 @@ const struct object_type *netdev_type_at(unsigned idx);
 /* Prints the types (NULL or "help"), or the properties of one. -EINVAL: there is no such type. */
 int config_netdev_help(const char *type, FILE *out, struct vpmem_error *err);
 
+/* Keys of -netdev that may repeat (keyval.h). */
+#define NETDEV_LIST_KEYS "dnssearch|guestfwd|hostfwd"
+/*
+ * The members of a netdev as its table of properties has them: what JSON nests is flat ("addr.type"), and the texts of a list are
+ * lines of one text. The caller owns it; NULL: out of memory.
+ */
+struct json_object *netdev_flat(struct json_object *props);
+
+/* ---- -netdev stream, dgram */
+
+/* A socket's address. Only what belongs to its type is set. */
+struct netdev_address {
+	char *type; /* NULL: there is no address */
+	char *path, *host, *port, *str;
+};
+
+struct stream_config {
+	struct object_config obj;
+	struct netdev_address addr;
+	bool server;
+	uint32_t reconnect; /* seconds; 0: not after the end of a connection */
+};
+extern const struct prop_class netdev_stream_class;
+extern const struct object_type netdev_stream_type;
+
+struct dgram_config {
+	struct object_config obj;
+	struct netdev_address local, remote;
+};
+extern const struct prop_class netdev_dgram_class;
+extern const struct object_type netdev_dgram_type;
+
+/* ---- -netdev user: passt */
+
+struct user_config {
+	struct object_config obj;
+	bool ipv4, ipv6;
+	char *net, *host, *dhcpstart, *dns;
+	char *dnssearch, *hostfwd; /* a line for each; NULL: none */
+	/* What net, host and dhcpstart say, as passt takes it. */
+	char address[16], netmask[16], gateway[16];
+};
+extern const struct prop_class netdev_user_class;
+extern const struct object_type netdev_user_type;
+
+/* One hostfwd. Texts are terminated; host: "" is any address. */
+struct hostfwd {
+	bool udp;
+	char host[16], guest[16];
+	uint16_t host_port, guest_port;
+};
+/* The line at *text, which moves behind it. 1; 0: there is no more; -EINVAL with QEMU's text. */
+int hostfwd_next(const char **text, struct hostfwd *out, struct vpmem_error *err);
+
 /* ---- -netdev tap */
 
 #define NET_QUEUES_MAX 31u /* a virtio-net device has two virtqueues for each, and the control queue */
@@ -275,7 +329,7 @@ struct tap_config {
 	struct object_config obj;
 	char *ifname, *fd, *fds, *vhostfd, *vhostfds;
 	uint32_t queues; /* 1 to NET_QUEUES_MAX */
-	bool vnet_hdr;
+	bool vnet_hdr, vhost;
 	/* What fd, fds, vhostfd and vhostfds say; 0 of them: none was given. */
 	unsigned ntap_fds, nvhost_fds;
 	int tap_fds[NET_QUEUES_MAX], vhost_fds[NET_QUEUES_MAX];

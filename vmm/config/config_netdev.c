@@ -50,16 +50,23 @@ static const struct object_type *type_of(struct json_object *props, struct vpmem
 	if (type)
 		return type;
 	error_set(err, -EINVAL, "Parameter 'type' does not accept value '%.200s'", name);
-	error_hint(err, "the one type of network back ends here is %s", types[0]->props->name);
+	error_hint(err, "the types of network back ends here are dgram, stream, tap, user");
 	return NULL;
 }
 
 int config_netdev(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err)
 {
 	const struct object_type *type = type_of(props, err);
+	struct json_object *flat;
+	int rc;
 
 	*out = NULL;
-	return type ? config_of_type(type, props, form, out, err) : -EINVAL;
+	if (!type)
+		return -EINVAL;
+	flat = netdev_flat(props);
+	rc = flat ? config_of_type(type, flat, form, out, err) : error_set(err, -ENOMEM, "out of memory");
+	json_object_put(flat);
+	return rc;
 }
 
 int config_netdev_help(const char *name, FILE *out, struct vpmem_error *err)

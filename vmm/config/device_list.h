@@ -18,7 +18,11 @@
 	X(rng_random, "rng-random", "RngRandomProperties")
 
 /* NAME, QEMU's name, the name of its type in QMP's schema: the types of -netdev. */
-#define NETDEV_LIST(X) X(netdev_tap, "tap", "NetdevTapOptions")
+#define NETDEV_LIST(X)                                    \
+	X(netdev_dgram, "dgram", "NetdevDgramOptions")    \
+	X(netdev_stream, "stream", "NetdevStreamOptions") \
+	X(netdev_tap, "tap", "NetdevTapOptions")          \
+	X(netdev_user, "user", "NetdevUserOptions")
 
 /* NAME; sorted as -device help shows them. */
 #define DEVICE_LIST(X)           \

@@ -35,6 +35,18 @@ static const char *take_value(const char *text, char **value)
 	return text;
 }
 
+static bool is_list_key(const struct keyval_syntax *syntax, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *word = syntax->list_key; word; word = strchr(word, '|')) {
+		word += *word == '|';
+		if (strncmp(word, key, len) == 0 && (word[len] == '\0' || word[len] == '|'))
+			return true;
+	}
+	return false;
+}
+
 static int add_value(struct json_object *obj, const struct keyval_syntax *syntax, const char *key, const char *value)
 {
 	struct json_object *old, *val = json_object_new_string(value);
@@ -46,7 +58,7 @@ static int add_value(struct json_object *obj, const struct keyval_syntax *syntax
 		json_object_put(val);
 		return 0;
 	}
-	if (syntax->list_key && strcmp(key, syntax->list_key) == 0) {
+	if (is_list_key(syntax, key)) {
 		struct json_object *list = exists ? json_object_get(old) : json_object_new_array();
 
 		json_object_array_add(list, val);

@@ -20,7 +20,7 @@ struct json_object;
 
 struct keyval_syntax {
 	const char *implied_key; /* key of a first word without one; NULL: such a word is a flag */
-	const char *list_key;    /* this key may repeat: its value becomes an array of strings; NULL: none */
+	const char *list_key;    /* these keys, separated by '|', may repeat: an array of strings each; NULL: none */
 	/*
 	 * Takes a warning, as text without a final line end: for the monitor, where it belongs to the client that sent
 	 * the line. NULL: log_warn prints it.

@@ -55,12 +55,9 @@ static const struct prop netdev_tap_props[] = {
 	{ .name = "type", .type = PROP_STR, .offset = PROP_NOWHERE, .hidden = true },
 	{ .name = "vhost",
 	  .type = PROP_BOOL,
-	  .offset = PROP_NOWHERE,
+	  .offset = TAP(vhost),
 	  .def = "on",
-	  .only = "on",
-	  .not_yet = true,
-	  .help = "The kernel's vhost_net serves the queues",
-	  .why = "use vhost=on, which needs the module vhost_net" },
+	  .help = "The kernel's vhost_net serves the queues; off: a thread of this process" },
 	{ .name = "vhostfd",
 	  .type = PROP_STR,
 	  .offset = TAP(vhostfd),
@@ -69,7 +66,7 @@ static const struct prop netdev_tap_props[] = {
 	  .type = PROP_STR,
 	  .offset = TAP(vhostfds),
 	  .help = "Several of them, one for each queue" },
-	{ .name = "vhostforce", .type = PROP_BOOL, .offset = PROP_NOWHERE, .help = "Accepted: vhost is on" },
+	{ .name = "vhostforce", .type = PROP_BOOL, .offset = PROP_NOWHERE, .help = "Accepted, has no effect" },
 	{ .name = "vnet_hdr",
 	  .type = PROP_BOOL,
 	  .offset = TAP(vnet_hdr),
@@ -159,6 +156,8 @@ static int check(struct object_config *obj, struct json_object *props, struct vp
 
 	if (rc < 0)
 		return rc;
+	if (!cfg->vhost && vhost_fds)
+		return error_set(err, -EINVAL, "vhostfd(s)= is not valid without vhost");
 	if (fds) {
 		n = parse_fds(fds, cfg->tap_fds);
 		if (n < 0 || (cfg->fd && n > 1))

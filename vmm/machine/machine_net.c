@@ -7,10 +7,13 @@
 #include "machine_device.h"
 #include "machine_find.h"
 #include "machine_netdev.h"
+#include "net_port.h"
+#include "net_worker.h"
 #include "tap.h"
 #include "virtio.h"
 #include "vhost_net.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_net.h>
@@ -19,8 +22,9 @@
 
 struct net {
 	struct device dev;
-	struct netdev_tap *netdev;
-	bool has_peer; /* the netdev was not deleted */
+	struct netdev *netdev;
+	bool has_peer;                              /* the netdev was not deleted, and has not ended */
+	struct net_worker *workers[NET_QUEUES_MAX]; /* NULL: the kernel's vhost */
 };
 
 #define BIT(n) (UINT64_C(1) << (n))
@@ -87,7 +91,7 @@ static void choose_mac(struct machine *m, const struct net_config *cfg, uint8_t 
 		mac[MAC_SIZE - 1] = (uint8_t)(mac[MAC_SIZE - 1] + m->nmacs++);
 }
 
-static int find_netdev(struct machine *m, const char *id, struct netdev_tap **out, struct vpmem_error *err)
+static int find_netdev(struct machine *m, const char *id, struct netdev **out, struct vpmem_error *err)
 {
 	struct object *netdev = machine_find_netdev(m, id);
 
@@ -103,7 +107,7 @@ static int find_netdev(struct machine *m, const char *id, struct netdev_tap **ou
 		error_hint(err, "every card needs a netdev of its own");
 		return -EBUSY;
 	}
-	*out = (struct netdev_tap *)netdev;
+	*out = (struct netdev *)netdev;
 	return 0;
 }
 
@@ -128,35 +132,102 @@ static int dup_vhost_fds(const struct tap_config *cfg, int out[NET_QUEUES_MAX], 
 	return 0;
 }
 
-static int plug(struct net *net, const struct virtio_pci_config *pci, struct vpmem_error *err)
+// What a card has of its configuration, whatever its netdev is.
+static struct vhost_net_options card_options(struct net *net, const struct virtio_pci_config *pci)
 {
 	const struct net_config *cfg = device_config_as(net->dev.cfg, &virtio_net_pci_model);
-	const struct tap_config *tap_cfg = net->netdev->cfg;
-	struct tap *tap = net->netdev->tap;
-	int vhost_fds[NET_QUEUES_MAX], rc = dup_vhost_fds(tap_cfg, vhost_fds, err);
 	struct vhost_net_options opts = {
 		.pci = *pci,
 		.mem = &net->dev.machine->gmem,
-		.tap = { .fd = get_fd,
-		         .set_offloads = set_offloads,
-		         .set_queues = set_queues,
-		         .tap = tap,
-		         .npairs = tap_nqueues(tap),
-		         .offloads = tap_offloads(tap),
-		         .no_header = !tap_has_header(tap) },
-		.vhost_fds = tap_cfg->nvhost_fds ? vhost_fds : NULL,
+		.tap = { .npairs = net->netdev->npairs },
 		.host_mtu = (uint16_t)cfg->host_mtu,
 		.queue_size = (uint16_t)cfg->rx_queue_size,
 		.features_off = features_off(cfg),
 	};
 
+	choose_mac(net->dev.machine, cfg, opts.mac);
+	return opts;
+}
+
+static int plug_vhost(struct net *net, const struct virtio_pci_config *pci, struct vpmem_error *err)
+{
+	struct netdev_tap *netdev = (struct netdev_tap *)net->netdev;
+	struct tap *tap = netdev->tap;
+	struct vhost_net_options opts;
+	int vhost_fds[NET_QUEUES_MAX], rc = dup_vhost_fds(netdev->cfg, vhost_fds, err);
+
 	if (rc < 0)
 		return rc;
-	choose_mac(net->dev.machine, cfg, opts.mac);
+	opts = card_options(net, pci);
+	opts.tap.fd = get_fd;
+	opts.tap.set_offloads = set_offloads;
+	opts.tap.set_queues = set_queues;
+	opts.tap.tap = tap;
+	opts.tap.offloads = tap_offloads(tap);
+	opts.tap.no_header = !tap_has_header(tap);
+	opts.vhost_fds = netdev->cfg->nvhost_fds ? vhost_fds : NULL;
 	rc = vhost_net_create(&opts, &net->dev.vp, err);
 	if (rc < 0)
-		close_all(vhost_fds, tap_cfg->nvhost_fds);
+		close_all(vhost_fds, netdev->cfg->nvhost_fds);
 	return rc;
+}
+
+// ---- threads of this process
+
+static void drop_workers(struct net *net)
+{
+	for (unsigned i = 0; i < net->netdev->npairs; i++) {
+		net_worker_destroy(net->workers[i]);
+		net->workers[i] = NULL;
+	}
+}
+
+static int add_worker(struct net *net, unsigned idx, struct vpmem_error *err)
+{
+	const struct net_worker_options opts = {
+		.name = net->dev.cfg->id ? net->dev.cfg->id : net->netdev->obj.cfg->id,
+		.mem = &net->dev.machine->gmem,
+		.port = { .poll_fd = net_port_poll_fd,
+		          .set_wake_efd = net_port_set_wake_efd,
+		          .next = net_port_next,
+		          .drop = net_port_drop,
+		          .send = net_port_send,
+		          .flush = net_port_flush,
+		          .hung_up = net_port_hung_up,
+		          .port = net->netdev->ports[idx] },
+	};
+
+	return net_worker_create(&opts, &net->workers[idx], err);
+}
+
+static_assert(NET_FRAME_MAX == NET_WORKER_FRAME_MAX, "a port takes what a worker has");
+static_assert(NET_PARTS_MAX >= VIRTQ_CHAIN_MAX, "in as many parts");
+
+static int plug_workers(struct net *net, const struct virtio_pci_config *pci, struct vpmem_error *err)
+{
+	struct vhost_backend *backends[NET_QUEUES_MAX];
+	struct vhost_net_options opts = card_options(net, pci);
+	int rc = 0;
+
+	for (unsigned i = 0; i < net->netdev->npairs && rc == 0; i++) {
+		rc = add_worker(net, i, err);
+		if (rc == 0)
+			backends[i] = net_worker_backend(net->workers[i]);
+	}
+	opts.backends = (struct vhost_net_backends) { .list = backends, .features = net_worker_features() };
+	if (rc == 0)
+		rc = vhost_net_create(&opts, &net->dev.vp, err);
+	if (rc < 0)
+		drop_workers(net);
+	return rc;
+}
+
+static void set_link(struct net *net, bool up)
+{
+	vhost_net_set_link(net->dev.vp, up);
+	for (unsigned i = 0; i < net->netdev->npairs; i++)
+		if (net->workers[i])
+			net_worker_set_discard(net->workers[i], !up);
 }
 
 static int net_create(struct device *dev, struct virtio_pci_config *pci, struct vpmem_error *err)
@@ -166,18 +237,23 @@ static int net_create(struct device *dev, struct virtio_pci_config *pci, struct 
 	int rc = find_netdev(dev->machine, cfg->netdev, &net->netdev, err);
 
 	if (rc == 0)
-		rc = plug(net, pci, err);
+		rc = net->netdev->ports[0] ? plug_workers(net, pci, err) : plug_vhost(net, pci, err);
 	if (rc < 0)
 		return rc;
-	net->has_peer = true;
+	net->has_peer = !net->netdev->has_ended;
+	if (!net->has_peer)
+		set_link(net, false);
 	machine_netdev_use(&net->netdev->obj);
 	return 0;
 }
 
 static void net_destroyed(struct device *dev, int error)
 {
+	struct net *net = (struct net *)dev;
+
 	(void)error;
-	machine_netdev_release(&((struct net *)dev)->netdev->obj);
+	drop_workers(net);
+	machine_netdev_release(&net->netdev->obj);
 }
 
 const struct device_kind virtio_net_pci_kind = {
@@ -210,7 +286,7 @@ int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_
 
 	if (!net)
 		return error_set(err, -ENODEV, "Device '%s' not found", name);
-	vhost_net_set_link(net->dev.vp, up && net->has_peer);
+	set_link(net, up && net->has_peer);
 	return 0;
 }
 
@@ -223,6 +299,6 @@ void machine_net_peer_gone(struct machine *m, const struct object *netdev)
 			continue;
 		net->has_peer = false;
 		if (net->dev.unplug != UNPLUG_EJECTED)
-			vhost_net_set_link(net->dev.vp, false);
+			set_link(net, false);
 	}
 }

@@ -6,7 +6,7 @@
 struct machine;
 struct object;
 
-/* The netdev that a card has was deleted: the card has no link from now on. */
+/* The netdev that a card has was deleted, or has ended: the card has no link from now on. */
 void machine_net_peer_gone(struct machine *m, const struct object *netdev);
 
 #endif

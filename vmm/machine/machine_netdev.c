@@ -8,7 +8,6 @@
 #include "machine.h"
 #include "machine_memdev.h"
 #include "machine_net.h"
-#include "tap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,37 +28,6 @@ static const struct object_kind *kind_of(const struct object_config *cfg)
 	assert(kinds[i]);
 	return kinds[i];
 }
-
-// ---- tap
-
-static int tap_create(struct object *obj, struct vpmem_error *err)
-{
-	struct netdev_tap *netdev = (struct netdev_tap *)obj;
-	const struct tap_config *cfg = object_config_as(obj->cfg, &netdev_tap_type);
-	const struct tap_options opts = {
-		.ifname = cfg->ifname,
-		.fds = cfg->ntap_fds ? cfg->tap_fds : NULL,
-		.nqueues = cfg->queues,
-		.no_header = !cfg->vnet_hdr,
-	};
-
-	netdev->cfg = cfg;
-	return tap_open(&opts, &netdev->tap, err);
-}
-
-static int tap_destroy(struct object *obj, struct vpmem_error *err)
-{
-	(void)err;
-	tap_close(((struct netdev_tap *)obj)->tap);
-	return 0;
-}
-
-const struct object_kind netdev_tap_kind = {
-	.type = &netdev_tap_type,
-	.size = sizeof(struct netdev_tap),
-	.create = tap_create,
-	.destroy = tap_destroy,
-};
 
 // ---- the list
 
@@ -123,10 +91,13 @@ int machine_netdev_del(struct machine *m, const char *id, struct vpmem_error *er
 		i++;
 	m->nnetdevs--;
 	memmove(&m->netdevs[i], &m->netdevs[i + 1], (m->nnetdevs - i) * sizeof(m->netdevs[0]));
-	if (netdev->in_use)
-		machine_net_peer_gone(m, netdev);
-	else
+	if (!netdev->in_use) {
 		destroy(netdev);
+		return 0;
+	}
+	machine_net_peer_gone(m, netdev);
+	if (((struct netdev *)netdev)->end)
+		((struct netdev *)netdev)->end((struct netdev *)netdev);
 	return 0;
 }
 

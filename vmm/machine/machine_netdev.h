@@ -13,11 +13,23 @@
 
 #define NETDEVS_MAX 256u
 
+struct net_port;
 struct tap;
+
+/* What a card needs of its netdev. The first member of each kind's struct. */
+struct netdev {
+	struct object obj;
+	unsigned npairs;
+	struct net_port *ports
+		[NET_QUEUES_MAX]; /* one for each pair, for threads of this process; NULL: the kernel's vhost has them */
+	bool has_ended;           /* by itself: a card has no link */
+	/* It was deleted while a card has it: nobody else is to see it any more. NULL: it ends with the card. */
+	void (*end)(struct netdev *netdev);
+};
 
 /* -netdev tap */
 struct netdev_tap {
-	struct object obj;
+	struct netdev netdev;
 	const struct tap_config *cfg; /* in obj.cfg */
 	struct tap *tap;
 };
@@ -34,6 +46,6 @@ void machine_drop_netdevs(struct machine *m);
 void machine_netdev_use(struct object *netdev);
 void machine_netdev_release(struct object *netdev);
 
-extern const struct object_kind netdev_tap_kind;
+extern const struct object_kind netdev_dgram_kind, netdev_stream_kind, netdev_tap_kind, netdev_user_kind;
 
 #endif

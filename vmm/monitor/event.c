@@ -19,6 +19,13 @@ static OBJECT(vhost_user_type, "VhostUserEvent", OPTIONAL("device", schema_str),
               MEMBER("connected", schema_bool), OPTIONAL("message", schema_str));
 static OBJECT(port_type, "VserportChangeEvent", MEMBER("id", schema_str), MEMBER("open", schema_bool));
 static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
+static const char *const address_words[] = { "inet", "unix", "fd", NULL };
+static ENUM_OF(address_words_type, "SocketAddressType", address_words);
+static OBJECT(address_type, "SocketAddress", MEMBER("type", address_words_type), OPTIONAL("path", schema_str),
+              OPTIONAL("host", schema_str), OPTIONAL("port", schema_str), OPTIONAL("str", schema_str));
+static OBJECT(connected_type, "NetdevStreamConnectedEvent", MEMBER("netdev-id", schema_str),
+              MEMBER("addr", address_type));
+static OBJECT(disconnected_type, "NetdevStreamDisconnectedEvent", MEMBER("netdev-id", schema_str));
 
 const struct event_info event_table[] = {
 	[MACHINE_EVENT_STOP] = { "STOP", NULL },
@@ -34,6 +41,8 @@ const struct event_info event_table[] = {
 	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
 	[MACHINE_EVENT_VHOST_USER_CHANGE] = { "VHOST_USER_CHANGE", &vhost_user_type },
 	[MACHINE_EVENT_VSERPORT_CHANGE] = { "VSERPORT_CHANGE", &port_type },
+	[MACHINE_EVENT_NETDEV_STREAM_CONNECTED] = { "NETDEV_STREAM_CONNECTED", &connected_type },
+	[MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED] = { "NETDEV_STREAM_DISCONNECTED", &disconnected_type },
 };
 const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
 
@@ -62,6 +71,27 @@ static void put_pmem(struct json_object *data, const struct machine_event *event
 	put_str(data, "message", event->error == EFAULT ? "reason unknown" : strerror(event->error));
 }
 
+static void put_netdev(struct json_object *data, const struct machine_event *event)
+{
+	const struct netdev_address *addr = event->address;
+	struct json_object *out;
+
+	put_str(data, "netdev-id", event->device);
+	if (event->kind != MACHINE_EVENT_NETDEV_STREAM_CONNECTED)
+		return;
+	out = json_object_new_object();
+	put_str(out, "type", addr->type);
+	if (addr->path)
+		put_str(out, "path", addr->path);
+	if (addr->host)
+		put_str(out, "host", addr->host);
+	if (addr->port)
+		put_str(out, "port", addr->port);
+	if (addr->str)
+		put_str(out, "str", addr->str);
+	put(data, "addr", out);
+}
+
 static struct json_object *data_of(const struct machine_event *event)
 {
 	struct json_object *data = json_object_new_object();
@@ -82,6 +112,10 @@ static struct json_object *data_of(const struct machine_event *event)
 	if (event_table[event->kind].data == &port_type) {
 		put_str(data, "id", event->device);
 		put_bool(data, "open", event->open);
+		return data;
+	}
+	if (event_table[event->kind].data == &connected_type || event_table[event->kind].data == &disconnected_type) {
+		put_netdev(data, event);
 		return data;
 	}
 	if (event->device)

@@ -163,7 +163,7 @@ static int finish_kernel(struct cmdline *cl)
 static int finish(struct cmdline *cl)
 {
 	int (*const steps[])(struct cmdline *) = {
-		finish_m, finish_smp, finish_memory, finish_devices, finish_kernel, finish_console,
+		finish_m, finish_smp, finish_memory, finish_net, finish_devices, finish_kernel, finish_console,
 	};
 	int rc = 0;
 
@@ -223,6 +223,8 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 	for (unsigned i = 0; i < cl.ndevices; i++)
 		device_config_free(cl.devices[i]);
 	free(cl.devices);
+	json_object_put(cl.net_card);
+	json_object_put(cl.net_backend);
 	free(cl.numa_memdev);
 	if (rc == 0)
 		return OPTIONS_RUN;

@@ -260,7 +260,7 @@ int handle_vga(struct cmdline *cl, const char *arg)
 	return -EINVAL;
 }
 
-// -parallel, -net, -nic: the machine has no such devices.
+// -parallel: the machine has no such device.
 int handle_none_only(struct cmdline *cl, const char *arg)
 {
 	if (strcmp(arg, "none") == 0)

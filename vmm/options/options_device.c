@@ -71,7 +71,7 @@ int handle_object(struct cmdline *cl, const char *arg)
 }
 
 // QEMU: two netdevs with one id.
-static int add_netdev(struct cmdline *cl, struct json_object *json, enum props_form form)
+int option_add_netdev(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
 	struct object_config *cfg, **list;
 	int rc = config_netdev(json, form, &cfg, cl->err);
@@ -102,7 +102,7 @@ static int netdev_help(struct cmdline *cl, const char *type)
 
 int handle_netdev(struct cmdline *cl, const char *arg)
 {
-	struct keyval_syntax syntax = { .implied_key = "type" };
+	struct keyval_syntax syntax = { .implied_key = "type", .list_key = NETDEV_LIST_KEYS };
 	struct json_object *json;
 	enum props_form form;
 	bool help;
@@ -110,13 +110,13 @@ int handle_netdev(struct cmdline *cl, const char *arg)
 
 	if (rc < 0)
 		return rc;
-	rc = help ? netdev_help(cl, member(json, "type")) : add_netdev(cl, json, form);
+	rc = help ? netdev_help(cl, member(json, "type")) : option_add_netdev(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
 
 // Checked against the objects by finish_devices: they may come later.
-static int add_device(struct cmdline *cl, struct json_object *json, enum props_form form)
+int option_add_device(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
 	struct device_config *cfg, **list;
 	int rc = config_device(json, form, &cfg, cl->err);
@@ -161,7 +161,7 @@ int handle_device(struct cmdline *cl, const char *arg)
 
 	if (rc < 0)
 		return rc;
-	rc = help ? device_help(cl, member(json, "driver")) : add_device(cl, json, form);
+	rc = help ? device_help(cl, member(json, "driver")) : option_add_device(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
@@ -285,7 +285,7 @@ static int add_pair(struct cmdline *cl, struct json_object *all, struct json_obj
 	rc = split_pmem(cl, all, object, device);
 	if (rc == 0)
 		rc = add_object(cl, object, PROPS_TEXT);
-	return rc == 0 ? add_device(cl, device, PROPS_TEXT) : rc;
+	return rc == 0 ? option_add_device(cl, device, PROPS_TEXT) : rc;
 }
 
 int handle_pmem(struct cmdline *cl, const char *arg)

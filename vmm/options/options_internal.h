@@ -64,6 +64,8 @@ struct cmdline {
 	enum props_form device_forms[PCI_DEVICES_MAX];
 	struct place device_places[PCI_DEVICES_MAX];
 	unsigned ndevices;
+	struct json_object *net_card, *net_backend; /* of -net; owned; NULL: none so far */
+	struct place net_card_place, net_backend_place;
 };
 
 enum option_kind {
@@ -162,6 +164,16 @@ struct chardev_config *option_find_chardev(const struct cmdline *cl, const char 
 int handle_object(struct cmdline *cl, const char *arg);
 int handle_device(struct cmdline *cl, const char *arg);
 int handle_netdev(struct cmdline *cl, const char *arg);
+/* A netdev, a device: checked alone, and kept. */
+int option_add_netdev(struct cmdline *cl, struct json_object *json, enum props_form form);
+int option_add_device(struct cmdline *cl, struct json_object *json, enum props_form form);
+
+/* options_net.c */
+int handle_nic(struct cmdline *cl, const char *arg);
+int handle_net(struct cmdline *cl, const char *arg);
+/* Before finish_devices. */
+int finish_net(struct cmdline *cl);
+
 int handle_pmem(struct cmdline *cl, const char *arg);
 int finish_devices(struct cmdline *cl);
 

@@ -56,11 +56,14 @@ const struct option option_table[] = {
 	         "'-device help' lists all devices, '-device NAME,help' properties"),
 
 	HEADING("Network and sockets"),
-	ARGUMENT("netdev", handle_netdev, "tap,id=ID[,ifname=NAME][,script=no][,downscript=no][,PROP=VALUE]...",
+	ARGUMENT("nic", handle_nic, "user|tap|stream|dgram|none[,mac=MAC][,PROP=VALUE]...",
+	         "a network card with its back end; user needs the program passt,\n"
+	         "and no privilege; the properties are those of -netdev"),
+	ARGUMENT("netdev", handle_netdev, "user|tap|stream|dgram,id=ID[,PROP=VALUE]...",
 	         "a network back end, for -device virtio-net-pci,netdev=ID;\n"
-	         "'-netdev tap,help' lists the properties"),
-	ARGUMENT("net", handle_none_only, "none", "nothing is there that was not asked for"),
-	ARGUMENT("nic", handle_none_only, "none", "the same"),
+	         "'-netdev TYPE,help' lists the properties"),
+	ARGUMENT("net", handle_net, "nic[,macaddr=MAC]|user|tap|none[,PROP=VALUE]...",
+	         "a card and a back end, one of each: an older form of -nic"),
 
 	HEADING("Console"),
 	PLAIN("nographic", handle_nographic,

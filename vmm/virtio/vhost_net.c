@@ -224,8 +224,7 @@ static int open_error(int rc, bool passed, const struct vhost_kernel *vk, struct
 
 static void set_part(struct vhost_net *net, unsigned idx, struct vhost_backend *backend)
 {
-	net->parts[idx] =
-		(struct vhost_part) { .backend = backend, .first_queue = (uint16_t)(2 * idx), .nqueues = 2 };
+	net->parts[idx] = (struct vhost_part) { .backend = backend, .first_queue = (uint16_t)(2 * idx), .nqueues = 2 };
 }
 
 static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t *features,

@@ -47,8 +47,9 @@ struct vhost_net_tap {
 
 /* Back ends that are not the kernel's vhost: one for each pair, with the queues of that pair as 0 and 1. */
 struct vhost_net_backends {
-	struct vhost_backend **list; /* NULL: the kernel's. What they point to is borrowed until the device is destroyed */
-	uint64_t features;           /* VIRTIO_NET_F_MRG_RXBUF and those of the rings that they know */
+	struct vhost_backend *
+		*list;     /* NULL: the kernel's. What they point to is borrowed until the device is destroyed */
+	uint64_t features; /* VIRTIO_NET_F_MRG_RXBUF and those of the rings that they know */
 };
 
 struct vhost_net_options {

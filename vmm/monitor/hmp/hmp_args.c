@@ -171,7 +171,7 @@ static struct json_object *parse_options(const struct command *cmd, const char *
 {
 	struct keyval_syntax syntax = {
 		.implied_key = cmd->hmp_key,
-		.list_key = is_object_add(cmd) ? "host-nodes" : NULL,
+		.list_key = is_object_add(cmd) ? "host-nodes" : NETDEV_LIST_KEYS,
 		.warn = print_warning,
 		.warn_owner = out,
 	};

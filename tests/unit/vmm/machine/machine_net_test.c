@@ -6,6 +6,8 @@
 #include "fake_host.h"
 #include "machine_device.h"
 #include "machine_netdev.h"
+#include "net_port.h"
+#include "net_worker.h"
 #include "tap.h"
 #include "vhost_net.h"
 
@@ -29,7 +31,7 @@ struct tap {
 
 extern const struct device_kind virtio_net_pci_kind;
 
-static unsigned ntaps, ncards;
+static unsigned ntaps, ncards, nworkers, ndiscarding;
 static int tap_error, card_error;
 static struct vhost_net_options card; /* the last one */
 static bool link_is_up;
@@ -101,6 +103,41 @@ void vhost_net_set_link(struct virtio_pci *vp, bool up)
 	link_is_up = up;
 }
 
+struct net_worker {
+	struct net_port *port;
+};
+
+int net_worker_create(const struct net_worker_options *opts, struct net_worker **out, struct vpmem_error *error)
+{
+	(void)error;
+	*out = calloc(1, sizeof(**out));
+	(*out)->port = opts->port.port;
+	nworkers++;
+	return 0;
+}
+
+void net_worker_destroy(struct net_worker *w)
+{
+	nworkers -= w != NULL;
+	free(w);
+}
+
+struct vhost_backend *net_worker_backend(struct net_worker *w)
+{
+	return (struct vhost_backend *)w;
+}
+
+uint64_t net_worker_features(void)
+{
+	return 77;
+}
+
+void net_worker_set_discard(struct net_worker *w, bool discard)
+{
+	(void)w;
+	ndiscarding += discard ? 1u : -1u;
+}
+
 const struct device_kind *fake_host_device_kind(unsigned idx)
 {
 	return idx == 0 ? &virtio_net_pci_kind : NULL;
@@ -113,7 +150,7 @@ static int setup(void **state)
 	int rc = fake_host_setup(state);
 
 	m = &fake_host->m;
-	ntaps = ncards = 0;
+	ntaps = ncards = ndiscarding = 0;
 	tap_error = card_error = 0;
 	return rc;
 }
@@ -123,10 +160,11 @@ static int teardown(void **state)
 	machine_drop_devices(m);
 	machine_drop_netdevs(m);
 	assert_int_equal(ntaps, 0);
+	assert_int_equal(nworkers, 0);
 	return fake_host_teardown(state);
 }
 
-static int add_netdev(const char *id, uint32_t queues, bool vnet_hdr)
+static int add_tap(const char *id, uint32_t queues, bool vnet_hdr, bool vhost)
 {
 	struct tap_config *tap = calloc(1, sizeof(*tap));
 	struct object_config *cfg = &tap->obj;
@@ -136,10 +174,16 @@ static int add_netdev(const char *id, uint32_t queues, bool vnet_hdr)
 	cfg->id = strdup(id);
 	tap->queues = queues;
 	tap->vnet_hdr = vnet_hdr;
+	tap->vhost = vhost;
 	rc = machine_netdev_add(m, &cfg, &err);
 	assert_int_equal(cfg == NULL, rc == 0);
 	object_config_free(cfg);
 	return rc;
+}
+
+static int add_netdev(const char *id, uint32_t queues, bool vnet_hdr)
+{
+	return add_tap(id, queues, vnet_hdr, true);
 }
 
 static struct net_config *new_card(const char *id, const char *netdev)
@@ -269,6 +313,29 @@ static void a_deleted_netdev_ends_with_its_card(void **state)
 	assert_int_equal(m->nnetdevs, 0);
 }
 
+static void without_vhost_a_thread_has_each_pair(void **state)
+{
+	(void)state;
+	assert_int_equal(add_tap("n0", 3, true, false), 0);
+	card_error = -ENOMEM;
+	assert_int_equal(add_card(new_card("net1", "n0")), -ENOMEM);
+	assert_int_equal(nworkers, 0);
+	card_error = 0;
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_int_equal(nworkers, 3);
+	assert_int_equal(card.tap.npairs, 3);
+	assert_int_equal(card.tap.offloads, 0);
+	assert_non_null(card.backends.list);
+	assert_int_equal(card.backends.features, 77);
+	assert_int_equal(machine_set_link(m, "net1", false, &err), 0);
+	assert_int_equal(ndiscarding, 3);
+	assert_int_equal(machine_set_link(m, "net1", true, &err), 0);
+	assert_int_equal(ndiscarding, 0);
+	remove_card(m->devices[0]);
+	assert_int_equal(nworkers, 0);
+	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -278,6 +345,7 @@ int main(void)
 		TEST(a_netdev_has_one_card),
 		TEST(links_go_down_and_up),
 		TEST(a_deleted_netdev_ends_with_its_card),
+		TEST(without_vhost_a_thread_has_each_pair),
 	};
 
 	return cmocka_run_group_tests_name("machine_net", tests, NULL, NULL);

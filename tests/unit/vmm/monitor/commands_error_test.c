@@ -146,11 +146,14 @@ static void netdevs_fail_as_in_qemu(void **state)
 		{ "netdev_add", "{\"type\": \"tap\"}", "GenericError", "Parameter 'id' is missing" },
 		{ "netdev_add", "{\"type\": \"bridge\", \"id\": \"n0\"}", "GenericError",
 		  "Parameter 'type' does not accept value 'bridge'" HINT(
-			  "the one type of network back ends here is tap") },
+			  "the types of network back ends here are dgram, stream, tap, user") },
 		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": \"on\"}", "GenericError",
 		  "Invalid parameter type for 'vhost', expected: boolean" },
-		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": false}", "GenericError",
-		  "'vhost=off' is not supported yet" HINT("use vhost=on, which needs the module vhost_net") },
+		{ "netdev_add", "{\"type\": \"user\", \"id\": \"n0\", \"restrict\": true}", "GenericError",
+		  "'restrict=on' is not supported" HINT(
+			  "passt cannot isolate a guest: use -netdev stream to a switch of your own, or -nic none") },
+		{ "netdev_add", "{\"type\": \"stream\", \"id\": \"n0\", \"addr\": {\"type\": \"inet\", \"host\": 1}}",
+		  "GenericError", "Invalid parameter type for 'addr.host', expected: string" },
 		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"taken\"}", "GenericError", "Duplicate ID 'taken'" },
 		{ "netdev_del", "{\"id\": \"nope\"}", "DeviceNotFound", "Device 'nope' not found" },
 		{ "set_link", "{\"name\": \"nope\", \"up\": true}", "DeviceNotFound", "Device 'nope' not found" },

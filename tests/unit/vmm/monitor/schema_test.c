@@ -115,7 +115,7 @@ static void every_type_that_is_named_exists(void **state)
 			assert_string_equal(meta_type, "builtin");
 		}
 	}
-	assert_int_equal(nevents, 13);
+	assert_int_equal(nevents, 15);
 	assert_int_equal(nevents, event_count);
 	assert_true(ncommands > 20);
 	json_object_put(schema);
@@ -301,8 +301,16 @@ static void every_answer_has_the_declared_shape(void **state)
 	assert_true(nchecked >= 2 * 15);
 }
 
+/* Their id is not optional. */
+static bool is_netdev(unsigned kind)
+{
+	return kind == MACHINE_EVENT_NETDEV_STREAM_CONNECTED || kind == MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED;
+}
+
 static void every_event_has_the_declared_shape(void **state)
 {
+	struct netdev_address addr = { .type = (char[]) { "unix" }, .path = (char[]) { "p" } };
+
 	(void)state;
 	for (unsigned i = 0; i < event_count; i++) {
 		for (enum machine_cause cause = CAUSE_GUEST_RESET; cause <= CAUSE_HOST_ERROR; cause++) {
@@ -310,7 +318,8 @@ static void every_event_has_the_declared_shape(void **state)
 				                       .cause = cause,
 				                       .path = "/p",
 				                       .message = cause % 2 ? "why" : "",
-				                       .device = cause % 2 ? "d" : NULL };
+				                       .device = cause % 2 || is_netdev(i) ? "d" : NULL,
+				                       .address = &addr };
 			struct json_object *json, *data;
 
 			// A port without an id has no event.

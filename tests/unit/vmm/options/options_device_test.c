@@ -306,15 +306,18 @@ static const struct refused devices[] = {
 
 #define N0 "-netdev tap,id=n0"
 #define CARD "-device virtio-net-pci"
+#define STREAM "-netdev stream,id=n0"
+#define DGRAM "-netdev dgram,id=n0"
+#define USER "-netdev user,id=n0"
 
 static const struct refused networks[] = {
 	{ "-netdev ''", "-netdev : Parameter 'type' is missing", "tap" },
-	{ "-netdev user,id=n0", "@Parameter 'type' does not accept value 'user'", "tap" },
+	{ "-netdev bridge,id=n0", "@Parameter 'type' does not accept value 'bridge'", "tap, user" },
 	{ "-netdev tap", "@Parameter 'id' is missing", NULL },
 	{ "-netdev tap,id=0", "@Parameter 'id' expects an identifier", IDENTIFIERS },
 	{ N0 " " N0, "-netdev tap,id=n0: Duplicate ID 'n0' for netdev", NULL },
 	{ N0 ",foo=1", "@Invalid parameter 'foo'", NULL },
-	{ N0 ",vhost=off", "@'vhost=off' is not supported yet", "vhost=on" },
+	{ N0 ",vhost=off,vhostfd=3", "@vhostfd(s)= is not valid without vhost", NULL },
 	{ N0 ",script=/etc/qemu-ifup", "@'script=/etc/qemu-ifup' is not supported", "no programs" },
 	{ N0 ",downscript=x", "@'downscript=x' is not supported", "no programs" },
 	{ N0 ",helper=x", "@'helper=x' is not supported", "fd=" },
@@ -332,6 +335,64 @@ static const struct refused networks[] = {
 	{ N0 ",queues=2,vhostfd=5", "@vhostfd= is for one queue: use fds= and vhostfds=", NULL },
 	{ "-netdev {\"type\":\"tap\",\"id\":\"n0\",\"vhost\":\"on\"}",
 	  "@Invalid parameter type for 'vhost', expected: boolean", NULL },
+
+	{ STREAM, "@Parameter 'addr' is missing", "addr.type=unix" },
+	{ STREAM ",addr.type=unix", "@Parameter 'addr.path' is missing", NULL },
+	{ STREAM ",addr.path=x", "@Parameter 'addr.type' is missing", NULL },
+	{ STREAM ",addr.type=vsock", "@Parameter 'addr.type' does not accept value 'vsock'", "inet" },
+	{ STREAM ",addr.type=inet,addr.host=::1", "@Parameter 'addr.port' is missing", NULL },
+	{ STREAM ",addr.type=inet,addr.host=::1,addr.port=http", "@Parameter 'addr.port' expects a number up to 65535",
+	  "not looked up" },
+	{ STREAM ",addr.type=fd,addr.str=zz", "@Unable to parse FD number 'zz'", "inherited" },
+	{ STREAM ",addr.type=unix,addr.path=x,server=on,reconnect=1",
+	  "@'reconnect' option is incompatible with socket in server listen mode", NULL },
+	{ STREAM ",addr.type=fd,addr.str=3,reconnect=1", "@'reconnect' option is incompatible with 'fd' address type",
+	  NULL },
+	{ STREAM ",addr.type=unix,addr.path=x,addr.abstract=on", "@'addr.abstract=on' is not supported",
+	  "file system" },
+	{ "-netdev {\"type\":\"stream\",\"id\":\"n0\",\"addr\":{\"type\":\"unix\"}}",
+	  "@Parameter 'addr.path' is missing", NULL },
+	{ DGRAM, "@dgram requires local= parameter", "local.path" },
+	{ DGRAM ",local.type=unix,local.path=x", "@type=inet or type=unix requires remote parameter", NULL },
+	{ DGRAM ",local.type=unix,local.path=x,remote.type=inet,remote.host=::1,remote.port=1",
+	  "@local and remote address must be of the same type", NULL },
+	{ DGRAM ",local.type=fd,local.str=3,remote.type=fd,remote.str=4", "@type=fd requires no remote parameter",
+	  NULL },
+	{ USER ",ipv4=off,ipv6=off", "@IPv4 and IPv6 disabled", NULL },
+	{ USER ",restrict=on", "@'restrict=on' is not supported", "isolate" },
+	{ USER ",tftp=/x", "@'tftp=/x' is not supported", "serves no files" },
+	{ USER ",guestfwd=tcp:10.0.2.4:1-cmd:x", "@'guestfwd=tcp:10.0.2.4:1-cmd:x' is not supported", "address host" },
+	{ USER ",net=zz", "@Failed to parse netmask", NULL },
+	{ USER ",net=10.0.0.0/3", "@Invalid netmask provided (must be in range 4-32)", NULL },
+	{ USER ",net=10.0.0.0/255.0.255.0", "@Failed to parse netmask", NULL },
+	{ USER ",host=1.2.3.4", "@Host doesn't belong to network", NULL },
+	{ USER ",dhcpstart=1.2.3.4", "@DHCP doesn't belong to network", NULL },
+	{ USER ",dns=zz", "@Failed to parse DNS", NULL },
+	{ USER ",dns=10.0.2.2", "@DNS must be different from host", NULL },
+	{ USER ",dhcpstart=10.0.2.2", "@DHCP must be different from host and DNS", NULL },
+	{ USER ",hostfwd=tcp::22", "@Invalid host forwarding rule 'tcp::22' (Bad host port separator)", NULL },
+	{ USER ",hostfwd=xx:22-:22", "@Invalid host forwarding rule 'xx:22-:22' (Bad protocol name)", NULL },
+	{ USER ",hostfwd=tcp:zz:22-:22", "@Invalid host forwarding rule 'tcp:zz:22-:22' (Bad host address)", NULL },
+	{ USER ",hostfwd=tcp::x-:22", "@Invalid host forwarding rule 'tcp::x-:22' (Bad host port)", NULL },
+	{ USER ",hostfwd=tcp::22-:0", "@Invalid host forwarding rule 'tcp::22-:0' (Bad guest port)", NULL },
+	{ USER ",hostfwd=tcp::0-:22", "@Invalid host forwarding rule 'tcp::0-:22' (Bad host port)", "name one" },
+	{ USER ",hostfwd=tcp::1-:2,hostfwd=tcp::3-10.0.2.16:4",
+	  "@hostfwd to 10.0.2.16 is not supported: the guest has 10.0.2.15", "dhcpstart=10.0.2.16" },
+
+	{ "-nic bridge", "@Parameter 'type' does not accept value 'bridge'", "user" },
+	{ "-nic user,model=e1000", "@Unsupported NIC model: e1000", "leave model out" },
+	{ "-nic user,foo=1", "@Invalid parameter 'foo'", NULL },
+	{ "-nic user,mac=zz", "@Property 'virtio-net-device.mac' doesn't take value 'zz'", NULL },
+	{ "-nic user,id=a -nic user,id=a", "-nic user,id=a: Duplicate ID 'a' for netdev", NULL },
+	{ "-net nic,foo=1", "@Invalid parameter 'foo'", NULL },
+	{ "-net nic,model=rtl8139", "@Unsupported NIC model: rtl8139", "leave model out" },
+	{ "-net nic -net nic", "-net nic: a second -net nic is not supported: there is no hub", "-nic user" },
+	{ "-net user -net tap", "-net tap: a second -net with a back end is not supported: there is no hub",
+	  "-nic user" },
+	{ "-net nic -net foo", "-net foo: Parameter 'type' does not accept value 'foo'", "user" },
+	{ "-net nic -net user,hostfwd=zz", "-net user,hostfwd=zz: Invalid host forwarding rule 'zz' (No : separators)",
+	  NULL },
+	{ "-net ''", "-net : Parameter 'type' is missing", NULL },
 
 	{ CARD, "@'netdev' property must be set", "-netdev tap" },
 	{ N0 " " CARD ",netdev=n1", CARD ",netdev=n1: Property 'virtio-net-device.netdev' can't find value 'n1'",
@@ -392,6 +453,80 @@ static void takes_networks(void **state)
 	assert_memory_equal(net->mac, mac, sizeof(mac));
 	assert_true(net->mq && !net->features[NET_CSUM] && net->features[NET_GUEST_TSO4]);
 	assert_int_equal(net->host_mtu, 9000);
+	machine_config_free(&opts);
+}
+
+static void takes_sockets_and_passt(void **state)
+{
+	static const char line[] =
+		"-kernel k -netdev stream,id=n0,server=off,addr.type=inet,addr.host=127.0.0.1,addr.port=12,reconnect=3 "
+		"-netdev {\"type\":\"stream\",\"id\":\"n1\",\"server\":true,\"addr\":{\"type\":\"unix\",\"path\":\"s\"}} "
+		"-netdev user,id=n2,net=192.168.7.0/24,hostfwd=tcp::2222-:22,hostfwd=udp:127.0.0.1:53-192.168.7.15:54 "
+		"-netdev {\"type\":\"user\",\"id\":\"n3\",\"hostfwd\":[{\"str\":\"tcp::1-:2\"},{\"str\":\"tcp::3-:4\"}]}";
+	const struct stream_config *stream;
+	const struct user_config *user;
+	struct machine_config opts;
+	struct vpmem_error err;
+	struct hostfwd fwd;
+	const char *text;
+
+	(void)state;
+	assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+	stream = object_config_as(opts.netdevs[0], &netdev_stream_type);
+	assert_string_equal(stream->addr.port, "12");
+	assert_int_equal(stream->reconnect, 3);
+	stream = object_config_as(opts.netdevs[1], &netdev_stream_type);
+	assert_string_equal(stream->addr.path, "s");
+	assert_true(stream->server);
+	user = object_config_as(opts.netdevs[2], &netdev_user_type);
+	assert_string_equal(user->address, "192.168.7.15");
+	assert_string_equal(user->netmask, "255.255.255.0");
+	assert_string_equal(user->gateway, "192.168.7.2");
+	text = user->hostfwd;
+	assert_int_equal(hostfwd_next(&text, &fwd, &err), 1);
+	assert_true(!fwd.udp && fwd.host_port == 2222 && fwd.guest_port == 22 && !*fwd.host);
+	assert_int_equal(hostfwd_next(&text, &fwd, &err), 1);
+	assert_true(fwd.udp && fwd.host_port == 53 && fwd.guest_port == 54);
+	assert_string_equal(fwd.host, "127.0.0.1");
+	assert_int_equal(hostfwd_next(&text, &fwd, &err), 0);
+	user = object_config_as(opts.netdevs[3], &netdev_user_type);
+	assert_string_equal(user->hostfwd, "tcp::1-:2\ntcp::3-:4");
+	assert_string_equal(user->address, "10.0.2.15");
+	machine_config_free(&opts);
+}
+
+// Each stands for a back end and a card.
+static void takes_nics(void **state)
+{
+	static const char line[] =
+		"-kernel k -nic user,model=virtio,hostfwd=tcp::1-:2,mac=52:54:00:aa:bb:cc -nic none "
+		"-nic tap,id=t,ifname=tap0 -net nic,model=virtio,macaddr=52:54:00:12:34:58,name=card "
+		"-net user -net none";
+	struct machine_config opts;
+	struct vpmem_error err;
+	const struct net_config *net;
+
+	(void)state;
+	assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.nnetdevs, 3);
+	assert_int_equal(opts.ndevices, 3);
+	assert_ptr_equal(opts.netdevs[0]->type, &netdev_user_type);
+	assert_string_equal(opts.netdevs[0]->id, "nic0");
+	assert_ptr_equal(opts.netdevs[1]->type, &netdev_tap_type);
+	assert_ptr_equal(opts.netdevs[2]->type, &netdev_user_type);
+	net = device_config_as(opts.devices[0], &virtio_net_pci_model);
+	assert_string_equal(net->netdev, "nic0");
+	assert_int_equal(net->mac[3], 0xaa);
+	assert_null(net->dev.id);
+	net = device_config_as(opts.devices[1], &virtio_net_pci_model);
+	assert_string_equal(net->netdev, "t");
+	net = device_config_as(opts.devices[2], &virtio_net_pci_model);
+	assert_string_equal(net->netdev, "nic1");
+	assert_string_equal(net->dev.id, "card");
+	assert_int_equal(net->mac[5], 0x58);
+	machine_config_free(&opts);
+	assert_int_equal(parse_line("-kernel k -net user", &opts, &err), OPTIONS_RUN);
+	assert_int_equal(opts.nnetdevs, 0);
 	machine_config_free(&opts);
 }
 
@@ -507,6 +642,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_networks),
 		cmocka_unit_test(takes_networks),
+		cmocka_unit_test(takes_sockets_and_passt),
+		cmocka_unit_test(takes_nics),
 		cmocka_unit_test(refuses_objects),
 		cmocka_unit_test(refuses_devices),
 		cmocka_unit_test(as_many_buses_as_the_devices_need),

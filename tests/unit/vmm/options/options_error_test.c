@@ -74,8 +74,6 @@ static const struct refused words[] = {
 	{ "-kernel k -serial stdio -daemonize", "-serial stdio: cannot use stdio with -daemonize", "unix:PATH" },
 	{ "-kernel k -daemonize -qmp stdio", "-qmp stdio: cannot use stdio with -daemonize", "unix:PATH" },
 	{ NINE_MONITORS, "-qmp unix:i,server=on: there are 8 monitors already", NULL },
-	{ "-net nic", "@not supported", "-net none" },
-	{ "-nic user", "@not supported", "-nic none" },
 	{ "-parallel stdio", "@not supported", "-parallel none" },
 };
 

@@ -424,7 +424,7 @@ static void prints_and_is_done(void **state)
 		  "name \"virtserialport\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
 		  "/dev/virtio-ports/NAME in the guest\"\n\n"
 		  "Network devices:\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\n" },
-		{ "-netdev help", "Available netdev backend types:\ntap\n" },
+		{ "-netdev help", "Available netdev backend types:\ndgram\nstream\ntap\nuser\n" },
 	};
 	static const struct {
 		const char *line, *has;

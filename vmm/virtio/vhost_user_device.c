@@ -64,6 +64,22 @@ static uint32_t backend_config_size(const struct vhost_user_device *dev)
 	return dev->opts.backend_config ? dev->opts.config_size : 0;
 }
 
+/*
+ * What it says holds from here on: qemu-storage-daemon 7.2 says that there is no write cache to flush, and has one until
+ * it is told so. One that refuses cannot do otherwise anyway.
+ */
+static int confirm_config(struct vhost_user_device *dev, const uint8_t *config)
+{
+	const struct vhost_user_options *opts = &dev->opts;
+	int rc = 0;
+
+	if (opts->backend_config && opts->writable_size > 0 && !opts->always_writable &&
+	    dev->user.features & opts->features & BIT(opts->writable_feature))
+		rc = vhost_user_set_config(&dev->user, opts->writable_off, config + opts->writable_off,
+		                           opts->writable_size);
+	return rc == -EREMOTEIO ? 0 : rc;
+}
+
 /* -errno; why says more. */
 static int connect_backend(struct vhost_user_device *dev, int fd, uint8_t *config)
 {
@@ -79,6 +95,8 @@ static int connect_backend(struct vhost_user_device *dev, int fd, uint8_t *confi
 	rc = vhost_user_connect(vu, fd, config, backend_config_size(dev));
 	if (rc == 0 && backend_config_size(dev) > 0 && !vhost_user_has(vu, VHOST_USER_PROTOCOL_F_CONFIG))
 		rc = -ENOTSUP;
+	if (rc == 0)
+		rc = confirm_config(dev, config);
 	if (rc == 0)
 		return 0;
 	snprintf(dev->why, sizeof(dev->why), "%s: %s", vu->backend.failed,

@@ -36,15 +36,16 @@ struct vhost_user_options {
 	const char *id;     /* for messages; may be NULL; copied */
 	uint16_t device_id; /* of the virtio specification */
 	uint32_t class_code;
-	uint16_t nqueues;                     /* as many as this, and not more than VIRTIO_DEVICE_QUEUES_MAX */
-	bool fewer_queues;                    /* or as many as the back end has, if that is less */
-	uint16_t queue_size;                  /* a power of two */
-	uint64_t features;                    /* what the back end has of these is offered, */
-	uint64_t features_mq;                 /* and these with more than one queue */
-	uint32_t config_size;                 /* up to VIRTIO_DEVICE_CONFIG_MAX */
-	bool backend_config;                  /* the configuration is the back end's; otherwise `config` */
-	uint32_t nqueues_off;                 /* where the number of queues is in it, 16 bits; 0: nowhere */
-	uint32_t writable_off, writable_size; /* what a driver may write, with VIRTIO feature `writable_feature` */
+	uint16_t nqueues;     /* as many as this, and not more than VIRTIO_DEVICE_QUEUES_MAX */
+	bool fewer_queues;    /* or as many as the back end has, if that is less */
+	uint16_t queue_size;  /* a power of two */
+	uint64_t features;    /* what the back end has of these is offered, */
+	uint64_t features_mq; /* and these with more than one queue */
+	uint32_t config_size; /* up to VIRTIO_DEVICE_CONFIG_MAX */
+	bool backend_config;  /* the configuration is the back end's; otherwise `config` */
+	uint32_t nqueues_off; /* where the number of queues is in it, 16 bits; 0: nowhere */
+	/* What a driver may write, with this feature. What it says at first is confirmed to the back end. */
+	uint32_t writable_off, writable_size;
 	uint8_t writable_feature;
 	bool always_writable; /* whatever was negotiated */
 	bool resumes;         /* another back end can go on where one ended */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -414,6 +415,9 @@ int vhost_user_device_connect(struct vhost_user_device *dev, int fd)
 	dev->why[0] = '\0';
 	report(dev);
 	vhost_update(&dev->vhost);
+	/* The former one may have ended between the use of a buffer and its interrupt. */
+	for (unsigned i = 0; i < dev->nqueues && dev->part.running; i++)
+		(void)!eventfd_write(dev->vhost.call_efds[i], 1);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * that die, hang, refuse, or send nonsense.
  */
 #include "fake_user.h"
+#include "vhost.h"
 #include "vhost_rig.h"
 #include "vhost_user_device.h"
 
@@ -657,6 +658,8 @@ static void an_idle_device_goes_on_with_another_back_end(void **state)
 	assert_false(state_of(u).running);
 	assert_int_equal(another_back_end(u), 0);
 	assert_true(state_of(u).running);
+	/* An interrupt that the former one did not send any more is sent. */
+	assert_int_equal(fake_efd_take(vhost_queue_call_efd(u->dev, 0)), 1);
 	assert_int_equal(u->fake.rings[0].base, 9);
 	assert_int_equal(u->fake.rings[1].base, 0);
 	assert_int_equal(u->fake.nregions, 1);

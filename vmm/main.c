@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
+	log_set_timestamps(opts.timestamps);
 	if ((opts.daemonize && daemon_start(&err) < 0) || machine_build(&opts, &monitor_observer, &machine, &err) < 0) {
 		machine_config_free(&opts);
 		return fail(&err);

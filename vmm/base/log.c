@@ -4,6 +4,7 @@
 
 #include "monotonic.h"
 #include "nonblock.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LIMIT_WINDOW_MS 10000u
@@ -29,6 +31,13 @@ static struct {
 	unsigned nlost;
 	bool mid_line; // the last message was written in part
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .to = { .fd = -1 } };
+
+static bool timestamps; // accessed atomically
+
+void log_set_timestamps(bool on)
+{
+	__atomic_store_n(&timestamps, on, __ATOMIC_RELAXED);
+}
 
 static void open_out(void)
 {
@@ -136,11 +145,23 @@ static void replace_controls(char *text)
 	}
 }
 
+// QEMU's form, and a blank. Returns its length.
+static int print_time(char *buf, size_t size)
+{
+	struct timespec now;
+
+	if (!__atomic_load_n(&timestamps, __ATOMIC_RELAXED))
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return text_utc(buf, size, now.tv_sec, (unsigned)(now.tv_nsec / 1000));
+}
+
 // One write per line, so that lines of several threads and processes do not mix.
 static void print_line(const char *prefix, int wait_ms, const char *fmt, va_list args)
 {
 	char line[LINE_MAX_LEN];
-	int prefix_len = snprintf(line, sizeof(line), "pmvm: %s", prefix);
+	int time_len = print_time(line, sizeof(line));
+	int prefix_len = time_len + snprintf(line + time_len, sizeof(line) - (size_t)time_len, "pmvm: %s", prefix);
 	size_t len;
 
 	vsnprintf(line + prefix_len, sizeof(line) - (size_t)prefix_len - 1, fmt, args);

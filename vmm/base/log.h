@@ -21,10 +21,14 @@
 
 #include "printf_like.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Uses what standard error is now: call it after descriptor 2 was replaced. The first message does it otherwise. */
 void log_open(void);
+
+/* Each line begins with the time, in UTC: -msg timestamp=on. */
+void log_set_timestamps(bool on);
 
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2); /* "warning: ..." as QEMU prints it */

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct text {
 	char *buf; /* len bytes, without a final NUL; NULL while empty */
@@ -23,5 +24,11 @@ void text_add_str(struct text *text, const char *str);
 char *text_str(struct text *text);
 /* Frees the buffer; the struct is empty again. */
 void text_free(struct text *text);
+
+/*
+ * "2026-01-31T12:00:00.123456Z ": a time of CLOCK_REALTIME in UTC, from 1970 on, with a blank. Returns its length. Not by
+ * gmtime(3), which reads files.
+ */
+int text_utc(char *buf, size_t size, int64_t seconds, unsigned microseconds);
 
 #endif

@@ -9,16 +9,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ESCAPE 0x01 /* Ctrl-a */
+static uint8_t escape = 0x01; // Ctrl-a
 
-static const char help_begin[] = "\r\nC-a h    print this help\r\nC-a x    exit pmvm\r\n";
-static const char help_monitor[] = "C-a c    switch between console and monitor\r\n";
-static const char help_end[] = "C-a C-a  sends C-a\r\n";
+void chardev_set_escape(uint8_t byte)
+{
+	escape = byte;
+}
 
 // Input is read as far as it can be kept, also while the front end has no room: a person's Ctrl-a has to be seen before
 // the guest reads. What is not read paces the sender. Of a peer that sends no more, only the end is awaited.
@@ -133,10 +135,15 @@ static bool has_device(const struct chardev *chr)
 
 static void print_help(struct chardev *chr)
 {
-	print(chr, help_begin);
-	if (has_monitor(chr) && has_device(chr))
-		print(chr, help_monitor);
-	print(chr, help_end);
+	char name[4], text[192];
+
+	// As in QEMU: "C-a", or the character itself.
+	snprintf(name, sizeof(name), escape <= 26 ? "C-%c" : "%c", escape <= 26 ? 'a' + escape - 1 : escape);
+	snprintf(text, sizeof(text), "\r\n%s h    print this help\r\n%s x    exit pmvm\r\n%s%s%s %s  sends %s\r\n",
+	         name, name, has_monitor(chr) && has_device(chr) ? name : "",
+	         has_monitor(chr) && has_device(chr) ? " c    switch between console and monitor\r\n" : "", name, name,
+	         name);
+	print(chr, text);
 }
 
 // Hands over what a side keeps, as far as its front end has room.
@@ -189,9 +196,9 @@ static void sort(struct chardev *chr)
 		struct chardev_side *side = &chr->sides[chr->focus];
 		uint8_t byte = chr->raw[i];
 
-		if (chr->escaped && byte != ESCAPE) {
+		if (chr->escaped && byte != escape) {
 			take_escape(chr, byte);
-		} else if (chr->mux && byte == ESCAPE && !chr->escaped) {
+		} else if (chr->mux && byte == escape && !chr->escaped) {
 			chr->escaped = true;
 		} else {
 			if (side->nkept == sizeof(side->kept))

@@ -77,6 +77,9 @@ struct chardev_front {
 int chardev_open(const struct chardev_config *cfg, struct loop *loop, void (*quit)(void *owner), void *owner,
                  struct chardev **out, struct vpmem_error *err);
 
+/* The character before a command on a multiplexed back end, for all of them; Ctrl-a at first. Before any is opened. */
+void chardev_set_escape(uint8_t byte);
+
 /*
  * A back end that is one connected, non-blocking socket: takes it, on success. It never listens; once the
  * peer has gone it stays silent. `name` is for messages and borrowed. -ENOMEM, -ENOSPC.

@@ -28,8 +28,10 @@ struct machine_config {
 	bool no_guest_core;          /* -machine dump-guest-core=off: a core dump is without guest memory */
 	unsigned nbuses; /* -machine pci-buses=; while the command line is parsed, 0: as many as the devices need */
 	bool no_reboot, no_shutdown, daemonize;
-	bool stopped; /* -S: the guest does not start before cont */
-	char *serial; /* id of the serial port's chardev; NULL: none */
+	bool timestamps;      /* -msg timestamp=on */
+	unsigned char escape; /* -echr: the character before a command of a mux=on chardev; 0: Ctrl-a */
+	bool stopped;         /* -S: the guest does not start before cont */
+	char *serial;         /* id of the serial port's chardev; NULL: none */
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
 	unsigned nchardevs, nobjects, nnetdevs, ndevices;

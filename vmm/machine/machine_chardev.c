@@ -17,6 +17,8 @@ int machine_chardevs_up(struct machine *m, struct vpmem_error *err)
 	struct chardev *chr;
 	int rc = 0;
 
+	if (m->opts->escape)
+		chardev_set_escape(m->opts->escape);
 	for (unsigned i = 0; i < m->opts->nchardevs && rc == 0; i++) {
 		rc = chardev_list_add(&m->chardevs, m->opts->chardevs[i], &m->loop, on_quit, m, &chr, err);
 		if (rc == 0 && chardev_pty(chr))

@@ -163,7 +163,8 @@ static int finish_kernel(struct cmdline *cl)
 static int finish(struct cmdline *cl)
 {
 	int (*const steps[])(struct cmdline *) = {
-		finish_m, finish_smp, finish_memory, finish_net, finish_devices, finish_kernel, finish_console,
+		finish_accel, finish_cpu,     finish_m,      finish_smp,     finish_memory,
+		finish_net,   finish_devices, finish_kernel, finish_console,
 	};
 	int rc = 0;
 
@@ -226,6 +227,8 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 	json_object_put(cl.net_card);
 	json_object_put(cl.net_backend);
 	free(cl.numa_memdev);
+	free(cl.cpu);
+	free(cl.accel);
 	if (rc == 0)
 		return OPTIONS_RUN;
 	machine_config_free(opts);

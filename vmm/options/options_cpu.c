@@ -8,6 +8,7 @@
  */
 #include "error.h"
 #include "keyval.h"
+#include "log.h"
 #include "options_internal.h"
 #include "suggest.h"
 
@@ -16,6 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+// Words of QEMU that are so anyway.
+#define ALWAYS(prop_name, values, reason)                                                                   \
+	{                                                                                                   \
+		.name = prop_name, .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = values, .why = reason \
+	}
 
 struct cpu_args {
 	bool pmu, svm, vmx;
@@ -27,8 +34,10 @@ struct cpu_args {
 		.help = text                                                                                \
 	}
 static const struct prop cpu_props[] = {
+	ALWAYS("migratable", NULL, NULL), // there is no migration
 	FEATURE(pmu, "Performance counters, if the host has them"),
 	FEATURE(svm, "AMD's virtualization, if the host has it"),
+	ALWAYS("topoext", "on", "it is as the host has it: leave it out"),
 	FEATURE(vmx, "Intel's virtualization, if the host has it"),
 };
 static const struct prop_class cpu_class = {
@@ -44,7 +53,8 @@ static int print_help(void)
 {
 	printf("Available CPUs:\n"
 	       "  host                  the host's processor, as KVM supports it (default)\n"
-	       "  max                   the same\n\n");
+	       "  max                   the same\n"
+	       "  kvm64                 the same, with a warning: QEMU's has fewer features\n\n");
 	props_help(&cpu_class, stdout);
 	return HANDLED_HELP;
 }
@@ -121,10 +131,30 @@ static int apply_features(struct cmdline *cl, const char *list)
 
 int handle_cpu(struct cmdline *cl, const char *arg)
 {
-	size_t len = strcspn(arg, ",");
-
 	if (keyval_is_help(arg))
 		return print_help();
+	cl->cpu_place = cl->now;
+	return option_string(cl, &cl->cpu, arg);
+}
+
+// A model of QEMU that is less than any host has: the guest gets more, as with -cpu host.
+static bool is_baseline(const char *model, size_t len)
+{
+	return len == 5 && strncmp(model, "kvm64", len) == 0;
+}
+
+int finish_cpu(struct cmdline *cl)
+{
+	const char *arg = cl->cpu;
+	size_t len = arg ? strcspn(arg, ",") : 0;
+
+	if (!arg)
+		return 0;
+	cl->now = cl->cpu_place;
+	if (is_baseline(arg, len)) {
+		log_warn("-cpu %.*s: the guest gets the host's processor", (int)len, arg);
+		return apply_features(cl, arg + len);
+	}
 	if ((len == 4 && strncmp(arg, "host", len) == 0) || (len == 3 && strncmp(arg, "max", len) == 0))
 		return apply_features(cl, arg + len);
 	error_set(cl->err, -EINVAL, "unable to find CPU model '%.*s'", (int)len, arg);

@@ -50,7 +50,12 @@ struct cmdline {
 	struct place backend_place; /* of -machine memory-backend= */
 	struct place numa_place;    /* of the last -numa */
 	unsigned nnodes;
-	char *numa_memdev; /* owned */
+	char *cpu; /* of the last -cpu; owned */
+	struct place cpu_place;
+	struct place accel_place; /* of the last -accel; its option is NULL: there is none */
+	char *accel;              /* the first one that is not kvm; owned */
+	bool kvm_given;           /* by some -accel */
+	char *numa_memdev;        /* owned */
 	uint64_t numa_cpus;
 	bool nographic, nodefaults;
 	bool serial_given, monitor_given;
@@ -119,13 +124,27 @@ int handle_version(struct cmdline *cl, const char *arg);
 /* options_machine.c */
 int handle_machine(struct cmdline *cl, const char *arg);
 int handle_accel(struct cmdline *cl, const char *arg);
+int finish_accel(struct cmdline *cl);
 int handle_rtc(struct cmdline *cl, const char *arg);
 int handle_overcommit(struct cmdline *cl, const char *arg);
 int handle_name(struct cmdline *cl, const char *arg);
 int handle_uuid(struct cmdline *cl, const char *arg);
 
-/* options_cpu.c */
+/* options_cpu.c: the last -cpu counts, and is checked at the end */
 int handle_cpu(struct cmdline *cl, const char *arg);
+int finish_cpu(struct cmdline *cl);
+
+/* options_accept.c */
+int handle_boot(struct cmdline *cl, const char *arg);
+int handle_drive(struct cmdline *cl, const char *arg);
+int handle_echr(struct cmdline *cl, const char *arg);
+int handle_global(struct cmdline *cl, const char *arg);
+int handle_ignored(struct cmdline *cl, const char *arg);
+int handle_msg(struct cmdline *cl, const char *arg);
+int handle_run_with(struct cmdline *cl, const char *arg);
+
+/* options_readconfig.c */
+int handle_readconfig(struct cmdline *cl, const char *arg);
 
 /* options_size.c: -m and -smp */
 int handle_m(struct cmdline *cl, const char *arg);

@@ -17,6 +17,12 @@
 	{                                                                                                  \
 		.name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = values, .why = reason \
 	}
+// Of QEMU's microvm: there, what a guest may do without; here the machine is the same with each value.
+#define EITHER(prop_name)                                                                           \
+	{                                                                                           \
+		.name = prop_name, .type = PROP_STR, .offset = PROP_NOWHERE, .only = "on|off|auto", \
+		.why = "it changes nothing here: leave it out"                                      \
+	}
 #define ABSENT(what) "the machine has no " what ": leave it out"
 
 struct machine_args {
@@ -28,7 +34,7 @@ struct machine_args {
 
 static const struct prop machine_props[] = {
 	{ .name = "accel", .type = PROP_STR, .offset = offsetof(struct machine_args, accel) },
-	FIXED("acpi", "on|auto", "a guest finds its devices by ACPI: leave it out"),
+	EITHER("acpi"),
 	{ .name = "dump-guest-core",
 	  .type = PROP_BOOL,
 	  .offset = offsetof(struct machine_args, dump_guest_core),
@@ -49,6 +55,10 @@ static const struct prop machine_props[] = {
 	  .offset = offsetof(struct machine_args, nbuses),
 	  .not_zero = true,
 	  .help = "PCI buses, each for 31 devices (default: as many as the devices need)" },
+	EITHER("pcie"),
+	EITHER("pic"),
+	EITHER("pit"),
+	EITHER("rtc"),
 	FIXED("sata", "off", ABSENT("disks")),
 	FIXED("smbus", "off", ABSENT("SMBus")),
 	FIXED("smm", "off|auto", ABSENT("firmware")),
@@ -175,6 +185,13 @@ static const struct prop_class accel_class = {
 	.nprops = COUNT(accel_props),
 };
 
+static int remember_accel(struct cmdline *cl, const char *name, size_t len)
+{
+	if (!cl->accel)
+		cl->accel = strndup(name, len);
+	return cl->accel ? 0 : error_set(cl->err, -ENOMEM, "out of memory");
+}
+
 int handle_accel(struct cmdline *cl, const char *arg)
 {
 	struct accel_args args = { 0 };
@@ -185,21 +202,31 @@ int handle_accel(struct cmdline *cl, const char *arg)
 		printf("Accelerators supported in pmvm binary:\nkvm\n");
 		return HANDLED_HELP;
 	}
-	// The accelerator first: the properties of another one are not known.
-	if (arg[len] != '=')
-		rc = check_accel(cl, arg, len);
-	if (rc == 0)
-		rc = option_keyval(cl, arg, "accel", &accel_class, &args);
-	if (rc == 0 && args.accel)
-		rc = check_accel(cl, args.accel, strlen(args.accel));
+	cl->accel_place = cl->now;
+	// Several are tried in turn. The properties of another one are not known.
+	if (arg[len] != '=' && !(len == 3 && strncmp(arg, "kvm", len) == 0))
+		return remember_accel(cl, arg, len);
+	rc = option_keyval(cl, arg, "accel", &accel_class, &args);
+	if (rc == 0 && args.accel && strcmp(args.accel, "kvm") != 0)
+		rc = remember_accel(cl, args.accel, strlen(args.accel));
+	else
+		cl->kvm_given = true;
 	props_release(&accel_class, &args);
 	return rc;
+}
+
+int finish_accel(struct cmdline *cl)
+{
+	if (!cl->accel_place.option || cl->kvm_given)
+		return 0;
+	cl->now = cl->accel_place;
+	return check_accel(cl, cl->accel, strlen(cl->accel));
 }
 
 static const struct prop rtc_props[] = {
 	FIXED("base", "utc", "the guest's clock is KVM's, in UTC"),
 	FIXED("clock", "host", "the guest's clock is KVM's, and follows the host's"),
-	FIXED("driftfix", "none", "there are no timer ticks that could get lost"),
+	FIXED("driftfix", "none|slew", "there are no timer ticks that could get lost"),
 };
 static const struct prop_class rtc_class = {
 	.name = "rtc",

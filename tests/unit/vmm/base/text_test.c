@@ -64,12 +64,34 @@ static void without_memory_it_takes_nothing_more(void **state)
 	assert_false(text.failed);
 }
 
+/* The days of leap years and around them, and the first and the last second of a day. */
+static void a_time_is_a_date_in_utc(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} cases[] = {
+		{ 0, "1970-01-01T00:00:00.000007Z " },          { 951782399, "2000-02-28T23:59:59.000007Z " },
+		{ 951782400, "2000-02-29T00:00:00.000007Z " },  { 951868800, "2000-03-01T00:00:00.000007Z " },
+		{ 1709164800, "2024-02-29T00:00:00.000007Z " }, { 1735689599, "2024-12-31T23:59:59.000007Z " },
+		{ 1735689600, "2025-01-01T00:00:00.000007Z " }, { 4107542400, "2100-03-01T00:00:00.000007Z " },
+	};
+	char buf[40];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(text_utc(buf, sizeof(buf), cases[i].seconds, 7), strlen(cases[i].text));
+		assert_string_equal(buf, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends_in_order),
 		cmocka_unit_test(grows),
 		cmocka_unit_test(without_memory_it_takes_nothing_more),
+		cmocka_unit_test(a_time_is_a_date_in_utc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,10 @@ const char *describe(const struct machine_config *opts)
 		fprintf(out, " name=%s uuid=%s pidfile=%s", text(opts->name), text(opts->uuid), text(opts->pidfile));
 	fprintf(out, "%s%s%s%s", opts->no_reboot ? " no-reboot" : "", opts->no_shutdown ? " no-shutdown" : "",
 	        opts->daemonize ? " daemonize" : "", opts->stopped ? " stopped" : "");
+	if (opts->timestamps)
+		fprintf(out, " timestamps");
+	if (opts->escape)
+		fprintf(out, " escape=%u", opts->escape);
 	if (opts->nbuses != 1)
 		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void the_documented_command_line(void **state)
 {
@@ -97,6 +98,21 @@ static const struct accepted accepted[] = {
 	{ "-nodefaults -no-user-config -enable-kvm", DEFAULTS },
 	{ "-accel kvm", DEFAULTS },
 	{ "-accel accel=kvm,kernel-irqchip=on,dirty-ring-size=0", DEFAULTS },
+	{ "-accel kvm -accel hvf -accel tcg", DEFAULTS },
+	{ "-accel tcg,thread=multi -accel kvm", DEFAULTS },
+	{ "-usb -D /nonexistent/log -boot strict=on -boot menu=off,strict=off", DEFAULTS },
+	{ "-drive if=none,id=image0", DEFAULTS },
+	{ "-drive file=/dev/null,if=none,id=image0,format=raw,media=disk,cache=none", DEFAULTS },
+	{ "-global virtio-rng-pci.period=65536 -global driver=virtio-net-pci,property=mq,value=off", DEFAULTS },
+	{ "-msg timestamp=on", DEFAULTS " timestamps" },
+	{ "-msg timestamp=on -msg timestamp=off", DEFAULTS },
+	{ "-echr 1", DEFAULTS " escape=1" },
+	{ "-echr 0x14", DEFAULTS " escape=20" },
+	{ "-run-with async-teardown=off", DEFAULTS },
+	{ "-machine microvm,pit=off,pic=off,rtc=off,acpi=off,pcie=off", DEFAULTS },
+	{ "-machine pcie=on,rtc=on,pit=auto", DEFAULTS },
+	{ "-rtc driftfix=slew", DEFAULTS },
+	{ "-cpu foo -cpu host,topoext=on,migratable=off", DEFAULTS },
 	{ "-machine q35,kernel_irqchip=on,mem_merge=off,dump_guest_core=on,pci_buses=1", DEFAULTS },
 	{ "-machine q35", DEFAULTS },
 	{ "-M pc,accel=kvm:tcg", DEFAULTS },
@@ -580,6 +596,74 @@ static void documents_know_every_property(void **state)
 	free(compatibility);
 }
 
+/* Writes the text into a file, and parses a line with -readconfig and what follows. Returns its path. */
+static const char *config_file(const char *text)
+{
+	static char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/pmvm-test-config-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+	         (int)getpid());
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	return path;
+}
+
+static void a_file_has_options(void **state)
+{
+	static const char text[] =
+		"# a comment\n\n[machine]\n  type = \"q35\"\n[memory]\n  size = \"1G\"\r\n"
+		"[smp-opts]\ncpus=\"2\"\n[device \"r\"]\n\tdriver = \"virtio-rng-pci\"\n\tperiod = \"7\"\n"
+		"[name]\n guest = \"a,b\"\n";
+	struct vpmem_error err;
+	struct machine_config opts;
+	char line[256];
+
+	(void)state;
+	snprintf(line, sizeof(line), "-kernel k -readconfig %s", config_file(text));
+	assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+	assert_string_equal(
+		describe(&opts),
+		"ram=1024M cpus=2 serial=none kernel=k name=a,b uuid=- pidfile=- rng(r - 9223372036854775807/7)");
+	machine_config_free(&opts);
+	unlink(config_file(""));
+}
+
+static void a_file_with_errors_is_refused_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{ "x\n", ":1: no group defined" },
+		{ "\n[foo]\n", ":2: There is no option group 'foo'" },
+		{ "[readconfig]\n", ":1: There is no option group 'readconfig'" },
+		{ "[kernel]\n", ":1: There is no option group 'kernel'" },
+		{ "[device\n", ":1: parse error" },
+		{ "[device \"x]\n", ":1: parse error" },
+		{ "[]\n", ":1: parse error" },
+		{ "[device]\ndriver\n", ":2: parse error" },
+		{ "[device]\ndriver = x\n", ":2: parse error" },
+		{ "[device]\ndriver = \"x\n", ":2: parse error" },
+		{ "[device]\n = \"x\"\n", ":2: parse error" },
+		{ "[device]\ndriver = \"x\"\n", "[device]: 'x' is not a valid device model name" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		struct vpmem_error err;
+		struct machine_config opts;
+		char line[256];
+
+		snprintf(line, sizeof(line), "-kernel k -readconfig %s", config_file(cases[i].text));
+		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_ERROR);
+		if (!strstr(err.text, cases[i].error))
+			fail_msg("'%s': %s", cases[i].text, err.text);
+	}
+	unlink(config_file(""));
+}
+
 /* An empty result is legal to free, and freeing twice is harmless. */
 static void frees_what_it_made(void **state)
 {
@@ -609,6 +693,8 @@ int main(void)
 		cmocka_unit_test(help_fits_a_terminal),
 		cmocka_unit_test(documents_know_every_option),
 		cmocka_unit_test(documents_know_every_property),
+		cmocka_unit_test(a_file_has_options),
+		cmocka_unit_test(a_file_with_errors_is_refused_with_its_line),
 		cmocka_unit_test(frees_what_it_made),
 	};
 

@@ -77,21 +77,34 @@ static void on_gap_over(void *owner)
 
 // ---- the memory that goes back
 
-// Memory of a file on a disk stays: it is in the page cache, and a hole would give away the room on the disk.
-static void choose_way(const struct memdev *memdev, struct balloon_region *region)
+// Memory of a file on a disk stays: it is in the page cache, and a hole would give away the room on the disk. So does a
+// private copy of a file, which would show the file again.
+static void use_file(struct balloon_region *region)
 {
 	struct statfs fs;
 
-	if (memdev->backing && region->fd < 0)
-		region->keep = true; // a private copy of a file, which would show the file again
-	if (!memdev->backing)
-		region->page_size = memdev->memory.page_size;
-	if (!memdev->backing || region->fd < 0)
-		return;
-	if (fstatfs(region->fd, &fs) < 0 || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
+	if (region->fd < 0 || fstatfs(region->fd, &fs) < 0 ||
+	    (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
 		region->keep = true;
 	else if (fs.f_type == HUGETLBFS_MAGIC)
 		region->page_size = (uint64_t)fs.f_bsize;
+}
+
+static void use_memdev(const struct memdev *memdev, uint64_t off, struct balloon_region *region)
+{
+	const struct vm_memory_region whole = machine_memdev_region(memdev);
+
+	region->fd = whole.fd;
+	region->fd_off = whole.fd_off + off;
+	if (memdev->backing) {
+		use_file(region);
+		return;
+	}
+	region->page_size = memdev->memory.page_size;
+	// A memfd that nobody else has.
+	region->is_private = region->fd < 0 && memdev->memory.fd >= 0;
+	if (region->is_private)
+		region->fd = memdev->memory.fd;
 }
 
 static struct balloon_region describe(const struct machine *m, const struct ram *ram, gpa_t gpa, uint64_t off)
@@ -100,13 +113,8 @@ static struct balloon_region describe(const struct machine *m, const struct ram 
 		.gpa = gpa, .size = ram->size, .hva = ram->hva, .page_size = BALLOON_PAGE_SIZE, .fd = -1
 	};
 
-	if (m->ram_memdev) {
-		const struct vm_memory_region whole = machine_memdev_region(m->ram_memdev);
-
-		region.fd = whole.fd;
-		region.fd_off = whole.fd_off + off;
-		choose_way(m->ram_memdev, &region);
-	}
+	if (m->ram_memdev)
+		use_memdev(m->ram_memdev, off, &region);
 	// A file may begin anywhere.
 	if (region.page_size < BALLOON_PAGE_SIZE || region.size % region.page_size != 0 ||
 	    (uintptr_t)region.hva % region.page_size != 0 || region.fd_off % region.page_size != 0) {

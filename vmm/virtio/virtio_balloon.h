@@ -31,8 +31,9 @@ struct balloon_region {
 	uint8_t *hva;  /* borrowed; aligned to page_size */
 	uint64_t page_size;
 	bool keep;       /* nothing goes back: the memory is that of a file on a disk */
-	int fd;          /* shared memory: a hole is punched into this file; borrowed. -1: MADV_DONTNEED */
+	int fd;          /* the file that is mapped there, into which holes are punched; borrowed. -1: MADV_DONTNEED */
 	uint64_t fd_off; /* where the region begins in the file */
+	bool is_private; /* a page is the file's until the guest writes to it: both ways */
 };
 
 struct virtio_balloon_options {

@@ -23,14 +23,14 @@ static const struct balloon_region *region_at(const struct balloon_memory *memor
 static void discard(struct balloon_memory *memory, const struct balloon_region *region, uint8_t *hva, uint64_t size)
 {
 	off_t off = (off_t)(region->fd_off + (uint64_t)(hva - region->hva));
-	int rc;
+	int rc = 0;
 
 	if (region->keep)
 		return;
-	if (region->fd >= 0)
-		rc = fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, (off_t)size);
-	else
+	if (region->fd < 0 || region->is_private)
 		rc = madvise(hva, size, MADV_DONTNEED);
+	if (rc == 0 && region->fd >= 0)
+		rc = fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, (off_t)size);
 	if (rc == 0)
 		memory->nreturned += size;
 	else if (memory->error == 0)

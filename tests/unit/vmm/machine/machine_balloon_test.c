@@ -295,17 +295,32 @@ static void shared_memory_is_returned_by_its_file(void **state)
 	assert_int_equal(got.regions[1].gpa, RAM_HIGH_BASE);
 	assert_int_equal(got.regions[1].fd_off, 2 * MIB);
 	assert_ptr_equal(got.regions[1].hva, got.regions[0].hva + 2 * MIB);
-	assert_false(got.regions[0].keep || got.regions[1].keep);
+	assert_false(got.regions[0].keep || got.regions[1].keep || got.regions[0].is_private);
 }
 
 static void private_memory_is_returned_by_its_address(void **state)
 {
+	struct memdev *memdev = add_memory(&memory_backend_ram_type, false);
+
 	(void)state;
-	use(add_memory(&memory_backend_memfd_type, false));
+	use(memdev);
 	assert_int_equal(add("b0"), 0);
 	assert_int_equal(got.regions[0].fd, -1);
 	assert_int_equal(got.regions[0].page_size, 4096);
-	assert_false(got.regions[0].keep);
+	assert_false(got.regions[0].keep || got.regions[0].is_private);
+}
+
+/* What the guest has only read is the file's. */
+static void a_private_memfd_is_returned_in_both_ways(void **state)
+{
+	struct memdev *memdev = add_memory(&memory_backend_memfd_type, false);
+
+	(void)state;
+	use(memdev);
+	assert_int_equal(add("b0"), 0);
+	assert_true(got.regions[1].is_private && !got.regions[1].keep);
+	assert_int_equal(got.regions[1].fd, memdev->memory.fd);
+	assert_int_equal(got.regions[1].fd_off, 2 * MIB);
 }
 
 static void memory_of_huge_pages_is_returned_in_them(void **state)
@@ -358,6 +373,7 @@ int main(void)
 		TEST(a_change_is_reported_before_the_device_leaves),
 		TEST(shared_memory_is_returned_by_its_file),
 		TEST(private_memory_is_returned_by_its_address),
+		TEST(a_private_memfd_is_returned_in_both_ways),
 		TEST(memory_of_huge_pages_is_returned_in_them),
 		TEST(memory_of_a_file_on_a_disk_stays),
 	};

@@ -344,6 +344,21 @@ static void ranges_of_huge_pages_are_whole_as_well(void **state)
 	assert_int_equal(rig.turn_max.size, BALLOON_TURN_SIZE);
 }
 
+static void a_private_file_and_its_copy_go_back(void **state)
+{
+	struct balloon_region *region = &rig.b.memory.regions[0];
+
+	(void)state;
+	region->fd = RIG_HUGE_FD;
+	region->fd_off = RIG_HUGE_FD_OFF;
+	region->is_private = true;
+	give(PAGE, 8);
+	assert_int_equal(rig.nreturns, 2);
+	expect_return(0, PAGE_GPA, 8 * 4096);
+	// The rig has the other memory for this file.
+	expect_return(1, RIG_HUGE_GPA + (PAGE_GPA - RIG_RAM_GPA), 8 * 4096);
+}
+
 static void memory_that_is_kept_stays(void **state)
 {
 	(void)state;
@@ -450,6 +465,7 @@ int main(void)
 		TEST(buffers_of_the_other_direction_are_ignored),
 		TEST(a_range_outside_of_ram_is_a_fault),
 		TEST(memory_that_is_kept_stays),
+		TEST(a_private_file_and_its_copy_go_back),
 		HUGE_TEST(a_huge_page_goes_back_when_it_is_whole),
 		HUGE_TEST(a_page_that_was_taken_back_keeps_its_huge_page),
 		HUGE_TEST(a_reset_forgets_what_was_given),

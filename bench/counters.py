@@ -116,6 +116,11 @@ def pss_kib(pid, ram_mib):
     return sum(pss for pss, _ in sizes), sum(pss for pss, beside in sizes if beside)
 
 
+def rss_kib(pid):
+    """Memory of a process that is mapped in it."""
+    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+
+
 def table_kib(pid):
     """Page tables of the process."""
     return int(re.search(r"^VmPTE:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])

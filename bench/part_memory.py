@@ -8,7 +8,7 @@ import time
 
 import counters
 import peers as peers_module
-from bench_common import MIB, Figure, alternate, directory, pmem, settle
+from bench_common import MIB, Figure, alternate, directory, end, pmem, settle
 
 IMAGE_MIB = 64
 DENSITY = (1, 2, 4, 8)
@@ -44,7 +44,14 @@ BESIDE = Figure(
     value_max=1,
 )
 SHARED = [Figure(f"{count} VMs on a shared root image", "MiB", "that sum") for count in DENSITY]
-FIGURES = [PRIVATE, TABLES, KVM_TABLES, SLOPE, BESIDE, *SHARED]
+FREED_MIB = 96
+RETURNED = Figure(
+    f"memory returned of {FREED_MIB} MiB that the guest has freed",
+    "MiB",
+    "free page reporting: VmRSS before the guest loads the driver of its balloon, minus VmRSS when it falls no more",
+)
+RETURN_STILL_S, RETURN_MAX_S = 8, 120  # the guest looks every 2 s
+FIGURES = [RETURNED, PRIVATE, TABLES, KVM_TABLES, SLOPE, BESIDE, *SHARED]
 
 
 def read_only(where):
@@ -111,7 +118,25 @@ def measure_density(kind, samples):
             samples.add(figure, kind.name, (last - first) / (DENSITY[-1] - 1))
 
 
+def measure_returned(peer, samples):
+    with directory("tmpfs") as where:
+        with peer(where, ["-device", "virtio-balloon-pci,free-page-reporting=on"]) as guest:
+            guest.run(f"mkdir /big && mount -t tmpfs -o size={FREED_MIB + 8}M tmpfs /big")
+            guest.run(f"dd if=/dev/zero of=/big/f bs=1M count={FREED_MIB} 2>/dev/null && rm /big/f")
+            before = least = counters.rss_kib(guest.process.pid)
+            guest.run("modprobe virtio_balloon")
+            began = fell = time.monotonic()
+            while time.monotonic() - fell < RETURN_STILL_S and time.monotonic() - began < RETURN_MAX_S:
+                time.sleep(0.5)
+                if (now := counters.rss_kib(guest.process.pid)) < least - 1024:
+                    least, fell = now, time.monotonic()
+            samples.add(RETURNED, peer.name, (before - least) / 1024)
+            end(guest)
+
+
 def measure(peers, runs, samples):
+    for _, peer in alternate([peer for peer in peers if peer.has_pmem], min(runs, RUNS), "returned memory"):
+        measure_returned(peer, samples)
     for _, peer in alternate(peers, min(runs, RUNS), "memory"):
         time.sleep(TABLES_GONE_S)
         before = counters.kvm_table_kib()

@@ -155,7 +155,8 @@ static int check_daemon(struct cmdline *cl)
 {
 	if (!cl->opts->daemonize)
 		return 0;
-	if (cl->nographic) {
+	// As in QEMU: unless nothing is left to the terminal.
+	if (cl->nographic && !cl->nodefaults && !(cl->serial_given && cl->monitor_given)) {
 		error_set(cl->err, -EINVAL, "-nographic cannot be used with -daemonize");
 		error_hint(cl->err, "leave -nographic out: there is no display in any case");
 		return -EINVAL;

@@ -89,6 +89,7 @@ static const struct refused words[] = {
 	  "unix:PATH" },
 	{ "-nographic -kernel k -serial stdio", "cannot use stdio by multiple character devices",
 	  "-nographic uses stdio" },
+	{ "-nographic -kernel k -daemonize -serial null", "-nographic cannot be used with -daemonize", "no display" },
 	{ "-nographic -kernel k -daemonize", "-nographic cannot be used with -daemonize", "no display" },
 	{ "-kernel k -serial stdio -daemonize", "-serial stdio: cannot use stdio with -daemonize", "unix:PATH" },
 	{ "-kernel k -daemonize -qmp stdio", "-qmp stdio: cannot use stdio with -daemonize", "unix:PATH" },

@@ -168,6 +168,8 @@ static const struct accepted accepted[] = {
 	  DEFAULTS " monitor(qmp stdio+signals) monitor(hmp null) monitor(pretty null)" },
 	{ "-qmp-pretty unix:a,server=on,wait=off -qmp unix:b,server=on,wait=off -qmp unix:c,server=on,wait=off",
 	  DEFAULTS " monitor(pretty unix:a) monitor(qmp unix:b) monitor(qmp unix:c)" },
+	{ "-nodefaults -nographic -daemonize", DEFAULTS " daemonize" },
+	{ "-nographic -serial null -monitor none -daemonize", "ram=128M cpus=1 serial=null daemonize" },
 	{ "-S -no-shutdown -daemonize", DEFAULTS " no-shutdown daemonize stopped" },
 	{ "-daemonize -serial file:f -monitor unix:m,server=on,wait=off",
 	  "ram=128M cpus=1 serial=file:f daemonize monitor(hmp unix:m)" },

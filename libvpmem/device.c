@@ -141,9 +141,8 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	dev->callbacks = opts->callbacks;
 	init_virtio(dev, opts);
 	dev->hold_on_error = opts->hold_on_error;
-	pthread_mutex_init(&dev->lock, NULL);
+	fair_lock_init(&dev->lock);
 	pthread_cond_init(&dev->released, NULL);
-	pthread_cond_init(&dev->served, NULL);
 	dev->kick_efd = eventfd(0, EFD_CLOEXEC);
 	if (dev->kick_efd < 0) {
 		rc = -errno;
@@ -158,9 +157,8 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 out_efd:
 	close(dev->kick_efd);
 out_lock:
-	pthread_cond_destroy(&dev->served);
 	pthread_cond_destroy(&dev->released);
-	pthread_mutex_destroy(&dev->lock);
+	fair_lock_destroy(&dev->lock);
 	free(dev->name);
 out_free:
 	free(dev);
@@ -173,18 +171,17 @@ int vpmem_device_destroy(struct vpmem_device *dev)
 
 	if (!dev)
 		return 0;
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	virtio_reset(&dev->virtio);
 	dev->stopping = true;
 	pthread_cond_broadcast(&dev->released);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	pmem_wake(dev);
 	pthread_join(dev->worker, NULL);
 	error = vpmem_device_error(dev);
 	close(dev->kick_efd);
-	pthread_cond_destroy(&dev->served);
 	pthread_cond_destroy(&dev->released);
-	pthread_mutex_destroy(&dev->lock);
+	fair_lock_destroy(&dev->lock);
 	free(dev->name);
 	free(dev);
 	return error;

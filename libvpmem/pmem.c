@@ -192,7 +192,7 @@ static bool batch_hold(struct vpmem_device *dev, const struct pmem_batch *batch)
 
 	dev->held = dev->hold_on_error;
 	while (dev->held && !dev->stopping && batch->generation == q->generation)
-		pthread_cond_wait(&dev->released, &dev->lock);
+		pthread_cond_wait(&dev->released, &dev->lock.mutex);
 	dev->held = false;
 	return dev->hold_on_error && !dev->stopping && batch->generation == q->generation &&
 	       vpmem_device_error(dev) == 0;
@@ -230,23 +230,23 @@ void pmem_serve_queue(struct vpmem_device *dev)
 	bool failed_now;
 	int rc;
 
-	pmem_worker_lock(dev);
+	fair_lock_worker_take(&dev->lock);
 	for (;;) {
 		batch_take(dev, batch);
 		if (batch->nrequests == 0 && !batch->fault)
 			break;
 		do {
-			pmem_worker_unlock(dev);
+			fair_lock_worker_release(&dev->lock);
 			rc = batch_sync(dev, batch, &failed_now);
-			pmem_worker_lock(dev);
+			fair_lock_worker_take(&dev->lock);
 			if (failed_now)
 				sync_failed(dev, rc);
 		} while (failed_now && batch_hold(dev, batch));
 		/* A monitor may have found meanwhile that data is lost. */
 		batch_complete(dev, batch, rc ? rc : vpmem_device_error(dev));
-		pmem_hand_over(dev);
+		fair_lock_hand_over(&dev->lock);
 	}
-	pmem_worker_unlock(dev);
+	fair_lock_worker_release(&dev->lock);
 }
 
 /* For lists of threads; truncated to what the kernel keeps. A thread names itself by one system call. */
@@ -269,9 +269,9 @@ void *pmem_worker_main(void *opaque)
 		/* Blocks until there is a kick. The result does not matter: an extra check is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
 		pmem_serve_queue(dev);
-		pmem_worker_lock(dev);
+		fair_lock_worker_take(&dev->lock);
 		stopping = dev->stopping;
-		pmem_worker_unlock(dev);
+		fair_lock_worker_release(&dev->lock);
 	}
 	return NULL;
 }

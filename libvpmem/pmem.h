@@ -6,6 +6,7 @@
 #ifndef VPMEM_PMEM_H
 #define VPMEM_PMEM_H
 
+#include "fair_lock.h"
 #include "stats.h"
 #include "virtio.h"
 
@@ -27,7 +28,7 @@
 /*
  * What a guest can make the worker do while it holds the device's lock. In one hold it reads at most
  * PMEM_HOLD_DESCRIPTORS descriptors, or it completes at most VPMEM_QUEUE_SIZE_MAX requests; then it hands the lock over
- * to threads that asked for it (pmem_hand_over). A full ring of flushes, each of 2 descriptors in an indirect table, is 384.
+ * to threads that asked for it (fair_lock_hand_over). A full ring of flushes, each of 2 descriptors in an indirect table, is 384.
  */
 #define PMEM_HOLD_DESCRIPTORS 512u
 static_assert(PMEM_HOLD_DESCRIPTORS >= 3 * VPMEM_QUEUE_SIZE_MAX, "one sync answers a full ring of indirect flushes");
@@ -65,16 +66,8 @@ struct vpmem_device {
 	struct vpmem_backing *backing; /* borrowed */
 	struct vpmem_callbacks callbacks;
 
-	/*
-	 * Guards gpa, virtio, queues, stopping, nserved and hands_over; never held over a sync. The worker takes it by
-	 * pmem_worker_lock, everybody else by pmem_lock: see pmem_lock.c.
-	 */
-	pthread_mutex_t lock;
-	_Atomic unsigned nasked; /* times that somebody else began to ask for the lock */
-	unsigned nserved;        /* times that somebody else had it */
-	bool hands_over;         /* the worker waits for nserved */
-	pthread_cond_t served;
-	gpa_t gpa; /* where the driver finds the memory: config's start */
+	struct fair_lock lock; /* guards gpa, virtio, queues, stopping and held; never held over a sync */
+	gpa_t gpa;             /* where the driver finds the memory: config's start */
 	struct virtio virtio;
 	struct virtq queues[VPMEM_QUEUE_COUNT];
 	bool stopping;           /* the worker shall end */
@@ -94,15 +87,6 @@ struct vpmem_device {
 
 /* What the device does with the reports of virtio.c. */
 struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev);
-
-/* pmem_lock.c: the lock for everybody but the worker. */
-void pmem_lock(struct vpmem_device *dev);
-void pmem_unlock(struct vpmem_device *dev);
-/* The worker's. If other threads asked for the lock before, as many as did get it first. */
-void pmem_worker_lock(struct vpmem_device *dev);
-void pmem_worker_unlock(struct vpmem_device *dev);
-/* Ends one hold and begins the next. If other threads ask for the lock, at least one gets it in between. */
-void pmem_hand_over(struct vpmem_device *dev);
 
 /* The worker thread, from create to destroy: waits for a kick and serves the queue. */
 void *pmem_worker_main(void *opaque);

@@ -18,11 +18,11 @@ int vpmem_device_clear_error(struct vpmem_device *dev, uint64_t nsync_errors)
 	bool is_known;
 
 	/* A failure that is counted and not yet kept waits for this lock, and is kept behind us. */
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	is_known = vpmem_device_stats(dev).sync_errors == nsync_errors;
 	if (is_known)
 		atomic_store(&dev->error, 0);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	return is_known ? 0 : -EAGAIN;
 }
 
@@ -35,8 +35,8 @@ void vpmem_device_set_error(struct vpmem_device *dev, int rc)
 
 void vpmem_device_release(struct vpmem_device *dev)
 {
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	dev->held = false;
 	pthread_cond_broadcast(&dev->released);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 }

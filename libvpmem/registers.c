@@ -41,17 +41,17 @@ uint32_t vpmem_device_driver_features(struct vpmem_device *dev, uint32_t word)
 {
 	uint32_t bits;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	bits = virtio_driver_features(&dev->virtio, word);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	return bits;
 }
 
 void vpmem_device_set_driver_features(struct vpmem_device *dev, uint32_t word, uint32_t bits)
 {
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	virtio_set_driver_features(&dev->virtio, word, bits);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 }
 
 uint8_t vpmem_device_status(const struct vpmem_device *dev)
@@ -63,13 +63,13 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 {
 	bool was_zero, driver_ok;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	was_zero = config_is_zero(dev);
 	driver_ok = virtio_set_status(&dev->virtio, status);
 	if (config_is_zero(dev) != was_zero)
 		virtio_config_changed(&dev->virtio);
 	pthread_cond_broadcast(&dev->released);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	/*
 	 * A driver may have made requests available, and kicked, before DRIVER_OK. The worker has then
 	 * looked, was not allowed to see them, and sleeps again.
@@ -80,11 +80,11 @@ void vpmem_device_set_status(struct vpmem_device *dev, uint8_t status)
 
 void vpmem_device_set_gpa(struct vpmem_device *dev, uint64_t gpa)
 {
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	if (dev->gpa != gpa && !config_is_zero(dev))
 		virtio_config_changed(&dev->virtio);
 	dev->gpa = gpa;
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 }
 
 uint8_t vpmem_device_config_generation(const struct vpmem_device *dev)
@@ -97,9 +97,9 @@ void vpmem_device_config_read(struct vpmem_device *dev, uint32_t off, void *buf,
 	struct config_space config;
 	uint32_t have;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	config = config_now(dev);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	memset(buf, 0, len);
 	if (off >= sizeof(config))
 		return;
@@ -125,9 +125,9 @@ struct vpmem_queue vpmem_queue_get(struct vpmem_device *dev, uint16_t queue_idx)
 {
 	struct vpmem_queue regs;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	regs = queue_now(dev, queue_idx);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	return regs;
 }
 
@@ -135,14 +135,14 @@ void vpmem_device_snapshot(struct vpmem_device *dev, const struct vpmem_select *
 {
 	struct config_space config;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	out->features = virtio_features(&dev->virtio, select->device_feature_word);
 	out->driver_features = virtio_driver_features(&dev->virtio, select->driver_feature_word);
 	out->status = virtio_status(&dev->virtio);
 	out->config_generation = virtio_config_generation(&dev->virtio);
 	out->queue = queue_now(dev, select->queue_idx);
 	config = config_now(dev);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	memcpy(out->config, &config, sizeof(config));
 }
 
@@ -155,18 +155,18 @@ void vpmem_queue_set(struct vpmem_device *dev, uint16_t queue_idx, const struct 
 		.device_gpa = regs->device_gpa,
 	};
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	virtio_queue_set(&dev->virtio, queue_idx, &queue);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 }
 
 void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx)
 {
 	bool live;
 
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	live = virtio_queue_enable(&dev->virtio, queue_idx);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 	/* After a queue reset this comes after DRIVER_OK: as there, a kick may have come too early. */
 	if (live)
 		pmem_wake(dev);
@@ -174,10 +174,10 @@ void vpmem_queue_enable(struct vpmem_device *dev, uint16_t queue_idx)
 
 void vpmem_queue_reset(struct vpmem_device *dev, uint16_t queue_idx)
 {
-	pmem_lock(dev);
+	fair_lock_take(&dev->lock);
 	virtio_queue_reset(&dev->virtio, queue_idx);
 	pthread_cond_broadcast(&dev->released);
-	pmem_unlock(dev);
+	fair_lock_release(&dev->lock);
 }
 
 void vpmem_queue_kick(struct vpmem_device *dev, uint16_t queue_idx)

@@ -32,16 +32,20 @@ void fair_lock_release(struct fair_lock *lock)
 	pthread_mutex_unlock(&lock->mutex);
 }
 
-void fair_lock_worker_take(struct fair_lock *lock)
+void fair_lock_hand_over(struct fair_lock *lock)
 {
-	unsigned asked;
+	unsigned asked = atomic_load(&lock->nasked);
 
-	pthread_mutex_lock(&lock->mutex);
-	asked = atomic_load(&lock->nasked);
 	lock->hands_over = true;
 	while ((int)(asked - lock->nserved) > 0)
 		pthread_cond_wait(&lock->served, &lock->mutex);
 	lock->hands_over = false;
+}
+
+void fair_lock_worker_take(struct fair_lock *lock)
+{
+	pthread_mutex_lock(&lock->mutex);
+	fair_lock_hand_over(lock);
 }
 
 void fair_lock_worker_release(struct fair_lock *lock)

@@ -136,7 +136,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
 {
 	struct flush_rig *rig = serving;
 
-	CHECK(rig && cond == &rig->dev.released && lock == &rig->dev.lock && rig->dev.held && rig->dev.error);
+	CHECK(rig && cond == &rig->dev.released && lock == &rig->dev.lock.mutex && rig->dev.held && rig->dev.error);
 	pthread_mutex_unlock(lock);
 	if (rig->while_held == RIG_RESET_HELD) {
 		vpmem_device_set_status(&rig->dev, 0);
@@ -192,18 +192,17 @@ void flush_rig_start(struct flush_rig *rig, bool exact)
 					      .queue_size_max = VPMEM_QUEUE_SIZE_MAX,
 					      .callbacks = pmem_virtio_callbacks(&rig->dev),
 				      });
-	pthread_mutex_init(&rig->dev.lock, NULL);
+	fair_lock_init(&rig->dev.lock);
 	pthread_cond_init(&rig->dev.released, NULL);
-	pthread_cond_init(&rig->dev.served, NULL);
 	oracle_start(rig);
 }
 
 void flush_rig_end(struct flush_rig *rig)
 {
 	CHECK(pthread_cond_destroy(&rig->dev.released) == 0);
-	CHECK(pthread_cond_destroy(&rig->dev.served) == 0);
+	CHECK(pthread_cond_destroy(&rig->dev.lock.served) == 0);
 	/* Not held by anybody any more. */
-	CHECK(pthread_mutex_destroy(&rig->dev.lock) == 0);
+	CHECK(pthread_mutex_destroy(&rig->dev.lock.mutex) == 0);
 }
 
 /* ---- serving ---------------------------------------------------------------------------------------- */
@@ -271,7 +270,7 @@ void flush_rig_serve(struct flush_rig *rig)
 	CHECK(rig->dev.stats.completed <= rig->dev.stats.requests);
 	CHECK(rig->dev.nbad_batches < PMEM_BAD_BATCHES_MAX ||
 	      virtio_status(&rig->dev.virtio) & VIRTIO_STATUS_NEEDS_RESET);
-	CHECK(rig->dev.nasked == rig->dev.nserved);
+	CHECK(rig->dev.lock.nasked == rig->dev.lock.nserved);
 	if (!rig->exact)
 		return;
 	check_changes(&old.regs, old.event_idx, ncompleted);

@@ -187,9 +187,9 @@ static void interrupt(struct pci_machine *m, unsigned slot, unsigned how)
 
 	if (!dev || vpmem_device_status(dev) == 0)
 		return;
-	pthread_mutex_lock(&dev->lock);
+	fair_lock_worker_take(&dev->lock);
 	dev->callbacks.interrupt(dev->callbacks.opaque, how & 1 ? VPMEM_INTERRUPT_QUEUE : VPMEM_INTERRUPT_CONFIG);
-	pthread_mutex_unlock(&dev->lock);
+	fair_lock_worker_release(&dev->lock);
 }
 
 static void refuse(struct pci_machine *m, unsigned what)

@@ -135,7 +135,7 @@ static int setup(void **state)
 					    .queue_size_max = VPMEM_QUEUE_SIZE_MAX,
 					    .callbacks = pmem_virtio_callbacks(&f->dev),
 				    });
-	pthread_mutex_init(&f->dev.lock, NULL);
+	fair_lock_init(&f->dev.lock);
 	f->d.dev = &f->dev;
 	probe.kicks_barrier = true;
 	driver_start(&f->d, FEATURE_INDIRECT | FEATURE_EVENT_IDX, 8);
@@ -147,7 +147,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	pthread_mutex_destroy(&f->dev.lock);
+	fair_lock_destroy(&f->dev.lock);
 	driver_ram_free(&f->d);
 	fake_backing_destroy(f->backing);
 	return 0;

@@ -54,15 +54,15 @@ static void reached(enum place place)
 	if (!dev || hold.place != place || !atomic_exchange(&hold.armed, false))
 		return;
 	atomic_store(&hold.ask, true);
-	while (atomic_load(&dev->nasked) == dev->nserved)
+	while (atomic_load(&dev->lock.nasked) == dev->lock.nserved)
 		sched_yield();
-	hold.asked = atomic_load(&dev->nasked);
+	hold.asked = atomic_load(&dev->lock.nasked);
 }
 
 /* In the worker, at the beginning of another hold. */
 static void check_served(void)
 {
-	if (hold.asked && (int)(hold.asked - hold.flooded->dev->nserved) > 0)
+	if (hold.asked && (int)(hold.asked - hold.flooded->dev->lock.nserved) > 0)
 		atomic_fetch_add(&hold.nlate, 1);
 	hold.asked = 0;
 }

@@ -313,7 +313,7 @@ static int setup(void **state)
 					    .queue_size_max = VPMEM_QUEUE_SIZE_MAX,
 					    .callbacks = pmem_virtio_callbacks(&f->dev),
 				    });
-	pthread_mutex_init(&f->dev.lock, NULL);
+	fair_lock_init(&f->dev.lock);
 	*state = f;
 	return 0;
 }
@@ -323,7 +323,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	print_message("%llu rings\n", (unsigned long long)f->nrings);
-	pthread_mutex_destroy(&f->dev.lock);
+	fair_lock_destroy(&f->dev.lock);
 	driver_ram_free(&f->d);
 	fake_backing_destroy(f->backing);
 	return 0;

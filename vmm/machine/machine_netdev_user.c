@@ -70,14 +70,13 @@ static void add_forwards(struct args *args, const struct user_config *cfg)
 	}
 }
 
-// passt takes the domains in one word, with blanks between them.
+// Each domain is an option of its own: passt takes a list in one word for one domain.
 static void add_search(struct args *args, const char *lines)
 {
-	if (!lines || !*lines)
-		return;
-	add_pair(args, "--search", lines);
-	for (char *at = args->error ? NULL : args->list[args->n - 1]; at && (at = strchr(at, '\n'));)
-		*at = ' ';
+	for (size_t len; lines && (len = strcspn(lines, "\n")) > 0; lines += len + (lines[len] == '\n')) {
+		add(args, "--search");
+		add(args, "%.*s", (int)len, lines);
+	}
 }
 
 static void make_args(struct args *args, const struct user_config *cfg)

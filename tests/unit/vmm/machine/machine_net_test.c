@@ -13,8 +13,11 @@
 
 #include <errno.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "unit_test.h"
 
@@ -336,6 +339,46 @@ static void without_vhost_a_thread_has_each_pair(void **state)
 	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
 }
 
+/* A script stands for passt: it writes its arguments to the file beside it. */
+static void passt_gets_what_its_netdev_says(void **state)
+{
+	char dir[] = "/tmp/machine_net_test-XXXXXX", path[64], args[512] = "", *old = strdup(getenv("PATH"));
+	struct user_config *user = calloc(1, sizeof(*user));
+	struct object_config *cfg = &user->obj;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/passt", dir);
+	file = fopen(path, "w");
+	fprintf(file, "#!/bin/sh\necho \"$*\" >%s/args\necho $$\nexec /bin/cat <&3\n", dir);
+	fclose(file);
+	assert_int_equal(chmod(path, 0700), 0);
+	setenv("PATH", dir, 1);
+	cfg->type = &netdev_user_type;
+	cfg->id = strdup("n0");
+	user->ipv4 = true;
+	strcpy(user->address, "10.0.2.15");
+	strcpy(user->netmask, "255.255.255.0");
+	strcpy(user->gateway, "10.0.2.2");
+	user->dnssearch = strdup("one.test\ntwo.test");
+	user->hostfwd = strdup("tcp::2222-:22\nudp:127.0.0.1:53-:54");
+	assert_int_equal(machine_netdev_add(m, &cfg, &err), 0);
+	setenv("PATH", old, 1);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/args", dir);
+	file = fopen(path, "r");
+	assert_non_null(fgets(args, sizeof(args), file));
+	fclose(file);
+	unlink(path);
+	rmdir(dir);
+	free(old);
+	assert_non_null(strstr(args, " --ipv4-only --address 10.0.2.15 --netmask 255.255.255.0 --gateway 10.0.2.2 "
+	                             "--search one.test --search two.test --tcp-ports 2222:22 "
+	                             "--udp-ports 127.0.0.1/53:54\n"));
+	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,6 +389,7 @@ int main(void)
 		TEST(links_go_down_and_up),
 		TEST(a_deleted_netdev_ends_with_its_card),
 		TEST(without_vhost_a_thread_has_each_pair),
+		TEST(passt_gets_what_its_netdev_says),
 	};
 
 	return cmocka_run_group_tests_name("machine_net", tests, NULL, NULL);

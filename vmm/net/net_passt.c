@@ -75,6 +75,8 @@ static void run_child(struct start *start)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	// What is typed on our terminal is for us.
+	(void)setsid();
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(start->output_fd, STDOUT_FILENO) < 0 ||
 	    dup2(start->output_fd, STDERR_FILENO) < 0)
 		goto failed;

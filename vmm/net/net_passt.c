@@ -193,18 +193,24 @@ static ssize_t read_output(struct net_passt *p)
 	return n < 0 ? -errno : n;
 }
 
-static void on_output(void *owner, short revents)
+static void log_lines(struct net_passt *p)
 {
-	struct net_passt *p = owner;
-	ssize_t n = read_output(p);
 	char *line;
 
-	(void)revents;
 	while ((line = first_line(p))) {
 		if (*line)
 			log_guest("netdev %s: passt: %s", p->id, line);
 		drop_line(p);
 	}
+}
+
+static void on_output(void *owner, short revents)
+{
+	struct net_passt *p = owner;
+	ssize_t n = read_output(p);
+
+	(void)revents;
+	log_lines(p);
 	if (n == 0)
 		loop_set_events(p->link.loop, &p->output, 0);
 }
@@ -249,6 +255,8 @@ static int await_start(struct net_passt *p, pthread_mutex_t *lock, struct vpmem_
 	if (rc > 0) {
 		if (*said)
 			log_info("netdev %s: passt: %s", p->id, said);
+		// What came together with its number.
+		log_lines(p);
 		return 0;
 	}
 	if (rc == 0)

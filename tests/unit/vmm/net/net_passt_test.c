@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#define TURNS_MAX 1000u
+
 static pthread_mutex_t lock;
 static struct loop loop;
 static struct net_passt *passt;
@@ -71,6 +73,26 @@ static int start(void)
 	const struct net_passt_options opts = { .id = "n0", .args = args, .ended = on_ended, .owner = &nended };
 
 	return net_passt_open(&opts, &loop, &passt, &err);
+}
+
+/* Without waiting for anything for ever. */
+static void turn(void)
+{
+	loop_wake(&loop);
+	loop_once(&loop);
+	usleep(10000);
+}
+
+/* What came in one piece with its number is not lost. */
+static void a_warning_comes_with_its_start(void **state)
+{
+	(void)state;
+	write_script("printf '%s\\nfirst\\nsecond\\n' $$; exec cat <&3");
+	assert_int_equal(start(), 0);
+	for (unsigned i = 0; i < TURNS_MAX && !strstr(fake_log_text, "passt: second"); i++)
+		turn();
+	assert_non_null(strstr(fake_log_text, "netdev n0: passt: first"));
+	assert_non_null(strstr(fake_log_text, "netdev n0: passt: second"));
 }
 
 /* The child's number, which the script has written. */
@@ -128,8 +150,8 @@ static void its_signals_are_not_blocked(void **state)
 	sigprocmask(SIG_BLOCK, &pipe, &old);
 	write_script(READY "grep SigBlk /proc/self/status >&2; exec cat <&3");
 	assert_int_equal(start(), 0);
-	for (unsigned i = 0; i < 10 && !strstr(fake_log_text, "SigBlk"); i++)
-		loop_once(&loop);
+	for (unsigned i = 0; i < TURNS_MAX && !strstr(fake_log_text, "SigBlk"); i++)
+		turn();
 	assert_non_null(strstr(fake_log_text, "netdev n0: passt: SigBlk:\t0000000000000000"));
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	child();
@@ -161,8 +183,8 @@ static void its_death_is_reported(void **state)
 	write_script(READY "exec sleep 1000");
 	assert_int_equal(start(), 0);
 	kill(child(), SIGKILL);
-	for (unsigned i = 0; i < 10 && nended == 0; i++)
-		loop_once(&loop);
+	for (unsigned i = 0; i < TURNS_MAX && nended == 0; i++)
+		turn();
 	assert_int_equal(nended, 1);
 	assert_non_null(strstr(fake_log_text, "netdev n0: passt was killed by signal 9"));
 	assert_int_equal(net_port_poll_fd(net_passt_port(passt)), -1);
@@ -217,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_gets_its_arguments_and_a_socket),
 		TEST(its_signals_are_not_blocked),
+		TEST(a_warning_comes_with_its_start),
 		TEST(what_it_says_is_why_it_did_not_start),
 		TEST(without_passt_the_next_step_is_named),
 		TEST(its_death_is_reported),

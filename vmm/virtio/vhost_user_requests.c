@@ -46,6 +46,14 @@ static void serve(struct vhost_user *vu)
 	vu->config_changed(vu);
 }
 
+/* It makes no requests any more. If it has ended, the link says so as well. */
+static void end_channel(struct vhost_user *vu)
+{
+	vu->link.other_fd = -1;
+	if (vu->watched)
+		loop_set_events(vu->loop, &vu->requests, 0);
+}
+
 static void read_requests(void *owner)
 {
 	struct vhost_user *vu = owner;
@@ -55,7 +63,7 @@ static void read_requests(void *owner)
 		                 sizeof(vu->request_buf) - vu->nrequest, MSG_DONTWAIT);
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-			(void)vhost_user_garbage(&vu->link, "the back end has closed the channel of its own requests");
+			end_channel(vu);
 		if (n <= 0)
 			return;
 		vu->nrequest += (unsigned)n;

@@ -2,8 +2,8 @@
 /*
  * fake_user.h - a vhost-user back end, in a thread of its own, that writes down what it gets, and misbehaves on request.
  *
- * Time: a wait of the front end that finds nothing for a moment is as long as it wanted to wait (wrapped poll and
- * monotonic_ms), so that a back end that hangs costs no time.
+ * Time: while it hangs, a wait of the front end is over in a moment, and was as long as it wanted to wait (wrapped poll
+ * and monotonic_ms).
  */
 #ifndef FAKE_USER_H
 #define FAKE_USER_H

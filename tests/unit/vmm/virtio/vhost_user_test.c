@@ -407,6 +407,25 @@ static void other_requests_of_the_back_end_end_the_connection(void **state)
 	}
 }
 
+/* A process that dies closes its descriptors one after the other. */
+static void a_closed_channel_is_no_loss(void **state)
+{
+	struct rig_user *u = *state;
+
+	plug_new(u);
+	vhost_user_device_expect(u->dev, true);
+	start_driver(u);
+	close(u->fake.channel_fd);
+	u->fake.channel_fd = -1;
+	for (unsigned i = 0; i < 3; i++)
+		loop_turn(u->r);
+	assert_true(state_of(u).running && !needs_reset(u));
+	fake_user_end(&u->fake);
+	turn_until_lost(u);
+	assert_true(vhost_user_device_was_closed(u->dev));
+	assert_false(needs_reset(u));
+}
+
 /* ---- queues ---------------------------------------------------------------------------------------------------------- */
 
 static void there_are_no_more_queues_than_the_back_end_has(void **state)
@@ -752,6 +771,7 @@ int main(void)
 		TEST(the_configuration_is_the_back_end_s),
 		TEST(a_changed_configuration_is_read_again),
 		TEST(other_requests_of_the_back_end_end_the_connection),
+		TEST(a_closed_channel_is_no_loss),
 		TEST(there_are_no_more_queues_than_the_back_end_has),
 		TEST(one_that_misbehaves_at_first_is_not_used),
 		TEST(numbers_that_make_no_sense_are_not_used),

@@ -23,25 +23,39 @@ import time
 from xml.etree import ElementTree
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(CHECKOUT / "tests/fuzz"))
+import fuzz
+
 REPORTS = CHECKOUT / "build/check"
-UNIT_MAX = 300  # seconds for one test program
+UNIT_MAX = 600  # seconds for one test program; the machine may be busy
 STYLE_MAX = 1500  # seconds for all tests of the sources' style; half a minute is usual
-FUZZ_TIME = 10  # seconds of fuzzing for each target
+FUZZ_TIME = 5  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
 FILE_MAX = 2400  # seconds for one file of system tests: three minutes are usual, where nothing else runs
 BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
 CUTS = "bare=18,linux=2"  # power cuts with each guest; all together some seven minutes
 CUTS_MAX = 1800  # seconds for them
 
-# name, compiler, Meson options. -Db_lundef=false: clang's sanitizers need undefined symbols in shared libraries.
-# One build has the address and undefined-behaviour sanitizers: clang's find what gcc's find and more, and the fuzz
-# targets use them as well. What gcc makes of the sources is tested by the first build and under ThreadSanitizer.
+# name, directory, compiler, Meson options. The first is what `make` has built. The second has clang's address and
+# undefined-behaviour sanitizers, which find what gcc's find and more, and serves the fuzz targets as well. The third
+# has no assertions. -Db_lundef=false: clang's sanitizers need undefined symbols in shared libraries.
 BUILDS = [
-    ("gcc", "gcc", ["-Dwerror=true"]),
-    ("clang-asan-ubsan", "clang", ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"]),
-    ("gcc-tsan", "gcc", ["-Db_sanitize=thread"]),
-    ("clang-ndebug", "clang", ["-Db_ndebug=true"]),
+    ("default", CHECKOUT / "build", None, None),
+    (
+        "clang-asan-ubsan",
+        fuzz.directory_of(fuzz.SANITIZE),
+        "clang",
+        [*fuzz.options(fuzz.SANITIZE), "-Dwerror=true"],
+    ),
+    (
+        "gcc-tsan-ndebug",
+        REPORTS / "gcc-tsan-ndebug",
+        "gcc",
+        ["-Db_sanitize=thread", "-Db_ndebug=true", "-Dwerror=true"],
+    ),
 ]
+UNIT_JOBS = 3  # test programs at once: many wait for a time-out, or for the programs that they start
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
@@ -76,15 +90,13 @@ def say(text):
     print(text, flush=True)
 
 
-def build(name, compiler, options):
-    """Configures and builds one variant below build/check; returns its test programs, or None."""
-    directory = REPORTS / name
-    # An older build of that name may have had other options.
-    again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
-    commands = [
-        ["meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options],
-        ["ninja", "-C", directory],
-    ]
+def build(name, directory, compiler, options):
+    """Builds one variant, and configures it if it has options; returns its test programs, or None."""
+    commands = [["ninja", "-C", directory]]
+    if options is not None:
+        # An older build of that name may have had other options.
+        again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
+        commands.insert(0, ["meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options])
     with open(REPORTS / f"{name}.log", "wb") as log:
         for command in commands:
             done = subprocess.run(
@@ -93,7 +105,7 @@ def build(name, compiler, options):
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 check=False,
-                env=os.environ | {"CC": compiler},
+                env=os.environ | ({"CC": compiler} if compiler else {}),
             )
             if done.returncode:
                 say(f"  {name}: cannot build, see {log.name}; its end:")
@@ -151,22 +163,25 @@ def style():
 
 def unit():
     totals = Totals()
-    for name, compiler, options in BUILDS:
+    for name, directory, compiler, options in BUILDS:
         began, suite = time.monotonic(), Totals()
-        tests = build(name, compiler, options)
+        tests = build(name, directory, compiler, options)
         if not tests:
             suite.failed = 1
             say(f"  {name}: no test was built")
-        for test in tests or []:
-            if test[0] in ONCE and name != BUILDS[0][0]:
-                continue
-            suite.add(run_program(f"{name}/{test[0]}", test[1], test[2]))
+        with concurrent.futures.ThreadPoolExecutor(UNIT_JOBS) as jobs:
+            for totals_of_one in [
+                jobs.submit(run_program, f"{name}/{test}", command, environment)
+                for test, command, environment in tests or []
+                if test not in ONCE or name == BUILDS[0][0]
+            ]:
+                suite.add(totals_of_one.result())
         say(f"unit {name}: {suite} ({time.monotonic() - began:.0f} s)")
         totals.add(suite)
     return totals
 
 
-def fuzz():
+def fuzz_targets():
     began = time.monotonic()
     totals = run_program("fuzz", [CHECKOUT / "tests/fuzz/fuzz.py", f"--time={FUZZ_TIME}"], {}, FUZZ_MAX)
     say(f"fuzz: {totals} ({time.monotonic() - began:.0f} s)")
@@ -301,7 +316,7 @@ def powercut():
 # The lanes run at the same time: an emulated host keeps one processor busy, and no more. If it is delayed for long, its
 # timers sometimes stop, so the suites without an emulated host run with low priority (MODEST). A lane that has finished
 # its suites takes files of system tests.
-LANES = [{"style": style, "unit": unit, "fuzz": fuzz}, {"powercut": powercut}]
+LANES = [{"style": style, "unit": unit, "fuzz": fuzz_targets}, {"powercut": powercut}]
 SUITES = [*LANES[0], *LANES[1], "system"]
 
 

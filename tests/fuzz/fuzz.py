@@ -30,6 +30,7 @@ INPUT_MAX = 60  # seconds for one input, far more than any takes; other programs
 MEMORY_MAX = 2048  # MiB
 LENGTH_MAX = 4096  # bytes of an input
 START_MAX = 120  # seconds for what is not fuzzing: the corpus, the end
+SANITIZE = "address,undefined"
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -38,25 +39,22 @@ ENVIRONMENT = {
 }
 
 
+def directory_of(sanitize):
+    return WORK / f"build-{sanitize.replace(',', '-')}"
+
+
+def options(sanitize):
+    """What Meson is given for such a build, with clang. tests/check.py runs the unit tests of one as well."""
+    return ["-Dfuzz=true", "-Ddefault_library=static", f"-Db_sanitize={sanitize}", "-Db_lundef=false"]
+
+
 def build(sanitize):
     """Returns the programs by target name."""
-    directory = WORK / f"build-{sanitize.replace(',', '-')}"
+    directory = directory_of(sanitize)
     directory.mkdir(parents=True, exist_ok=True)
     commands = [["ninja", "-C", directory, "fuzz"]]
     if not (directory / "build.ninja").exists():
-        commands.insert(
-            0,
-            [
-                "meson",
-                "setup",
-                directory,
-                CHECKOUT,
-                "-Dfuzz=true",
-                "-Ddefault_library=static",
-                f"-Db_sanitize={sanitize}",
-                "-Db_lundef=false",
-            ],
-        )
+        commands.insert(0, ["meson", "setup", directory, CHECKOUT, *options(sanitize)])
     log = directory / "fuzz-build.log"
     with open(log, "wb") as output:
         for command in commands:
@@ -175,7 +173,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("Usage: ")[1])
     parser.add_argument("--time", type=int, default=60)
     parser.add_argument("--only", default="")
-    parser.add_argument("--sanitize", default="address,undefined")
+    parser.add_argument("--sanitize", default=SANITIZE)
     parser.add_argument("--input", type=pathlib.Path)
     parser.add_argument("--hex", type=pathlib.Path)
     args = parser.parse_args()

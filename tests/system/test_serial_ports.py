@@ -168,7 +168,7 @@ def test_both_sides_see_the_other_open_and_close(tmp_path):
 
 
 def test_what_nobody_reads_stays_with_the_sender(tmp_path):
-    """A client that does not read blocks the guest's writer and nobody else, and gets all bytes later; and vice versa."""
+    """A client that does not read blocks the guest's writer and nobody else, and gets all later; and vice versa."""
     options = ["-device", "virtio-serial", *port_options(tmp_path), *qmp_options(tmp_path)]
     with Guest(*options, cpus=2) as guest, client(tmp_path / "port0") as sock, Qmp(tmp_path / "qmp") as qmp:
         load(guest)

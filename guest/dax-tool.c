@@ -132,6 +132,27 @@ static int cmd_verify(char **args)
 	return 0;
 }
 
+// Another file's bytes, past the page cache and straight into the pages of the mapping: a device writes there.
+static int cmd_direct(char **args)
+{
+	const int from = open_file(args[0], O_RDONLY | O_DIRECT);
+	const int to = open_file(args[1], O_RDWR | O_CREAT);
+	const size_t size = file_size(from, args[0]);
+	if (ftruncate(to, (off_t)size) < 0)
+		die(args[1]);
+	uint8_t *p = map_file(to, size, PROT_READ | PROT_WRITE, args[1]);
+	for (size_t done = 0; done < size;) {
+		const ssize_t n = read(from, p + done, size - done);
+		if (n <= 0)
+			die(args[0]);
+		done += (size_t)n;
+	}
+	if (fsync(to) < 0)
+		die(args[1]);
+	printf("ok %zu\n", size);
+	return 0;
+}
+
 // A virtio-pmem guest must refuse MAP_SYNC: stores are durable only after a flush request.
 static int cmd_mapsync(char **args)
 {
@@ -351,6 +372,11 @@ static const struct command {
 	  .args = "FILE BYTES SEED",
 	  .help = "write a pattern through a mapping, msync it (a DAX device has no msync)" },
 	{ .name = "verify", .nargs = 3, .run = cmd_verify, .args = "FILE BYTES SEED", .help = "check that pattern" },
+	{ .name = "direct",
+	  .nargs = 2,
+	  .run = cmd_direct,
+	  .args = "FROM TO",
+	  .help = "copy by O_DIRECT reads into a mapping, fsync it" },
 	{ .name = "read",
 	  .nargs = 1,
 	  .run = cmd_read,

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -252,15 +253,28 @@ def guest_sends(guest, host=USER_HOST, size=SIZE, port=5005):
     assert guest.run("md5sum </tmp/a").split()[-2] == digest
 
 
-def host_sends(guest, port=2299, size=SIZE):
+def forwarded(guest, port=2299, size=SIZE):
+    """A file of the guest, which the host fetches at the forwarded port."""
+    guest.run(f"mkdir -p /tmp/www && head -c {size} /dev/urandom >/tmp/www/a && httpd -p 5001 -h /tmp/www")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/a", timeout=WAIT_MAX) as answer:
+        data = answer.read()
+    assert len(data) == size
+    assert guest.run("md5sum </tmp/www/a").split()[0] == hashlib.md5(data).hexdigest()
+
+
+def guest_fetches(guest, size=SIZE):
+    """The host sends, in a connection of the guest."""
     data = os.urandom(size)
-    guest.run("rm -f /tmp/end")
-    guest.send("(nc -l -p 5001 </dev/null >/tmp/b; touch /tmp/end) &\n")
-    guest.run("n=0; until netstat -ltn | grep -q :5001; do n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1; done")
-    with socket.create_connection(("127.0.0.1", port), WAIT_MAX) as client:
-        client.sendall(data)
-    guest.run("wait-for /tmp/end 60")
-    assert guest.run("md5sum </tmp/b").split()[-2] == hashlib.md5(data).hexdigest()
+    with socket.create_server(("127.0.0.1", 5006)) as server:
+        server.settimeout(WAIT_MAX)
+        guest.send(f"rm -f /tmp/end; wget -q -O /tmp/b http://{USER_HOST}:5006/; touch /tmp/end\n")
+        client, _ = server.accept()
+        with client:
+            client.settimeout(WAIT_MAX)
+            client.recv(4096)
+            client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % size + data)
+            guest.run("wait-for /tmp/end 60")
+    assert guest.run("md5sum </tmp/b").split()[0] == hashlib.md5(data).hexdigest()
 
 
 @pytest.mark.usefixtures("uplink")
@@ -269,7 +283,8 @@ def test_a_guest_without_privilege_has_a_network(tmp_path):
         assert lease(guest) == [USER_GUEST, "24", USER_HOST]
         passt = passt_of(guest)
         guest_sends(guest)
-        host_sends(guest)
+        forwarded(guest)
+        guest_fetches(guest)
         at = len(guest.output)
         guest.send("reboot -f\n")
         guest.booted(at)
@@ -337,7 +352,7 @@ def test_passt_that_is_killed_is_reported(tmp_path):
         qmp.run("netdev_add", {"type": "user", "id": "n0", "hostfwd": [{"str": "tcp::2299-:5001"}]})
         qmp.run("device_add", driver="virtio-net-pci", netdev="n0", id="net1")
         lease(guest, load=False)
-        host_sends(guest, size=100_000)
+        forwarded(guest, size=100_000)
         passt = passt_of(guest)
         # Without its user, it goes at once.
         qmp.run("netdev_del", id="n0")

@@ -295,46 +295,6 @@ def test_a_guest_without_privilege_has_a_network(tmp_path):
     assert is_gone(passt)
 
 
-class NameServer:
-    """Answers each question for an address with 192.0.2.77."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 53))
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        with contextlib.suppress(OSError):
-            while True:
-                query, address = self.socket.recvfrom(512)
-                end = query.index(b"\0", 12) + 5
-                found = query[end - 4 : end - 2] == b"\0\x01"
-                answer = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + socket.inet_aton("192.0.2.77") if found else b""
-                counts = struct.pack("!4H", 1, int(found), 0, 0)
-                self.socket.sendto(query[:2] + b"\x81\x80" + counts + query[12:end] + answer, address)
-
-    def close(self):
-        self.socket.close()
-
-
-@pytest.mark.usefixtures("uplink")
-def test_names_are_looked_up(tmp_path):
-    resolv = pathlib.Path("/etc/resolv.conf")
-    before = resolv.read_bytes() if resolv.exists() else b""
-    resolv.write_text("nameserver 127.0.0.1\n", encoding="ascii")
-    server = NameServer()
-    try:
-        with start(tmp_path, *card("user,id=n0,dns=10.0.2.3,dnssearch=one.test,dnssearch=two.test")) as guest:
-            lease(guest)
-            for where in ("", "10.0.2.3"):
-                assert "192.0.2.77" in guest.run(f"nslookup host.one.test. {where}")
-            assert guest.power_off() == 0
-    finally:
-        server.close()
-        resolv.write_bytes(before)
-
-
 @pytest.mark.usefixtures("uplink")
 def test_passt_that_is_killed_is_reported(tmp_path):
     with start(tmp_path, *card("user,id=n0")) as guest, Qmp(tmp_path / "qmp") as qmp:

@@ -70,7 +70,8 @@ static void expect(uint32_t id, int event, unsigned value, const char *text)
 	}
 	assert_int_equal(len, 8 + (text ? strlen(text) + 1 : 0));
 	msg = serial_rig_hva(rig, control_gpa[ntaken++ % 256]);
-	assert_int_equal(msg[0] | msg[1] << 8 | msg[2] << 16 | (uint32_t)msg[3] << 24, id);
+	assert_int_equal((uint32_t)msg[0] | (uint32_t)msg[1] << 8 | (uint32_t)msg[2] << 16 | (uint32_t)msg[3] << 24,
+	                 id);
 	assert_int_equal(msg[4] | msg[5] << 8, event);
 	assert_int_equal(msg[6] | msg[7] << 8, value);
 	if (text)

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,13 +42,7 @@ struct net_passt {
 
 // ---- the start
 
-struct start {
-	const char *argv[ARGS_MAX];
-	int socket_fd, output_fd; /* of the child */
-	volatile int error;       /* errno of what failed in the child */
-};
-
-static int make_argv(struct start *start, const char *const *args)
+static int make_argv(const char *argv[ARGS_MAX], const char *const *args)
 {
 	// It writes its number to --pid when it is ready.
 	static const char *const own[] = { "passt", "--foreground", "--quiet",        "--stderr", "--fd",
@@ -56,56 +50,59 @@ static int make_argv(struct start *start, const char *const *args)
 	unsigned n = 0;
 
 	for (; n < sizeof(own) / sizeof(own[0]); n++)
-		start->argv[n] = own[n];
+		argv[n] = own[n];
 	for (; *args; args++) {
 		if (n == ARGS_MAX - 1)
 			return -E2BIG;
-		start->argv[n++] = *args;
+		argv[n++] = *args;
 	}
-	start->argv[n] = NULL;
+	argv[n] = NULL;
 	return 0;
 }
 
-// In the child, which shares the memory of its parent: nothing but system calls.
-static void run_child(struct start *start)
+// Its descriptors, in this order: the socket may replace one of the others, after those were used.
+static int add_actions(posix_spawn_file_actions_t *actions, int socket_fd, int output_fd)
 {
-	sigset_t none;
-	int null_fd = open("/dev/null", O_RDONLY);
+	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	// What is typed on our terminal is for us.
-	(void)setsid();
-	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(start->output_fd, STDOUT_FILENO) < 0 ||
-	    dup2(start->output_fd, STDERR_FILENO) < 0)
-		goto failed;
-	// dup2 onto itself would leave the descriptor to be closed by exec.
-	if (start->socket_fd == PASST_SOCKET_FD ? fcntl(PASST_SOCKET_FD, F_SETFD, 0) < 0 :
-	                                          dup2(start->socket_fd, PASST_SOCKET_FD) < 0)
-		goto failed;
-	execvp(start->argv[0], (char *const *)start->argv);
-failed:
-	start->error = errno;
-	_exit(127);
+	rc = rc ? rc : posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
+	rc = rc ? rc : posix_spawn_file_actions_adddup2(actions, output_fd, STDERR_FILENO);
+	return rc ? rc : posix_spawn_file_actions_adddup2(actions, socket_fd, PASST_SOCKET_FD);
 }
 
-/* Not fork: that would copy the page tables of guest memory, and make every page of it writable again only by a fault. */
-static pid_t start_child(struct start *start)
+// Signals are blocked in some threads here, and in none of passt.
+static int block_nothing(posix_spawnattr_t *attr)
 {
-	pid_t pid;
+	sigset_t none;
+	int rc;
 
-	start->error = 0;
-	pid = vfork();
-	if (pid == 0)
-		run_child(start);
-	if (pid < 0)
-		return -errno;
-	if (start->error == 0)
-		return pid;
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	return -start->error;
+	sigemptyset(&none);
+	rc = posix_spawnattr_setsigmask(attr, &none);
+	return rc ? rc : posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK);
+}
+
+/*
+ * Not fork: that would copy the page tables of guest memory, and make every page of it writable again only by a fault.
+ * Returns the process, or -errno.
+ */
+static pid_t start_child(const char *const *argv, int socket_fd, int output_fd)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	pid_t pid = 0;
+	int rc = posix_spawn_file_actions_init(&actions);
+
+	if (rc)
+		return -rc;
+	rc = posix_spawnattr_init(&attr);
+	if (rc == 0) {
+		rc = add_actions(&actions, socket_fd, output_fd);
+		rc = rc ? rc : block_nothing(&attr);
+		rc = rc ? rc : posix_spawnp(&pid, argv[0], &actions, &attr, (char *const *)argv, environ);
+		posix_spawnattr_destroy(&attr);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	return rc ? -rc : pid;
 }
 
 static int not_started(int rc, struct vpmem_error *err)
@@ -135,14 +132,12 @@ static int make_channels(int sockets[2], int pipes[2])
 
 static int spawn(struct net_passt *p, const char *const *args, struct vpmem_error *err)
 {
-	struct start start = { .socket_fd = -1 };
-	int sockets[2] = { -1, -1 }, pipes[2] = { -1, -1 }, rc = make_argv(&start, args);
+	const char *argv[ARGS_MAX];
+	int sockets[2] = { -1, -1 }, pipes[2] = { -1, -1 }, rc = make_argv(argv, args);
 
 	rc = rc ? rc : make_channels(sockets, pipes);
-	start.socket_fd = sockets[1];
-	start.output_fd = pipes[1];
 	if (rc == 0) {
-		p->pid = start_child(&start);
+		p->pid = start_child(argv, sockets[1], pipes[1]);
 		rc = p->pid < 0 ? (int)p->pid : 0;
 	}
 	close_fd(&sockets[1]);

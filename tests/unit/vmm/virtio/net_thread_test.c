@@ -202,6 +202,8 @@ static void check_traffic(void)
 
 static void begin(void)
 {
+	/* The worker may still be at an earlier driver's rings. */
+	wr(r, VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	memset(r->ram, 0, sizeof(r->ram));
 	memset(avail_idx, 0, sizeof(avail_idx));
 	start(r, BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_STATUS), 3);

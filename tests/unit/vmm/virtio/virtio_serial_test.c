@@ -22,7 +22,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_log_clear();
-	rig = malloc(sizeof(*rig));
+	rig = aligned_alloc(4096, sizeof(*rig));
 	serial_rig_init(rig, VIRTIO_SERIAL_PORTS_MAX);
 	user = other = (struct serial_rig_user) { .port = NULL };
 	return 0;
@@ -601,7 +601,7 @@ static void the_driver_sees_its_registers(void **state)
 {
 	struct virtio_select select = { .queue_idx = 2 };
 	struct virtio_registers regs = { 0 };
-	struct serial_rig *single = malloc(sizeof(*single));
+	struct serial_rig *single = aligned_alloc(4096, sizeof(*single));
 
 	(void)state;
 	assert_int_equal(rig->ops->nqueues(rig->serial), 64);

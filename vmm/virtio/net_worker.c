@@ -148,14 +148,14 @@ static void wait_for(struct net_worker *w, const struct net_wait *wait)
 	(void)poll(fds, sizeof(fds) / sizeof(fds[0]), -1);
 	if (fds[0].revents)
 		(void)read_away(w->wake_efd);
-	/* The descriptors are those of the device, which lives longer than this thread's use of them. */
-	for (unsigned i = 0; i < 2; i++)
-		if (fds[1 + i].revents)
-			(void)read_away(fds[1 + i].fd);
 	gone = fds[3].revents & (POLLHUP | POLLERR | POLLNVAL) && !(fds[3].events & POLLIN);
 	if (gone)
 		w->port.hung_up(w->port.port, fds[3].fd);
 	fair_lock_worker_take(&w->lock);
+	/* They are the device's. Once it has stopped the worker it may close them, and the numbers may be those of others. */
+	for (unsigned i = 0; i < 2; i++)
+		if (fds[1 + i].revents && w->running && w->kick_efds[i] == fds[1 + i].fd)
+			(void)read_away(fds[1 + i].fd);
 	if (fds[0].revents || fds[1].revents)
 		w->rx_starved = false;
 	if (fds[0].revents || fds[3].revents)

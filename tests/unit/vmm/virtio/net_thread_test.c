@@ -300,13 +300,15 @@ static void a_link_that_is_down_drops_frames(void **state)
 /* Resets at any moment, from the thread that has the machine lock, while frames come and go. */
 static void resets_under_traffic(void **state)
 {
+	static const uint8_t frame[FRAME_LEN];
+
 	(void)state;
 	for (unsigned i = 0; i < 50; i++) {
 		begin();
 		for (unsigned k = 0; k < 8; k++) {
 			offer(RX, 2048);
 			offer(TX, 12 + FRAME_LEN);
-			(void)!send(peer, buffer, FRAME_LEN, 0);
+			(void)!send(peer, frame, sizeof(frame), 0);
 		}
 		if (i % 2)
 			wr(r, VIRTIO_PCI_COMMON_STATUS, 1, 0);

@@ -323,6 +323,11 @@ def test_every_command_is_in_the_schema_and_every_reference_resolves(qmp):
         "PMEM_ERROR",
         "PMEM_NOSPACE",
         "PMEM_STORE_REFUSED",
+        "BALLOON_CHANGE",
+        "NETDEV_STREAM_CONNECTED",
+        "NETDEV_STREAM_DISCONNECTED",
+        "VHOST_USER_CHANGE",
+        "VSERPORT_CHANGE",
     }
 
 

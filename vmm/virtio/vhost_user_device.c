@@ -66,8 +66,8 @@ static uint32_t backend_config_size(const struct vhost_user_device *dev)
 }
 
 /*
- * What it says holds from here on: qemu-storage-daemon 7.2 says that there is no write cache to flush, and has one until
- * it is told so. One that refuses cannot do otherwise anyway.
+ * Writes the back end's configuration back to it. qemu-storage-daemon 7.2 reports that it has no write cache, but has one
+ * until this value is written. A refusal is ignored: such a back end has no setting to change.
  */
 static int confirm_config(struct vhost_user_device *dev, const uint8_t *config)
 {

@@ -300,7 +300,7 @@ static void a_frame_that_no_buffer_can_have_is_dropped(void **state)
 	assert_int_equal(num_buffers(0), 1);
 }
 
-/* The bytes of the header, too, may be anywhere. */
+/* The bytes of the header may also be anywhere. */
 static void a_header_in_pieces(void **state)
 {
 	(void)state;
@@ -374,7 +374,7 @@ static void an_index_that_is_no_index_ends_in_a_reset(void **state)
 
 // ---- both
 
-/* Each call does a bounded amount of work, whoever floods; and both directions get their turn. */
+/* Each call does a bounded amount of work, also in a flood, and serves both directions. */
 static void a_flood_is_served_in_bounded_turns(void **state)
 {
 	unsigned nturns = 0;

@@ -5,8 +5,10 @@
 #   make demo        shows the main function with a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
 #                    (make check-style, check-unit, check-system: a part of them; see tests/check.py)
+#   make check-long  the system tests that are more variants of those, and that take long
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a defective pmvm
+#   make root-on-pmem  builds the Debian machine of docs/root-on-pmem.md, and runs it as the page says
 #   make soak        HOURS=1: one machine under load, with reboots and hotplug; checks its data and detects leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
 #   make format      applies the styles of .clang-format and pyproject.toml
@@ -23,7 +25,7 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-style check-unit check-system powercut soak fuzz format coverage bench install clean python
+.PHONY: all demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench install clean python
 
 all: build/build.ninja
 	@ninja -C build
@@ -53,6 +55,10 @@ check-unit: all
 check-system: all
 	@tests/check.py system
 
+check-long: all
+	-@tests/foreign-tools
+	@tests/check.py --long
+
 fuzz:
 	@tests/fuzz/fuzz.py --time $(TIME) --only "$(ONLY)"
 
@@ -64,6 +70,9 @@ coverage:
 
 powercut: all
 	@tests/powercut.py --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
+
+root-on-pmem: all
+	@tests/root_on_pmem.py
 
 soak: all
 	@tests/soak.py --hours $(HOURS)

@@ -7,7 +7,7 @@ import re
 import socket
 import time
 
-ANSWER_MAX = 60
+ANSWER_MAX = 200
 
 
 class Refused(Exception):

@@ -28,6 +28,33 @@
  * read 512 descriptors, or has answered 128 requests. It waits so once, and once more for each call of another thread
  * that gets the lock first, even if that began later. No call waits for a sync, except vpmem_device_destroy.
  *
+ * System calls. A monitor may forbid its process what the library does not need, once the backings are open: then
+ * no function opens a file, and none takes a path but vpmem_backing_close, which removes a file that open created and
+ * nobody kept. With `files` of struct vpmem_backing_options, neither vpmem_backing_open nor that removal takes a path:
+ * the functions given there do, with what calls they need. The calls of the library, as Linux names them, on x86-64
+ * with glibc:
+ *
+ *   the worker           read, fdatasync, futex; on its first lines prctl(PR_SET_NAME), and what the C library does
+ *                        where a thread begins and ends (set_robust_list, rseq, rt_sigprocmask, madvise, exit)
+ *   device functions     futex, write; create: eventfd2, mmap, mprotect, rt_sigprocmask, clone3 or clone; destroy:
+ *                        close, munmap
+ *   vpmem_backing_sync   fdatasync
+ *   ..._load, ..._store  getpid, process_vm_readv, process_vm_writev on this process itself; where these are refused
+ *                        with EPERM or ENOSYS, pipe2, write, read, close
+ *   ..._room             fstat, fstatfs, getrusage, fallocate, lseek, pread64, ioctl(FS_IOC_FIEMAP),
+ *                        madvise(MADV_POPULATE_WRITE); prlimit64, which reads RLIMIT_FSIZE, and with such a limit
+ *                        rt_sigprocmask, rt_sigpending, rt_sigtimedwait
+ *   ..._is_truncated     statx
+ *   ..._usage            mincore, fstat
+ *   ..._close            fdatasync, madvise(MADV_REMOVE), munmap, close; to undo: fcntl(F_OFD_SETLK), ftruncate, and
+ *                        what room needs for the limit; without `files` also fcntl(F_GETFL), fstat, lstat, unlink
+ *   ..._open with files  fcntl(F_GETFL), fstat, mmap, madvise, mbind, prlimit64, fdatasync; with prealloc fstatfs,
+ *                        ioctl(FS_IOC_FIEMAP), ioctl(FS_IOC_GETFLAGS), fallocate; after a failure those of close
+ *
+ * and of the C library brk, mmap, munmap, mremap for memory, newfstatat for fstat and lstat, and clock_gettime where
+ * the kernel's clock cannot be read without a call. The callbacks' own calls come on top. A program that called
+ * setlocale(3) may see its C library open a catalogue for the text of an error.
+ *
  * Errors. Functions return 0 or -errno. Those with a `struct vpmem_error *err` (may be NULL) fill it when
  * they fail: `text` in QEMU's words where QEMU has the same error, `hint` with the next step or empty.
  *
@@ -120,6 +147,8 @@ enum vpmem_writeback {
 	VPMEM_WRITEBACK_GUEST,
 };
 
+struct vpmem_file_ops;
+
 /* The properties of QEMU's memory-backend-file, with its defaults in VPMEM_BACKING_OPTIONS_INIT. */
 struct vpmem_backing_options {
 	const char *id; /* name for messages */
@@ -140,6 +169,7 @@ struct vpmem_backing_options {
 	enum vpmem_writeback writeback; /* with pmem */
 	uint64_t host_nodes;            /* bit n: NUMA node n */
 	enum vpmem_policy policy;
+	const struct vpmem_file_ops *files; /* open the file in another process; NULL: in this one. Copied */
 };
 
 #define VPMEM_BACKING_OPTIONS_INIT                           \
@@ -180,6 +210,86 @@ VPMEM_API int vpmem_backing_open(const struct vpmem_backing_options *opts, struc
                                  struct vpmem_error *err);
 
 /*
+ * ---- the file in another process ----
+ *
+ * A process that may open no files can have another one, which may, open those of its backings. The monitor carries
+ * messages between the two:
+ *
+ *   the process with the backing                             the process that opens files
+ *   vpmem_backing_open -> files.open ----- request, id, path ----> vpmem_file_open
+ *                                    <---- vpmem_file, descriptor, or vpmem_error -+
+ *   map, prealloc, pmem
+ *   vpmem_backing_close -> files.remove -- path, descriptor -----> vpmem_file_remove
+ *
+ * The other one does all that needs a name: it opens or creates the file, locks it, gives a new one its size, searches
+ * /proc for the process that has the lock, and reads /sys. The lock belongs to the open file, so it goes with the
+ * descriptor, as does the claim on a block device. A relative path begins in the working directory of the process that
+ * opens.
+ *
+ * Both check what they receive. vpmem_file_open takes any numbers and strings. vpmem_backing_open compares the answer
+ * with the descriptor and the options, and refuses one that cannot be true with -EPROTO.
+ */
+
+#define VPMEM_FILE_SHARE UINT32_C(1)
+#define VPMEM_FILE_READONLY UINT32_C(2)
+#define VPMEM_FILE_PMEM UINT32_C(4)
+
+/* What has to be known to open a file: the options of these names. Plain data for a message. */
+struct vpmem_file_request {
+	uint64_t size, offset, align;
+	uint32_t flags;    /* VPMEM_FILE_... */
+	uint32_t reserved; /* 0 */
+};
+
+/*
+ * A file that is open. Plain data for a message. The process that receives it sets fd to the descriptor that came with
+ * it. The rest is for the library only.
+ */
+struct vpmem_file {
+	int32_t fd;
+	uint32_t kind, flags, undo, domain, reserved;
+	uint64_t page_size, size;
+};
+
+/*
+ * What carries the messages. Both are called by the thread that opens or closes the backing. The strings end with 0 and
+ * are not NULL; `path` may be of any length.
+ */
+struct vpmem_file_ops {
+	/*
+	 * As vpmem_file_open. err is not NULL, and empty. On success fd is a descriptor of this process (close-on-exec),
+	 * which the library takes; on failure nothing is open.
+	 */
+	int (*open)(void *opaque, const struct vpmem_file_request *request, const char *id, const char *path,
+	            struct vpmem_file *file, struct vpmem_error *err);
+	/* As vpmem_file_remove. Borrows fd. The result is ignored: what cannot be removed stays. */
+	int (*remove)(void *opaque, const char *path, int fd);
+	void *opaque;
+};
+
+/*
+ * Opens a file for the backing of another process; its errors and texts are those of vpmem_backing_open. `id` may be
+ * NULL. `user_pid` is that process, as its number is in this one (0: unknown): where it has the file already, the text
+ * of -EBUSY says so. The caller owns file->fd, sends it and closes its own: the lock is released with the last copy.
+ * The call may wait for the file system. Unless err is NULL, it searches for the holder of a lock, for 2 s at most.
+ */
+VPMEM_API int vpmem_file_open(const struct vpmem_file_request *request, const char *id, const char *path, int user_pid,
+                              struct vpmem_file *file, struct vpmem_error *err);
+
+/*
+ * Did that call create the file? The other process has reason to request vpmem_file_remove for these files only. The
+ * process that serves it can note their inodes, and refuse others.
+ */
+VPMEM_API bool vpmem_file_is_created(const struct vpmem_file *file);
+
+/*
+ * Removes the name of a file, if `fd` is that file, open for reading and writing, and no other open file has a lock on
+ * it. Borrows fd, which keeps an exclusive lock. -ESTALE: the path names another file. -EBUSY: it is in use. -EINVAL:
+ * no regular file, or not open for writing. Others: what the system call gave.
+ */
+VPMEM_API int vpmem_file_remove(const char *path, int fd);
+
+/*
  * The backing is in use for good: a file that open created, or gave its size, stays as it is, and `discard_data`
  * takes effect at close. A vpmem_backing_sync that succeeded has the same effect: what was acknowledged stays.
  */
@@ -209,6 +319,11 @@ VPMEM_API int vpmem_backing_close(struct vpmem_backing *backing);
  */
 VPMEM_API int vpmem_backing_load(const struct vpmem_backing *backing, uint64_t off, void *buf, uint64_t len);
 VPMEM_API int vpmem_backing_store(struct vpmem_backing *backing, uint64_t off, const void *buf, uint64_t len);
+/*
+ * Makes that pipe now, one for all backings of this process, so that the sandbox need not permit the creation of one. It
+ * stays open; a process that was forked later must not use it. 0 or -errno.
+ */
+VPMEM_API int vpmem_open_pipe(void);
 
 /*
  * Would the host's file system give a store the block that it needs? A store needs one in a hole, where the block is
@@ -289,8 +404,8 @@ enum vpmem_event {
 };
 
 /*
- * What the monitor provides. Both are called with the device's lock held, from the worker or from a
- * thread that writes a register: they must be quick, must not block and must not call the device; only
+ * What the monitor provides. `interrupt` and `event` are called with the device's lock held, from the worker or from
+ * a thread that writes a register: they must be quick, must not block and must not call the device; only
  * vpmem_device_status they may.
  */
 struct vpmem_callbacks {
@@ -301,6 +416,11 @@ struct vpmem_callbacks {
 	void (*interrupt)(void *opaque, enum vpmem_interrupt source);
 	/* Something an operator should know. May be NULL. */
 	void (*event)(void *opaque, enum vpmem_event event, int error, const char *text);
+	/*
+	 * In the worker's thread, before its first work and without the lock: for example to confine the thread. Where it
+	 * returns -errno instead of 0, the thread ends, and vpmem_device_create fails with that. May be NULL.
+	 */
+	int (*worker_started)(void *opaque);
 	void *opaque;
 };
 

@@ -12,14 +12,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static void backing_free(struct vpmem_backing *b)
+void backing_free(struct vpmem_backing *b)
 {
 	free(b->id);
 	free(b->path);
 	free(b);
 }
 
-static struct vpmem_backing *backing_new(const struct vpmem_backing_options *opts)
+struct vpmem_backing *backing_new(const struct vpmem_backing_options *opts)
 {
 	struct vpmem_backing *b = calloc(1, sizeof(*b));
 
@@ -32,6 +32,8 @@ static struct vpmem_backing *backing_new(const struct vpmem_backing_options *opt
 		return NULL;
 	}
 	b->fd = -1;
+	if (opts->files)
+		b->files = *opts->files;
 	b->writes_through = opts->share && !opts->readonly;
 	/* auto: a file opened read-only has always been ROM. */
 	b->rom = opts->readonly && opts->rom != VPMEM_ROM_OFF;
@@ -49,7 +51,7 @@ int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_ba
 	b = backing_new(opts);
 	if (!b)
 		return err_fail(err, -ENOMEM, "can't open backing store %s for guest RAM: %m", opts->path);
-	rc = backing_file_open(b, opts, err);
+	rc = b->files.open ? backing_import(b, opts, err) : backing_file_open(b, opts, err);
 	if (rc)
 		goto out_free;
 	rc = backing_map(b, opts, err);

@@ -6,6 +6,8 @@
  *   backing_check.c      options that contradict each other
  *   backing_find.c       opens or creates what mem-path names
  *   backing_file.c       the file's size
+ *   backing_serve.c      the same for another process
+ *   backing_import.c     a file that another process opened
  *   backing_lock.c       the file's lock
  *   backing_map.c        the mapping
  *   backing_prealloc.c   blocks for the whole file, at the start
@@ -37,8 +39,23 @@
 /* What open did to the file system. Close undoes it unless the backing was kept. */
 enum backing_undo { BACKING_UNDO_NOTHING, BACKING_UNDO_CREATE, BACKING_UNDO_GROW };
 
+/* What the kernel reports about persistent memory below a file. The values are in struct vpmem_file. */
+enum backing_domain {
+	BACKING_DOMAIN_NONE,    /* no persistent memory */
+	BACKING_DOMAIN_UNKNOWN, /* persistent; the platform does not report more */
+	BACKING_DOMAIN_MEMORY,  /* data in the memory controller survives (ADR) */
+	BACKING_DOMAIN_CACHE,   /* data in a CPU cache also survives (eADR) */
+};
+
+/* `kind` and `flags` of struct vpmem_file. */
+enum backing_kind { BACKING_REGULAR, BACKING_SCRATCH, BACKING_BLOCK, BACKING_DAX };
+#define BACKING_FILE_HUGE 1u
+#define BACKING_FILE_UNLOCKED 2u
+
 struct vpmem_backing {
 	char *id, *path;
+	struct vpmem_file_ops files; /* with open NULL: this process opens and removes */
+	int user_pid;                /* the other process that the file is opened for, or 0 */
 	int fd;
 	bool is_block;       /* block device */
 	bool is_dax;         /* persistent memory as a character device; with neither: a regular file */
@@ -50,11 +67,12 @@ struct vpmem_backing {
 	bool rom;            /* mapped without write permission */
 	bool discard;        /* drop the data at close */
 	enum backing_undo undo;
-	_Atomic bool kept;     /* in use for good, or a sync was acknowledged: nothing is undone */
-	uint64_t page_size;    /* unit of the mapping: the host's page, hugetlbfs's, or /dev/daxX.Y's */
-	uint64_t offset, size; /* bytes of the file that are mapped */
-	uint64_t map_len;      /* size, rounded up to page_size */
-	uint64_t align;        /* of the guest-physical address */
+	enum backing_domain domain; /* with pmem */
+	_Atomic bool kept;          /* in use for good, or a sync was acknowledged: nothing is undone */
+	uint64_t page_size;         /* unit of the mapping: the host's page, hugetlbfs's, or /dev/daxX.Y's */
+	uint64_t offset, size;      /* bytes of the file that are mapped */
+	uint64_t map_len;           /* size, rounded up to page_size */
+	uint64_t align;             /* of the guest-physical address */
 	void *hva;
 	void *room; /* the reserved address range: the mapping at hva, and guards around it */
 	uint64_t room_len;
@@ -64,6 +82,10 @@ static inline uint64_t round_up(uint64_t val, uint64_t unit)
 {
 	return (val + unit - 1) / unit * unit;
 }
+
+/* A backing of these options, with nothing open; NULL: no memory. */
+struct vpmem_backing *backing_new(const struct vpmem_backing_options *opts);
+void backing_free(struct vpmem_backing *b);
 
 /* Are the alignment and the offset multiples of this page size? Returns 0, or -EINVAL with err filled. */
 int backing_check_units(const struct vpmem_backing_options *opts, uint64_t page_size, struct vpmem_error *err);
@@ -78,6 +100,11 @@ int backing_size_missing(const char *path, const char *what, struct vpmem_error 
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 /* Undoes what open did, if no other process uses the file, and closes it. */
 void backing_file_close(struct vpmem_backing *b);
+/* Removes the name, if it is still that of the open file. Returns 0 or -errno. */
+int backing_remove_name(const char *path, int fd);
+
+/* As backing_file_open, through b->files. What they return is checked. */
+int backing_import(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 
 enum backing_lock { BACKING_LOCK_SHARED, BACKING_LOCK_EXCLUSIVE };
 
@@ -94,6 +121,8 @@ bool backing_is_dax(dev_t rdev);
 /* Size and alignment of the open /dev/daxX.Y. Return 0 or -errno. */
 int backing_dax_size(const struct vpmem_backing *b, uint64_t *size);
 int backing_dax_align(const struct vpmem_backing *b, uint64_t *align);
+/* What sysfs shows about the file's device. */
+enum backing_domain backing_find_domain(const struct vpmem_backing *b);
 /* For pmem=on, mapped: decides whether a flush needs a sync, and makes durable what the file has. */
 int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err);
 /* fdatasync, also with no_sync. Returns 0 or -errno. */

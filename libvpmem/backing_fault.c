@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -20,14 +21,33 @@ static bool is_inside(const struct vpmem_backing *b, uint64_t off, uint64_t len)
 typedef ssize_t copy_call(pid_t pid, const struct iovec *local, unsigned long nlocal, const struct iovec *remote,
                           unsigned long nremote, unsigned long flags);
 
-/* Copies inside this process through a pipe: write(2) reads the source, read(2) stores into the target. */
-static int copy_by_pipe(void *to, const void *from, size_t len)
+/* Made before a sandbox that would refuse it; empty whenever the lock is free. */
+static struct {
+	pthread_mutex_t lock;
+	int fds[2];
+} kept = { .lock = PTHREAD_MUTEX_INITIALIZER, .fds = { -1, -1 } };
+
+static int make_pipe(int fds[2])
+{
+	return pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int vpmem_open_pipe(void)
+{
+	int rc;
+
+	pthread_mutex_lock(&kept.lock);
+	rc = kept.fds[0] < 0 ? make_pipe(kept.fds) : 0;
+	pthread_mutex_unlock(&kept.lock);
+	return rc;
+}
+
+/* write(2) reads the source, read(2) stores into the target. */
+static int copy_through(const int fds[2], void *to, const void *from, size_t len)
 {
 	size_t done = 0;
-	int fds[2], rc = 0;
+	int rc = 0;
 
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
 	while (rc == 0 && done < len) {
 		size_t piece = len - done < PIPE_BUF ? len - done : PIPE_BUF;
 		ssize_t n = write(fds[1], (const uint8_t *)from + done, piece);
@@ -37,6 +57,34 @@ static int copy_by_pipe(void *to, const void *from, size_t len)
 		else
 			rc = -EFAULT;
 	}
+	return rc;
+}
+
+static int copy_through_kept(void *to, const void *from, size_t len)
+{
+	char rest[PIPE_BUF];
+	int rc;
+
+	pthread_mutex_lock(&kept.lock);
+	rc = copy_through(kept.fds, to, from, len);
+	/* What the target did not take is not for the next one. */
+	while (rc && read(kept.fds[0], rest, sizeof(rest)) > 0)
+		;
+	pthread_mutex_unlock(&kept.lock);
+	return rc;
+}
+
+static int copy_by_pipe(void *to, const void *from, size_t len)
+{
+	int fds[2], rc;
+
+	/* Once there is one, it stays. */
+	if (kept.fds[0] >= 0)
+		return copy_through_kept(to, from, len);
+	rc = make_pipe(fds);
+	if (rc)
+		return rc;
+	rc = copy_through(fds, to, from, len);
 	close(fds[0]);
 	close(fds[1]);
 	return rc;

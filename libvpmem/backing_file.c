@@ -37,12 +37,17 @@ static int sync_directory(const char *path)
 	return rc;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 /* Is the open file still what the path names? */
 static bool still_named(const struct vpmem_backing *b, const struct stat *by_fd)
 {
 	struct stat by_path;
 
-	return stat(b->path, &by_path) == 0 && by_path.st_dev == by_fd->st_dev && by_path.st_ino == by_fd->st_ino;
+	return stat(b->path, &by_path) == 0 && is_same(&by_path, by_fd);
 }
 
 static int file_size(const struct vpmem_backing *b, const struct stat *st, uint64_t *size)
@@ -154,13 +159,16 @@ static int settle_size(struct vpmem_backing *b, const struct vpmem_backing_optio
 	return have < b->offset + b->size ? too_small(b, have, err) : 0;
 }
 
-static void remove_created(struct vpmem_backing *b)
+int backing_remove_name(const char *path, int fd)
 {
-	struct stat st;
+	struct stat by_path, by_fd;
 
-	if (fstat(b->fd, &st) == 0 && still_named(b, &st))
-		unlink(b->path);
-	b->undo = BACKING_UNDO_NOTHING;
+	/* A file that was created here is no symbolic link: a link to the file is another one's. */
+	if (fstat(fd, &by_fd) || lstat(path, &by_path))
+		return -errno;
+	if (!is_same(&by_path, &by_fd))
+		return -ESTALE;
+	return unlink(path) ? -errno : 0;
 }
 
 int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
@@ -176,8 +184,10 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 		if (rc == -EBUSY)
 			b->undo = BACKING_UNDO_NOTHING;
 		/* Where no lock can be had, no other process has one: remove the file without the lock. */
-		if (rc == -ENOLCK && b->undo == BACKING_UNDO_CREATE)
-			remove_created(b);
+		if (rc == -ENOLCK && b->undo == BACKING_UNDO_CREATE) {
+			(void)backing_remove_name(b->path, b->fd);
+			b->undo = BACKING_UNDO_NOTHING;
+		}
 		goto out_close;
 	}
 	if (fstat(b->fd, &st)) {
@@ -197,6 +207,8 @@ int backing_file_open(struct vpmem_backing *b, const struct vpmem_backing_option
 	rc = rc ? backing_open_failed(b, rc, err) : check_units(b, opts, err);
 	if (!rc)
 		rc = settle_size(b, opts, &st, err);
+	if (!rc && opts->pmem)
+		b->domain = backing_find_domain(b);
 	if (!rc)
 		return 0;
 
@@ -205,15 +217,19 @@ out_close:
 	return rc;
 }
 
+/* Undoes only what no other process uses yet. */
+static void undo(struct vpmem_backing *b)
+{
+	if (b->undo == BACKING_UNDO_CREATE)
+		(void)(b->files.open ? b->files.remove(b->files.opaque, b->path, b->fd) :
+		                       vpmem_file_remove(b->path, b->fd));
+	else if (b->undo == BACKING_UNDO_GROW && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0)
+		(void)backing_ftruncate(b, 0);
+}
+
 void backing_file_close(struct vpmem_backing *b)
 {
-	/* Undo only what no other process uses yet. */
-	if (b->undo != BACKING_UNDO_NOTHING && backing_lock(b, BACKING_LOCK_EXCLUSIVE, NULL) == 0) {
-		if (b->undo == BACKING_UNDO_GROW)
-			(void)backing_ftruncate(b, 0);
-		else
-			remove_created(b);
-	}
+	undo(b);
 	close(b->fd);
 	b->fd = -1;
 }

@@ -219,7 +219,7 @@ int backing_busy(const struct vpmem_backing *b, struct vpmem_error *err)
 	pid = find_holder(b);
 	if (pid == 0) {
 		err_fail(err, -EBUSY, "backing store %s is in use by another process", b->path);
-	} else if (pid == getpid()) {
+	} else if (pid == b->user_pid || pid == getpid()) {
 		err_fail(err, -EBUSY, "backing store %s is in use by another memory backend of this process", b->path);
 	} else {
 		process_name(pid, name, sizeof(name));

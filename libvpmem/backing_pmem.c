@@ -23,13 +23,6 @@
 /* A device is some levels below its region in sysfs; the root ends the search in any case. */
 #define SYSFS_LEVELS 16
 
-enum domain {
-	DOMAIN_NONE,    /* no persistent memory */
-	DOMAIN_UNKNOWN, /* persistent; the platform does not report more */
-	DOMAIN_MEMORY,  /* data in the memory controller survives (ADR) */
-	DOMAIN_CACHE,   /* data in a CPU cache also survives (eADR) */
-};
-
 /* The device's directory in sysfs, or -errno. */
 static int open_sysfs(const char *kind, dev_t dev)
 {
@@ -74,28 +67,28 @@ static bool in_subsystem(int dir_fd, const char *name)
 	return last && strcmp(last + 1, name) == 0;
 }
 
-/* The domain by one directory on the way up; DOMAIN_NONE: it has none, the search continues. */
-static enum domain domain_here(int dir_fd)
+/* The domain by one directory on the way up; BACKING_DOMAIN_NONE: it has none, the search continues. */
+static enum backing_domain domain_here(int dir_fd)
 {
 	char text[32];
 
 	/* Only a region has the attribute, and only where the platform reports it. */
 	if (!in_subsystem(dir_fd, "nd"))
-		return DOMAIN_NONE;
+		return BACKING_DOMAIN_NONE;
 	if (read_attribute(dir_fd, "persistence_domain", text, sizeof(text)))
-		return DOMAIN_UNKNOWN;
+		return BACKING_DOMAIN_UNKNOWN;
 	if (strcmp(text, "cpu_cache") == 0)
-		return DOMAIN_CACHE;
-	return strcmp(text, "memory_controller") == 0 ? DOMAIN_MEMORY : DOMAIN_UNKNOWN;
+		return BACKING_DOMAIN_CACHE;
+	return strcmp(text, "memory_controller") == 0 ? BACKING_DOMAIN_MEMORY : BACKING_DOMAIN_UNKNOWN;
 }
 
 /* Takes the directory of a block or DAX device; its region is above it. */
-static enum domain find_domain(int dir_fd)
+static enum backing_domain find_domain(int dir_fd)
 {
-	enum domain best = DOMAIN_NONE;
+	enum backing_domain best = BACKING_DOMAIN_NONE;
 
-	for (int i = 0; dir_fd >= 0 && i < SYSFS_LEVELS && best <= DOMAIN_UNKNOWN; i++) {
-		enum domain here = domain_here(dir_fd);
+	for (int i = 0; dir_fd >= 0 && i < SYSFS_LEVELS && best <= BACKING_DOMAIN_UNKNOWN; i++) {
+		enum backing_domain here = domain_here(dir_fd);
 		int up = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (here > best)
@@ -108,13 +101,13 @@ static enum domain find_domain(int dir_fd)
 	return best;
 }
 
-/* A file's device is that of its file system. A device made of several (device-mapper) has DOMAIN_NONE. */
-static enum domain backing_domain(const struct vpmem_backing *b)
+/* A file's device is that of its file system. A device made of several (device-mapper) has BACKING_DOMAIN_NONE. */
+enum backing_domain backing_find_domain(const struct vpmem_backing *b)
 {
 	struct stat st;
 
 	if (fstat(b->fd, &st))
-		return DOMAIN_NONE;
+		return BACKING_DOMAIN_NONE;
 	return find_domain(b->is_dax ? open_sysfs("char", st.st_rdev) : open_sysfs("block", st.st_dev));
 }
 
@@ -191,13 +184,12 @@ static int cannot_write_back(const struct vpmem_backing *b, struct vpmem_error *
 
 int backing_pmem_settle(struct vpmem_backing *b, const struct vpmem_backing_options *opts, struct vpmem_error *err)
 {
-	enum domain domain = backing_domain(b);
 	int rc;
 
-	if (b->is_dax && domain == DOMAIN_NONE)
+	if (b->is_dax && b->domain == BACKING_DOMAIN_NONE)
 		return not_persistent(b, err);
 	b->no_sync = opts->writeback == VPMEM_WRITEBACK_GUEST ||
-	             (opts->writeback == VPMEM_WRITEBACK_AUTO && domain == DOMAIN_CACHE);
+	             (opts->writeback == VPMEM_WRITEBACK_AUTO && b->domain == BACKING_DOMAIN_CACHE);
 	if (b->is_dax)
 		return b->no_sync ? 0 : cannot_write_back(b, err);
 	if (!b->no_sync)

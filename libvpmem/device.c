@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -88,18 +89,54 @@ static sigset_t worker_signals(void)
 	return set;
 }
 
+/* For lists of threads; truncated to what the kernel keeps. A thread names itself by one system call. */
+static void name_worker(const struct vpmem_device *dev)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "flush/%s", dev->name);
+	pthread_setname_np(pthread_self(), name);
+}
+
+/* If the monitor refuses it, the device is freed once this has posted. */
+static void *worker_thread(void *opaque)
+{
+	struct vpmem_device *dev = opaque;
+	int rc = 0;
+
+	name_worker(dev);
+	if (dev->callbacks.worker_started) {
+		rc = dev->start_rc = dev->callbacks.worker_started(dev->callbacks.opaque);
+		sem_post(&dev->started);
+	}
+	if (rc == 0)
+		pmem_worker_main(dev);
+	return NULL;
+}
+
+static int wait_started(struct vpmem_device *dev)
+{
+	if (!dev->callbacks.worker_started)
+		return 0;
+	while (sem_wait(&dev->started) < 0 && errno == EINTR)
+		;
+	if (dev->start_rc)
+		pthread_join(dev->worker, NULL);
+	return dev->start_rc;
+}
+
 /* The new thread begins with this mask: by itself where the C library can (glibc 2.32), or else with its creator's. */
 static int create_worker(struct vpmem_device *dev, pthread_attr_t *attr, const sigset_t *blocked)
 {
 	int rc;
 #if HAVE_PTHREAD_ATTR_SETSIGMASK_NP
 	rc = pthread_attr_setsigmask_np(attr, blocked);
-	return rc ? rc : pthread_create(&dev->worker, attr, pmem_worker_main, dev);
+	return rc ? rc : pthread_create(&dev->worker, attr, worker_thread, dev);
 #else
 	sigset_t old;
 
 	pthread_sigmask(SIG_SETMASK, blocked, &old);
-	rc = pthread_create(&dev->worker, attr, pmem_worker_main, dev);
+	rc = pthread_create(&dev->worker, attr, worker_thread, dev);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
 #endif
@@ -118,7 +155,7 @@ static int start_worker(struct vpmem_device *dev)
 	if (!rc)
 		rc = create_worker(dev, &attr, &blocked);
 	pthread_attr_destroy(&attr);
-	return -rc;
+	return rc ? -rc : wait_started(dev);
 }
 
 int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_device **out, struct vpmem_error *err)
@@ -143,6 +180,7 @@ int vpmem_device_create(const struct vpmem_device_options *opts, struct vpmem_de
 	dev->hold_on_error = opts->hold_on_error;
 	fair_lock_init(&dev->lock);
 	pthread_cond_init(&dev->released, NULL);
+	sem_init(&dev->started, 0, 0);
 	dev->kick_efd = eventfd(0, EFD_CLOEXEC);
 	if (dev->kick_efd < 0) {
 		rc = -errno;

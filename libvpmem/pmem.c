@@ -249,22 +249,11 @@ void pmem_serve_queue(struct vpmem_device *dev)
 	fair_lock_worker_release(&dev->lock);
 }
 
-/* For lists of threads; truncated to what the kernel keeps. A thread names itself by one system call. */
-static void name_worker(const struct vpmem_device *dev)
+void pmem_worker_main(struct vpmem_device *dev)
 {
-	char name[16];
-
-	snprintf(name, sizeof(name), "flush/%s", dev->name);
-	pthread_setname_np(pthread_self(), name);
-}
-
-void *pmem_worker_main(void *opaque)
-{
-	struct vpmem_device *dev = opaque;
 	bool stopping = false;
 	uint64_t nkicks;
 
-	name_worker(dev);
 	while (!stopping) {
 		/* Blocks until there is a kick. The result does not matter: an extra check is harmless. */
 		(void)!read(dev->kick_efd, &nkicks, sizeof(nkicks));
@@ -273,7 +262,6 @@ void *pmem_worker_main(void *opaque)
 		stopping = dev->stopping;
 		fair_lock_worker_release(&dev->lock);
 	}
-	return NULL;
 }
 
 static void on_config_interrupt(void *opaque)

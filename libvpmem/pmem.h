@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 /* Feature bit, as a number. */
 #define VIRTIO_PMEM_F_SHMEM_REGION 0u
@@ -81,6 +82,8 @@ struct vpmem_device {
 
 	int kick_efd;
 	pthread_t worker;
+	sem_t started; /* start_rc is known; only with callbacks.worker_started */
+	int start_rc;
 	struct pmem_batch batch;
 	unsigned nbad_batches; /* in a row, without a flush in due form, since the queue was reset; worker only */
 };
@@ -88,8 +91,8 @@ struct vpmem_device {
 /* What the device does with the reports of virtio.c. */
 struct virtio_callbacks pmem_virtio_callbacks(struct vpmem_device *dev);
 
-/* The worker thread, from create to destroy: waits for a kick and serves the queue. */
-void *pmem_worker_main(void *opaque);
+/* The work of the worker thread, until `stopping`: waits for a kick and serves the queue. */
+void pmem_worker_main(struct vpmem_device *dev);
 void pmem_serve_queue(struct vpmem_device *dev);
 /* Makes the worker check the queue, and stopping. Any thread. */
 void pmem_wake(struct vpmem_device *dev);

@@ -144,6 +144,12 @@ def document_pictures():
     return bad
 
 
+def manual_pages():
+    """mandoc has nothing to say, but that this machine has no index of the pages that one refers to."""
+    lines = run("mandoc", "-T", "lint", *tracked("docs/*.[1-8]"))
+    return [line for line in lines if "outdated mandoc.db" not in line and not line.startswith("exit status")]
+
+
 TESTS = [
     c_style,
     python_style,
@@ -154,6 +160,7 @@ TESTS = [
     document_tables,
     document_links,
     document_pictures,
+    manual_pages,
 ]
 
 

@@ -8,6 +8,7 @@
 #include "term.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
 	struct machine_config opts;
 	int run_error = 0, close_error;
 
+	// One heap for all threads: they allocate seldom, and each further one is memory of its own.
+	mallopt(M_ARENA_MAX, 1);
 	open_standard_fds();
 	switch (options_parse(argc, argv, &opts, &err)) {
 	case OPTIONS_DONE:

@@ -197,9 +197,9 @@ static void step(struct input *in)
 		break;
 	case 9:
 		queue = take8(in) % BALLOON_QUEUES;
-		virtio_queue_reset(&rig.b.virtio, queue);
+		virtio_queue_reset(&rig.b.dev.virtio, queue);
 		memset(held[queue], 0, sizeof(held[queue]));
-		virtio_queue_enable(&rig.b.virtio, queue);
+		virtio_queue_enable(&rig.b.dev.virtio, queue);
 		break;
 	case 10:
 		rig.b.paused = take8(in) % 4 == 0;

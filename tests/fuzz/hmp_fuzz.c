@@ -16,11 +16,13 @@ static struct object_config memdev_config = { .type = &memory_backend_file_type,
 static struct device_config pmem_config = { .model = &virtio_pmem_pci_model, .id = (char *)"nv1" };
 static struct object memdev = { .cfg = &memdev_config };
 static struct device pmem = { .cfg = &pmem_config };
+static struct object *objects[] = { &memdev };
+static struct device *devices[] = { &pmem };
 static struct machine machine = {
 	.nobjects = 1,
 	.ndevices = 1,
-	.objects = { &memdev },
-	.devices = { &pmem },
+	.objects = objects,
+	.devices = devices,
 };
 static struct monitor monitor = { .machine = &machine };
 

@@ -105,10 +105,23 @@ static void check_chardev(const struct chardev_config *cfg)
 	CHECK(cfg->id && id_wellformed(cfg->id));
 	CHECK(cfg->kind != CHARDEV_FILE || (cfg->path && *cfg->path));
 	CHECK(cfg->kind != CHARDEV_SOCKET || (cfg->path != NULL) + (cfg->fd != NULL) + (cfg->host != NULL) <= 1);
-	CHECK(cfg->kind != CHARDEV_SOCKET || cfg->path || cfg->fd || cfg->port);
 	CHECK(!cfg->wait || cfg->server);
 	CHECK(!cfg->mux || cfg->kind == CHARDEV_STDIO);
 	CHECK(cfg->kind != CHARDEV_RINGBUF || (cfg->size && !(cfg->size & (cfg->size - 1))));
+}
+
+static bool has_address(const struct chardev_config *cfg)
+{
+	return cfg->kind != CHARDEV_SOCKET || cfg->path || cfg->fd || cfg->port;
+}
+
+// It gets its descriptor when virtiofsd runs.
+static bool is_of_share(const struct chardev_config *cfg, const struct machine_config *opts)
+{
+	for (unsigned i = 0; i < opts->nshares; i++)
+		if (strcmp(opts->shares[i].chardev, cfg->id) == 0)
+			return true;
+	return false;
 }
 
 static void chardev(struct json_object *props, enum props_form form)
@@ -121,6 +134,7 @@ static void chardev(struct json_object *props, enum props_form form)
 		check_error(rc, &err);
 	else
 		check_chardev(cfg);
+	CHECK(rc || has_address(cfg));
 	CHECK((rc == 0) == (cfg != NULL));
 	chardev_config_free(cfg);
 }
@@ -183,8 +197,10 @@ static void check_options(const struct machine_config *opts)
 	CHECK((opts->ram_size >= UINT64_C(2) << 20 && opts->ram_size % 8192 == 0) ||
 	      (opts->ram_size == 0 && opts->memory_backend));
 	CHECK(opts->nmonitors <= MONITORS_MAX);
-	for (unsigned i = 0; i < opts->nchardevs; i++)
+	for (unsigned i = 0; i < opts->nchardevs; i++) {
 		check_chardev(opts->chardevs[i]);
+		CHECK(has_address(opts->chardevs[i]) != is_of_share(opts->chardevs[i], opts));
+	}
 	for (unsigned i = 0; i < opts->nobjects; i++)
 		check_object(opts->objects[i]);
 	for (unsigned i = 0; i < opts->ndevices; i++)

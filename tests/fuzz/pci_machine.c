@@ -21,7 +21,7 @@ int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque)
 {
 	(void)attr;
-	CHECK(entry == pmem_worker_main && opaque);
+	CHECK(entry && opaque);
 	*thread = 0;
 	return 0;
 }

@@ -175,16 +175,16 @@ static void step(struct input *in)
 		rig.now_ms += take16(in);
 		break;
 	case 7:
-		virtio_reset(&rig.rng.virtio);
+		virtio_reset(&rig.rng.dev.virtio);
 		forget_requests();
 		if (take8(in) & 1)
 			rng_rig_start(&rig);
 		break;
 	case 8:
-		virtio_queue_reset(&rig.rng.virtio, 0);
+		virtio_queue_reset(&rig.rng.dev.virtio, 0);
 		if (!rig.rng.queue.regs.enabled)
 			forget_requests();
-		virtio_queue_enable(&rig.rng.virtio, 0);
+		virtio_queue_enable(&rig.rng.dev.virtio, 0);
 		break;
 	}
 }

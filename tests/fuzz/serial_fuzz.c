@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	m.nsent = 0;
 	m.level = m.stopped = false;
 	m.can_wait = true;
-	m.pio.nregions = 0;
+	io_clear(&m.pio);
 	CHECK(serial_create(&cfg, &m.serial) == 0);
 	CHECK(serial_attach(m.serial, &m.pio, PORT) == 0);
 	for (unsigned i = 0; i < STEPS_MAX && in.len > 0; i++)

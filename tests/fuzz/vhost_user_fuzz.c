@@ -81,6 +81,7 @@ static bool wants_answer(const struct vhost_user_header *header)
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
 	case VHOST_USER_GET_VRING_BASE:
 	case VHOST_USER_GET_CONFIG:
+	case VHOST_USER_GET_INFLIGHT_FD:
 		return true;
 	default:
 		return header->flags & VHOST_USER_NEED_REPLY;
@@ -103,17 +104,51 @@ static uint64_t good_number(uint32_t request)
 }
 
 /* Bits that spoil a good answer, one by one. */
-enum { SPOIL_REQUEST = 1, SPOIL_FLAGS = 2, SPOIL_SIZE = 4, SPOIL_PAYLOAD = 8, SPOIL_LENGTH = 16, SPOIL_END = 32 };
+enum {
+	SPOIL_REQUEST = 1,
+	SPOIL_FLAGS = 2,
+	SPOIL_SIZE = 4,
+	SPOIL_PAYLOAD = 8,
+	SPOIL_LENGTH = 16,
+	SPOIL_END = 32,
+	SPOIL_FDS = 64
+};
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *hdr, int flags);
+
+/* With descriptors, up to two. */
+static void put_with_fds(const void *bytes, size_t len, unsigned nfds)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+	} control = {
+		.align = { .cmsg_len = CMSG_LEN(nfds * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+	};
+	const int fds[2] = { peer_fd, peer_fd };
+	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
+	const struct msghdr hdr = { .msg_iov = &iov,
+		                    .msg_iovlen = 1,
+		                    .msg_control = &control,
+		                    .msg_controllen = CMSG_SPACE(nfds * sizeof(int)) };
+
+	memcpy(CMSG_DATA(&control.align), fds, nfds * sizeof(int));
+	if (peer_fd >= 0 && len > 0)
+		(void)!__real_sendmsg(peer_fd, &hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 
 static void answer(struct message *msg)
 {
+	bool is_inflight = msg->header.request == VHOST_USER_GET_INFLIGHT_FD;
 	uint8_t spoil = take8(input);
 	uint64_t number = good_number(msg->header.request);
 	size_t len;
 
 	msg->header.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
-	/* These two echo what they were asked. */
-	if (msg->header.request != VHOST_USER_GET_VRING_BASE && msg->header.request != VHOST_USER_GET_CONFIG) {
+	/* These echo what they were asked. */
+	if (is_inflight) {
+		msg->payload[0] = 1; /* its size is not 0 */
+	} else if (msg->header.request != VHOST_USER_GET_VRING_BASE && msg->header.request != VHOST_USER_GET_CONFIG) {
 		memcpy(msg->payload, &number, sizeof(number));
 		msg->header.size = sizeof(number);
 	}
@@ -129,7 +164,10 @@ static void answer(struct message *msg)
 		msg->header.size = take32(input);
 	if (spoil & SPOIL_LENGTH)
 		len = take16(input) % (sizeof(*msg) + 1);
-	put(msg, len);
+	if (is_inflight || spoil & SPOIL_FDS)
+		put_with_fds(msg, len, spoil & SPOIL_FDS ? take8(input) % 3 : 1);
+	else
+		put(msg, len);
 	if (spoil & SPOIL_END)
 		end_peer();
 }

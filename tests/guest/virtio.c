@@ -93,16 +93,26 @@ static void read_msix_cap(struct virtio *dev)
 	dev->msix_pba = (gpa_t)map(pci_bar(dev->slot, pba & 7) + (pba & ~7u), 8);
 }
 
-bool virtio_open(struct virtio *dev, unsigned nth)
+static bool open_nth(struct virtio *dev, uint16_t device_id, unsigned nth)
 {
 	memset(dev, 0, sizeof(*dev));
-	if (!pci_find(VENDOR, DEVICE_PMEM, nth, &dev->slot))
+	if (!pci_find(VENDOR, device_id, nth, &dev->slot))
 		return false;
 	pci_command(dev->slot, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, PCI_COMMAND_INTX_DISABLE);
 	for (unsigned cap = 0; (cap = pci_find_cap(dev->slot, PCI_CAP_ID_VNDR, cap)) != 0;)
 		read_cap(dev, cap);
 	read_msix_cap(dev);
-	return dev->common && dev->notify && dev->isr && dev->config;
+	return dev->common && dev->notify && dev->isr;
+}
+
+bool virtio_open(struct virtio *dev, unsigned nth)
+{
+	return open_nth(dev, DEVICE_PMEM, nth) && dev->config;
+}
+
+bool virtio_open_device(struct virtio *dev, uint16_t device_id)
+{
+	return open_nth(dev, device_id, 0);
 }
 
 // ---- registers

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * virtio.h - a driver for the pmem device, as bare-metal guest programs need it: each step by itself, so that
- * a program can do it in another order, twice, or wrongly.
+ * a program can do it in another order, twice, or wrongly. rings.h has the queues of other devices.
  *
  * A device brings its rings and requests along. Every request has a head of the descriptor table of its own:
  * request i begins at descriptor i (indirect), or at 2 * i (direct: type, status).
@@ -94,6 +94,8 @@ struct virtio {
 
 /* The nth pmem device: finds it, switches decoding and bus mastering on, reads its capabilities. */
 bool virtio_open(struct virtio *dev, unsigned nth);
+/* The same for the first device with this PCI device ID. */
+bool virtio_open_device(struct virtio *dev, uint16_t device_id);
 
 /* ---- registers ------------------------------------------------------------------------------------- */
 

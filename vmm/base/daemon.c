@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static int ready_fd = -1;
+static int null_fd = -1; // opened at the start: the root directory may change meanwhile
 
 // The first process exits as the start of the daemon ended: a daemon that failed has printed why, and its exit closes
 // the pipe.
@@ -35,6 +36,9 @@ int daemon_start(struct vpmem_error *err)
 	pid_t child;
 	int fds[2];
 
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0)
+		return error_set(err, -errno, "cannot daemonize: /dev/null: %s", strerror(errno));
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_set(err, -errno, "cannot daemonize: pipe: %s", strerror(errno));
 	child = fork();
@@ -63,16 +67,21 @@ int daemon_start(struct vpmem_error *err)
 	return 0;
 }
 
+void daemon_get_fds(int fds[2])
+{
+	fds[0] = ready_fd;
+	fds[1] = null_fd;
+}
+
 int daemon_ready(struct vpmem_error *err)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), rc = 0;
+	int rc = 0;
 
-	if (fd < 0)
-		return error_set(err, -errno, "cannot daemonize: /dev/null: %s", strerror(errno));
 	for (int std_fd = STDIN_FILENO; std_fd <= STDERR_FILENO; std_fd++)
-		if (dup2(fd, std_fd) < 0)
+		if (dup2(null_fd, std_fd) < 0)
 			rc = -errno;
-	close(fd);
+	close(null_fd);
+	null_fd = -1;
 	// No message goes to the terminal any more.
 	log_open();
 	if (rc < 0)

@@ -24,4 +24,7 @@ int daemon_start(struct vpmem_error *err);
  */
 int daemon_ready(struct vpmem_error *err);
 
+/* The descriptors that daemon_ready uses; -1: none. */
+void daemon_get_fds(int fds[2]);
+
 #endif

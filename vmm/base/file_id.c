@@ -2,6 +2,9 @@
 // Which file a path names.
 #include "file_id.h"
 
+#include "permit.h"
+#include "permit_removal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -39,8 +42,27 @@ bool file_id_is_at(const struct file_id *id, const char *path)
 	return file_id_at(AT_FDCWD, path, &now) == 0 && file_id_is_same(&now, id);
 }
 
+static int serve_unlink(struct broker_call *call)
+{
+	const char *path = call->strings[0];
+	int rc = permit_check(path);
+
+	if (rc < 0 || !file_id_is_at(call->in, path))
+		return rc;
+	if (!permit_removal(path))
+		return -EPERM;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+const struct broker_op file_id_unlink_op = {
+	.name = "unlink",
+	.in_size = sizeof(struct file_id),
+	.serve = serve_unlink,
+};
+
 void file_id_unlink(const struct file_id *id, const char *path)
 {
-	if (file_id_is_at(id, path))
-		unlink(path);
+	struct broker_call call = { .in = id, .strings = { path } };
+
+	(void)broker_call(&file_id_unlink_op, &call);
 }

@@ -8,6 +8,8 @@
 #ifndef PMVM_FILE_ID_H
 #define PMVM_FILE_ID_H
 
+#include "broker.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -24,7 +26,8 @@ int file_id_of_fd(int fd, struct file_id *id);
 bool file_id_is_same(const struct file_id *a, const struct file_id *b);
 /* true if the path still names this file. */
 bool file_id_is_at(const struct file_id *id, const char *path);
-/* Removes the path if it still names this file. */
+/* Removes the path if it still names this file, and the broker may remove it (permit_removal.h). */
 void file_id_unlink(const struct file_id *id, const char *path);
+extern const struct broker_op file_id_unlink_op;
 
 #endif

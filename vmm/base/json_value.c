@@ -2,6 +2,7 @@
 // One JSON value, parsed strictly, with QEMU's error texts.
 #include "json_value.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 
 static const char *error_text(enum json_tokener_error error)
@@ -44,6 +45,15 @@ static size_t count_members(struct json_object *val)
 		}
 	}
 	return n;
+}
+
+int json_value_prepare(void)
+{
+	struct json_object *object = json_object_new_object();
+	int rc = object ? json_object_object_add(object, "key", NULL) : -1;
+
+	json_object_put(object);
+	return rc < 0 ? -ENOMEM : 0;
 }
 
 struct json_tokener *json_value_parser(unsigned depth)

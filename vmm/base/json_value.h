@@ -11,6 +11,9 @@
 struct json_object;
 struct json_tokener;
 
+/* Has json-c ask the kernel for its random number, which it does at its first object, before a sandbox refuses that. */
+int json_value_prepare(void);
+
 /* A parser for values of this depth. NULL: out of memory. json_tokener_free ends it. */
 struct json_tokener *json_value_parser(unsigned depth);
 

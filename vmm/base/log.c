@@ -30,6 +30,7 @@ static struct {
 	struct nonblock to;
 	unsigned nlost;
 	bool mid_line; // the last message was written in part
+	bool is_final; // nothing is opened any more
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .to = { .fd = -1 } };
 
 static bool timestamps; // accessed atomically
@@ -42,13 +43,17 @@ void log_set_timestamps(bool on)
 static void open_out(void)
 {
 	nonblock_close(&out.to);
-	nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
+	if (out.is_final)
+		nonblock_use(&out.to, STDERR_FILENO);
+	else
+		nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
 }
 
-// Again where it failed: there may have been no descriptor left.
+// Again where it failed: there may have been no descriptor left. Any thread does it, so not for good: a sandboxed one may
+// not even examine the descriptor.
 static void open_once(void)
 {
-	if (out.to.fd < 0 || out.to.how == NONBLOCK_POLLED)
+	if (!out.is_final && (out.to.fd < 0 || out.to.how == NONBLOCK_POLLED))
 		open_out();
 }
 
@@ -56,6 +61,21 @@ void log_open(void)
 {
 	pthread_mutex_lock(&out.lock);
 	open_out();
+	pthread_mutex_unlock(&out.lock);
+}
+
+void log_close(void)
+{
+	pthread_mutex_lock(&out.lock);
+	nonblock_close(&out.to);
+	pthread_mutex_unlock(&out.lock);
+}
+
+void log_open_for_good(void)
+{
+	pthread_mutex_lock(&out.lock);
+	open_out();
+	out.is_final = true;
 	pthread_mutex_unlock(&out.lock);
 }
 

@@ -26,6 +26,13 @@
 
 /* Uses what standard error is now: call it after descriptor 2 was replaced. The first message does it otherwise. */
 void log_open(void);
+/* Before descriptors are closed that nobody named: that of the log is one. The next message opens it again. */
+void log_close(void);
+/*
+ * As log_open, for the last time: nothing is opened later, which a sandbox would refuse. After this, log_open uses a new
+ * descriptor 2 as it is.
+ */
+void log_open_for_good(void);
 
 /* Each line begins with the time, in UTC: -msg timestamp=on. */
 void log_set_timestamps(bool on);

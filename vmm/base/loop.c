@@ -2,11 +2,13 @@
 // The event loop of the main thread.
 #include "loop.h"
 
+#include "array.h"
 #include "monotonic.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,6 +23,11 @@ void loop_fini(struct loop *loop)
 	if (loop->wake_efd >= 0)
 		close(loop->wake_efd);
 	loop->wake_efd = -1;
+	free(loop->sources);
+	free(loop->timers);
+	loop->sources = NULL;
+	loop->timers = NULL;
+	loop->nsources = loop->nplaces = loop->ntimers = 0;
 }
 
 void loop_wake(struct loop *loop)
@@ -41,16 +48,20 @@ int loop_add(struct loop *loop, struct loop_source *source)
 {
 	if (loop->nsources == LOOP_SOURCES_MAX)
 		return -ENOSPC;
-	loop->sources[loop->nsources++] = source;
+	if (array_room(&loop->sources, loop->nplaces, sizeof(loop->sources[0])) < 0)
+		return -ENOMEM;
+	loop->sources[loop->nplaces++] = source;
+	loop->nsources++;
 	changed(loop);
 	return 0;
 }
 
 void loop_del(struct loop *loop, struct loop_source *source)
 {
-	for (unsigned i = 0; i < loop->nsources; i++) {
+	for (unsigned i = 0; i < loop->nplaces; i++) {
 		if (loop->sources[i] == source) {
-			loop->sources[i] = loop->sources[--loop->nsources];
+			loop->sources[i] = NULL;
+			loop->nsources--;
 			return;
 		}
 	}
@@ -68,6 +79,8 @@ int loop_add_timer(struct loop *loop, struct loop_timer *timer)
 {
 	if (loop->ntimers == LOOP_SOURCES_MAX)
 		return -ENOSPC;
+	if (array_room(&loop->timers, loop->ntimers, sizeof(loop->timers[0])) < 0)
+		return -ENOMEM;
 	loop->timers[loop->ntimers++] = timer;
 	return 0;
 }
@@ -119,29 +132,32 @@ static void run_timers(struct loop *loop)
 	}
 }
 
-// A callback may remove sources, also its neighbours: serve one only while it is still there.
-static bool is_present(const struct loop *loop, const struct loop_source *source)
+static void close_gaps(struct loop *loop)
 {
-	for (unsigned i = 0; i < loop->nsources; i++)
-		if (loop->sources[i] == source)
-			return true;
-	return false;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < loop->nplaces; i++)
+		if (loop->sources[i])
+			loop->sources[n++] = loop->sources[i];
+	loop->nplaces = n;
 }
 
 int loop_once(struct loop *loop)
 {
 	struct pollfd fds[LOOP_SOURCES_MAX + 1];
-	struct loop_source *polled[LOOP_SOURCES_MAX];
+	uint16_t places[LOOP_SOURCES_MAX];
 	nfds_t nfds = 0;
 	eventfd_t count;
 	int timeout_ms, nready, saved_errno;
 
-	for (unsigned i = 0; i < loop->nsources; i++) {
-		if (loop->sources[i]->fd < 0 || loop->sources[i]->events == 0)
+	close_gaps(loop);
+	for (unsigned i = 0; i < loop->nplaces; i++) {
+		const struct loop_source *source = loop->sources[i];
+
+		if (source->fd < 0 || source->events == 0)
 			continue;
-		polled[nfds] = loop->sources[i];
-		fds[nfds] = (struct pollfd) { .fd = polled[nfds]->fd, .events = polled[nfds]->events };
-		nfds++;
+		places[nfds] = (uint16_t)i;
+		fds[nfds++] = (struct pollfd) { .fd = source->fd, .events = source->events };
 	}
 	fds[nfds] = (struct pollfd) { .fd = loop->wake_efd, .events = POLLIN };
 	timeout_ms = next_timeout_ms(loop);
@@ -157,9 +173,13 @@ int loop_once(struct loop *loop)
 		return saved_errno == EINTR ? 0 : -saved_errno;
 	if (fds[nfds].revents)
 		(void)eventfd_read(loop->wake_efd, &count);
-	for (nfds_t i = 0; i < nfds; i++)
-		if (fds[i].revents && is_present(loop, polled[i]) && polled[i]->fd == fds[i].fd)
-			polled[i]->ready(polled[i]->owner, fds[i].revents);
+	for (nfds_t i = 0; i < nfds; i++) {
+		struct loop_source *source = loop->sources[places[i]];
+
+		// A callback may remove sources, also its neighbours: serve one only while it is still there.
+		if (fds[i].revents && source && source->fd == fds[i].fd)
+			source->ready(source->owner, fds[i].revents);
+	}
 	run_timers(loop);
 	return 0;
 }

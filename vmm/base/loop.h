@@ -35,20 +35,22 @@ struct loop_timer {
 struct loop {
 	pthread_mutex_t *lock; /* the machine lock; borrowed */
 	int wake_efd;
-	bool sleeps; /* in poll(2), with the lock released */
-	unsigned nsources, ntimers;
-	struct loop_source *sources[LOOP_SOURCES_MAX];
-	struct loop_timer *timers[LOOP_SOURCES_MAX];
+	bool sleeps;                /* in poll(2), with the lock released */
+	unsigned nsources, ntimers; /* at most LOOP_SOURCES_MAX of each */
+	unsigned nplaces;           /* of the sources; what was removed since the last sleep left a NULL */
+	struct loop_source **sources;
+	struct loop_timer **timers;
 };
 
 int loop_init(struct loop *loop, pthread_mutex_t *lock);
 void loop_fini(struct loop *loop);
 
-/* Borrows the source until loop_del. -ENOSPC: too many. */
+/* Borrows the source until loop_del. -ENOSPC: too many. -ENOMEM. */
 int loop_add(struct loop *loop, struct loop_source *source);
 void loop_del(struct loop *loop, struct loop_source *source);
 void loop_set_events(struct loop *loop, struct loop_source *source, short events);
 
+/* Borrows the timer until loop_del_timer. Errors as above. */
 int loop_add_timer(struct loop *loop, struct loop_timer *timer);
 void loop_del_timer(struct loop *loop, struct loop_timer *timer);
 /* Expires once, in delay_ms from now; arming an armed timer moves it. */

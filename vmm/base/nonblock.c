@@ -2,6 +2,8 @@
 // A standard descriptor, used without ever waiting for the process at its other end.
 #include "nonblock.h"
 
+#include "socket_io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,21 +15,57 @@
 #include <termios.h>
 #include <unistd.h>
 
-// A description of our own, or -1.
-static int open_once_more(int std_fd, int access)
+// A description of our own, or -errno.
+static int reopen(int old_fd, int access)
 {
 	int fd, flags = access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", std_fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", old_fd);
 	fd = open(path, flags);
-	if (fd >= 0)
-		return fd;
 	// The terminal of another user (su). tcgetsid succeeds if it controls our session: then /dev/tty is the same one.
-	return tcgetsid(std_fd) >= 0 ? open("/dev/tty", flags) : -1;
+	if (fd < 0 && tcgetsid(old_fd) >= 0)
+		fd = open("/dev/tty", flags);
+	return fd < 0 ? -errno : fd;
 }
 
-void nonblock_open(struct nonblock *nb, int std_fd, int access)
+// A file that can only be read must not become one that can be written.
+static bool may_reopen(int old_fd, int access)
+{
+	int flags = fcntl(old_fd, F_GETFL);
+	struct stat st;
+
+	return (access == O_RDONLY || access == O_WRONLY) && flags >= 0 && !(flags & O_PATH) &&
+	       ((flags & O_ACCMODE) == O_RDWR || (flags & O_ACCMODE) == access) && fstat(old_fd, &st) == 0 &&
+	       (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode));
+}
+
+static int serve_reopen(struct broker_call *call)
+{
+	const int *access = call->in;
+
+	if (!call->in_fd || !may_reopen(*call->in_fd, *access))
+		return -EINVAL;
+	call->fds[0] = reopen(*call->in_fd, *access);
+	call->nfds = call->fds[0] >= 0;
+	return call->nfds > 0 ? 0 : call->fds[0];
+}
+
+const struct broker_op nonblock_reopen_op = { .name = "reopen", .in_size = sizeof(int), .serve = serve_reopen };
+
+static int ask_broker(int std_fd, int access)
+{
+	struct broker_call call = { .in = &access, .in_fd = &std_fd };
+	int rc;
+
+	// What the operation checks first is not in question for our own descriptors.
+	if (!broker_is_connected())
+		return reopen(std_fd, access);
+	rc = broker_call(&nonblock_reopen_op, &call);
+	return rc < 0 ? rc : call.fds[0];
+}
+
+static void open_with(struct nonblock *nb, int std_fd, int access, int (*open_once_more)(int, int))
 {
 	struct stat st;
 
@@ -45,6 +83,28 @@ void nonblock_open(struct nonblock *nb, int std_fd, int access)
 		nb->fd = std_fd;
 		nb->how = NONBLOCK_POLLED;
 	}
+}
+
+void nonblock_open(struct nonblock *nb, int std_fd, int access)
+{
+	open_with(nb, std_fd, access, reopen);
+}
+
+static int open_nothing(int std_fd, int access)
+{
+	(void)std_fd;
+	(void)access;
+	return -EPERM;
+}
+
+void nonblock_use(struct nonblock *nb, int std_fd)
+{
+	open_with(nb, std_fd, O_WRONLY, open_nothing);
+}
+
+void nonblock_open_by_broker(struct nonblock *nb, int std_fd, int access)
+{
+	open_with(nb, std_fd, access, ask_broker);
 }
 
 void nonblock_close(struct nonblock *nb)
@@ -72,7 +132,7 @@ ssize_t nonblock_read(const struct nonblock *nb, void *buf, size_t len)
 	ssize_t n;
 
 	if (nb->how == NONBLOCK_SOCKET)
-		return recv(nb->fd, buf, len, MSG_DONTWAIT);
+		return socket_receive(nb->fd, buf, len, MSG_DONTWAIT);
 	if (nb->how == NONBLOCK_PLAIN)
 		return read(nb->fd, buf, len);
 	n = preadv2(nb->fd, &span, 1, -1, RWF_NOWAIT);
@@ -90,7 +150,7 @@ ssize_t nonblock_write(const struct nonblock *nb, const void *buf, size_t len)
 	ssize_t n;
 
 	if (nb->how == NONBLOCK_SOCKET)
-		return send(nb->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return socket_send(nb->fd, buf, len, MSG_DONTWAIT);
 	if (nb->how == NONBLOCK_PLAIN)
 		return write(nb->fd, buf, len);
 	n = pwritev2(nb->fd, &span, 1, -1, RWF_NOWAIT);

@@ -16,6 +16,8 @@
 #ifndef PMVM_NONBLOCK_H
 #define PMVM_NONBLOCK_H
 
+#include "broker.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -28,6 +30,11 @@ struct nonblock {
 
 /* access is O_RDONLY or O_WRONLY. A descriptor that is closed fails later, with EBADF. */
 void nonblock_open(struct nonblock *nb, int std_fd, int access);
+/* The same, without opening anything: where that would be needed, it may wait as described above. */
+void nonblock_use(struct nonblock *nb, int std_fd);
+/* The same as nonblock_open, opened by the broker where there is one. */
+void nonblock_open_by_broker(struct nonblock *nb, int std_fd, int access);
+extern const struct broker_op nonblock_reopen_op;
 void nonblock_close(struct nonblock *nb);
 
 /* As read(2) and write(2), but they fail with EAGAIN where those would wait, with the exception above. */

@@ -93,3 +93,20 @@ bool uuid_wellformed(const char *text)
 	}
 	return len == 36;
 }
+
+bool uuid_parse(const char *text, uint8_t bytes[16])
+{
+	if (!uuid_wellformed(text))
+		return false;
+	for (unsigned i = 0; i < 16; i++) {
+		char digits[3];
+
+		while (*text == '-')
+			text++;
+		digits[0] = *text++;
+		digits[1] = *text++;
+		digits[2] = '\0';
+		bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	return true;
+}

@@ -23,4 +23,7 @@ bool id_wellformed(const char *id);
 /* 8-4-4-4-12 hexadecimal digits. */
 bool uuid_wellformed(const char *text);
 
+/* Its 16 bytes in the order of the text. False: it is not well-formed. */
+bool uuid_parse(const char *text, uint8_t bytes[16]);
+
 #endif

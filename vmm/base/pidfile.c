@@ -3,6 +3,7 @@
 #include "pidfile.h"
 
 #include "error.h"
+#include "thread.h"
 #include "file_id.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ int pidfile_create(const char *path, int *fd, struct vpmem_error *err)
 
 	for (unsigned i = 0; i < ATTEMPTS && rc == -EAGAIN; i++)
 		rc = open_and_lock(path, fd, err);
-	if (rc == 0 && (ftruncate(*fd, 0) < 0 || dprintf(*fd, "%d\n", (int)getpid()) < 0))
+	if (rc == 0 && (ftruncate(*fd, 0) < 0 || dprintf(*fd, "%d\n", (int)thread_process_id()) < 0))
 		rc = error_set(err, -errno, "cannot create PID file: Failed to write pid file %s: %s", path,
 		               strerror(errno));
 	return rc;

@@ -3,16 +3,35 @@
 #include "signals.h"
 
 #include <stddef.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
 #define NENDING (sizeof(ending_signals) / sizeof(ending_signals[0]))
 
-bool signals_is_ignored(int signo)
+static bool is_remembered, is_ignored[NENDING];
+
+static bool is_ignored_now(int signo)
 {
 	struct sigaction action;
 
 	// SIGTERM is how an operator ends us.
 	return signo != SIGTERM && sigaction(signo, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void signals_remember_ignored(void)
+{
+	for (size_t i = 0; i < NENDING; i++)
+		is_ignored[i] = is_ignored_now(ending_signals[i]);
+	is_remembered = true;
+}
+
+bool signals_is_ignored(int signo)
+{
+	for (size_t i = 0; i < NENDING; i++)
+		if (ending_signals[i] == signo)
+			return is_remembered ? is_ignored[i] : is_ignored_now(signo);
+	return false;
 }
 
 void signals_set_up(sigset_t *ending)
@@ -32,14 +51,12 @@ void signals_set_up(sigset_t *ending)
 	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 
-bool signals_end_pending(void)
+bool signals_end_pending(int signal_fd)
 {
-	sigset_t pending;
+	struct signalfd_siginfo info;
 
-	if (sigpending(&pending) < 0)
-		return false;
-	for (size_t i = 0; i < NENDING; i++)
-		if (sigismember(&pending, ending_signals[i]) == 1 && !signals_is_ignored(ending_signals[i]))
+	while (read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (!signals_is_ignored((int)info.ssi_signo))
 			return true;
 	return false;
 }

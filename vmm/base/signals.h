@@ -18,10 +18,16 @@
  */
 void signals_set_up(sigset_t *ending);
 
-/* This one of them was ignored by the parent process, so that it does not end the program. SIGTERM always does. */
+/*
+ * This one of them was ignored by the parent process when signals_set_up was called, so that it does not end the program.
+ * SIGTERM always does.
+ */
 bool signals_is_ignored(int signo);
 
-/* One of the signals that end the program has arrived and was not read yet. */
-bool signals_end_pending(void);
+/* A sandbox refuses the question: from now on the answer is that of this moment. */
+void signals_remember_ignored(void);
+
+/* One of the signals that end the program has arrived: it is read from the signalfd, which never blocks. */
+bool signals_end_pending(int signal_fd);
 
 #endif

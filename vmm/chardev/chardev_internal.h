@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * chardev_internal.h - what chardev.c (bytes) and chardev_open.c (back ends) share.
+ * chardev_internal.h - what chardev.c (peers, output), chardev_input.c and chardev_open.c (back ends) share.
  */
 #ifndef PMVM_CHARDEV_INTERNAL_H
 #define PMVM_CHARDEV_INTERNAL_H
@@ -65,7 +65,22 @@ extern const struct stream_ops chardev_stream_ops;
 /* A peer, on a descriptor that never blocks, which the chardev takes. 0: it always does. */
 int chardev_connect(struct chardev *chr, int fd);
 void chardev_disconnect(struct chardev *chr);
+/* Output was taken: wakes what waits for room. before: the bytes that were pending; SIZE_MAX: any number. */
+void chardev_made_room(struct chardev *chr, size_t before);
+
+/* Its other side comes and goes. Adopted sockets are of this kind. */
+static inline bool chardev_is_peer_kind(const struct chardev *chr)
+{
+	return chr->kind == CHARDEV_SOCKET || chr->kind == CHARDEV_PTY;
+}
+
+/* ---- chardev_input.c */
+
 /* Gives the bytes that were read to the front ends, as far as they have room. */
 void chardev_process_input(struct chardev *chr);
+/* For chardev_stream_ops. */
+void chardev_on_readable(void *owner, short revents);
+/* The peer is gone: what it had sent is kept as far as it fits, and the next one can come. */
+void chardev_lose_peer(struct chardev *chr);
 
 #endif

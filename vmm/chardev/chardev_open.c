@@ -21,8 +21,8 @@ static int open_stdio(struct chardev *chr, const struct chardev_config *cfg, str
 	struct nonblock in, out;
 	int rc;
 
-	nonblock_open(&in, STDIN_FILENO, O_RDONLY);
-	nonblock_open(&out, STDOUT_FILENO, O_WRONLY);
+	nonblock_open_by_broker(&in, STDIN_FILENO, O_RDONLY);
+	nonblock_open_by_broker(&out, STDOUT_FILENO, O_WRONLY);
 	stream_attach(&chr->stream, &in, &out);
 	chr->mux = cfg->mux;
 	rc = in.is_char ? term_raw(cfg->signals) : 0;
@@ -34,8 +34,11 @@ static int open_file(struct chardev *chr, const struct chardev_config *cfg, stru
 	const struct nonblock none = { .fd = -1 };
 	int rc = outfile_open(&chr->file, chr->path, cfg->append);
 
-	if (rc < 0)
-		return error_set(err, rc, "Could not open '%s': %s", chr->path, strerror(-rc));
+	if (rc < 0) {
+		error_set(err, rc, "Could not open '%s': %s", chr->path, strerror(-rc));
+		outfile_hint(&chr->file, err);
+		return rc;
+	}
 	stream_attach(&chr->stream, &none, &(struct nonblock) { .fd = chr->file.fd, .owns = true });
 	return 0;
 }
@@ -48,8 +51,11 @@ static int open_log(struct chardev *chr, const struct chardev_config *cfg, struc
 		return 0;
 	chr->logfile = strdup(cfg->logfile);
 	rc = chr->logfile ? outfile_open(&chr->log, chr->logfile, cfg->logappend) : -ENOMEM;
-	if (rc < 0)
-		return error_set(err, rc, "Unable to open logfile %s: %s", cfg->logfile, strerror(-rc));
+	if (rc < 0) {
+		error_set(err, rc, "Unable to open logfile %s: %s", cfg->logfile, strerror(-rc));
+		outfile_hint(&chr->log, err);
+		return rc;
+	}
 	chr->log_fd = chr->log.fd;
 	return 0;
 }

@@ -27,21 +27,40 @@ static int open_and_close(const char *path)
 	return rc;
 }
 
-int chardev_pty_open(int *out_fd, char **path)
-{
+struct pty_out {
 	char name[64];
+};
+
+static int serve(struct broker_call *call)
+{
+	struct pty_out *out = call->out;
 	int rc, fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return -errno;
-	rc = unlockpt(fd) < 0 ? -errno : -ptsname_r(fd, name, sizeof(name));
-	rc = rc ? rc : open_and_close(name);
-	*path = rc == 0 ? strdup(name) : NULL;
-	if (rc == 0 && !*path)
-		rc = -ENOMEM;
+	rc = unlockpt(fd) < 0 ? -errno : -ptsname_r(fd, out->name, sizeof(out->name));
+	rc = rc ? rc : open_and_close(out->name);
 	if (rc < 0)
 		close(fd);
 	else
-		*out_fd = fd;
+		call->fds[call->nfds++] = fd;
 	return rc;
+}
+
+const struct broker_op chardev_pty_op = { .name = "pty", .out_size = sizeof(struct pty_out), .serve = serve };
+
+int chardev_pty_open(int *out_fd, char **path)
+{
+	struct pty_out out;
+	struct broker_call call = { .out = &out };
+	int rc = broker_call(&chardev_pty_op, &call);
+
+	if (rc < 0)
+		return rc;
+	*path = strdup(out.name);
+	if (*path)
+		*out_fd = call.fds[0];
+	else
+		close(call.fds[0]);
+	return *path ? 0 : -ENOMEM;
 }

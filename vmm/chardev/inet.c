@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// TCP addresses as numbers, and sockets that listen there.
+// TCP addresses as numbers, and sockets that listen there or connect.
 #include "inet.h"
+
+#include "permit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -8,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int parse_port(const char *text, in_port_t *port)
@@ -49,7 +52,24 @@ int inet_parse(const char *host, const char *port, struct inet_addr *out)
 	return out->len > 0 ? 0 : -EINVAL;
 }
 
-int inet_socket(const struct inet_addr *addr)
+int inet_check(const struct inet_addr *addr)
+{
+	const sa_family_t family = addr->addr.ss_family;
+	socklen_t len = family == AF_INET  ? sizeof(struct sockaddr_in) :
+	                family == AF_INET6 ? sizeof(struct sockaddr_in6) :
+	                family == AF_UNIX  ? sizeof(struct sockaddr_un) :
+	                                     0;
+	struct sockaddr_un un;
+
+	memcpy(&un, &addr->addr, sizeof(un));
+	if (len == 0 || addr->len != len || (family == AF_UNIX && !memchr(un.sun_path, '\0', sizeof(un.sun_path))))
+		return -EINVAL;
+	if (family == AF_UNIX && un.sun_path[0])
+		return permit_check(un.sun_path);
+	return permit_address((const struct sockaddr *)&addr->addr, addr->len) ? 0 : -EACCES;
+}
+
+static int make_socket(const struct inet_addr *addr)
 {
 	int on = 1, fd = socket(addr->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -58,24 +78,18 @@ int inet_socket(const struct inet_addr *addr)
 	return fd < 0 ? -errno : fd;
 }
 
-int inet_listen(const struct inet_addr *addr, int backlog, int *out_fd)
-{
-	int on = 1, rc = 0, fd = inet_socket(addr);
+// ---- listening
 
-	if (fd < 0)
-		return fd;
-	// The port of a program that has just ended is free at once.
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&addr->addr, addr->len) < 0 || listen(fd, backlog) < 0) {
-		rc = -errno;
-		close(fd);
-	} else {
-		*out_fd = fd;
-	}
-	return rc;
-}
+struct listen_in {
+	struct inet_addr addr;
+	int backlog;
+};
 
-unsigned inet_port(int fd)
+struct listen_out {
+	unsigned port;
+};
+
+static unsigned port_of(int fd)
 {
 	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(addr);
@@ -86,4 +100,98 @@ unsigned inet_port(int fd)
 	memcpy(&in4, &addr, sizeof(in4));
 	memcpy(&in6, &addr, sizeof(in6));
 	return ntohs(addr.ss_family == AF_INET6 ? in6.sin6_port : in4.sin_port);
+}
+
+static int serve_listen(struct broker_call *call)
+{
+	const struct listen_in *in = call->in;
+	struct listen_out *out = call->out;
+	int on = 1, fd, rc = inet_check(&in->addr);
+
+	if (rc == 0 && (in->addr.addr.ss_family == AF_UNIX || in->backlog < 0 || in->backlog > SOMAXCONN))
+		rc = -EINVAL;
+	if (rc < 0)
+		return rc;
+	fd = make_socket(&in->addr);
+	if (fd < 0)
+		return fd;
+	// The port of a program that has just ended is free at once.
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&in->addr.addr, in->addr.len) < 0 || listen(fd, in->backlog) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	out->port = port_of(fd);
+	call->fds[call->nfds++] = fd;
+	return 0;
+}
+
+const struct broker_op inet_listen_op = {
+	.name = "listen on a port",
+	.in_size = sizeof(struct listen_in),
+	.out_size = sizeof(struct listen_out),
+	.serve = serve_listen,
+};
+
+int inet_listen(const struct inet_addr *addr, int backlog, int *out_fd, unsigned *port, bool *is_denied)
+{
+	const struct listen_in in = { .addr = *addr, .backlog = backlog };
+	struct listen_out out;
+	struct broker_call call = { .in = &in, .out = &out };
+	int rc = broker_call(&inet_listen_op, &call);
+
+	*is_denied = call.is_denied;
+	if (rc == 0) {
+		*out_fd = call.fds[0];
+		*port = out.port;
+	}
+	return rc;
+}
+
+// ---- connecting
+
+struct connect_out {
+	bool in_progress;
+};
+
+static int serve_connect(struct broker_call *call)
+{
+	const struct inet_addr *addr = call->in;
+	struct connect_out *out = call->out;
+	int fd, rc = inet_check(addr);
+
+	if (rc < 0)
+		return rc;
+	fd = make_socket(addr);
+	if (fd < 0)
+		return fd;
+	rc = connect(fd, (const struct sockaddr *)&addr->addr, addr->len) < 0 ? -errno : 0;
+	if (rc < 0 && rc != -EINPROGRESS) {
+		close(fd);
+		return rc;
+	}
+	out->in_progress = rc < 0;
+	call->fds[call->nfds++] = fd;
+	return 0;
+}
+
+const struct broker_op inet_connect_op = {
+	.name = "connect",
+	.in_size = sizeof(struct inet_addr),
+	.out_size = sizeof(struct connect_out),
+	.serve = serve_connect,
+};
+
+int inet_connect(const struct inet_addr *addr, int *out_fd, bool *is_denied)
+{
+	struct connect_out out;
+	struct broker_call call = { .in = addr, .out = &out };
+	int rc = broker_call(&inet_connect_op, &call);
+
+	*is_denied = call.is_denied;
+	if (rc < 0)
+		return rc;
+	*out_fd = call.fds[0];
+	return out.in_progress ? -EINPROGRESS : 0;
 }

@@ -3,6 +3,7 @@
 #include "listen.h"
 
 #include "error.h"
+#include "permit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,14 +232,44 @@ static int make_socket(const char *path, mode_t mode, int backlog, int *out_fd, 
 	return rc;
 }
 
+struct listen_in {
+	mode_t mode;
+	int backlog;
+};
+
+static int serve(struct broker_call *call)
+{
+	const struct listen_in *in = call->in;
+	int rc = permit_check(call->strings[0]);
+
+	if (rc == 0 && (in->mode & ~0777u || in->backlog < 0 || in->backlog > SOMAXCONN))
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = make_socket(call->strings[0], in->mode, in->backlog, &call->fds[0], call->out);
+	call->nfds = rc == 0;
+	return rc;
+}
+
+const struct broker_op listen_unix_op = {
+	.name = "listen",
+	.in_size = sizeof(struct listen_in),
+	.out_size = sizeof(struct file_id),
+	.serve = serve,
+};
+
 int listen_unix(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id, struct vpmem_error *err)
 {
-	int rc = make_socket(path, mode, backlog, out_fd, id);
+	const struct listen_in in = { .mode = mode, .backlog = backlog };
+	struct broker_call call = { .in = &in, .strings = { path }, .out = id };
+	int rc = broker_call(&listen_unix_op, &call);
 
-	if (rc == 0)
+	if (rc == 0) {
+		*out_fd = call.fds[0];
 		return 0;
+	}
 	error_set(err, rc, "Failed to bind socket to %s: %s", path, strerror(-rc));
 	if (rc == -EADDRINUSE)
 		error_hint(err, "another program listens there: end it, or choose another path");
+	broker_hint(&call, path, err);
 	return rc;
 }

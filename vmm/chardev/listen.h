@@ -16,5 +16,6 @@
  * A socket at the path that nobody serves is replaced. -EADDRINUSE: a program serves it, or the path is no socket.
  */
 int listen_unix(const char *path, mode_t mode, int backlog, int *out_fd, struct file_id *id, struct vpmem_error *err);
+extern const struct broker_op listen_unix_op;
 
 #endif

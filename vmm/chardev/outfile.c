@@ -3,25 +3,69 @@
 #include "outfile.h"
 
 #include "log.h"
+#include "permit.h"
+#include "permit_removal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-int outfile_open(struct outfile *file, const char *path, bool append)
-{
-	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (append ? O_APPEND : 0);
-	int fd = open(path, flags | O_CREAT | O_EXCL, 0644);
+struct outfile_in {
+	unsigned append; // 0 or 1
+};
 
-	*file = (struct outfile) { .path = path, .append = append, .created = fd >= 0 };
+struct outfile_out {
+	bool created;
+};
+
+static int serve_open(struct broker_call *call)
+{
+	const struct outfile_in *in = call->in;
+	struct outfile_out *out = call->out;
+	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (in->append ? O_APPEND : 0);
+	int fd, rc = permit_check(call->strings[0]);
+
+	if (rc < 0)
+		return rc;
+	fd = open(call->strings[0], flags | O_CREAT | O_EXCL, 0644);
+	out->created = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
-		fd = open(path, flags | O_NONBLOCK);
+		fd = open(call->strings[0], flags | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	file->fd = fd;
-	file_id_of_fd(fd, &file->id);
+	if (out->created)
+		permit_note_created(fd);
+	call->fds[call->nfds++] = fd;
 	return 0;
+}
+
+const struct broker_op outfile_open_op = {
+	.name = "outfile",
+	.in_size = sizeof(struct outfile_in),
+	.out_size = sizeof(struct outfile_out),
+	.serve = serve_open,
+};
+
+int outfile_open(struct outfile *file, const char *path, bool append)
+{
+	const struct outfile_in in = { .append = append };
+	struct outfile_out out;
+	struct broker_call call = { .in = &in, .strings = { path }, .out = &out };
+	int rc = broker_call(&outfile_open_op, &call);
+
+	*file = (struct outfile) { .path = path, .append = append, .is_denied = call.is_denied };
+	if (rc < 0)
+		return rc;
+	file->created = out.created;
+	file->fd = call.fds[0];
+	file_id_of_fd(file->fd, &file->id);
+	return 0;
+}
+
+void outfile_hint(const struct outfile *file, struct vpmem_error *err)
+{
+	broker_hint(&(struct broker_call) { .is_denied = file->is_denied }, file->path, err);
 }
 
 void outfile_keep(struct outfile *file)

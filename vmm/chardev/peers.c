@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the peers of a character device come from.
-#include "peers.h"
+#include "peers_internal.h"
 
 #include "chardev_pty.h"
 #include "error.h"
-#include "inet.h"
 #include "listener.h"
 #include "log.h"
-#include "monotonic.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,29 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONNECT_MS 10000u
-#define CONNECT_STEP_MS 10
 #define PTY_POLL_MS 1000u
-
-struct peers {
-	int (*accepted)(void *owner, int fd);
-	void *owner;
-	struct loop *loop;
-	const char *module; /* NULL: a chardev's */
-	char *name;
-	struct listener *listener; /* NULL: it connects, or it is a pty */
-	bool begun;
-	int waiting_fd; /* a peer that is there already, before peers_begin; -1: none */
-
-	struct inet_addr addr; /* to connect to, of any family */
-	unsigned reconnect_ms; /* 0: one connection, and no other */
-	bool failed;           /* the last attempt to connect failed, and that was logged */
-	struct loop_source connecting;
-	struct loop_timer again; /* connects, or examines the pty */
-
-	int pty_fd; /* -1: no pty */
-	char *pty_path;
-};
 
 const char *peers_name(const struct peers *p)
 {
@@ -53,23 +29,18 @@ const char *peers_pty(const struct peers *p)
 	return p->pty_path;
 }
 
-static const char *module_of(const struct peers *p)
-{
-	return p->module ? p->module : "chardev";
-}
-
 static void hand_over(struct peers *p, int fd)
 {
 	int rc = p->accepted(p->owner, fd);
 
 	if (rc == 0)
 		return;
-	log_guest("%s: %s: cannot serve the peer: %s", module_of(p), p->name, strerror(-rc));
+	log_guest("%s: %s: cannot serve the peer: %s", peers_module(p), p->name, strerror(-rc));
 	close(fd);
 	peers_left(p);
 }
 
-static void take(struct peers *p, int fd)
+void peers_take(struct peers *p, int fd)
 {
 	p->failed = false;
 	if (p->begun)
@@ -78,115 +49,9 @@ static void take(struct peers *p, int fd)
 		p->waiting_fd = fd;
 }
 
-// ---- connecting
-
-static void connect_failed(struct peers *p, int error)
+void peers_hint_denied(const struct peers *p, const struct chardev_config *cfg, struct vpmem_error *err)
 {
-	if (!p->failed)
-		log_guest("%s: %s: cannot connect: %s", module_of(p), p->name, strerror(error));
-	p->failed = true;
-	if (p->reconnect_ms > 0)
-		loop_arm(p->loop, &p->again, p->reconnect_ms);
-}
-
-// A socket that is connected, or (-EINPROGRESS) will be.
-static int start_connect(const struct inet_addr *addr, int *out_fd)
-{
-	int rc, fd = inet_socket(addr);
-
-	if (fd < 0)
-		return fd;
-	rc = connect(fd, (const struct sockaddr *)&addr->addr, addr->len) < 0 ? -errno : 0;
-	if (rc == 0 || rc == -EINPROGRESS)
-		*out_fd = fd;
-	else
-		close(fd);
-	return rc;
-}
-
-static int end_connect(int fd)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
-}
-
-static void on_connecting(void *owner, short revents)
-{
-	struct peers *p = owner;
-	int fd = p->connecting.fd, rc = end_connect(fd);
-
-	(void)revents;
-	loop_set_events(p->loop, &p->connecting, 0);
-	p->connecting.fd = -1;
-	if (rc == 0) {
-		take(p, fd);
-		return;
-	}
-	close(fd);
-	connect_failed(p, -rc);
-}
-
-static void connect_again(struct peers *p)
-{
-	int fd, rc = start_connect(&p->addr, &fd);
-
-	if (rc == 0) {
-		take(p, fd);
-	} else if (rc == -EINPROGRESS) {
-		p->connecting.fd = fd;
-		loop_set_events(p->loop, &p->connecting, POLLOUT);
-	} else {
-		connect_failed(p, -rc);
-	}
-}
-
-static int await_connect(int fd, uint64_t deadline_ms)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-	uint64_t now = monotonic_ms();
-	int n = poll(&poll_fd, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0);
-
-	if (n == 0)
-		return -ETIMEDOUT;
-	return n < 0 ? -errno : end_connect(fd);
-}
-
-// While the machine is built: the other side has to be there.
-static int connect_now(struct peers *p)
-{
-	uint64_t deadline_ms = monotonic_ms() + CONNECT_MS;
-	int fd, rc;
-
-	// A listening socket in the file system whose queue is full says EAGAIN.
-	while ((rc = start_connect(&p->addr, &fd)) == -EAGAIN && monotonic_ms() < deadline_ms)
-		poll(NULL, 0, CONNECT_STEP_MS);
-	if (rc == -EINPROGRESS) {
-		rc = await_connect(fd, deadline_ms);
-		if (rc < 0)
-			close(fd);
-	}
-	if (rc == 0)
-		take(p, fd);
-	return rc;
-}
-
-static int open_client(struct peers *p, const struct chardev_config *cfg, struct vpmem_error *err)
-{
-	const char *where = cfg->path ? cfg->path : p->name + strlen("tcp:");
-	int rc = 0;
-
-	p->reconnect_ms = cfg->reconnect_ms;
-	if (cfg->async || cfg->reconnect_ms > 0)
-		connect_again(p);
-	else
-		rc = connect_now(p);
-	if (rc == 0)
-		return 0;
-	error_set(err, rc, "Failed to connect to '%s': %s", where, strerror(-rc));
-	error_hint(err, "start the program that listens there first, or use server=on, or reconnect=SECONDS");
-	return rc;
+	broker_hint(&(struct broker_call) { .is_denied = p->is_denied }, cfg->path, err);
 }
 
 // ---- listening
@@ -239,15 +104,19 @@ static int name_port(struct peers *p, const struct chardev_config *cfg, unsigned
 static int open_inet(struct peers *p, const struct chardev_config *cfg, struct vpmem_error *err)
 {
 	int fd, rc = inet_parse(cfg->host, cfg->port, &p->addr);
+	unsigned port;
 
 	if (rc < 0)
 		return error_set(err, rc, "address resolution failed for %s: not a number", p->name);
 	if (!cfg->server)
-		return open_client(p, cfg, err);
-	rc = inet_listen(&p->addr, cfg->monitor ? CHARDEV_MONITOR_PEERS_MAX : 1, &fd);
-	if (rc < 0)
-		return error_set(err, rc, "Failed to listen on %s: %s", p->name, strerror(-rc));
-	rc = name_port(p, cfg, inet_port(fd)) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
+		return peers_connect(p, cfg, err);
+	rc = inet_listen(&p->addr, cfg->monitor ? CHARDEV_MONITOR_PEERS_MAX : 1, &fd, &port, &p->is_denied);
+	if (rc < 0) {
+		error_set(err, rc, "Failed to listen on %s: %s", p->name, strerror(-rc));
+		peers_hint_denied(p, cfg, err);
+		return rc;
+	}
+	rc = name_port(p, cfg, port) < 0 ? error_set(err, -ENOMEM, "out of memory") : 0;
 	rc = rc ? rc : open_listener(p, cfg, fd, err);
 	if (rc < 0)
 		close(fd);
@@ -265,7 +134,7 @@ static int open_unix(struct peers *p, const struct chardev_config *cfg, struct v
 	memcpy(addr.sun_path, cfg->path, strlen(cfg->path) + 1);
 	memcpy(&p->addr.addr, &addr, sizeof(addr));
 	p->addr.len = sizeof(addr);
-	return open_client(p, cfg, err);
+	return peers_connect(p, cfg, err);
 }
 
 // ---- a descriptor that was passed
@@ -295,7 +164,7 @@ static int open_fd(struct peers *p, const struct chardev_config *cfg, struct vpm
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return error_set(err, -errno, "File descriptor '%s': %s", cfg->fd, strerror(errno));
 	if (!cfg->server) {
-		take(p, fd);
+		peers_take(p, fd);
 		return 0;
 	}
 	return open_listener(p, cfg, fd, err);
@@ -312,7 +181,7 @@ static void examine_pty(struct peers *p)
 	if (poll(&poll_fd, 1, 0) >= 0 && !(poll_fd.revents & POLLHUP)) {
 		fd = fcntl(p->pty_fd, F_DUPFD_CLOEXEC, 0);
 		if (fd >= 0) {
-			take(p, fd);
+			peers_take(p, fd);
 			return;
 		}
 	}
@@ -344,7 +213,7 @@ static void on_again(void *owner)
 	if (p->pty_fd >= 0)
 		examine_pty(p);
 	else
-		connect_again(p);
+		peers_connect_again(p);
 }
 
 static char *make_name(const struct chardev_config *cfg)
@@ -383,7 +252,7 @@ int peers_open(const struct peers_config *cfg, struct loop *loop, struct peers *
 		.name = make_name(cfg->chardev),
 		.waiting_fd = -1,
 		.pty_fd = -1,
-		.connecting = { .fd = -1, .ready = on_connecting, .owner = p },
+		.connecting = { .fd = -1, .ready = peers_on_connecting, .owner = p },
 		.again = { .expired = on_again, .owner = p },
 	};
 	rc = p->name ? loop_add(loop, &p->connecting) : -ENOMEM;

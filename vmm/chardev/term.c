@@ -2,14 +2,18 @@
 // Raw mode of the terminal on standard input, and its way back however the program ends.
 #include "term.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
 static struct termios saved, raw;
 static volatile sig_atomic_t is_raw;
+static pid_t own_group; // a sandbox refuses the question
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGQUIT, SIGALRM };
 
@@ -19,7 +23,7 @@ static bool in_foreground(void)
 {
 	pid_t foreground = tcgetpgrp(STDIN_FILENO);
 
-	return foreground < 0 || foreground == getpgrp();
+	return foreground < 0 || foreground == own_group;
 }
 
 void term_restore(void)
@@ -37,8 +41,9 @@ void term_restore(void)
 static void on_fatal(int signo)
 {
 	term_restore();
-	// SA_RESETHAND gave the signal its default action back: it ends the process on return from here.
-	raise(signo);
+	// SA_RESETHAND gave the signal its default action back: it ends the process on return from here. The main thread has
+	// the number of the process; raise asks the kernel for both, which a sandbox refuses.
+	(void)syscall(SYS_tgkill, thread_process_id(), thread_process_id(), signo);
 }
 
 static void on_continue(int signo)
@@ -59,6 +64,7 @@ int term_raw(bool signals)
 
 	if (!isatty(STDIN_FILENO))
 		return 0;
+	own_group = getpgrp();
 	if (tcgetattr(STDIN_FILENO, &saved) < 0)
 		return -errno;
 	raw = saved;

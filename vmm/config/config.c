@@ -288,9 +288,9 @@ int config_device(struct json_object *props, enum props_form form, struct device
 		rc = error_set(err, -ENOMEM, "out of memory");
 	if (rc == 0)
 		rc = props_apply(model->props, props, form, cfg, err);
-	if (model->bus)
+	if (!device_model_is_pci(model))
 		cfg->bus_nr = cfg->slot = -1;
-	if (rc == 0 && !model->bus)
+	if (rc == 0 && device_model_is_pci(model))
 		rc = find_bus(cfg, err);
 	if (rc == 0 && model->check)
 		rc = model->check(cfg, err);

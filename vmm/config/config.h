@@ -108,7 +108,7 @@ struct object_type {
 
 /*
  * A model of devices. They are virtio devices behind PCI, and have the properties of virtio_pci_class; or they go on a bus
- * that another device brings, and have those of bus_device_class.
+ * that another device brings, and have those of bus_device_class; or they are on the board.
  */
 struct device_model {
 	const struct prop_class *props; /* over a struct whose first member is a struct device_config */
@@ -120,8 +120,14 @@ struct device_model {
 	const char *const *virtio_props; /* the properties that qom-list shows there; sorted, NULL-terminated */
 	const char *bus;                 /* QEMU's type of the bus that it goes on: "virtio-serial-bus". NULL: PCI */
 	const char *child_bus;           /* of the bus that it brings. NULL: none */
+	bool on_board;                   /* on no bus: it is there from the start, and stays */
 	int (*check)(struct device_config *cfg, struct vpmem_error *err); /* as above */
 };
+
+static inline bool device_model_is_pci(const struct device_model *model)
+{
+	return !model->bus && !model->on_board;
+}
 
 /* By index, up to NULL; and by name or alias, NULL if there is none. */
 const struct object_type *object_type_at(unsigned idx);
@@ -259,6 +265,15 @@ struct port_config {
 extern const struct prop_class virtconsole_class, virtserialport_class;
 extern const struct device_model virtconsole_model, virtserialport_model;
 
+/* ---- vmgenid */
+
+struct vmgenid_config {
+	struct device_config dev;
+	char *guid; /* "auto", or 36 characters */
+};
+extern const struct prop_class vmgenid_class;
+extern const struct device_model vmgenid_model;
+
 /* ---- netdevs: network back ends. They are like objects, with ids of their own: object_config_free ends one. */
 
 int config_netdev(struct json_object *props, enum props_form form, struct object_config **out, struct vpmem_error *err);
@@ -320,6 +335,16 @@ struct hostfwd {
 };
 /* The line at *text, which moves behind it. 1; 0: there is no more; -EINVAL with QEMU's text. */
 int hostfwd_next(const char **text, struct hostfwd *out, struct vpmem_error *err);
+
+/* ---- -netdev vhost-user */
+
+struct netdev_vhost_user_config {
+	struct object_config obj;
+	char *chardev;
+	uint32_t queues; /* pairs, 1 to NET_QUEUES_MAX */
+};
+extern const struct prop_class netdev_vhost_user_class;
+extern const struct object_type netdev_vhost_user_type;
 
 /* ---- -netdev tap */
 

@@ -35,6 +35,16 @@ static bool is_first_of_category(unsigned idx)
 }
 
 // The models under their categories, each in the place of its first one.
+static void print_model(const struct device_model *model, FILE *out)
+{
+	fprintf(out, "name \"%s\"", model->props->name);
+	if (!model->on_board)
+		fprintf(out, ", bus %s", model->bus ? model->bus : "PCI");
+	if (model->alias)
+		fprintf(out, ", alias \"%s\"", model->alias);
+	fprintf(out, ", desc \"%s\"\n", model->description);
+}
+
 static void list_models(FILE *out)
 {
 	const struct device_model *first, *model;
@@ -47,9 +57,7 @@ static void list_models(FILE *out)
 		is_later = true;
 		for (unsigned k = i; (model = device_model_at(k)); k++)
 			if (strcmp(model->category, first->category) == 0)
-				fprintf(out, "name \"%s\", bus %s%s%s%s, desc \"%s\"\n", model->props->name,
-				        model->bus ? model->bus : "PCI", model->alias ? ", alias \"" : "",
-				        model->alias ? model->alias : "", model->alias ? "\"" : "", model->description);
+				print_model(model, out);
 	}
 }
 

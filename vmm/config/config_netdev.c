@@ -50,7 +50,7 @@ static const struct object_type *type_of(struct json_object *props, struct vpmem
 	if (type)
 		return type;
 	error_set(err, -EINVAL, "Parameter 'type' does not accept value '%.200s'", name);
-	error_hint(err, "the types of network back ends here are dgram, stream, tap, user");
+	error_hint(err, "the types of network back ends here are dgram, stream, tap, user, vhost-user");
 	return NULL;
 }
 

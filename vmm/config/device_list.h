@@ -22,7 +22,8 @@
 	X(netdev_dgram, "dgram", "NetdevDgramOptions")    \
 	X(netdev_stream, "stream", "NetdevStreamOptions") \
 	X(netdev_tap, "tap", "NetdevTapOptions")          \
-	X(netdev_user, "user", "NetdevUserOptions")
+	X(netdev_user, "user", "NetdevUserOptions")       \
+	X(netdev_vhost_user, "vhost-user", "NetdevVhostUserOptions")
 
 /* NAME; sorted as -device help shows them. */
 #define DEVICE_LIST(X)           \
@@ -36,6 +37,7 @@
 	X(virtio_pmem_pci)       \
 	X(virtio_rng_pci)        \
 	X(virtio_serial_pci)     \
-	X(virtserialport)
+	X(virtserialport)        \
+	X(vmgenid)
 
 #endif

@@ -16,9 +16,28 @@ struct monitor_config {
 };
 #define MONITORS_MAX 8u
 
+/* -share: one virtiofsd each. */
+struct share_config {
+	char *dir, *sandbox; /* sandbox: NULL: virtiofsd's default */
+	char *chardev;       /* id of that which is connected to it */
+};
+#define SHARES_MAX 16u
+
+/* -sandbox. */
+enum sandbox_mode { SANDBOX_OFF, SANDBOX_ON, SANDBOX_LOG };
+#define SANDBOX_DIRS_MAX 16u
+struct sandbox_config {
+	unsigned mode; /* enum sandbox_mode */
+	bool net;      /* the broker permits any address of IPv4 and IPv6 */
+	unsigned ndirs;
+	char *dirs[SANDBOX_DIRS_MAX]; /* it permits these, besides those that follow from the other options */
+};
+
 /* Strings and lists are owned by the struct. */
 struct machine_config {
 	char *name, *pidfile, *uuid;
+	char *run_user, *run_root; /* -run-with user=, chroot=; NULL: as we are */
+	struct sandbox_config sandbox;
 	char *kernel, *initrd, *append;
 	/* Bytes, a multiple of 8 KiB, 2 MiB to 16 TiB; default 128 MiB as QEMU. 0: that of the memory backend. */
 	uint64_t ram_size;
@@ -34,6 +53,8 @@ struct machine_config {
 	char *serial;         /* id of the serial port's chardev; NULL: none */
 	unsigned nmonitors;
 	struct monitor_config monitors[MONITORS_MAX];
+	unsigned nshares;
+	struct share_config shares[SHARES_MAX];
 	unsigned nchardevs, nobjects, nnetdevs, ndevices;
 	struct chardev_config **chardevs;          /* of -chardev, and those that -serial, -monitor and -qmp make */
 	struct object_config **objects, **netdevs; /* each is owned; NULL: somebody took it */

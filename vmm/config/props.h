@@ -40,24 +40,27 @@ enum prop_type {
 	PROP_OPT_NUMBER, /* the same for a number */
 };
 
-#define PROP_NOWHERE SIZE_MAX
+#define PROP_NOWHERE UINT32_MAX
 
+/* Small, because the tables of a position-independent program are private memory of each process. */
 struct prop {
 	const char *name;
-	enum prop_type type;
-	const char *type_name;    /* NULL: the type's own, e.g. "bool" */
-	size_t offset;            /* of its field in the struct, or PROP_NOWHERE */
-	const char *def;          /* default, as text; NULL: none */
-	const char *help;         /* NULL: none */
-	const char *const *words; /* PROP_WORD: NULL-terminated */
-	const char *only;         /* NULL, or the accepted values, separated by '|' ("": only empty text) */
-	const char *why;          /* the hint when another value, or an object of another type, is refused */
-	bool not_yet;             /* "is not supported yet" instead of "is not supported" */
-	bool not_zero;            /* 0 is refused */
-	const char *link;         /* PROP_LINK: the type of objects it names, or the type above (object_type_is) */
-	bool exclusive;           /* PROP_LINK: an object has one user at a time */
-	bool required;            /* QMP's schema says so; the class checks it */
-	bool hidden;              /* not in help: names the object itself (qom-type, driver, id) */
+	const char *type_name; /* NULL: the type's own, e.g. "bool" */
+	const char *def;       /* default, as text; NULL: none */
+	const char *help;      /* NULL: none */
+	const char *only;      /* NULL, or the accepted values, separated by '|' ("": only empty text) */
+	const char *why;       /* the hint when another value, or an object of another type, is refused */
+	union {
+		const char *const *words; /* PROP_WORD: NULL-terminated */
+		const char *link; /* PROP_LINK: the type of objects it names, or the type above (object_type_is) */
+	};
+	uint32_t offset; /* of its field in the struct, or PROP_NOWHERE */
+	enum prop_type type : 8;
+	bool not_yet : 1;   /* "is not supported yet" instead of "is not supported" */
+	bool not_zero : 1;  /* 0 is refused */
+	bool exclusive : 1; /* PROP_LINK: an object has one user at a time */
+	bool required : 1;  /* QMP's schema says so; the class checks it */
+	bool hidden : 1;    /* not in help: names the object itself (qom-type, driver, id) */
 };
 
 /* QEMU's error text for an unknown name. */

@@ -84,8 +84,8 @@ static int check(struct device_config *dev, struct vpmem_error *err)
 
 	if (!cfg->chardev || !*cfg->chardev) {
 		error_set(err, -EINVAL, "missing chardev");
-		error_hint(err, "-chardev socket,id=c0,path=PATH -device vhost-user-fs-pci,chardev=c0,tag=host, where "
-		                "virtiofsd listens");
+		error_hint(err, "start virtiofsd, then -chardev socket,id=c0,path=PATH (or chardev-add) and "
+		                "vhost-user-fs-pci,chardev=c0,tag=host");
 		return -EINVAL;
 	}
 	rc = check_tag(cfg->tag, err);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One virtual machine of Linux KVM: memory slots, interrupt routes, ioeventfds.
-#include "kvm.h"
+// One virtual machine of Linux KVM: opening, memory slots, ioeventfds.
+#include "kvm_internal.h"
 
+#include "array.h"
 #include "error.h"
 #include "kvm_probe.h"
 #include "log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -14,11 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-static struct kvm *kvm_of(struct vm *vm)
-{
-	return (struct kvm *)vm;
-}
 
 // ---- memory slots
 
@@ -38,25 +33,29 @@ static int set_slot(struct kvm *kvm, unsigned idx, gpa_t gpa, uint64_t size, voi
 static int slot_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly)
 {
 	struct kvm *kvm = kvm_of(vm);
+	unsigned i = 0;
+	int rc = 0;
 
-	for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
-		int rc;
-
-		if (kvm->slots[i].size != 0)
-			continue;
+	while (i < kvm->nslots && kvm->slots[i].size != 0)
+		i++;
+	if (i == KVM_SLOTS_MAX)
+		return -ENOSPC;
+	if (i == kvm->nslots)
+		rc = array_room(&kvm->slots, kvm->nslots, sizeof(kvm->slots[0]));
+	if (rc == 0)
 		rc = set_slot(kvm, i, gpa, size, hva, readonly);
-		if (rc == 0)
-			kvm->slots[i] = (struct kvm_slot) { .gpa = gpa, .size = size };
+	if (rc < 0)
 		return rc;
-	}
-	return -ENOSPC;
+	kvm->slots[i] = (struct kvm_slot) { .gpa = gpa, .size = size };
+	kvm->nslots += i == kvm->nslots;
+	return 0;
 }
 
 static void slot_del(struct vm *vm, gpa_t gpa, uint64_t size)
 {
 	struct kvm *kvm = kvm_of(vm);
 
-	for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
+	for (unsigned i = 0; i < kvm->nslots; i++) {
 		if (kvm->slots[i].size != size || kvm->slots[i].gpa != gpa)
 			continue;
 		if (set_slot(kvm, i, gpa, 0, NULL, false) < 0)
@@ -64,111 +63,6 @@ static void slot_del(struct vm *vm, gpa_t gpa, uint64_t size)
 		kvm->slots[i].size = 0;
 		return;
 	}
-}
-
-// ---- interrupts
-
-static int set_routes(struct kvm *kvm)
-{
-	return ioctl(kvm->vm_fd, KVM_SET_GSI_ROUTING, kvm->routes) < 0 ? -errno : 0;
-}
-
-static struct kvm_irq_routing_entry *find_route(struct kvm *kvm, unsigned gsi)
-{
-	for (unsigned i = 0; i < kvm->routes->nr; i++)
-		if (kvm->routes->entries[i].gsi == gsi)
-			return &kvm->routes->entries[i];
-	return NULL;
-}
-
-static void drop_route(struct kvm *kvm, unsigned gsi)
-{
-	struct kvm_irq_routing_entry *entry = find_route(kvm, gsi);
-
-	if (entry)
-		*entry = kvm->routes->entries[--kvm->routes->nr];
-	kvm->route_used[gsi - KVM_IOAPIC_NUM_PINS] = false;
-	(void)set_routes(kvm);
-}
-
-static int irqfd(struct kvm *kvm, unsigned gsi, int efd, unsigned flags)
-{
-	struct kvm_irqfd request = { .fd = (unsigned)efd, .gsi = gsi, .flags = flags };
-
-	return ioctl(kvm->vm_fd, KVM_IRQFD, &request) < 0 ? -errno : 0;
-}
-
-static int msi_set(struct vm *vm, int gsi, uint64_t addr, uint32_t data)
-{
-	struct kvm *kvm = kvm_of(vm);
-	struct kvm_irq_routing_entry *entry = find_route(kvm, (unsigned)gsi), old;
-	int rc;
-
-	assert(entry);
-	old = *entry;
-	entry->u.msi.address_lo = (uint32_t)addr;
-	entry->u.msi.address_hi = (uint32_t)(addr >> 32);
-	entry->u.msi.data = data;
-	if (memcmp(entry, &old, sizeof(old)) == 0)
-		return 0;
-	rc = set_routes(kvm);
-	// The message is the guest's: one that KVM refuses must not stay in the table that every device shares.
-	if (rc < 0)
-		*entry = old;
-	return rc;
-}
-
-static int msi_add(struct vm *vm, int efd, uint64_t addr, uint32_t data)
-{
-	struct kvm *kvm = kvm_of(vm);
-	unsigned idx = 0, gsi;
-	int rc;
-
-	while (idx < KVM_MSI_ROUTES_MAX && kvm->route_used[idx])
-		idx++;
-	if (idx == KVM_MSI_ROUTES_MAX)
-		return -ENOSPC;
-	gsi = KVM_IOAPIC_NUM_PINS + idx;
-	kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data },
-	};
-	kvm->route_used[idx] = true;
-	rc = set_routes(kvm);
-	if (rc == 0)
-		rc = irqfd(kvm, gsi, efd, 0);
-	if (rc < 0) {
-		drop_route(kvm, gsi);
-		return rc;
-	}
-	return (int)gsi;
-}
-
-static void msi_del(struct vm *vm, int gsi, int efd)
-{
-	struct kvm *kvm = kvm_of(vm);
-
-	(void)irqfd(kvm, (unsigned)gsi, efd, KVM_IRQFD_FLAG_DEASSIGN);
-	drop_route(kvm, (unsigned)gsi);
-}
-
-static int irqfd_add(struct vm *vm, int gsi, int efd)
-{
-	return irqfd(kvm_of(vm), (unsigned)gsi, efd, 0);
-}
-
-static void irqfd_del(struct vm *vm, int gsi, int efd)
-{
-	(void)irqfd(kvm_of(vm), (unsigned)gsi, efd, KVM_IRQFD_FLAG_DEASSIGN);
-}
-
-static void irq_line(struct vm *vm, unsigned gsi, bool level)
-{
-	struct kvm_irq_level request = { .irq = gsi, .level = level };
-
-	if (ioctl(kvm_of(vm)->vm_fd, KVM_IRQ_LINE, &request) < 0)
-		log_error("kvm: cannot set interrupt line %u: %s", gsi, strerror(errno));
 }
 
 // ---- ioeventfd
@@ -250,67 +144,6 @@ static int check_usable(struct kvm *kvm, struct vpmem_error *err)
 	return rc;
 }
 
-// Without unrestricted guest mode, VMX runs real mode in virtual-8086 mode, with a TSS and page tables in guest memory:
-// Linux, Documentation/virt/kvm/api.rst, "required on Intel-based hosts". SVM ignores both.
-static int give_places(struct kvm *kvm, bool is_svm)
-{
-	uint64_t identity_map_gpa = kvm->places.identity_map_gpa;
-
-	if (is_svm)
-		return 0;
-	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa) < 0 ||
-	    ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, kvm->places.tss_gpa) < 0)
-		return -errno;
-	return 0;
-}
-
-static int create_irqchips(struct kvm *kvm, bool is_svm)
-{
-	int rc = give_places(kvm, is_svm);
-
-	if (rc < 0)
-		return rc;
-	kvm->routes = calloc(1, sizeof(*kvm->routes) + KVM_ROUTES_MAX * sizeof(kvm->routes->entries[0]));
-	if (!kvm->routes)
-		return -ENOMEM;
-	if (ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		return -errno;
-	for (unsigned gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; gsi++)
-		kvm->routes->entries[kvm->routes->nr++] = (struct kvm_irq_routing_entry) {
-			.gsi = gsi,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },
-		};
-	return set_routes(kvm);
-}
-
-// As after power-on: Intel's data sheets of the 8259A and the 82093AA. Which pins of a PIC may be level-triggered is how
-// it is wired.
-static void reset_irqchip(struct kvm_irqchip *chip, gpa_t ioapic_gpa)
-{
-	if (chip->chip_id != KVM_IRQCHIP_IOAPIC) {
-		chip->chip.pic = (struct kvm_pic_state) { .elcr_mask = chip->chip.pic.elcr_mask };
-		return;
-	}
-	chip->chip.ioapic = (struct kvm_ioapic_state) { .base_address = ioapic_gpa };
-	for (unsigned pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++)
-		chip->chip.ioapic.redirtbl[pin].fields.mask = 1;
-}
-
-int kvm_reset_irqchips(struct kvm *kvm)
-{
-	for (unsigned i = 0; i < 3; i++) {
-		struct kvm_irqchip chip = { .chip_id = i };
-
-		if (ioctl(kvm->vm_fd, KVM_GET_IRQCHIP, &chip) < 0)
-			return -errno;
-		reset_irqchip(&chip, kvm->places.ioapic_gpa);
-		if (ioctl(kvm->vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 void kvm_clock_stop(struct kvm *kvm)
 {
 	struct kvm_clock_data data = { 0 };
@@ -365,7 +198,7 @@ int kvm_open(struct kvm *kvm, const struct kvm_places *places, struct vpmem_erro
 	size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	kvm->vcpu_mmap_size = size > 0 ? (size_t)size : sizeof(struct kvm_run);
 	kvm->vm_fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
-	rc = kvm->vm_fd < 0 ? -errno : create_irqchips(kvm, is_svm);
+	rc = kvm->vm_fd < 0 ? -errno : kvm_create_irqchips(kvm, is_svm);
 	if (rc == 0)
 		guard_against_guest(kvm, is_svm);
 	if (rc < 0) {
@@ -385,19 +218,23 @@ void kvm_close(struct kvm *kvm)
 	if (kvm->fd >= 0)
 		close(kvm->fd);
 	kvm->fd = kvm->vm_fd = -1;
+	vm_memory_clear(&kvm->vm);
 	free(kvm->routes);
+	free(kvm->slots);
 	kvm->routes = NULL;
+	kvm->slots = NULL;
+	kvm->nslots = 0;
 }
 
 static const struct vm_ops ops = {
 	.ioeventfd_add = ioeventfd_add,
 	.ioeventfd_del = ioeventfd_del,
-	.msi_add = msi_add,
-	.msi_set = msi_set,
-	.msi_del = msi_del,
-	.irqfd_add = irqfd_add,
-	.irqfd_del = irqfd_del,
-	.irq_line = irq_line,
+	.msi_add = kvm_msi_add,
+	.msi_set = kvm_msi_set,
+	.msi_del = kvm_msi_del,
+	.irqfd_add = kvm_irqfd_add,
+	.irqfd_del = kvm_irqfd_del,
+	.irq_line = kvm_irq_line,
 	.slot_add = slot_add,
 	.slot_del = slot_del,
 };

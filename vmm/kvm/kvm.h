@@ -16,7 +16,7 @@
 
 #define KVM_SLOTS_MAX 509u /* newer kernels have more */
 #define KVM_MSI_ROUTES_MAX 512u
-#define KVM_ROUTES_MAX (KVM_IOAPIC_NUM_PINS + KVM_MSI_ROUTES_MAX)
+#define KVM_ROUTES_STEP 32u
 
 /* Where KVM may put what is its own, in the guest's physical address space. */
 struct kvm_places {
@@ -25,17 +25,21 @@ struct kvm_places {
 	gpa_t tss_gpa;          /* three pages, likewise */
 };
 
+/* A memory slot; its index is its number. */
+struct kvm_slot {
+	gpa_t gpa;
+	uint64_t size; /* bytes; 0: free */
+};
+
 struct kvm {
 	struct vm vm;  /* first: devices hold a pointer to it */
 	int fd, vm_fd; /* /dev/kvm, the VM; -1: closed */
 	struct kvm_places places;
 	size_t vcpu_mmap_size; /* bytes of struct kvm_run */
-	struct kvm_slot {
-		gpa_t gpa;
-		uint64_t size; /* bytes; 0: free */
-	} slots[KVM_SLOTS_MAX];
+	unsigned nslots;       /* at most KVM_SLOTS_MAX */
+	struct kvm_slot *slots;
 	bool route_used[KVM_MSI_ROUTES_MAX];
-	struct kvm_irq_routing *routes; /* with room for KVM_ROUTES_MAX entries */
+	struct kvm_irq_routing *routes; /* with room for the next multiple of KVM_ROUTES_STEP entries */
 	uint64_t clock_ns;              /* the guest's kvmclock while it is stopped */
 	unsigned posted_page; /* in a vCPU's mapping, where the ring of posted writes is (posted.h); 0: there is none */
 };

@@ -10,13 +10,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define KICK_SIGNAL SIGUSR1
-#define THREAD_STACK_SIZE (64 * 1024)
 #define KERNEL_SIGSET_LEN 8u /* the beginning of a sigset_t */
 #define PAGE_SIZE 4096u
 #define EXITS_MAX 16u /* that a vCPU which parks may have before it */
@@ -78,7 +78,7 @@ static bool serve_kvm_requests(struct vcpu *vcpu)
 	sigdelset(&all_but_kick, KICK_SIGNAL);
 	memcpy(mask.head.sigset, &all_but_kick, KERNEL_SIGSET_LEN);
 	pthread_sigmask(SIG_BLOCK, &kick, &before);
-	pthread_kill(pthread_self(), KICK_SIGNAL);
+	thread_signal(&vcpu->thread, KICK_SIGNAL);
 	vcpu->run->immediate_exit = 0;
 	rc = ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask);
 	if (rc == 0)
@@ -128,16 +128,12 @@ static void begin(struct vcpu *vcpu)
 	vcpu->parked = false;
 }
 
-static void *vcpu_main(void *arg)
+static void vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct vcpus *vcpus = vcpu->vcpus;
-	char name[24];
 
 	self = vcpu;
-	vcpu->tid = gettid();
-	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->idx);
-	pthread_setname_np(pthread_self(), name);
 	begin(vcpu);
 	while (!vcpus->ended) {
 		if (vcpus->running) {
@@ -154,7 +150,6 @@ static void *vcpu_main(void *arg)
 	vcpu->parked = true;
 	pthread_cond_broadcast(&vcpus->changed);
 	pthread_mutex_unlock(vcpu->vcpus->lock);
-	return NULL;
 }
 
 // ---- control
@@ -163,9 +158,10 @@ static void kick(struct vcpu *vcpu)
 {
 	if (!vcpu->has_thread || vcpu->parked || vcpu == self)
 		return;
-	// The flag first: a vCPU that is about to enter sees it, one that is inside gets the signal.
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
-	pthread_kill(vcpu->thread, KICK_SIGNAL);
+	// The flag first: a vCPU that is about to enter sees it, also one that has no number yet; one that is inside gets the
+	// signal.
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	thread_signal(&vcpu->thread, KICK_SIGNAL);
 }
 
 void vcpus_stop(struct vcpus *vcpus)
@@ -242,6 +238,16 @@ static void on_kick(int signo)
 	(void)signo;
 }
 
+int vcpus_handle_kicks(struct vpmem_error *err)
+{
+	// Without SA_RESTART: its only effect is that KVM_RUN returns.
+	const struct sigaction kick_action = { .sa_handler = on_kick };
+
+	if (sigaction(KICK_SIGNAL, &kick_action, NULL) == 0)
+		return 0;
+	return error_set(err, -errno, "cannot handle the signal of vCPUs: %s", strerror(errno));
+}
+
 static int create_one(struct vcpu *vcpu, struct vpmem_error *err)
 {
 	struct kvm *kvm = vcpu->vcpus->kvm;
@@ -259,43 +265,42 @@ static int create_one(struct vcpu *vcpu, struct vpmem_error *err)
 	return 0;
 }
 
-static int start_one(struct vcpu *vcpu, const pthread_attr_t *attr)
+static int start_one(struct vcpu *vcpu)
 {
+	const struct thread_options opts = {
+		.kind = THREAD_VCPU, .signo = KICK_SIGNAL, .run = vcpu_main, .opaque = vcpu
+	};
 	int rc;
 
 	vcpu->entered = vcpu->vcpus->running;
 	vcpu->parked = !vcpu->entered;
-	rc = pthread_create(&vcpu->thread, attr, vcpu_main, vcpu);
+	rc = thread_start(&vcpu->thread, &opts, "CPU %u/KVM", vcpu->idx);
 	vcpu->has_thread = rc == 0;
 	return rc;
 }
 
 int vcpus_start(struct vcpus *vcpus, struct vpmem_error *err)
 {
-	pthread_attr_t attr;
 	int rc = 0;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, THREAD_STACK_SIZE);
 	// vCPU 0 last: the others wait for it in KVM, so no guest runs while a thread may still be refused.
 	for (unsigned i = vcpus->n; i-- > 0 && rc == 0;)
-		rc = start_one(&vcpus->vcpu[i], &attr);
-	pthread_attr_destroy(&attr);
-	return rc ? error_set(err, -rc, "cannot start a vCPU's thread: %s", strerror(rc)) : 0;
+		rc = start_one(&vcpus->vcpu[i]);
+	return rc ? error_set(err, rc, "cannot start a vCPU's thread: %s", strerror(-rc)) : 0;
 }
 
 int vcpus_create(struct vcpus *vcpus, const struct vcpus_config *cfg, struct vpmem_error *err)
 {
-	// Without SA_RESTART: its only effect is that KVM_RUN returns.
-	struct sigaction kick_action = { .sa_handler = on_kick };
 	int rc = 0;
 
-	sigaction(KICK_SIGNAL, &kick_action, NULL);
 	vcpus->kvm = cfg->kvm;
 	vcpus->lock = cfg->lock;
 	vcpus->pio = cfg->pio;
 	vcpus->ops = cfg->ops;
 	vcpus->owner = cfg->owner;
+	vcpus->vcpu = calloc(cfg->n, sizeof(vcpus->vcpu[0]));
+	if (!vcpus->vcpu)
+		return error_set(err, -ENOMEM, "kvm: cannot create %u vCPUs: %s", cfg->n, strerror(ENOMEM));
 	vcpus->n = cfg->n;
 	pthread_cond_init(&vcpus->changed, NULL);
 	for (unsigned i = 0; i < vcpus->n; i++)
@@ -314,7 +319,7 @@ static void join_all(struct vcpus *vcpus)
 	pthread_mutex_unlock(vcpus->lock);
 	for (unsigned i = 0; i < vcpus->n; i++)
 		if (vcpus->vcpu[i].has_thread)
-			pthread_join(vcpus->vcpu[i].thread, NULL);
+			pthread_join(vcpus->vcpu[i].thread.id, NULL);
 	pthread_mutex_lock(vcpus->lock);
 }
 
@@ -334,5 +339,7 @@ void vcpus_destroy(struct vcpus *vcpus)
 	}
 	vcpus->posted = NULL;
 	pthread_cond_destroy(&vcpus->changed);
+	free(vcpus->vcpu);
+	vcpus->vcpu = NULL;
 	vcpus->n = 0;
 }

@@ -14,6 +14,7 @@
 #include "io.h"
 #include "kvm_stats.h"
 #include "stall.h"
+#include "thread.h"
 #include "vm.h"
 #include "vm_limits.h"
 
@@ -57,8 +58,7 @@ struct vcpu {
 	uint64_t nfaults; /* taken at the last sample */
 	struct stall stall;
 	bool sample_wanted; /* it adds to stall when it comes out of the guest */
-	pthread_t thread;
-	_Atomic pid_t tid; /* of the thread, for query-cpus-fast; 0 before it runs */
+	struct thread thread;
 	bool has_thread;
 	bool parked;
 	bool entered; /* KVM may have an exit to complete */
@@ -78,7 +78,7 @@ struct vcpus {
 	bool ended;                             /* threads return */
 	struct kvm_coalesced_mmio_ring *posted; /* the guest's writes that no vCPU left it for; NULL: there are none */
 	pthread_cond_t changed;                 /* running, ended or some parked changed */
-	struct vcpu vcpu[CPUS_MAX];
+	struct vcpu *vcpu;                      /* n of them */
 };
 
 /* All of it is borrowed until vcpus_destroy. */
@@ -91,6 +91,8 @@ struct vcpus_config {
 	unsigned n; /* 1 to CPUS_MAX */
 };
 
+/* Handles the signal by which a vCPU leaves the guest. Before the sandbox, which refuses new handlers. */
+int vcpus_handle_kicks(struct vpmem_error *err);
 /* Creates n vCPUs, as KVM makes them. *vcpus is all zeros. */
 int vcpus_create(struct vcpus *vcpus, const struct vcpus_config *cfg, struct vpmem_error *err);
 /*

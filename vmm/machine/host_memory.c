@@ -53,41 +53,91 @@ static int no_memfd(const struct memdev_config *cfg, int rc, struct vpmem_error 
 	return rc;
 }
 
-static int set_size(int fd, const struct memdev_config *cfg, uint64_t page_size, struct vpmem_error *err)
+static int size_error(int rc, const struct memdev_config *cfg, uint64_t page_size, struct vpmem_error *err)
 {
-	int rc;
-
 	if (cfg->backing.size % page_size != 0) {
-		error_set(err, -EINVAL, "%s: memory size 0x%" PRIx64 " must be a multiple of the page size 0x%" PRIx64,
+		error_set(err, rc, "%s: memory size 0x%" PRIx64 " must be a multiple of the page size 0x%" PRIx64,
 		          cfg->obj.id, cfg->backing.size, page_size);
 		error_hint(err, "its pages have %" PRIu64 " KiB: use another size, or other pages (hugetlbsize)",
 		           page_size / KIB);
-		return -EINVAL;
+		return rc;
 	}
-	if (ftruncate(fd, (off_t)cfg->backing.size) == 0)
-		return 0;
-	rc = -errno;
 	return error_set(err, rc, "%s: failed to resize memfd to %" PRIu64 ": %s", cfg->obj.id, cfg->backing.size,
 	                 strerror(-rc));
 }
 
+enum memfd_step { MEMFD_CREATE, MEMFD_SIZE, MEMFD_SEAL };
+
+struct memfd_in {
+	uint64_t size;
+	unsigned flags; // of memfd_create; with MFD_ALLOW_SEALING the size is sealed
+};
+
+struct memfd_out {
+	uint64_t page_size;   // 0: there is no memfd
+	enum memfd_step step; // on failure: which one failed
+};
+
+static int set_up_memfd(int fd, const struct memfd_in *in, struct memfd_out *out)
+{
+	struct statfs fs;
+
+	out->page_size = fstatfs(fd, &fs) == 0 ? (uint64_t)fs.f_bsize : (uint64_t)sysconf(_SC_PAGESIZE);
+	out->step = MEMFD_SIZE;
+	if (in->size % out->page_size != 0)
+		return -EINVAL;
+	if (ftruncate(fd, (off_t)in->size) < 0)
+		return -errno;
+	out->step = MEMFD_SEAL;
+	if (in->flags & MFD_ALLOW_SEALING && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int serve_memfd(struct broker_call *call)
+{
+	const struct memfd_in *in = call->in;
+	int rc, fd;
+
+	if (in->flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | (unsigned)MFD_HUGE_MASK << MFD_HUGE_SHIFT))
+		return -EINVAL;
+	fd = memfd_create("memory-backend-memfd", in->flags);
+	if (fd < 0)
+		return -errno;
+	rc = set_up_memfd(fd, in, call->out);
+	if (rc < 0)
+		close(fd);
+	else
+		call->fds[call->nfds++] = fd;
+	return rc;
+}
+
+const struct broker_op host_memory_memfd_op = {
+	.name = "memfd",
+	.in_size = sizeof(struct memfd_in),
+	.out_size = sizeof(struct memfd_out),
+	.serve = serve_memfd,
+};
+
 static int create_memfd(const struct memdev_config *cfg, struct host_memory *mem, uint64_t *page_size,
                         struct vpmem_error *err)
 {
-	struct statfs fs;
-	int rc;
+	const struct memfd_in in = { .size = cfg->backing.size, .flags = memfd_flags(cfg) };
+	struct memfd_out out = { .step = MEMFD_CREATE };
+	struct broker_call call = { .in = &in, .out = &out };
+	int rc = broker_call(&host_memory_memfd_op, &call);
 
-	mem->fd = memfd_create("memory-backend-memfd", memfd_flags(cfg));
-	if (mem->fd < 0)
-		return no_memfd(cfg, -errno, err);
-	if (fstatfs(mem->fd, &fs) == 0)
-		*page_size = (uint64_t)fs.f_bsize;
-	rc = set_size(mem->fd, cfg, *page_size, err);
-	if (rc < 0)
-		return rc;
-	if (cfg->seal && fcntl(mem->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		return error_set(err, -errno, "%s: failed to seal memfd: %s", cfg->obj.id, strerror(errno));
-	return 0;
+	if (out.page_size > 0)
+		*page_size = out.page_size;
+	if (rc == 0)
+		mem->fd = call.fds[0];
+	else if (out.step == MEMFD_CREATE)
+		no_memfd(cfg, rc, err);
+	else if (out.step == MEMFD_SIZE)
+		size_error(rc, cfg, *page_size, err);
+	else
+		error_set(err, rc, "%s: failed to seal memfd: %s", cfg->obj.id, strerror(-rc));
+	return rc;
 }
 
 // ---- the mapping
@@ -169,24 +219,42 @@ static int bind_nodes(const struct memdev_config *cfg, const struct host_memory 
 
 // ---- prealloc
 
-// What the host can give without killing a process: free memory and swap, in bytes. UINT64_MAX: unknown.
-static uint64_t available_size(void)
+struct available_out {
+	uint64_t size;
+};
+
+static int serve_available(struct broker_call *call)
 {
 	static const char available[] = "MemAvailable:", swap[] = "SwapFree:";
-	uint64_t sum = 0;
+	struct available_out *out = call->out;
 	char line[128];
 	FILE *file = fopen("/proc/meminfo", "re");
 
 	if (!file)
-		return UINT64_MAX;
+		return -errno;
 	while (fgets(line, sizeof(line), file)) {
 		if (strncmp(line, available, strlen(available)) == 0)
-			sum += strtoull(line + strlen(available), NULL, 10) * KIB;
+			out->size += strtoull(line + strlen(available), NULL, 10) * KIB;
 		if (strncmp(line, swap, strlen(swap)) == 0)
-			sum += strtoull(line + strlen(swap), NULL, 10) * KIB;
+			out->size += strtoull(line + strlen(swap), NULL, 10) * KIB;
 	}
 	fclose(file);
-	return sum;
+	return 0;
+}
+
+const struct broker_op host_memory_available_op = {
+	.name = "meminfo",
+	.out_size = sizeof(struct available_out),
+	.serve = serve_available,
+};
+
+// What the host can give without killing a process: free memory and swap, in bytes. UINT64_MAX: unknown.
+static uint64_t available_size(void)
+{
+	struct available_out out;
+	struct broker_call call = { .out = &out };
+
+	return broker_call(&host_memory_available_op, &call) == 0 ? out.size : UINT64_MAX;
 }
 
 static int too_little(const struct memdev_config *cfg, int rc, struct vpmem_error *err)

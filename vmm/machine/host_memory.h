@@ -6,6 +6,8 @@
 #ifndef PMVM_HOST_MEMORY_H
 #define PMVM_HOST_MEMORY_H
 
+#include "broker.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +35,8 @@ struct host_memory_options {
  * which may take long: a host that has too little memory is noticed before, and is -ENOMEM. On failure nothing is left.
  */
 int host_memory_open(const struct host_memory_options *opts, struct host_memory *out, struct vpmem_error *err);
+/* A memfd of its size, perhaps sealed; and how much memory the host can give. */
+extern const struct broker_op host_memory_memfd_op, host_memory_available_op;
 /* Legal for one that is empty. */
 void host_memory_close(struct host_memory *mem);
 

@@ -36,6 +36,8 @@ static void stop_in(struct machine *m, enum run_state state)
 	if (m->run_state != RUN_STATE_RUNNING)
 		return;
 	park_all(m);
+	// Parking a vCPU completes its exit, in which another fault may show.
+	machine_find_reason(m);
 	machine_pause_devices(m, true);
 	kvm_clock_stop(&m->kvm);
 	m->run_state = state;
@@ -50,7 +52,8 @@ void machine_stop(struct machine *m)
 // What was found since the last call, in whichever thread.
 static void pause_for_faults(struct machine *m)
 {
-	// Parking a vCPU completes its exit, in which another fault may show.
+	machine_find_reason(m);
+	// Another one may show while the vCPUs park.
 	while (m->io_error || m->internal_error) {
 		enum run_state state = m->internal_error ? RUN_STATE_INTERNAL_ERROR : RUN_STATE_IO_ERROR;
 
@@ -213,6 +216,7 @@ int machine_run(struct machine *m)
 		}
 		machine_report_sync_errors(m);
 		pause_for_faults(m);
+		machine_start_reapers(m);
 		rc = loop_once(&m->loop);
 	}
 	if (rc < 0)

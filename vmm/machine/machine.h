@@ -13,6 +13,7 @@
 
 #include "acpi_ged.h"
 #include "acpi_pm.h"
+#include "broker_process.h"
 #include "chardev.h"
 #include "gmem.h"
 #include "host_memory.h"
@@ -25,13 +26,16 @@
 #include "machine_netdev.h"
 #include "machine_object.h"
 #include "pci_hotplug.h"
+#include "privileges.h"
 #include "run_state.h"
 #include "vcpu.h"
+#include "walls.h"
 
 struct cpu_host;
 struct cpu_msrs;
 struct pci_bus;
 struct serial;
+struct share;
 struct vpmem_backing;
 
 #define MEMDEVS_MAX OBJECTS_MAX
@@ -74,6 +78,13 @@ struct pending_store {
 	uint8_t data[8];
 };
 
+/* An access of a vCPU for which the host has no page: the main loop finds the reason. */
+struct no_page {
+	bool is_new;
+	struct pmem *pmem; /* NULL: it is not known of which device */
+	int error;
+};
+
 struct machine {
 	pthread_mutex_t lock;
 	struct machine_config *opts; /* borrowed; what was taken out of it is empty */
@@ -82,6 +93,7 @@ struct machine {
 	enum request_kind requested;
 	enum machine_cause requested_cause;
 	enum run_state run_state;
+	struct no_page no_page;
 	bool io_error;       /* the main loop pauses the machine; cont tries again */
 	bool internal_error; /* likewise; only a reset leads on */
 	struct stall_watch {
@@ -111,24 +123,31 @@ struct machine {
 	uint64_t pmem_size, mem64_size;
 
 	int kernel_fd, initrd_fd, pidfile_fd;
+	struct broker_process broker; /* opens files for a sandboxed machine */
+	struct walls walls;           /* of the sandbox; valid if */
+	bool is_sandboxed;
+	struct privileges run_user; /* whom the process becomes at the end of its start */
 	struct acpi_pm acpi_pm;
 	struct acpi_ged acpi_ged;
 	struct pci_hotplug pci_hotplug;
+	struct share *shares; /* as many as opts->nshares; NULL: none */
 	struct chardev_list chardevs;
 	struct chardev *console; /* the serial port's; NULL: it is not there yet, or any more */
 	struct serial *serial;
 	struct pci_bus *pci;
-	unsigned nobjects, nnetdevs, ndevices;
-	struct object *objects[OBJECTS_MAX]; /* in the order in which they were made */
-	struct object *netdevs[NETDEVS_MAX];
-	struct device *devices[DEVICES_MAX];
+	unsigned nobjects, nnetdevs, ndevices; /* at most OBJECTS_MAX, NETDEVS_MAX, DEVICES_MAX */
+	struct object **objects;               /* in the order in which they were made */
+	struct object **netdevs;
+	struct device **devices;
 	unsigned nmemdevs, npmems; /* those of them that are memory backends and pmem devices, in the same order */
-	struct memdev *memdevs[MEMDEVS_MAX];
-	struct pmem *pmems[PMEMS_MAX];
-	struct device *balloon; /* one of the devices; NULL: there is none */
-	unsigned nmacs;         /* addresses of cards that were chosen so far */
-	unsigned nanonymous;    /* devices without an id so far */
-	unsigned nreapers;      /* threads that wait for the last sync of an ejected device */
+	struct memdev **memdevs;
+	struct pmem **pmems;
+	struct device *balloon;    /* one of the devices; NULL: there is none */
+	char vm_generation_id[37]; /* of the device vmgenid, as text; "": there is none */
+	unsigned nmacs;            /* addresses of cards that were chosen so far */
+	unsigned nanonymous;       /* devices without an id so far */
+	unsigned nejected;         /* devices that wait for the main loop to start their reaper */
+	unsigned nreapers;         /* with these: threads that wait for the last sync of an ejected device */
 	pthread_cond_t reaped;
 	const struct machine_observer *observer; /* NULL: none */
 	void *observer_state;                    /* NULL: it is not up */

@@ -7,17 +7,19 @@
 #include "error.h"
 #include "log.h"
 #include "machine_chardev.h"
+#include "machine_console.h"
 #include "machine_cpu.h"
 #include "machine_fault.h"
 #include "machine_hotplug.h"
 #include "machine_load.h"
 #include "machine_memory.h"
+#include "machine_sandbox.h"
+#include "machine_share.h"
 #include "machine_store.h"
 #include "memory_map.h"
 #include "pci.h"
 #include "pidfile.h"
 #include "posted.h"
-#include "serial.h"
 #include "signals.h"
 
 #include <assert.h>
@@ -134,8 +136,9 @@ static int kvm_up(struct machine *m, struct vpmem_error *err)
 	const struct kvm_places places = { .ioapic_gpa = IOAPIC_GPA,
 		                           .identity_map_gpa = KVM_IDENTITY_MAP_GPA,
 		                           .tss_gpa = KVM_TSS_GPA };
-	int rc = kvm_open(&m->kvm, &places, err);
+	int rc = vcpus_handle_kicks(err);
 
+	rc = rc ? rc : kvm_open(&m->kvm, &places, err);
 	if (rc == 0)
 		rc = cpu_host_read(m->kvm.fd, &m->cpu_host, err);
 	if (rc < 0)
@@ -151,60 +154,6 @@ static void kvm_down(struct machine *m)
 {
 	cpu_host_free(m->cpu_host);
 	kvm_close(&m->kvm);
-}
-
-// ---- console
-
-static void set_com1_irq(void *owner, bool level)
-{
-	struct machine *m = owner;
-
-	m->kvm.vm.ops->irq_line(&m->kvm.vm, COM1_GSI, level);
-}
-
-// In a vCPU's thread. It must not wait once the vCPUs are asked to stop: machine_request wakes only those
-// that wait already.
-static bool wait_console(void *owner)
-{
-	struct machine *m = owner;
-
-	if (m->vcpus.running)
-		chardev_wait(m->console);
-	return m->vcpus.running;
-}
-
-static int console_up(struct machine *m, struct vpmem_error *err)
-{
-	struct serial_config cfg = { .set_irq = set_com1_irq, .wait_writable = wait_console, .owner = m };
-	const struct chardev_config none = { .kind = CHARDEV_NULL };
-	int rc = 0;
-
-	if (m->opts->serial)
-		cfg.chr = chardev_find(&m->chardevs, m->opts->serial);
-	else
-		rc = chardev_list_add(&m->chardevs, &none, &m->loop, NULL, NULL, &cfg.chr, err);
-	rc = rc ? rc : chardev_claim(cfg.chr, CHARDEV_DEVICE, err);
-	if (rc < 0)
-		return rc;
-	m->console = cfg.chr;
-	rc = serial_create(&cfg, &m->serial);
-	if (rc == 0)
-		rc = serial_attach(m->serial, &m->pio, COM1_PORT);
-	return rc ? error_set(err, rc, "cannot set up the serial port: %s", strerror(-rc)) : 0;
-}
-
-static void console_down(struct machine *m)
-{
-	struct chardev *console = m->console;
-
-	serial_destroy(m->serial);
-	// What halts the machine after this, for example a truncated file, interrupts no console.
-	m->console = NULL;
-	if (!console)
-		return;
-	chardev_release(console, CHARDEV_DEVICE);
-	if (!chardev_is_busy(console))
-		chardev_list_remove(&m->chardevs, console);
 }
 
 // ---- power, PCI, devices
@@ -301,27 +250,39 @@ static void pidfile_down(struct machine *m)
 	pidfile_remove(m->opts->pidfile, &m->pidfile_fd);
 }
 
+// ---- another user
+
+static int user_up(struct machine *m, struct vpmem_error *err)
+{
+	return m->opts->run_user ? privileges_find(m->opts->run_user, &m->run_user, err) : 0;
+}
+
 // ---- the list
 
 static const struct stage {
 	int (*up)(struct machine *m, struct vpmem_error *err);
 	void (*down)(struct machine *m); // legal after an up that failed half-way
 } stages[] = {
+	{ .up = machine_broker_up, .down = machine_broker_down }, // before anything is open
 	{ .up = loop_up, .down = loop_down },
+	{ .up = user_up },
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },
 	{ .up = machine_add_objects, .down = machine_drop_objects },
 	{ .up = machine_ram_up, .down = machine_ram_down }, // may be an object
-	{ .up = machine_add_netdevs, .down = machine_drop_netdevs },
 	{ .up = power_up },
 	{ .up = pci_up, .down = pci_down },
+	{ .up = machine_shares_up, .down = machine_shares_down }, // each has a chardev
 	{ .up = machine_chardevs_up, .down = machine_chardevs_down },
-	{ .up = machine_add_devices, .down = devices_down },
+	{ .up = machine_add_netdevs, .down = machine_drop_netdevs }, // may have a chardev
 	{ .up = pidfile_up, .down = pidfile_down },
-	{ .up = console_up, .down = console_down },
-	{ .up = machine_observer_up, .down = machine_observer_down },
 	{ .up = machine_cpus_up, .down = machine_cpus_down },
-	{ .up = guest_up },
+	{ .up = machine_sandbox_up }, // before the first thread
+	{ .up = machine_add_devices, .down = devices_down },
+	{ .up = machine_console_up, .down = machine_console_down },
+	{ .up = machine_observer_up, .down = machine_observer_down },
+	{ .up = guest_up, .down = machine_cpus_down }, // their threads end before what they use
+	{ .up = machine_settled },                     // the last: everything is open
 };
 #define NSTAGES (sizeof(stages) / sizeof(stages[0]))
 
@@ -342,6 +303,8 @@ static void keep(struct machine *m)
 static void machine_fini(struct machine *m)
 {
 	machine_forget_stores(m);
+	io_clear(&m->pio);
+	io_clear(&m->mmio);
 	pthread_cond_destroy(&m->reaped);
 	pthread_mutex_destroy(&m->lock);
 }
@@ -362,7 +325,7 @@ int machine_build(struct machine_config *opts, const struct machine_observer *ob
 	pthread_mutex_lock(&m->lock);
 	for (i = 0; i < NSTAGES && rc == 0; i++)
 		rc = stages[i].up(m, err);
-	if (rc == 0 && signals_end_pending())
+	if (rc == 0 && signals_end_pending(m->signals.fd))
 		rc = error_set(err, -EINTR, "interrupted by a signal while starting");
 	if (rc == 0)
 		rc = machine_start(m, err);

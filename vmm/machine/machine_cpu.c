@@ -10,6 +10,7 @@
 #include "machine_find.h"
 #include "machine_store.h"
 
+#include <errno.h>
 #include <string.h>
 
 // ---- exits, in a vCPU's thread
@@ -33,7 +34,7 @@ static void on_mmio(void *owner, gpa_t gpa, void *data, unsigned len, bool is_wr
 
 static void on_no_memory(void *owner)
 {
-	machine_no_memory(owner);
+	machine_no_page(owner, NULL, -EFAULT);
 }
 
 static void on_request(void *owner, enum vcpu_request request)

@@ -2,6 +2,7 @@
 // Devices of the machine: plugged, in the order that the command line needs, and taken out again.
 #include "machine_device.h"
 
+#include "array.h"
 #include "error.h"
 #include "log.h"
 #include "machine.h"
@@ -124,7 +125,7 @@ static int create(struct device *dev, struct vpmem_error *err)
 	dev->path = qom_path(dev->machine, cfg->id);
 	if (!dev->path)
 		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
-	rc = dev->kind->create(dev, dev->parent ? NULL : &pci, err);
+	rc = dev->kind->create(dev, device_model_is_pci(cfg->model) ? &pci : NULL, err);
 	if (rc == 0)
 		dev->slot = dev->vp ? (unsigned)virtio_pci_slot(dev->vp) : DEVICES_MAX;
 	return rc;
@@ -141,8 +142,10 @@ int machine_add_device(struct machine *m, struct device_config **cfg, struct vpm
 	if (rc < 0)
 		return rc;
 	dev = calloc(1, kind->size);
-	if (!dev)
+	if (!dev || array_room(&m->devices, m->ndevices, sizeof(m->devices[0])) < 0) {
+		free(dev);
 		return error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
+	}
 	*dev = (struct device) { .kind = kind, .machine = m, .cfg = *cfg, .parent = parent };
 	rc = create(dev, err);
 	if (rc < 0) {
@@ -248,8 +251,7 @@ void machine_remove_device(struct device *dev, bool unlocked)
 	mark_objects(dev, false);
 	while (m->devices[i] != dev)
 		i++;
-	m->ndevices--;
-	memmove(&m->devices[i], &m->devices[i + 1], (m->ndevices - i) * sizeof(m->devices[0]));
+	array_remove(m->devices, &m->ndevices, sizeof(m->devices[0]), i);
 }
 
 void machine_free_device(struct device *dev)
@@ -268,4 +270,8 @@ void machine_drop_devices(struct machine *m)
 		machine_remove_device(dev, false);
 		machine_free_device(dev);
 	}
+	free(m->devices);
+	free(m->pmems);
+	m->devices = NULL;
+	m->pmems = NULL;
 }

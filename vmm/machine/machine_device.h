@@ -3,7 +3,8 @@
  * machine_device.h - the devices of the machine: what all of them have, and what a kind of devices does.
  *
  * A device is what a -device or a device_add made: a virtio device behind its PCI transport (virtio_pci.h), in a slot of
- * the buses; or a device on a bus that another device brings, its parent, with which it goes. Its kind is one const struct device_kind in a file of its own, which device_list.h names in one line; the
+ * the buses; or a device on a bus that another device brings, its parent, with which it goes; or one on the board, which is
+ * there from the start and stays. Its kind is one const struct device_kind in a file of its own, which device_list.h names in one line; the
  * file with the table of properties is in the room config. Assembly, hotplug, unplug, reset, the end, and the lists of the
  * monitor are the same for all devices and follow from these two. The order of what is called, all of it under the machine
  * lock:
@@ -24,6 +25,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "thread.h"
 #include "vm_limits.h"
 
 #include <stdbool.h>
@@ -53,7 +55,7 @@ struct device_kind {
 	 * what every device has; ops, device and window are missing. The objects that the device's properties name (PROP_LINK)
 	 * exist, are of the right type, and free if they can have one user only: machine_find_object returns them. On failure,
 	 * which is reported in QEMU's words, nothing is left behind. Bounded work; a file that may block is opened without the
-	 * machine lock, as machine_memdev.c does. For a device with a parent, pci is NULL, and it plugs itself there: `left`
+	 * machine lock, as machine_memdev.c does. Off PCI, pci is NULL; a device with a parent plugs itself there: `left`
 	 * takes it out again.
 	 */
 	int (*create)(struct device *dev, struct virtio_pci_config *pci, struct vpmem_error *err);
@@ -85,11 +87,13 @@ struct device {
 	struct machine *machine;
 	struct device_config *cfg; /* owned; cfg->id may be NULL */
 	char *path;                /* QOM path: "/machine/peripheral/ID", or "/machine/peripheral-anon/device[N]" */
-	struct device *parent;     /* whose bus it is on; NULL: PCI */
-	struct virtio_pci *vp;     /* NULL: it has a parent */
+	struct device *parent;     /* whose bus it is on; NULL: PCI, or the board */
+	struct virtio_pci *vp;     /* NULL: it is not on PCI */
 	unsigned slot;             /* through all buses: pci.h; DEVICES_MAX: none */
 	enum unplug_state unplug;
 	struct loop_timer unplug_timer; /* UNPLUG_REQUESTED: how long the guest may take */
+	struct thread reaper;           /* UNPLUG_EJECTED: what frees it */
+	bool awaits_reaper;             /* it has not begun */
 };
 
 /* The kinds, by index up to NULL. device_kinds.c */

@@ -25,23 +25,26 @@ enum machine_event_kind {
 	MACHINE_EVENT_RESET,    /* cause */
 	MACHINE_EVENT_SHUTDOWN, /* cause */
 	MACHINE_EVENT_POWERDOWN,
-	MACHINE_EVENT_DEVICE_DELETED,             /* device (may be NULL), path */
-	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,  /* device (may be NULL), path */
-	MACHINE_EVENT_BALLOON_CHANGE,             /* size */
-	MACHINE_EVENT_PMEM_ERROR,                 /* error; device, path, file (may all be NULL) */
-	MACHINE_EVENT_PMEM_NOSPACE,               /* error, device (may be NULL), path, file */
-	MACHINE_EVENT_PMEM_STORE_REFUSED,         /* error; device, path, file (may all be NULL) */
-	MACHINE_EVENT_VHOST_USER_CHANGE,          /* device (may be NULL), path, connected, message ("": none) */
-	MACHINE_EVENT_VSERPORT_CHANGE,            /* device, open */
-	MACHINE_EVENT_NETDEV_STREAM_CONNECTED,    /* device, address */
-	MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED, /* device */
+	MACHINE_EVENT_DEVICE_DELETED,                 /* device (may be NULL), path */
+	MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,      /* device (may be NULL), path */
+	MACHINE_EVENT_BALLOON_CHANGE,                 /* size */
+	MACHINE_EVENT_PMEM_ERROR,                     /* error; device, path, file (may all be NULL) */
+	MACHINE_EVENT_PMEM_NOSPACE,                   /* error, device (may be NULL), path, file */
+	MACHINE_EVENT_PMEM_STORE_REFUSED,             /* error; device, path, file (may all be NULL) */
+	MACHINE_EVENT_VHOST_USER_CHANGE,              /* device (may be NULL), path, connected, message ("": none) */
+	MACHINE_EVENT_VSERPORT_CHANGE,                /* device, open */
+	MACHINE_EVENT_NIC_RX_FILTER_CHANGED,          /* device (may be NULL), path */
+	MACHINE_EVENT_NETDEV_STREAM_CONNECTED,        /* device, address */
+	MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED,     /* device */
+	MACHINE_EVENT_NETDEV_VHOST_USER_CONNECTED,    /* device, chardev */
+	MACHINE_EVENT_NETDEV_VHOST_USER_DISCONNECTED, /* device */
 };
 struct machine_event {
 	enum machine_event_kind kind;
 	enum machine_cause cause;
 	int error;     /* errno */
 	uint64_t size; /* bytes */
-	const char *device, *path, *file, *message;
+	const char *device, *path, *file, *message, *chardev;
 	bool connected;
 	bool open; /* the guest has the port open */
 	const struct netdev_address *address;

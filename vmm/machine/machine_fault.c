@@ -68,7 +68,7 @@ static void log_io_error(const struct pmem *pmem, int error)
 		          strerror(-error));
 }
 
-// From any thread with the lock: the guest stops now, the main loop does the rest. One report for each pause.
+// One report for each pause.
 void machine_io_error(struct machine *m, struct pmem *pmem, int error)
 {
 	bool first = !m->io_error && m->run_state == RUN_STATE_RUNNING;
@@ -147,8 +147,8 @@ static void report_unknown(struct machine *m)
 	machine_io_error(m, m->npmems == 1 && !m->ram_memdev ? m->pmems[0] : NULL, -EFAULT);
 }
 
-// The host could not provide a page for some guest access, KVM does not say which: finds the device.
-void machine_no_memory(struct machine *m)
+// KVM does not say which access it was: finds the device.
+static void find_device(struct machine *m)
 {
 	int error;
 	struct pmem *pmem = find_reason(m, &error);
@@ -159,11 +159,43 @@ void machine_no_memory(struct machine *m)
 		report_unknown(m);
 }
 
+// One is enough: to ask for the reason of those behind it would take more of the file system's space, 2 MiB each time.
+void machine_no_page(struct machine *m, struct pmem *pmem, int error)
+{
+	if (!m->no_page.is_new)
+		m->no_page = (struct no_page) { .is_new = true, .pmem = pmem, .error = error };
+	machine_halt(m);
+}
+
+void machine_find_reason(struct machine *m)
+{
+	const struct no_page found = m->no_page;
+	int why;
+
+	m->no_page.is_new = false;
+	if (!found.is_new)
+		return;
+	if (!found.pmem) {
+		find_device(m);
+		return;
+	}
+	why = m->io_error ? 0 : machine_pmem_reason(found.pmem);
+	machine_io_error(m, found.pmem, why ? why : found.error);
+}
+
+void machine_forget_no_page(const struct pmem *pmem)
+{
+	struct no_page *no_page = &pmem->dev.machine->no_page;
+
+	if (no_page->pmem == pmem)
+		no_page->pmem = NULL;
+}
+
 // ---- going on
 
 void machine_forget_faults(struct machine *m)
 {
-	m->io_error = false;
+	m->io_error = m->no_page.is_new = false;
 	for (unsigned i = 0; i < m->npmems; i++)
 		m->pmems[i]->no_room = false;
 }

@@ -22,8 +22,15 @@ void machine_watch_files(struct machine *m);
  * Any thread with the lock.
  */
 void machine_io_error(struct machine *m, struct pmem *pmem, int error);
-/* The same for an access of which KVM does not say where it went. */
-void machine_no_memory(struct machine *m);
+/*
+ * The same in a vCPU's thread, which may ask no file system: the main loop does, by machine_find_reason. NULL: KVM does not
+ * say where the access went.
+ */
+void machine_no_page(struct machine *m, struct pmem *pmem, int error);
+/* Main thread: why the host had no page, if a vCPU needed one since the last call. */
+void machine_find_reason(struct machine *m);
+/* The device leaves. The guest is halted, and what the main loop finds then is its reason. */
+void machine_forget_no_page(const struct pmem *pmem);
 /* Why the host cannot provide a page of this device: 0 if it can, else -errno. A file that is truncated is noted. */
 int machine_pmem_reason(struct pmem *pmem);
 

@@ -4,8 +4,8 @@
  *
  * device_del asks the guest through ACPI (pci_hotplug.h). The guest's driver lets go and ejects the slot,
  * in a vCPU's thread: from there on the guest sees neither function nor memory. A sync of the device may
- * still run on the host, for as long as the disk takes; a thread of its own waits for it, frees the device
- * and reports DEVICE_DELETED, so neither the guest nor the monitor waits. A guest may also eject
+ * still run on the host, for as long as the disk takes; a thread of its own, which the main loop starts, waits
+ * for it, frees the device and reports DEVICE_DELETED, so neither the guest nor the monitor waits. A guest may also eject
  * without being asked.
  */
 #include "machine_hotplug.h"
@@ -24,7 +24,6 @@
 
 // Longer than a guest in good health takes; after that the request is withdrawn, and may be made again.
 #define UNPLUG_MAX_MS 10000u
-#define REAPER_STACK_SIZE (64u << 10)
 
 static void tell_device(struct device *dev, enum machine_event_kind kind)
 {
@@ -64,7 +63,7 @@ static void remove_child(struct device *dev)
 	finish(dev, false);
 }
 
-static void *reaper_main(void *arg)
+static void reaper_main(void *arg)
 {
 	struct device *dev = arg;
 	struct machine *m = dev->machine;
@@ -74,27 +73,39 @@ static void *reaper_main(void *arg)
 	m->nreapers--;
 	pthread_cond_broadcast(&m->reaped);
 	pthread_mutex_unlock(&m->lock);
-	return NULL;
 }
 
-static int start_reaper(struct device *dev)
+static void start_reaper(struct device *dev)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-	int rc;
+	const struct thread_options opts = {
+		.kind = THREAD_REAPER, .detached = true, .run = reaper_main, .opaque = dev
+	};
+	int rc = thread_start(&dev->reaper, &opts, "reaper");
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, REAPER_STACK_SIZE);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	rc = pthread_create(&thread, &attr, reaper_main, dev);
-	pthread_attr_destroy(&attr);
 	if (rc == 0)
-		dev->machine->nreapers++;
-	return rc;
+		return;
+	// Without a thread the main loop has to wait, and nothing is lost.
+	dev->machine->nreapers--;
+	finish(dev, false);
+}
+
+// From the end: a device that is finished at once leaves the list.
+void machine_start_reapers(struct machine *m)
+{
+	for (unsigned i = m->ndevices; i-- > 0 && m->nejected > 0;) {
+		struct device *dev = m->devices[i];
+
+		if (!dev->awaits_reaper)
+			continue;
+		dev->awaits_reaper = false;
+		m->nejected--;
+		start_reaper(dev);
+	}
 }
 
 void machine_join_unplugs(struct machine *m)
 {
+	machine_start_reapers(m);
 	while (m->nreapers > 0)
 		pthread_cond_wait(&m->reaped, &m->lock);
 }
@@ -148,6 +159,8 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	if (dev->unplug != UNPLUG_NONE)
 		return error_set(err, -EBUSY, "Device %s is already in the process of unplug", id);
+	if (dev->cfg->model->on_board)
+		return error_set(err, -EPERM, "Device '%s' does not support hotplugging", dev->cfg->model->props->name);
 	if (dev->parent) {
 		remove_child(dev);
 		return 0;
@@ -164,8 +177,15 @@ int machine_device_del(struct machine *m, const char *id, struct vpmem_error *er
 
 int machine_device_add(struct machine *m, struct device_config **cfg, struct vpmem_error *err)
 {
-	int rc = machine_add_device(m, cfg, err);
+	int rc;
 
+	if ((*cfg)->model->on_board) {
+		error_set(err, -EINVAL, "Parameter 'driver' expects a pluggable device type");
+		error_hint(err, "%s is there from the start: -device %s", (*cfg)->model->props->name,
+		           (*cfg)->model->props->name);
+		return -EINVAL;
+	}
+	rc = machine_add_device(m, cfg, err);
 	if (rc == 0 && !m->devices[m->ndevices - 1]->parent)
 		pci_hotplug_added(&m->pci_hotplug, m->devices[m->ndevices - 1]->slot);
 	return rc;
@@ -182,17 +202,21 @@ static void eject(struct device *dev)
 		remove_child(child);
 	machine_detach_device(dev);
 	dev->unplug = UNPLUG_EJECTED;
-	// Without a thread the guest has to wait, and nothing is lost.
-	if (start_reaper(dev) != 0)
-		finish(dev, false);
+	dev->awaits_reaper = true;
+	dev->machine->nejected++;
+	dev->machine->nreapers++;
 }
 
+// In a vCPU's thread, from which no thread may come: it would have no more rights than a vCPU.
 static void on_eject(void *owner, unsigned slot)
 {
-	struct device *dev = machine_find_device_in_slot(owner, slot);
+	struct machine *m = owner;
+	struct device *dev = machine_find_device_in_slot(m, slot);
 
-	if (dev)
-		eject(dev);
+	if (!dev)
+		return;
+	eject(dev);
+	loop_wake(&m->loop);
 }
 
 static void on_refused(void *owner, unsigned slot)
@@ -214,10 +238,11 @@ static void on_notify(void *owner)
 
 void machine_eject_requested(struct machine *m)
 {
-	// From the end: a device that is finished at once leaves the list.
+	// From the end: a child leaves the list at once.
 	for (unsigned i = m->ndevices; i-- > 0;)
 		if (m->devices[i]->unplug == UNPLUG_REQUESTED)
 			eject(m->devices[i]);
+	machine_start_reapers(m);
 }
 
 // The ports that pci_bus.asl names.

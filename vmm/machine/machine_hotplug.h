@@ -13,6 +13,8 @@ int machine_hotplug_attach(struct machine *m);
 void machine_restart_unplug_timers(struct machine *m);
 /* At a reset: devices whose removal was asked for are gone afterwards, as under QEMU. vCPUs are parked. */
 void machine_eject_requested(struct machine *m);
+/* In the main thread: the devices that the guest ejected are finished, each by a thread of its own. */
+void machine_start_reapers(struct machine *m);
 /* At the end: waits for the threads that finish unplugs. The machine lock is released meanwhile. */
 void machine_join_unplugs(struct machine *m);
 

@@ -7,15 +7,31 @@
 #include "error.h"
 #include "machine.h"
 #include "machine_cpu.h"
+#include "parse.h"
 #include "pci.h"
 
 #include <string.h>
 
+// Its first three fields are little-endian in memory, and big-endian in the text.
+static const uint8_t *generation_id(const struct machine *m, uint8_t guid[16])
+{
+	static const uint8_t places[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+	uint8_t bytes[16];
+
+	if (!uuid_parse(m->vm_generation_id, bytes))
+		return NULL;
+	for (unsigned i = 0; i < 16; i++)
+		guid[i] = bytes[places[i]];
+	return guid;
+}
+
 static int build_acpi(struct machine *m, uint64_t *rsdp_gpa, struct vpmem_error *err)
 {
 	struct acpi_config cfg = { .gmem = &m->gmem, .ncpus = m->opts->ncpus, .nbuses = pci_bus_count(m->pci) };
+	uint8_t guid[16];
 	int rc;
 
+	cfg.vm_generation_id = generation_id(m, guid);
 	for (unsigned nr = 0; nr < cfg.nbuses; nr++) {
 		const struct pci_windows share = pci_bus_windows(m->pci, nr);
 

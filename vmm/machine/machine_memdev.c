@@ -7,9 +7,11 @@
  */
 #include "machine_memdev.h"
 
+#include "array.h"
 #include "error.h"
 #include "log.h"
 #include "machine.h"
+#include "machine_file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,10 +27,16 @@ static struct memdev *memdev_of(struct object *obj)
 static int open_backing(struct machine *m, const struct memdev_config *cfg, struct vpmem_backing **out,
                         struct vpmem_error *err)
 {
+	struct vpmem_backing_options opts = cfg->backing;
+	struct vpmem_file_ops files = machine_file_ops;
 	int rc;
 
+	files.opaque = m;
+	// Also for what is opened before the sandbox is entered: it may be removed afterwards.
+	if (m->opts->sandbox.mode != SANDBOX_OFF)
+		opts.files = &files;
 	pthread_mutex_unlock(&m->lock);
-	rc = vpmem_backing_open(&cfg->backing, out, err);
+	rc = vpmem_backing_open(&opts, out, err);
 	pthread_mutex_lock(&m->lock);
 	return rc;
 }
@@ -58,17 +66,21 @@ static void warn(const char *id, const struct vpmem_backing *backing)
 		log_warn("%s: %s: %s", id, vpmem_backing_path(backing), warning);
 }
 
-static struct memdev_config *configure(struct object *obj)
+// Sets cfg, and makes room in the list.
+static int prepare(struct object *obj, struct vpmem_error *err)
 {
 	struct memdev_config *cfg = memdev_config_of(obj->cfg);
+	struct machine *m = obj->machine;
 
-	if (obj->machine->nmemdevs == MANY_MEMDEVS)
+	if (m->nmemdevs == MANY_MEMDEVS)
 		raise_file_limit();
 	// As in QEMU: what the object does not say, the machine does.
-	if (obj->machine->opts->no_guest_core && !cfg->dump_set)
+	if (m->opts->no_guest_core && !cfg->dump_set)
 		cfg->backing.dump = false;
 	memdev_of(obj)->cfg = cfg;
-	return cfg;
+	if (array_room(&m->memdevs, m->nmemdevs, sizeof(m->memdevs[0])) < 0)
+		return error_set(err, -ENOMEM, "cannot create object '%s': %s", obj->cfg->id, strerror(ENOMEM));
+	return 0;
 }
 
 static void enlist(struct machine *m, struct memdev *memdev)
@@ -82,8 +94,7 @@ static void forget(struct machine *m, const struct memdev *memdev)
 
 	while (m->memdevs[i] != memdev)
 		i++;
-	m->nmemdevs--;
-	memmove(&m->memdevs[i], &m->memdevs[i + 1], (m->nmemdevs - i) * sizeof(m->memdevs[0]));
+	array_remove(m->memdevs, &m->nmemdevs, sizeof(m->memdevs[0]), i);
 }
 
 // ---- files
@@ -91,8 +102,10 @@ static void forget(struct machine *m, const struct memdev *memdev)
 static int file_create(struct object *obj, struct vpmem_error *err)
 {
 	struct memdev *memdev = memdev_of(obj);
-	int rc = open_backing(obj->machine, configure(obj), &memdev->backing, err);
+	int rc = prepare(obj, err);
 
+	if (rc == 0)
+		rc = open_backing(obj->machine, memdev->cfg, &memdev->backing, err);
 	if (rc < 0) {
 		machine_hint_limit(rc, err);
 		return rc;
@@ -153,14 +166,15 @@ const struct object_kind memory_backend_file_kind = {
 
 static int memory_create(struct object *obj, struct vpmem_error *err)
 {
-	const struct memdev_config *cfg = configure(obj);
-	const struct host_memory_options opts = { .cfg = cfg,
-		                                  .memfd = obj->kind == &memory_backend_memfd_kind,
-		                                  .dump = cfg->backing.dump };
+	struct host_memory_options opts = { .memfd = obj->kind == &memory_backend_memfd_kind };
 	struct memdev *memdev = memdev_of(obj);
 	struct machine *m = obj->machine;
-	int rc;
+	int rc = prepare(obj, err);
 
+	if (rc < 0)
+		return rc;
+	opts.cfg = memdev->cfg;
+	opts.dump = memdev->cfg->backing.dump;
 	pthread_mutex_unlock(&m->lock);
 	rc = host_memory_open(&opts, &memdev->memory, err);
 	pthread_mutex_lock(&m->lock);

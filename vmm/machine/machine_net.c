@@ -10,13 +10,16 @@
 #include "net_port.h"
 #include "net_worker.h"
 #include "tap.h"
-#include "virtio.h"
 #include "vhost_net.h"
+#include "vhost_user_net.h"
+#include "virtio.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_net.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,6 +135,20 @@ static int dup_vhost_fds(const struct tap_config *cfg, int out[NET_QUEUES_MAX], 
 	return 0;
 }
 
+static void on_filter_changed(void *owner)
+{
+	const struct device *dev = owner;
+	char *path;
+
+	// As in QEMU, that of the device inside.
+	if (asprintf(&path, "%s/virtio-backend", dev->path) < 0)
+		return;
+	machine_event_send(dev->machine, &(struct machine_event) { .kind = MACHINE_EVENT_NIC_RX_FILTER_CHANGED,
+	                                                           .device = dev->cfg->id,
+	                                                           .path = path });
+	free(path);
+}
+
 // What a card has of its configuration, whatever its netdev is.
 static struct vhost_net_options card_options(struct net *net, const struct virtio_pci_config *pci)
 {
@@ -143,6 +160,7 @@ static struct vhost_net_options card_options(struct net *net, const struct virti
 		.host_mtu = (uint16_t)cfg->host_mtu,
 		.queue_size = (uint16_t)cfg->rx_queue_size,
 		.features_off = features_off(cfg),
+		.owner = { .filter_changed = on_filter_changed, .owner = &net->dev },
 	};
 
 	choose_mac(net->dev.machine, cfg, opts.mac);
@@ -222,6 +240,36 @@ static int plug_workers(struct net *net, const struct virtio_pci_config *pci, st
 	return rc;
 }
 
+// ---- another process
+
+static int set_user_pairs(void *net, unsigned npairs)
+{
+	return vhost_user_net_set_pairs(net, npairs);
+}
+
+static void describe(void *net, uint16_t mtu, const uint8_t *mac)
+{
+	vhost_user_net_describe(net, mtu, mac);
+}
+
+static int plug_vhost_user(struct net *net, const struct virtio_pci_config *pci, struct vpmem_error *err)
+{
+	struct vhost_user_net *user = net->netdev->vhost_user;
+	struct vhost_backend *backend = vhost_user_net_backend(user);
+	struct vhost_net_options opts = card_options(net, pci);
+
+	opts.tap.tap = user;
+	opts.tap.set_queues = set_user_pairs;
+	opts.tap.describe = describe;
+	opts.backends = (struct vhost_net_backends) { .list = &backend,
+		                                      .is_one = true,
+		                                      .features = vhost_user_net_features(user),
+		                                      .regions_max = vhost_user_net_regions_max(user) };
+	return vhost_net_create(&opts, &net->dev.vp, err);
+}
+
+// ---- every card
+
 static void set_link(struct net *net, bool up)
 {
 	vhost_net_set_link(net->dev.vp, up);
@@ -236,8 +284,14 @@ static int net_create(struct device *dev, struct virtio_pci_config *pci, struct 
 	const struct net_config *cfg = device_config_as(dev->cfg, &virtio_net_pci_model);
 	int rc = find_netdev(dev->machine, cfg->netdev, &net->netdev, err);
 
-	if (rc == 0)
-		rc = net->netdev->ports[0] ? plug_workers(net, pci, err) : plug_vhost(net, pci, err);
+	if (rc < 0)
+		return rc;
+	if (net->netdev->ports[0])
+		rc = plug_workers(net, pci, err);
+	else if (net->netdev->vhost_user)
+		rc = plug_vhost_user(net, pci, err);
+	else
+		rc = plug_vhost(net, pci, err);
 	if (rc < 0)
 		return rc;
 	net->has_peer = !net->netdev->has_ended;
@@ -290,15 +344,47 @@ int machine_set_link(struct machine *m, const char *name, bool up, struct vpmem_
 	return 0;
 }
 
-void machine_net_peer_gone(struct machine *m, const struct object *netdev)
+static void set_peer(struct machine *m, const struct object *netdev, bool has_peer)
 {
 	for (unsigned i = 0; i < m->ndevices; i++) {
 		struct net *net = (struct net *)m->devices[i];
 
 		if (net->dev.kind != &virtio_net_pci_kind || &net->netdev->obj != netdev)
 			continue;
-		net->has_peer = false;
+		net->has_peer = has_peer;
 		if (net->dev.unplug != UNPLUG_EJECTED)
-			set_link(net, false);
+			set_link(net, has_peer);
 	}
+}
+
+void machine_net_peer_gone(struct machine *m, const struct object *netdev)
+{
+	set_peer(m, netdev, false);
+}
+
+void machine_net_peer_back(struct machine *m, const struct object *netdev)
+{
+	set_peer(m, netdev, true);
+}
+
+// ---- for the monitor
+
+bool machine_net_info(const struct device *dev, struct net_info *info)
+{
+	const struct net *net = (const struct net *)dev;
+	struct machine *m = dev->machine;
+
+	if (dev->kind != &virtio_net_pci_kind || dev->unplug == UNPLUG_EJECTED)
+		return false;
+	*info = (struct net_info) { .link_is_up = vhost_net_link_is_up(dev->vp), .npairs = net->netdev->npairs };
+	memcpy(info->mac, vhost_net_mac(dev->vp), sizeof(info->mac));
+	for (unsigned i = 0; i < m->nnetdevs; i++)
+		if (m->netdevs[i] == &net->netdev->obj)
+			info->netdev = m->netdevs[i]->cfg->id;
+	return true;
+}
+
+const struct vhost_net_filter *machine_net_filter(const struct device *dev)
+{
+	return vhost_net_filter(dev->vp);
 }

@@ -2,6 +2,7 @@
 // Network back ends of the machine: added, deleted, and used by one card at a time.
 #include "machine_netdev.h"
 
+#include "array.h"
 #include "device_list.h"
 #include "error.h"
 #include "log.h"
@@ -50,8 +51,10 @@ int machine_netdev_add(struct machine *m, struct object_config **cfg, struct vpm
 	if (m->nnetdevs == NETDEVS_MAX)
 		return error_set(err, -ENOSPC, "too many netdevs: at most %u", NETDEVS_MAX);
 	netdev = calloc(1, kind->size);
-	if (!netdev)
+	if (!netdev || array_room(&m->netdevs, m->nnetdevs, sizeof(m->netdevs[0])) < 0) {
+		free(netdev);
 		return error_set(err, -ENOMEM, "cannot set up netdev '%s': %s", (*cfg)->id, strerror(ENOMEM));
+	}
 	*netdev = (struct object) { .kind = kind, .machine = m, .cfg = *cfg };
 	rc = kind->create(netdev, err);
 	if (rc < 0) {
@@ -89,8 +92,7 @@ int machine_netdev_del(struct machine *m, const char *id, struct vpmem_error *er
 		return error_set(err, -ENODEV, "Device '%s' not found", id);
 	while (m->netdevs[i] != netdev)
 		i++;
-	m->nnetdevs--;
-	memmove(&m->netdevs[i], &m->netdevs[i + 1], (m->nnetdevs - i) * sizeof(m->netdevs[0]));
+	array_remove(m->netdevs, &m->nnetdevs, sizeof(m->netdevs[0]), i);
 	if (!netdev->in_use) {
 		destroy(netdev);
 		return 0;
@@ -105,6 +107,8 @@ void machine_drop_netdevs(struct machine *m)
 {
 	while (m->nnetdevs > 0)
 		destroy(m->netdevs[--m->nnetdevs]);
+	free(m->netdevs);
+	m->netdevs = NULL;
 }
 
 // ---- cards

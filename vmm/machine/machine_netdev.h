@@ -15,14 +15,16 @@
 
 struct net_port;
 struct tap;
+struct vhost_user_net;
 
 /* What a card needs of its netdev. The first member of each kind's struct. */
 struct netdev {
 	struct object obj;
 	unsigned npairs;
 	struct net_port *ports
-		[NET_QUEUES_MAX]; /* one for each pair, for threads of this process; NULL: the kernel's vhost has them */
-	bool has_ended;           /* by itself: a card has no link */
+		[NET_QUEUES_MAX]; /* one for each pair, for threads of this process; NULL: somebody else has them: */
+	struct vhost_user_net *vhost_user; /* another process; NULL: the kernel's vhost */
+	bool has_ended;                    /* by itself: a card has no link, for now or for good */
 	/* It was deleted while a card has it: nobody else is to see it any more. NULL: it ends with the card. */
 	void (*end)(struct netdev *netdev);
 };
@@ -46,6 +48,7 @@ void machine_drop_netdevs(struct machine *m);
 void machine_netdev_use(struct object *netdev);
 void machine_netdev_release(struct object *netdev);
 
-extern const struct object_kind netdev_dgram_kind, netdev_stream_kind, netdev_tap_kind, netdev_user_kind;
+extern const struct object_kind netdev_dgram_kind, netdev_stream_kind, netdev_tap_kind, netdev_user_kind,
+	netdev_vhost_user_kind;
 
 #endif

@@ -90,6 +90,9 @@ static void make_args(struct args *args, const struct user_config *cfg)
 		add_pair(args, "--netmask", cfg->netmask);
 		add_pair(args, "--gateway", cfg->gateway);
 		add_pair(args, "--dns-forward", cfg->dns);
+		// DHCP would announce the host's name servers, whose answers come from cfg->dns then.
+		if (cfg->dns)
+			add(args, "--no-dhcp-dns");
 	}
 	add_search(args, cfg->dnssearch);
 	add_forwards(args, cfg);
@@ -114,6 +117,15 @@ static void user_end(struct netdev *netdev)
 	net_passt_end(((struct netdev_user *)netdev)->passt);
 }
 
+// Helpers are started before the sandbox is entered, outside, and have their own.
+static int cannot_start(const char *id, struct vpmem_error *err)
+{
+	error_set(err, -EPERM, "netdev '%s': the sandbox permits no new process, so passt cannot be started", id);
+	error_hint(err,
+	           "give this netdev on the command line; or, for a guest that you trust, start with -sandbox off");
+	return -EPERM;
+}
+
 static int user_create(struct object *obj, struct vpmem_error *err)
 {
 	struct netdev_user *netdev = (struct netdev_user *)obj;
@@ -124,6 +136,8 @@ static int user_create(struct object *obj, struct vpmem_error *err)
 	};
 	int rc;
 
+	if (obj->machine->is_sandboxed)
+		return cannot_start(cfg->obj.id, err);
 	make_args(&args, cfg);
 	rc = args.error ? error_set(err, args.error, "netdev '%s': too many forwarded ports", cfg->obj.id) :
 	                  net_passt_open(&opts, &obj->machine->loop, &netdev->passt, err);

@@ -2,10 +2,12 @@
 // Objects of the machine: added, deleted, and waited for while their last device leaves.
 #include "machine_object.h"
 
+#include "array.h"
 #include "error.h"
 #include "log.h"
 #include "machine.h"
 #include "machine_find.h"
+#include "machine_hotplug.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,6 +54,8 @@ int machine_add_object(struct machine *m, struct object_config **cfg, struct vpm
 		                 (*cfg)->id);
 	if (m->nobjects == OBJECTS_MAX)
 		return error_set(err, -ENOSPC, "too many objects: at most %u", OBJECTS_MAX);
+	if (array_room(&m->objects, m->nobjects, sizeof(m->objects[0])) < 0)
+		return error_set(err, -ENOMEM, "cannot create object '%s': %s", (*cfg)->id, strerror(ENOMEM));
 	rc = create(m, *cfg, &obj, err);
 	if (rc < 0)
 		return rc;
@@ -86,6 +90,10 @@ void machine_drop_objects(struct machine *m)
 		if (destroy(m->objects[--m->nobjects], &err) < 0)
 			log_error("%s", err.text);
 	}
+	free(m->objects);
+	free(m->memdevs);
+	m->objects = NULL;
+	m->memdevs = NULL;
 }
 
 static void keep(struct object *obj)
@@ -125,6 +133,7 @@ static void wait_until_left(struct machine *m, const struct object *obj)
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += LEFT_WAIT_SECONDS;
+	machine_start_reapers(m);
 	while (is_left_soon(m, obj))
 		if (pthread_cond_clockwait(&m->reaped, &m->lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
 			return;
@@ -154,7 +163,6 @@ int machine_object_del(struct machine *m, const char *id, struct vpmem_error *er
 		return refuse_busy(m, obj, err);
 	while (m->objects[i] != obj)
 		i++;
-	m->nobjects--;
-	memmove(&m->objects[i], &m->objects[i + 1], (m->nobjects - i) * sizeof(m->objects[0]));
+	array_remove(m->objects, &m->nobjects, sizeof(m->objects[0]), i);
 	return destroy(obj, err);
 }

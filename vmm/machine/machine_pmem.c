@@ -2,6 +2,7 @@
 // virtio-pmem-pci: pmem devices of the machine, placed in the window above RAM, plugged, taken out.
 #include "machine_pmem.h"
 
+#include "array.h"
 #include "error.h"
 #include "machine.h"
 #include "machine_fault.h"
@@ -182,6 +183,8 @@ static int pmem_create(struct device *dev, struct virtio_pci_config *pci, struct
 	pmem->cfg = device_config_as(dev->cfg, &virtio_pmem_pci_model);
 	pmem->memdev = machine_find_memdev(m, pmem->cfg->memdev);
 	rc = check_regions(m, err);
+	if (rc == 0 && array_room(&m->pmems, m->npmems, sizeof(m->pmems[0])) < 0)
+		rc = error_set(err, -ENOMEM, "cannot set up device: %s", strerror(ENOMEM));
 	if (rc == 0 && !pmem->cfg->shmem)
 		rc = place(m, pmem->cfg, pmem->memdev->backing, &gpa, err);
 	if (rc == 0)
@@ -203,6 +206,7 @@ static int pmem_create(struct device *dev, struct virtio_pci_config *pci, struct
 static void pmem_leaving(struct device *dev)
 {
 	machine_end_stores_to(pmem_of(dev));
+	machine_forget_no_page(pmem_of(dev));
 }
 
 static void pmem_left(struct device *dev)
@@ -220,8 +224,7 @@ static void pmem_destroyed(struct device *dev, int error)
 	pmem->memdev->sync_error = error;
 	while (m->pmems[i] != pmem)
 		i++;
-	m->npmems--;
-	memmove(&m->pmems[i], &m->pmems[i + 1], (m->npmems - i) * sizeof(m->pmems[0]));
+	array_remove(m->pmems, &m->npmems, sizeof(m->pmems[0]), i);
 	if (dev->unplug == UNPLUG_EJECTED)
 		machine_report_sync_error(pmem);
 }

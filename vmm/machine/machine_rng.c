@@ -5,6 +5,7 @@
 #include "error.h"
 #include "machine.h"
 #include "machine_find.h"
+#include "permit.h"
 #include "virtio_rng.h"
 
 #include <errno.h>
@@ -28,32 +29,41 @@ static int builtin_create(struct object *obj, struct vpmem_error *err)
 }
 
 // Without blocking, so that a file without bytes, such as an empty FIFO, holds up nothing but the guest's requests.
-static int open_source(const char *path)
+static int serve_open(struct broker_call *call)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
-	int rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : 0;
+	int fd, rc = permit_check(call->strings[0]);
 
+	if (rc < 0)
+		return rc;
+	fd = open(call->strings[0], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : 0;
 	if (rc == 0)
-		return fd;
-	if (fd >= 0)
+		call->fds[call->nfds++] = fd;
+	else if (fd >= 0)
 		close(fd);
 	return rc;
 }
 
+const struct broker_op rng_random_open_op = { .name = "rng-random", .serve = serve_open };
+
 static int random_create(struct object *obj, struct vpmem_error *err)
 {
 	const struct rng_config *cfg = object_config_as(obj->cfg, &rng_random_type);
+	struct broker_call call = { .strings = { cfg->filename } };
 	struct machine *m = obj->machine;
-	int fd;
+	int rc;
 
 	pthread_mutex_unlock(&m->lock);
-	fd = open_source(cfg->filename);
+	rc = broker_call(&rng_random_open_op, &call);
 	pthread_mutex_lock(&m->lock);
-	if (fd < 0)
-		return error_set(err, fd, "Could not open '%s': %s", cfg->filename, strerror(-fd));
-	((struct rng_object *)obj)->fd = fd;
-	return 0;
+	if (rc == 0) {
+		((struct rng_object *)obj)->fd = call.fds[0];
+		return 0;
+	}
+	error_set(err, rc, "Could not open '%s': %s", cfg->filename, strerror(-rc));
+	broker_hint(&call, cfg->filename, err);
+	return rc;
 }
 
 static int random_destroy(struct object *obj, struct vpmem_error *err)

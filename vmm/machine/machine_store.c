@@ -74,15 +74,6 @@ static int keep_store(struct machine *m, struct pmem *pmem, uint64_t off, const 
 	return 0;
 }
 
-// The first access finds the reason of a pause. To ask again for those behind it would take more of the file system's
-// space, 2 MiB each time.
-static int reason(struct pmem *pmem, int rc)
-{
-	int why = pmem->dev.machine->io_error ? 0 : machine_pmem_reason(pmem);
-
-	return why ? why : rc;
-}
-
 static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void *data, unsigned len)
 {
 	struct vpmem_backing *backing = pmem->memdev->backing;
@@ -96,13 +87,12 @@ static void store(struct machine *m, struct pmem *pmem, uint64_t off, const void
 	rc = m->nstores > 0 ? -EFAULT : vpmem_backing_store(backing, off, data, len);
 	if (rc == 0)
 		return;
-	rc = reason(pmem, rc);
 	if (keep_store(m, pmem, off, data, len) < 0) {
 		log_error("%s: out of memory: a guest store is lost", pmem_name(pmem));
 		machine_request(m, REQUEST_FAIL, CAUSE_HOST_ERROR);
 		return;
 	}
-	machine_io_error(m, pmem, rc);
+	machine_no_page(m, pmem, rc);
 }
 
 // What waits to be stored is what the guest sees.
@@ -133,7 +123,7 @@ void machine_pmem_access(struct pmem *pmem, uint64_t off, void *data, unsigned l
 	see_stores(m, pmem, off, data, len);
 	if (rc == 0)
 		return;
-	machine_io_error(m, pmem, reason(pmem, rc));
+	machine_no_page(m, pmem, rc);
 }
 
 // ---- what waits

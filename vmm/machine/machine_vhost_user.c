@@ -4,7 +4,6 @@
 
 #include "error.h"
 #include "machine.h"
-#include "machine_memdev.h"
 #include "vhost_user_device.h"
 #include "virtio.h"
 
@@ -56,18 +55,6 @@ static void release_chardev(struct user_device *user)
 	chardev_release(user->chr, CHARDEV_DEVICE);
 }
 
-static int no_peer(const struct user_device *user, const char *id, struct vpmem_error *err)
-{
-	error_set(err, -ENOTCONN, "chardev '%s': no back end is connected", id);
-	if (chardev_expects_peers(user->chr))
-		error_hint(err, "start the back end first, or add the device by device_add when it has connected");
-	else
-		error_hint(err,
-		           "its one connection has ended: give it reconnect=SECONDS, or remove it by chardev-remove "
-		           "and add it again");
-	return -ENOTCONN;
-}
-
 static int claim_chardev(struct user_device *user, struct vpmem_error *err)
 {
 	const struct device_config *cfg = user->dev.cfg;
@@ -91,7 +78,7 @@ static int claim_chardev(struct user_device *user, struct vpmem_error *err)
 	chardev_set_acceptor(user->chr, take_peer, user);
 	if (user->fd >= 0)
 		return 0;
-	no_peer(user, id, err);
+	machine_vhost_user_no_peer(user->chr, id, err);
 	release_chardev(user);
 	return -ENOTCONN;
 }
@@ -123,18 +110,6 @@ static void on_changed(void *owner)
 }
 
 // ---- plugging
-
-static int check_ram(const struct machine *m, struct vpmem_error *err)
-{
-	if (m->ram_memdev && machine_memdev_region(m->ram_memdev).fd >= 0)
-		return 0;
-	error_set(err, -EINVAL,
-	          "Failed initializing vhost-user memory map, consider using -object "
-	          "memory-backend-file share=on");
-	error_hint(err, "the back end maps the guest's RAM: -object memory-backend-memfd,id=ram,size=SIZE "
-	                "-machine memory-backend=ram");
-	return -EINVAL;
-}
 
 static int plug(struct user_device *user, struct vhost_user_options *opts, const struct virtio_pci_config *pci,
                 struct vpmem_error *err)
@@ -170,7 +145,7 @@ static int create(struct device *dev, struct vhost_user_options *opts, const str
                   struct vpmem_error *err)
 {
 	struct user_device *user = (struct user_device *)dev;
-	int rc = check_ram(dev->machine, err);
+	int rc = machine_vhost_user_check_ram(dev->machine, err);
 
 	user->fd = -1;
 	if (rc == 0)

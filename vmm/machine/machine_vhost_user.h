@@ -12,7 +12,10 @@
 
 #include <stdbool.h>
 
+struct chardev;
 struct device;
+struct machine;
+struct vpmem_error;
 
 enum vhost_user_condition {
 	VHOST_USER_RUNS,         /* the back end serves the queues */
@@ -27,6 +30,11 @@ struct vhost_user_info {
 	enum vhost_user_condition condition;
 	const char *message; /* why the last connection ended; "": none did. Valid while the lock is held */
 };
+
+/* Another process can map the guest's RAM. -EINVAL, with QEMU's text. */
+int machine_vhost_user_check_ram(const struct machine *m, struct vpmem_error *err);
+/* -ENOTCONN, with a text. */
+int machine_vhost_user_no_peer(const struct chardev *chr, const char *id, struct vpmem_error *err);
 
 /* false: the device is none of these. */
 bool machine_vhost_user_info(const struct device *dev, struct vhost_user_info *info);

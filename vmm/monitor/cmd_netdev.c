@@ -52,7 +52,7 @@ const struct command cmd_netdev_add = {
 	.args = &add_args_type,
 	.run = add,
 	.hmp_name = "netdev_add",
-	.hmp_params = "[user|tap|stream|dgram],id=str[,prop=value][,...]",
+	.hmp_params = "[user|tap|stream|dgram|vhost-user],id=str[,prop=value][,...]",
 	.hmp_help = "add host network device",
 	.hmp_args = HMP_OPTIONS,
 	.hmp_key = "type",

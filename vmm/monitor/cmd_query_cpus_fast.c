@@ -25,7 +25,7 @@ static struct json_object *cpu_info(const struct vcpu *vcpu)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/machine/unattached/device[%u]", vcpu->idx);
-	put_int(cpu, "thread-id", vcpu->tid);
+	put_int(cpu, "thread-id", vcpu->thread.tid);
 	put_int(props, "core-id", vcpu->idx);
 	put_int(props, "thread-id", 0);
 	put_int(props, "socket-id", 0);

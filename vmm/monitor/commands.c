@@ -48,7 +48,11 @@
 	entry(query_memory_size_summary) \
 	entry(query_balloon) \
 	entry(query_pmem) \
+	entry(query_net_clients) \
+	entry(query_rx_filter) \
 	entry(query_vhost_user) \
+	entry(query_vm_generation_id) \
+	entry(query_sandbox) \
 	entry(qom_list) \
 	entry(qom_get) \
 	entry(qom_set) \

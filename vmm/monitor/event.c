@@ -19,6 +19,7 @@ static OBJECT(vhost_user_type, "VhostUserEvent", OPTIONAL("device", schema_str),
               MEMBER("connected", schema_bool), OPTIONAL("message", schema_str));
 static OBJECT(port_type, "VserportChangeEvent", MEMBER("id", schema_str), MEMBER("open", schema_bool));
 static OBJECT(device_type, "DeviceEvent", OPTIONAL("device", schema_str), MEMBER("path", schema_str));
+static OBJECT(filter_type, "NicRxFilterChangedEvent", OPTIONAL("name", schema_str), MEMBER("path", schema_str));
 static const char *const address_words[] = { "inet", "unix", "fd", NULL };
 static ENUM_OF(address_words_type, "SocketAddressType", address_words);
 static OBJECT(address_type, "SocketAddress", MEMBER("type", address_words_type), OPTIONAL("path", schema_str),
@@ -26,6 +27,9 @@ static OBJECT(address_type, "SocketAddress", MEMBER("type", address_words_type),
 static OBJECT(connected_type, "NetdevStreamConnectedEvent", MEMBER("netdev-id", schema_str),
               MEMBER("addr", address_type));
 static OBJECT(disconnected_type, "NetdevStreamDisconnectedEvent", MEMBER("netdev-id", schema_str));
+static OBJECT(user_connected_type, "NetdevVhostUserConnectedEvent", MEMBER("netdev-id", schema_str),
+              MEMBER("chardev-id", schema_str));
+static OBJECT(user_disconnected_type, "NetdevVhostUserDisconnectedEvent", MEMBER("netdev-id", schema_str));
 
 const struct event_info event_table[] = {
 	[MACHINE_EVENT_STOP] = { "STOP", NULL },
@@ -41,8 +45,11 @@ const struct event_info event_table[] = {
 	[MACHINE_EVENT_PMEM_STORE_REFUSED] = { "PMEM_STORE_REFUSED", &pmem_type },
 	[MACHINE_EVENT_VHOST_USER_CHANGE] = { "VHOST_USER_CHANGE", &vhost_user_type },
 	[MACHINE_EVENT_VSERPORT_CHANGE] = { "VSERPORT_CHANGE", &port_type },
+	[MACHINE_EVENT_NIC_RX_FILTER_CHANGED] = { "NIC_RX_FILTER_CHANGED", &filter_type },
 	[MACHINE_EVENT_NETDEV_STREAM_CONNECTED] = { "NETDEV_STREAM_CONNECTED", &connected_type },
 	[MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED] = { "NETDEV_STREAM_DISCONNECTED", &disconnected_type },
+	[MACHINE_EVENT_NETDEV_VHOST_USER_CONNECTED] = { "NETDEV_VHOST_USER_CONNECTED", &user_connected_type },
+	[MACHINE_EVENT_NETDEV_VHOST_USER_DISCONNECTED] = { "NETDEV_VHOST_USER_DISCONNECTED", &user_disconnected_type },
 };
 const unsigned event_count = sizeof(event_table) / sizeof(event_table[0]);
 
@@ -77,6 +84,8 @@ static void put_netdev(struct json_object *data, const struct machine_event *eve
 	struct json_object *out;
 
 	put_str(data, "netdev-id", event->device);
+	if (event->kind == MACHINE_EVENT_NETDEV_VHOST_USER_CONNECTED)
+		put_str(data, "chardev-id", event->chardev);
 	if (event->kind != MACHINE_EVENT_NETDEV_STREAM_CONNECTED)
 		return;
 	out = json_object_new_object();
@@ -90,6 +99,11 @@ static void put_netdev(struct json_object *data, const struct machine_event *eve
 	if (addr->str)
 		put_str(out, "str", addr->str);
 	put(data, "addr", out);
+}
+
+static bool is_netdev(enum machine_event_kind kind)
+{
+	return kind >= MACHINE_EVENT_NETDEV_STREAM_CONNECTED && kind <= MACHINE_EVENT_NETDEV_VHOST_USER_DISCONNECTED;
 }
 
 static struct json_object *data_of(const struct machine_event *event)
@@ -114,12 +128,12 @@ static struct json_object *data_of(const struct machine_event *event)
 		put_bool(data, "open", event->open);
 		return data;
 	}
-	if (event_table[event->kind].data == &connected_type || event_table[event->kind].data == &disconnected_type) {
+	if (is_netdev(event->kind)) {
 		put_netdev(data, event);
 		return data;
 	}
 	if (event->device)
-		put_str(data, "device", event->device);
+		put_str(data, event_table[event->kind].data == &filter_type ? "name" : "device", event->device);
 	put_str(data, "path", event->path);
 	if (event_table[event->kind].data != &vhost_user_type)
 		return data;

@@ -78,6 +78,12 @@ static bool find_fixed(const char *path, struct node *out)
 	return false;
 }
 
+// The virtio device inside.
+static bool has_backend(const struct device *dev)
+{
+	return device_model_is_pci(dev->cfg->model);
+}
+
 static bool find_device(const struct machine *m, const char *path, struct node *out)
 {
 	struct device *devices[DEVICES_MAX];
@@ -88,7 +94,7 @@ static bool find_device(const struct machine *m, const char *path, struct node *
 
 		if (strncmp(path, devices[i]->path, len) != 0)
 			continue;
-		if (path[len] && (devices[i]->parent || strcmp(path + len, "/" BACKEND) != 0))
+		if (path[len] && (!has_backend(devices[i]) || strcmp(path + len, "/" BACKEND) != 0))
 			continue;
 		*out = (struct node) { .kind = path[len] ? NODE_BACKEND : NODE_DEVICE, .device = devices[i] };
 		return true;
@@ -176,15 +182,16 @@ static struct json_object *live_object(const struct object *obj, const struct pr
 
 static struct json_object *live_device(const struct device *dev, const struct prop *prop)
 {
-	const char *link;
+	const char *id = NULL;
 	uint64_t val;
 
 	if (dev->kind->number && dev->kind->number(dev, prop->name, &val))
 		return json_object_new_uint64(val);
 	if (prop->type == PROP_ADDR)
 		return json_object_new_int64((int64_t)(dev->slot % PCI_BUS_SLOTS) * 8);
-	link = prop->link ? *(char *const *)((const char *)dev->cfg + prop->offset) : NULL;
-	return link ? object_path(link) : prop_value(dev->cfg->model->props, prop, dev->cfg);
+	if (prop->type == PROP_LINK && prop->link)
+		id = *(char *const *)((const char *)dev->cfg + prop->offset);
+	return id ? object_path(id) : prop_value(dev->cfg->model->props, prop, dev->cfg);
 }
 
 static void add_guest_stats(struct json_object *list, const struct device *dev)
@@ -217,7 +224,7 @@ static void add_backend_child(struct json_object *list, const struct device *dev
 {
 	char *parent = NULL;
 
-	if (dev->parent || asprintf(&parent, "%s/", dev->path) < 0)
+	if (!has_backend(dev) || asprintf(&parent, "%s/", dev->path) < 0)
 		return;
 	add_child(list, parent, BACKEND, dev->cfg->model->virtio_name);
 	free(parent);

@@ -31,15 +31,19 @@ struct schema_variant {
 
 struct schema_type {
 	enum schema_kind kind;
-	const char *name;                    /* unique; NULL for an array: "[element]" */
-	const char *json;                    /* builtin: "string", "int", "number", "boolean", "value" */
-	const char *const *words;            /* enum: NULL-terminated */
-	const struct schema_type *element;   /* array */
-	const struct schema_member *members; /* object; NULL: none */
-	const char *tag;                     /* object: the member, an enum, that chooses the variant */
-	const struct schema_variant *variants;
-	const struct prop_class *props; /* object: optional members from this table, but hidden ones */
-	bool open;                      /* object: takes members that are not listed; the command checks them */
+	bool open;        /* object: takes members that are not listed; the command checks them */
+	const char *name; /* unique; NULL for an array: "[element]" */
+	union {
+		const char *json;                  /* builtin: "string", "int", "number", "boolean", "value" */
+		const char *const *words;          /* enum: NULL-terminated */
+		const struct schema_type *element; /* array */
+		struct {                           /* object */
+			const struct schema_member *members; /* NULL: none */
+			const char *tag;                     /* the member, an enum, that chooses the variant */
+			const struct schema_variant *variants;
+			const struct prop_class *props; /* optional members from this table, but hidden ones */
+		};
+	};
 };
 
 /*

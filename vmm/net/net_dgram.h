@@ -3,13 +3,14 @@
  * net_dgram.h - a network back end on a socket of datagrams: QEMU's -netdev dgram. Each datagram is a frame.
  *
  * The socket is bound to one address and sends to another one, which need not be there: what nobody takes is lost. Or a
- * descriptor was passed, whose socket has both.
+ * descriptor was passed, whose socket has both. To a path a second socket sends (net_remote.h).
  *
  * All of it runs under the machine lock.
  */
 #ifndef PMVM_NET_DGRAM_H
 #define PMVM_NET_DGRAM_H
 
+#include "broker.h"
 #include "net_port.h"
 
 #include <vpmem.h>
@@ -25,6 +26,9 @@ struct net_dgram_options {
 	const char *id;                         /* for messages */
 	struct net_dgram_address local, remote; /* borrowed; remote: of a path or a host */
 };
+
+/* Makes a socket with its own address; of a path two, of which the second one receives. */
+extern const struct broker_op net_dgram_bind_op;
 
 /* Errors have QEMU's text. A passed descriptor is taken on success. */
 int net_dgram_open(const struct net_dgram_options *opts, struct net_dgram **out, struct vpmem_error *err);

@@ -2,6 +2,8 @@
 // Ethernet frames on a stream, on a socket of datagrams, and on a tap.
 #include "net_port.h"
 
+#include "socket_io.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -144,8 +146,8 @@ static void fill(struct net_port *port, int fd)
 	if (port->kind == NET_PORT_TAP)
 		n = read(fd, port->in, room);
 	else
-		n = recv(fd, port->in + port->in_end, room,
-		         MSG_DONTWAIT | (port->kind == NET_PORT_DATAGRAM ? MSG_TRUNC : 0));
+		n = socket_receive(fd, port->in + port->in_end, room,
+		                   MSG_DONTWAIT | (port->kind == NET_PORT_DATAGRAM ? MSG_TRUNC : 0));
 	if (n < 0)
 		failed(port, errno);
 	else if (n == 0 && port->kind == NET_PORT_STREAM)
@@ -288,6 +290,10 @@ static int send_packet(struct net_port *port, int fd, struct iovec *iov, unsigne
 	ssize_t n;
 
 	iov[0] = (struct iovec) { .iov_base = (void *)zeros, .iov_len = port->header_size };
+	if (port->remote) {
+		net_remote_send(port->remote, &msg);
+		return 0;
+	}
 	if (port->kind == NET_PORT_TAP)
 		n = port->header_size ? writev(fd, iov, (int)niov) : writev(fd, iov + 1, (int)niov - 1);
 	else
@@ -325,7 +331,7 @@ bool net_port_flush(void *opaque)
 
 	pthread_mutex_lock(&port->lock);
 	if (current_fd(port) >= 0 && port->out_at < port->out_end) {
-		n = send(port->fd, port->out + port->out_at, port->out_end - port->out_at, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = socket_send(port->fd, port->out + port->out_at, port->out_end - port->out_at, MSG_DONTWAIT);
 		if (n >= 0)
 			port->out_at += (size_t)n;
 		else

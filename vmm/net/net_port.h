@@ -14,6 +14,8 @@
 #ifndef PMVM_NET_PORT_H
 #define PMVM_NET_PORT_H
 
+#include "net_remote.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +32,8 @@ enum net_port_kind { NET_PORT_STREAM, NET_PORT_DATAGRAM, NET_PORT_TAP };
 struct net_port {
 	enum net_port_kind kind;
 	unsigned header_size;             /* of a tap: zeros before each frame */
-	const struct sockaddr *dest_addr; /* of datagrams: borrowed; NULL: the socket is connected */
+	struct net_remote *remote;        /* of datagrams to a path: borrowed; NULL: to dest_addr */
+	const struct sockaddr *dest_addr; /* of other datagrams: borrowed; NULL: the socket is connected */
 	socklen_t dest_len;
 
 	pthread_mutex_t lock;                /* guards what follows */

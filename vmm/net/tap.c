@@ -60,32 +60,76 @@ static int configure_error(int rc, const struct tap_options *opts, struct vpmem_
 	return rc;
 }
 
-static int open_queue(struct tap *tap, const struct tap_options *opts, unsigned idx, struct vpmem_error *err)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-	int fd = open(DEVICE_FILE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	int rc;
+struct queue_in {
+	char ifname[IFNAMSIZ];                  /* "": the kernel chooses the name */
+	unsigned has_header, is_one_of_several; /* 0 or 1 */
+};
 
-	if (fd < 0) {
+struct queue_out {
+	char ifname[IFNAMSIZ];
+	bool is_open; /* the device's file; on failure it is closed again */
+};
+
+static int serve_queue(struct broker_call *call)
+{
+	const struct queue_in *in = call->in;
+	struct queue_out *out = call->out;
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd, rc;
+
+	if (!memchr(in->ifname, '\0', sizeof(in->ifname)))
+		return -EINVAL;
+	fd = open(DEVICE_FILE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	out->is_open = true;
+	if (in->has_header)
+		ifr.ifr_flags |= IFF_VNET_HDR;
+	if (in->is_one_of_several)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	strcpy(ifr.ifr_name, in->ifname);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		rc = -errno;
-		error_set(err, rc, "could not open " DEVICE_FILE ": %s", strerror(-rc));
-		if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
-			error_hint(err, "load the module: sudo modprobe tun");
+		close(fd);
 		return rc;
 	}
-	tap->fds[idx] = fd;
-	if (tap->has_header)
-		ifr.ifr_flags |= IFF_VNET_HDR;
-	if (tap->nqueues > 1)
-		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	memcpy(out->ifname, ifr.ifr_name, IFNAMSIZ);
+	call->fds[call->nfds++] = fd;
+	return 0;
+}
+
+const struct broker_op tap_queue_op = {
+	.name = "tap",
+	.in_size = sizeof(struct queue_in),
+	.out_size = sizeof(struct queue_out),
+	.serve = serve_queue,
+};
+
+static int open_error(int rc, struct vpmem_error *err)
+{
+	error_set(err, rc, "could not open " DEVICE_FILE ": %s", strerror(-rc));
+	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
+		error_hint(err, "load the module: sudo modprobe tun");
+	return rc;
+}
+
+static int open_queue(struct tap *tap, const struct tap_options *opts, unsigned idx, struct vpmem_error *err)
+{
+	struct queue_in in = { .has_header = tap->has_header, .is_one_of_several = tap->nqueues > 1 };
+	struct queue_out out = { .is_open = false };
+	struct broker_call call = { .in = &in, .out = &out };
+	int rc;
+
 	/* The first queue has chosen the name for all. */
 	if (idx > 0)
-		strcpy(ifr.ifr_name, tap->ifname);
+		strcpy(in.ifname, tap->ifname);
 	else if (opts->ifname)
-		strcpy(ifr.ifr_name, opts->ifname);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
-		return configure_error(-errno, opts, err);
-	memcpy(tap->ifname, ifr.ifr_name, IFNAMSIZ);
+		strcpy(in.ifname, opts->ifname);
+	rc = broker_call(&tap_queue_op, &call);
+	if (rc < 0)
+		return out.is_open ? configure_error(rc, opts, err) : open_error(rc, err);
+	tap->fds[idx] = call.fds[0];
+	memcpy(tap->ifname, out.ifname, IFNAMSIZ);
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 #ifndef PMVM_TAP_H
 #define PMVM_TAP_H
 
+#include "broker.h"
+
 #include <vpmem.h>
 
 #include <stdbool.h>
@@ -29,6 +31,9 @@ struct tap_options {
 };
 
 struct tap;
+
+/* Makes one queue: its descriptor, and the name. */
+extern const struct broker_op tap_queue_op;
 
 /* Errors have QEMU's text. */
 int tap_open(const struct tap_options *opts, struct tap **out, struct vpmem_error *err);

@@ -101,16 +101,16 @@ static bool has_argument(const struct option *opt)
 
 static int apply(struct cmdline *cl, const struct option *opt, const char *arg)
 {
-	void *field = (char *)cl->opts + opt->offset;
+	char *fields = (char *)cl->opts;
 
 	switch (opt->kind) {
 	case OPTION_ARGUMENT:
 	case OPTION_PLAIN:
 		return opt->handle(cl, arg);
 	case OPTION_STRING:
-		return option_string(cl, field, arg);
+		return option_string(cl, (char **)(fields + opt->offset), arg);
 	case OPTION_FLAG:
-		*(bool *)field = true;
+		*(bool *)(fields + opt->offset) = true;
 		return 0;
 	case OPTION_NOTHING:
 		return 0;
@@ -163,8 +163,8 @@ static int finish_kernel(struct cmdline *cl)
 static int finish(struct cmdline *cl)
 {
 	int (*const steps[])(struct cmdline *) = {
-		finish_accel, finish_cpu,     finish_m,      finish_smp,     finish_memory,
-		finish_net,   finish_devices, finish_kernel, finish_console,
+		finish_accel,  finish_cpu, finish_m,       finish_smp,    finish_share,
+		finish_memory, finish_net, finish_devices, finish_kernel, finish_console,
 	};
 	int rc = 0;
 
@@ -213,6 +213,7 @@ enum options_result options_parse(int argc, char **argv, struct machine_config *
 	int rc;
 
 	*opts = (struct machine_config) {
+		.sandbox.mode = SANDBOX_ON,
 		.ram_size = UINT64_C(128) << 20,
 		.ncpus = 1,
 	};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options of existing command lines that change little or nothing here: -boot, -global, -drive, -msg, -echr, -run-with.
+// Options of existing command lines that change little or nothing here: -boot, -bios, -global, -drive, -msg, -echr,
+// -run-with.
 #include "error.h"
 #include "keyval.h"
 #include "log.h"
@@ -38,6 +39,18 @@ static const struct prop_class boot_class = { .name = "boot-opts",
 int handle_boot(struct cmdline *cl, const char *arg)
 {
 	return option_keyval(cl, arg, "order", &boot_class, NULL);
+}
+
+// ---- -bios
+
+/* qboot does nothing but boot the kernel of -kernel. */
+int handle_bios(struct cmdline *cl, const char *arg)
+{
+	if (strcmp(arg, "qboot.rom") == 0)
+		return 0;
+	error_set(cl->err, -EINVAL, "not supported");
+	error_hint(cl->err, "there is no firmware: the kernel of -kernel boots");
+	return -EINVAL;
 }
 
 // ---- -drive: a file that no device has
@@ -201,17 +214,13 @@ static const struct prop run_with_props[] = {
 	{ .name = "async-teardown", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
 	{ .name = "chroot",
 	  .type = PROP_STR,
-	  .offset = PROP_NOWHERE,
-	  .only = "",
-	  .not_yet = true,
-	  .why = "start it there: chroot DIR pmvm ..." },
+	  .offset = offsetof(struct machine_config, run_root),
+	  .help = "The root directory, once everything is open" },
 	{ .name = "exit-with-parent", .type = PROP_BOOL, .offset = PROP_NOWHERE, .only = "off", .not_yet = true },
 	{ .name = "user",
 	  .type = PROP_STR,
-	  .offset = PROP_NOWHERE,
-	  .only = "",
-	  .not_yet = true,
-	  .why = "start it as that user" },
+	  .offset = offsetof(struct machine_config, run_user),
+	  .help = "The user to become then: a name, or UID:GID" },
 };
 static const struct prop_class run_with_class = { .name = "run-with",
 	                                          .prefix = "",
@@ -221,7 +230,7 @@ static const struct prop_class run_with_class = { .name = "run-with",
 
 int handle_run_with(struct cmdline *cl, const char *arg)
 {
-	return option_keyval(cl, arg, NULL, &run_with_class, NULL);
+	return option_keyval(cl, arg, NULL, &run_with_class, cl->opts);
 }
 
 int handle_ignored(struct cmdline *cl, const char *arg)

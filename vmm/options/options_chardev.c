@@ -33,7 +33,7 @@ static int claim_stdio(struct cmdline *cl)
 	return 0;
 }
 
-static int keep_chardev(struct cmdline *cl, struct chardev_config *cfg)
+int option_add_chardev(struct cmdline *cl, struct chardev_config *cfg)
 {
 	struct machine_config *opts = cl->opts;
 	struct chardev_config **list;
@@ -57,7 +57,7 @@ static int add_chardev(struct cmdline *cl, struct json_object *json)
 
 	if (rc < 0)
 		return rc;
-	rc = keep_chardev(cl, cfg);
+	rc = option_add_chardev(cl, cfg);
 	if (rc < 0)
 		chardev_config_free(cfg);
 	return rc;

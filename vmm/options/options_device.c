@@ -31,7 +31,7 @@ static const char *member(struct json_object *obj, const char *key)
 	return json_object_object_get_ex(obj, key, &val) ? json_object_get_string(val) : NULL;
 }
 
-static int add_object(struct cmdline *cl, struct json_object *json, enum props_form form)
+int option_add_object(struct cmdline *cl, struct json_object *json, enum props_form form)
 {
 	struct object_config *cfg;
 	int rc = config_object(json, form, &cfg, cl->err);
@@ -65,7 +65,7 @@ int handle_object(struct cmdline *cl, const char *arg)
 
 	if (rc < 0)
 		return rc;
-	rc = help ? object_help(cl, member(json, "qom-type")) : add_object(cl, json, form);
+	rc = help ? object_help(cl, member(json, "qom-type")) : option_add_object(cl, json, form);
 	json_object_put(json);
 	return rc;
 }
@@ -181,9 +181,15 @@ int finish_devices(struct cmdline *cl)
 			return rc;
 		cl->devices[i] = NULL;
 	}
-	for (unsigned i = 0; i < cl->opts->nnetdevs; i++)
+	cl->now = (struct place) { 0 };
+	for (unsigned i = 0; i < cl->opts->nnetdevs; i++) {
+		int rc = options_check_netdev(cl->opts, cl->opts->netdevs[i], cl->err);
+
+		if (rc < 0)
+			return rc;
 		if (!options_netdev_has_card(cl->opts, cl->opts->netdevs[i]->id))
 			log_warn("netdev %s has no peer", cl->opts->netdevs[i]->id);
+	}
 	if (cl->opts->nbuses == 0)
 		cl->opts->nbuses = options_nbuses(cl->opts);
 	return 0;
@@ -284,7 +290,7 @@ static int add_pair(struct cmdline *cl, struct json_object *all, struct json_obj
 	free(memdev);
 	rc = split_pmem(cl, all, object, device);
 	if (rc == 0)
-		rc = add_object(cl, object, PROPS_TEXT);
+		rc = option_add_object(cl, object, PROPS_TEXT);
 	return rc == 0 ? option_add_device(cl, device, PROPS_TEXT) : rc;
 }
 

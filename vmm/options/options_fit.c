@@ -125,7 +125,7 @@ static unsigned count_pci(const struct machine_config *have)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < have->ndevices; i++)
-		n += !have->devices[i]->model->bus;
+		n += device_model_is_pci(have->devices[i]->model);
 	return n;
 }
 
@@ -133,7 +133,7 @@ static int check_room(const struct machine_config *have, const struct device_con
 {
 	unsigned nbuses = have->nbuses ? have->nbuses : PCI_BUSES_MAX, nthere = 0;
 
-	if (cfg->model->bus)
+	if (!device_model_is_pci(cfg->model))
 		return 0;
 	if (cfg->bus_nr >= (int)nbuses) {
 		error_set(err, -ENODEV, "Bus '%s' not found", cfg->bus);
@@ -237,6 +237,21 @@ int options_check_device(const struct machine_config *have, const struct device_
 	for (unsigned i = 0; i < have->ndevices && rc == 0; i++)
 		rc = check_against(have->devices[i], cfg, form, err);
 	return rc == 0 ? check_room(have, cfg, err) : rc;
+}
+
+int options_check_netdev(const struct machine_config *have, const struct object_config *cfg, struct vpmem_error *err)
+{
+	const struct prop *prop = props_find(cfg->type->props, "chardev");
+	const char *id = prop ? *(char *const *)((const char *)cfg + prop->offset) : NULL;
+
+	for (unsigned i = 0; id && i < have->nchardevs; i++)
+		if (strcmp(have->chardevs[i]->id, id) == 0)
+			return 0;
+	if (!id)
+		return 0;
+	error_set(err, -EINVAL, "chardev \"%.200s\" not found", id);
+	error_hint(err, "netdev %s needs a connected socket: -chardev socket,id=%.64s,path=PATH", cfg->id, id);
+	return -EINVAL;
 }
 
 bool options_netdev_has_card(const struct machine_config *opts, const char *id)

@@ -84,10 +84,12 @@ enum option_kind {
 struct option {
 	const char *name; /* without dash; NULL: usage is a heading of -help */
 	enum option_kind kind;
-	int (*handle)(struct cmdline *cl, const char *arg); /* OPTION_ARGUMENT, OPTION_PLAIN */
-	size_t offset;                                      /* in struct machine_config: OPTION_STRING, OPTION_FLAG */
-	const char *usage;                                  /* what follows the name in -help; "" if nothing */
-	const char *help;                                   /* lines separated by '\n' */
+	union {
+		int (*handle)(struct cmdline *cl, const char *arg); /* OPTION_ARGUMENT, OPTION_PLAIN */
+		size_t offset; /* in struct machine_config: OPTION_STRING, OPTION_FLAG */
+	};
+	const char *usage; /* what follows the name in -help; "" if nothing */
+	const char *help;  /* lines separated by '\n' */
 };
 extern const struct option option_table[]; /* ends with an entry that is all zero */
 
@@ -135,6 +137,7 @@ int handle_cpu(struct cmdline *cl, const char *arg);
 int finish_cpu(struct cmdline *cl);
 
 /* options_accept.c */
+int handle_bios(struct cmdline *cl, const char *arg);
 int handle_boot(struct cmdline *cl, const char *arg);
 int handle_drive(struct cmdline *cl, const char *arg);
 int handle_echr(struct cmdline *cl, const char *arg);
@@ -142,6 +145,7 @@ int handle_global(struct cmdline *cl, const char *arg);
 int handle_ignored(struct cmdline *cl, const char *arg);
 int handle_msg(struct cmdline *cl, const char *arg);
 int handle_run_with(struct cmdline *cl, const char *arg);
+int handle_sandbox(struct cmdline *cl, const char *arg);
 
 /* options_readconfig.c */
 int handle_readconfig(struct cmdline *cl, const char *arg);
@@ -194,6 +198,11 @@ int handle_net(struct cmdline *cl, const char *arg);
 int finish_net(struct cmdline *cl);
 
 int handle_pmem(struct cmdline *cl, const char *arg);
+int handle_share(struct cmdline *cl, const char *arg);
+int finish_share(struct cmdline *cl);
+/* Takes the configuration on success. -EEXIST: its id is taken. */
+int option_add_chardev(struct cmdline *cl, struct chardev_config *cfg);
+int option_add_object(struct cmdline *cl, struct json_object *json, enum props_form form);
 int finish_devices(struct cmdline *cl);
 
 /*
@@ -207,6 +216,8 @@ int options_check_object(const struct machine_config *have, const struct object_
                          struct vpmem_error *err);
 int options_check_device(const struct machine_config *have, const struct device_config *cfg, enum props_form form,
                          struct vpmem_error *err);
+/* The chardev that a netdev names is there. */
+int options_check_netdev(const struct machine_config *have, const struct object_config *cfg, struct vpmem_error *err);
 /* Whether some device names the netdev. */
 bool options_netdev_has_card(const struct machine_config *opts, const char *id);
 /* How many PCI buses the devices need. */

@@ -48,6 +48,9 @@ const struct option option_table[] = {
 	ARGUMENT("pmem", handle_pmem, "FILE[,size=N][,id=ID][,readonly=on][,share=off][,PROP=VALUE]...",
 	         "FILE as /dev/pmemN in the guest: an -object with its -device;\n"
 	         "a missing file is created; '-pmem help' lists the properties"),
+	ARGUMENT("share", handle_share, "DIR[,tag=NAME][,id=ID][,sandbox=WORD]",
+	         "a folder of the host, by the program virtiofsd; in the guest:\n"
+	         "mount -t virtiofs NAME /mnt; NAME is the last part of DIR"),
 	ARGUMENT("object", handle_object, "memory-backend-file,id=ID,mem-path=FILE[,PROP=VALUE]...",
 	         "a file as memory; share=on writes to the file; also as JSON;\n"
 	         "'-object help' lists all types, '-object TYPE,help' properties"),
@@ -56,10 +59,10 @@ const struct option option_table[] = {
 	         "'-device help' lists all devices, '-device NAME,help' properties"),
 
 	HEADING("Network and sockets"),
-	ARGUMENT("nic", handle_nic, "user|tap|stream|dgram|none[,mac=MAC][,PROP=VALUE]...",
+	ARGUMENT("nic", handle_nic, "user|tap|stream|dgram|vhost-user|none[,mac=MAC][,PROP=VALUE]...",
 	         "a network card with its back end; user needs the program passt,\n"
 	         "and no privilege; the properties are those of -netdev"),
-	ARGUMENT("netdev", handle_netdev, "user|tap|stream|dgram,id=ID[,PROP=VALUE]...",
+	ARGUMENT("netdev", handle_netdev, "user|tap|stream|dgram|vhost-user,id=ID[,PROP=VALUE]...",
 	         "a network back end, for -device virtio-net-pci,netdev=ID;\n"
 	         "'-netdev TYPE,help' lists the properties"),
 	ARGUMENT("net", handle_net, "nic[,macaddr=MAC]|user|tap|none[,PROP=VALUE]...",
@@ -101,6 +104,7 @@ const struct option option_table[] = {
 	ARGUMENT("cpu", handle_cpu, "host|max[,-vmx][,-svm][,pmu=off]",
 	         "the host's processor, all of it or without some features"),
 	ARGUMENT("boot", handle_boot, "[strict=on|off][,menu=off]", "accepted: the kernel of -kernel boots"),
+	ARGUMENT("bios", handle_bios, "qboot.rom", "accepted: there is no firmware"),
 	NOTHING("usb", "accepted: the machine has no USB devices"),
 	ARGUMENT("drive", handle_drive, "file=FILE,if=none[,id=ID]",
 	         "a file that no device has; the machine has no disks"),
@@ -118,7 +122,15 @@ const struct option option_table[] = {
 	ARGUMENT("readconfig", handle_readconfig, "FILE", "more options from FILE: [device], then driver = \"...\""),
 	ARGUMENT("D", handle_ignored, "FILE", "accepted: there is no trace that would go to FILE"),
 	ARGUMENT("msg", handle_msg, "timestamp=on|off", "begin each message with the time"),
-	ARGUMENT("run-with", handle_run_with, "async-teardown=off", "accepted with what is so anyway"),
+	ARGUMENT("run-with", handle_run_with, "[user=NAME|UID:GID][,chroot=DIR]",
+	         "once everything is open, become this user and see only DIR;\n"
+	         "later files are opened as that user, below DIR"),
+	STRING("runas", run_user, "NAME|UID:GID", "the same as -run-with user="),
+	ARGUMENT("sandbox", handle_sandbox, "on|off|log[,dir=PATH]...[,net=on]",
+	         "limit this process to what the machine needs (default: on);\n"
+	         "files that are opened later are below the directories of the\n"
+	         "command line, the working directory, or a PATH"),
+	STRING("chroot", run_root, "DIR", "the same as -run-with chroot="),
 	NOTHING("no-user-config", "accepted: there are no configuration files"),
 
 	HEADING("Information"),
@@ -147,15 +159,12 @@ const struct refused_option refused_table[] = {
 	LATER("action", "-no-reboot is supported"),
 	LATER("add-fd", NULL),
 	LATER("async-teardown", NULL),
-	LATER("chroot", NULL),
 	LATER("d", NULL),
 	LATER("gdb", NULL),
 	LATER("mem-path", "-object memory-backend-file,id=ram,mem-path=FILE,size=SIZE -machine memory-backend=ram"),
 	LATER("mem-prealloc", "-object memory-backend-ram,id=ram,size=SIZE,prealloc=on -machine memory-backend=ram"),
 	LATER("preconfig", NULL),
-	LATER("runas", "start it as that user"),
 	LATER("s", NULL),
-	LATER("sandbox", "leave it out"),
 	LATER("set", "give the property to the -device"),
 	LATER("trace", NULL),
 
@@ -165,7 +174,6 @@ const struct refused_option refused_table[] = {
 	NEVER("audio", "the machine has no sound"),
 	NEVER("audio-help", "the machine has no sound"),
 	NEVER("audiodev", "the machine has no sound"),
-	NEVER("bios", NO_FIRMWARE),
 	NEVER("blockdev", NO_DISKS),
 	NEVER("cdrom", NO_DISKS),
 	NEVER("compat", NULL),
@@ -176,7 +184,7 @@ const struct refused_option refused_table[] = {
 	NEVER("enable-sync-profile", NULL),
 	NEVER("fda", NO_DISKS),
 	NEVER("fdb", NO_DISKS),
-	NEVER("fsdev", "the machine has no shared directories"),
+	NEVER("fsdev", "a folder of the host is -share DIR, which the guest mounts by virtiofs"),
 	NEVER("full-screen", NO_DISPLAY),
 	NEVER("fw_cfg", NO_FIRMWARE),
 	NEVER("hda", NO_DISKS),
@@ -206,7 +214,7 @@ const struct refused_option refused_table[] = {
 	NEVER("spice", NO_DISPLAY),
 	NEVER("tpmdev", NULL),
 	NEVER("usbdevice", "the machine has no USB"),
-	NEVER("virtfs", "the machine has no shared directories"),
+	NEVER("virtfs", "a folder of the host is -share DIR, which the guest mounts by virtiofs"),
 	NEVER("vnc", NO_DISPLAY),
 	NEVER("watchdog-action", "the machine has no watchdog"),
 	NEVER("win2k-hack", NO_DISKS),

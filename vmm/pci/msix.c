@@ -20,9 +20,9 @@ static_assert(ENTRY_DWORDS * 4 == PCI_MSIX_ENTRY_SIZE, "a table entry is four dw
 
 struct vector {
 	uint32_t entry[ENTRY_DWORDS]; /* as the guest reads it */
-	int efd;                      /* made with the first route, or -1 */
-	int gsi;                      /* the route, or -1 */
-	uint64_t route_addr;          /* what the route sends, if route_ok */
+	int efd;
+	int gsi;             /* the route, or -1 */
+	uint64_t route_addr; /* what the route sends, if route_ok */
 	uint32_t route_data;
 	bool route_ok;
 	/* Guarded by the leaf lock. */
@@ -62,14 +62,6 @@ static void signal_efd(int efd)
 
 /* ---- routes: vm_ops calls, machine lock held, leaf lock not ----------------------------------------- */
 
-/* A vector that the guest does not use needs no eventfd. */
-static int route_add(struct msix *msix, struct vector *vec, uint64_t addr, uint32_t data)
-{
-	if (vec->efd < 0)
-		vec->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return vec->efd < 0 ? -errno : msix->vm->ops->msi_add(msix->vm, vec->efd, addr, data);
-}
-
 /* Brings the vector's route in line with its table entry. */
 static int route_set(struct msix *msix, struct vector *vec)
 {
@@ -82,7 +74,7 @@ static int route_set(struct msix *msix, struct vector *vec)
 	if (vec->gsi >= 0)
 		rc = msix->vm->ops->msi_set(msix->vm, vec->gsi, addr, data);
 	else
-		rc = route_add(msix, vec, addr, data);
+		rc = msix->vm->ops->msi_add(msix->vm, vec->efd, addr, data);
 	vec->route_ok = rc >= 0;
 	if (rc < 0) {
 		log_guest("msix: no route for a message: address 0x%" PRIx64 " data 0x%" PRIx32 ": %s", addr, data,
@@ -324,9 +316,21 @@ void msix_reset(struct msix *msix)
 	msix_set_control(msix, false, false);
 }
 
+/* Now, because the guest uses its vectors in the threads of vCPUs, which may create nothing. */
+static int efds_create(struct msix *msix)
+{
+	for (unsigned i = 0; i < msix->n; i++) {
+		msix->vectors[i].efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (msix->vectors[i].efd < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int msix_create(struct vm *vm, unsigned n, unsigned nevents, struct msix **out)
 {
 	struct msix *msix;
+	int rc;
 
 	assert(n > 0 && n <= MSIX_VECTORS_MAX && nevents > 0);
 	msix = calloc(1, sizeof(*msix) + n * sizeof(msix->vectors[0]));
@@ -346,8 +350,12 @@ int msix_create(struct vm *vm, unsigned n, unsigned nevents, struct msix **out)
 	for (unsigned i = 0; i < msix->n; i++)
 		msix->vectors[i].efd = msix->vectors[i].gsi = -1;
 	msix_reset(msix);
-	*out = msix;
-	return 0;
+	rc = efds_create(msix);
+	if (rc)
+		msix_destroy(msix);
+	else
+		*out = msix;
+	return rc;
 }
 
 void msix_destroy(struct msix *msix)

@@ -27,7 +27,7 @@ struct msix;
 /*
  * n vectors, 1 to MSIX_VECTORS_MAX, and events 0 to nevents - 1, which may share vectors. Disabled, all vectors masked, no
  * event mapped.
- * Returns 0 or -ENOMEM.
+ * Returns 0 or -errno.
  */
 int msix_create(struct vm *vm, unsigned n, unsigned nevents, struct msix **out);
 /* Removes the routes. Under the machine lock; NULL is allowed. */

@@ -15,7 +15,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WORKER_STACK_SIZE (64u << 10)
 #define BIT(n) (UINT64_C(1) << (n))
 
 uint64_t net_worker_features(void)
@@ -163,34 +162,21 @@ static void wait_for(struct net_worker *w, const struct net_wait *wait)
 	fair_lock_worker_release(&w->lock);
 }
 
-static void *thread_main(void *opaque)
+static void thread_main(void *opaque)
 {
 	struct net_worker *w = opaque;
 	struct net_wait wait;
-	char name[16];
 
-	/* For lists of threads; truncated to what the kernel keeps. */
-	snprintf(name, sizeof(name), "net/%s", w->name);
-	pthread_setname_np(pthread_self(), name);
 	while (!atomic_load(&w->ends))
 		if (!net_worker_serve(w, &wait))
 			wait_for(w, &wait);
-	return NULL;
 }
 
-/* Signals are blocked, as in the thread that creates this one. */
 static int start_thread(struct net_worker *w)
 {
-	pthread_attr_t attr;
-	int rc = pthread_attr_init(&attr);
+	const struct thread_options opts = { .kind = THREAD_WORKER, .run = thread_main, .opaque = w };
 
-	if (rc)
-		return -rc;
-	rc = pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
-	if (rc == 0)
-		rc = pthread_create(&w->thread, &attr, thread_main, w);
-	pthread_attr_destroy(&attr);
-	return -rc;
+	return thread_start(&w->thread, &opts, "net/%s", w->name);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------ */
@@ -243,7 +229,7 @@ void net_worker_destroy(struct net_worker *w)
 		return;
 	atomic_store(&w->ends, true);
 	wake(w);
-	pthread_join(w->thread, NULL);
+	pthread_join(w->thread.id, NULL);
 	w->port.set_wake_efd(w->port.port, -1);
 	net_worker_fini(w);
 	free(w);

@@ -5,6 +5,7 @@
 
 #include "fair_lock.h"
 #include "net_worker.h"
+#include "thread.h"
 #include "virtio.h"
 
 #define NET_HEADER_SIZE 12u /* struct virtio_net_hdr_mrg_rxbuf: with VIRTIO_F_VERSION_1 it is always this one */
@@ -22,7 +23,7 @@ struct net_worker {
 	const struct gmem *mem;
 	struct net_worker_port port;
 	int wake_efd;
-	pthread_t thread;
+	struct thread thread;
 	_Atomic bool ends;
 
 	struct fair_lock lock; /* guards what follows */

@@ -27,13 +27,14 @@ static void read_away(int efd)
 	(void)!eventfd_read(efd, &count);
 }
 
-static void part_stop(struct vhost_part *part)
+/* nset: so many of its rings were set, and may have been served. */
+static void part_stop(struct vhost_part *part, unsigned nset)
 {
 	struct vhost *vhost = part->vhost;
 
 	part->backend->ops->stop(part->backend);
 	/* A queue that was reset begins at 0 again, and is not enabled any more. */
-	for (unsigned i = 0; i < part->nqueues && part->running; i++) {
+	for (unsigned i = 0; i < nset; i++) {
 		struct virtq *q = &vhost->queues[part->first_queue + i];
 
 		if (q->regs.enabled)
@@ -69,12 +70,13 @@ static int part_start(struct vhost_part *part)
 	struct vhost *vhost = part->vhost;
 	struct vhost_backend *backend = part->backend;
 	uint64_t features = (vhost->virtio.accepted & vhost->backend_features) | vhost->backend_own;
+	unsigned nset = 0;
 	int rc = backend->ops->set_features(backend, features);
 
 	if (rc == 0)
 		rc = backend->ops->set_memory(backend, &vhost->vm->memory);
-	for (unsigned i = 0; i < part->nqueues && rc == 0; i++)
-		rc = set_ring(part, i);
+	while (nset < part->nqueues && rc == 0)
+		rc = set_ring(part, nset++);
 	if (rc == 0)
 		rc = backend->ops->run(backend);
 	if (rc == 0) {
@@ -84,7 +86,7 @@ static int part_start(struct vhost_part *part)
 	if (rc) {
 		const char *failed = backend->failed;
 
-		part_stop(part);
+		part_stop(part, backend->ops->has_left ? nset : 0);
 		backend->failed = failed;
 		return rc;
 	}
@@ -105,27 +107,33 @@ static bool should_run(struct vhost_part *part)
 	return part->wanted && !vhost->paused;
 }
 
-static void host_fault(struct vhost_part *part, int rc)
+/* False: it is no fault, and the part has stopped. */
+static bool host_fault(struct vhost_part *part, int rc)
 {
+	const struct vhost_backend *backend = part->backend;
 	char what[128];
 
-	snprintf(what, sizeof(what), "%s: %s", part->backend->failed, strerror(-rc));
+	if (backend->ops->has_left && backend->ops->has_left(backend)) {
+		if (part->running)
+			part_stop(part, part->nqueues);
+		return false;
+	}
+	snprintf(what, sizeof(what), "%s: %s", backend->failed, strerror(-rc));
 	vhost_fault(part->vhost, what);
+	return true;
 }
 
 void vhost_update(struct vhost *vhost)
 {
 	for (unsigned i = 0; i < vhost->nparts; i++)
 		if (vhost->parts[i].running && !should_run(&vhost->parts[i]))
-			part_stop(&vhost->parts[i]);
+			part_stop(&vhost->parts[i], vhost->parts[i].nqueues);
 	for (unsigned i = 0; i < vhost->nparts; i++) {
 		struct vhost_part *part = &vhost->parts[i];
 		int rc = part->running || !should_run(part) ? 0 : part_start(part);
 
-		if (rc) {
-			host_fault(part, rc);
+		if (rc && host_fault(part, rc))
 			return;
-		}
 	}
 }
 
@@ -168,10 +176,8 @@ static void on_memory_changed(void *owner)
 		int rc = part->running ? part->backend->ops->set_memory(part->backend, &vhost->vm->memory) : 0;
 
 		/* It may still have what was removed: it must stop. */
-		if (rc) {
-			host_fault(part, rc);
+		if (rc && host_fault(part, rc))
 			return;
-		}
 	}
 }
 

@@ -12,7 +12,8 @@
  * whatever order that came about. One that stops without a reset goes on later where it was. A queue of no part is the device's own, or nobody's.
  *
  * Nothing that a guest does ends the machine. The rings must lie wholly in guest memory (virtq_enable), before their
- * addresses go to the back end. What the back end refuses or reports later as broken is DEVICE_NEEDS_RESET, and a line in the log.
+ * addresses go to the back end. What the back end refuses or reports later as broken is DEVICE_NEEDS_RESET, and a line in
+ * the log. The end of a back end (has_left) stops its part only.
  *
  * A device embeds struct vhost as its first member, and its struct virtio_device_ops is made of the functions below. All
  * of it runs under the machine lock.
@@ -51,6 +52,11 @@ struct vhost_backend_ops {
 	void (*stop)(struct vhost_backend *backend);
 	/* After stop: how far a queue was served, for the next start. */
 	int (*get_base)(struct vhost_backend *backend, uint16_t idx, uint16_t *base);
+	/*
+	 * After an error: the back end has closed its connection. The part stops, without a fault; the owner of the
+	 * connection notices its end as well, and decides what follows. NULL: it never does.
+	 */
+	bool (*has_left)(const struct vhost_backend *backend);
 	const char *more_regions; /* how it can have more regions of memory, for a hint; NULL: it cannot */
 };
 

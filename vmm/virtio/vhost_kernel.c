@@ -13,7 +13,7 @@
 #define REGIONS_MAX_FILE "/sys/module/vhost/parameters/max_mem_regions"
 #define REGIONS_MAX_DEFAULT 64u /* the kernel's */
 
-static int call(struct vhost_kernel *vk, const char *name, unsigned long request, void *arg)
+static int do_ioctl(struct vhost_kernel *vk, const char *name, unsigned long request, void *arg)
 {
 	if (vk->fd < 0) {
 		vk->backend.failed = "the vhost device is closed";
@@ -24,7 +24,7 @@ static int call(struct vhost_kernel *vk, const char *name, unsigned long request
 	vk->backend.failed = name;
 	return -errno;
 }
-#define CALL(vk, request, arg) call(vk, #request, request, arg)
+#define CALL(vk, request, arg) do_ioctl(vk, #request, request, arg)
 
 /* ---- start and stop -------------------------------------------------------------------------------------- */
 
@@ -153,15 +153,50 @@ int vhost_kernel_net_set_backend(struct vhost_kernel *vk, unsigned queue_idx, in
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
 
-int vhost_kernel_open(struct vhost_kernel *vk, const char *path, int fd)
+static const char *const files[] = { [VHOST_KERNEL_NET] = "/dev/vhost-net", [VHOST_KERNEL_VSOCK] = "/dev/vhost-vsock" };
+
+struct open_in {
+	unsigned kind; /* enum vhost_kernel_kind */
+};
+
+static int serve_open(struct broker_call *call)
 {
-	int rc;
+	const struct open_in *in = call->in;
+	int fd;
+
+	if (in->kind >= sizeof(files) / sizeof(files[0]))
+		return -EINVAL;
+	fd = open(files[in->kind], O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	call->fds[call->nfds++] = fd;
+	return 0;
+}
+
+const struct broker_op vhost_kernel_open_op = {
+	.name = "vhost",
+	.in_size = sizeof(struct open_in),
+	.serve = serve_open,
+};
+
+static int open_file(enum vhost_kernel_kind kind)
+{
+	const struct open_in in = { .kind = kind };
+	struct broker_call call = { .in = &in };
+	int rc = broker_call(&vhost_kernel_open_op, &call);
+
+	return rc < 0 ? rc : call.fds[0];
+}
+
+int vhost_kernel_open(struct vhost_kernel *vk, enum vhost_kernel_kind kind, int fd)
+{
+	int rc, own_fd = fd >= 0 ? fd : open_file(kind);
 
 	vk->backend.ops = &vhost_kernel_ops;
-	vk->backend.failed = path;
-	vk->fd = fd >= 0 ? fd : open(path, O_RDWR | O_CLOEXEC);
-	if (vk->fd < 0)
-		return -errno;
+	vk->backend.failed = files[kind];
+	vk->fd = own_fd >= 0 ? own_fd : -1;
+	if (own_fd < 0)
+		return own_fd;
 	rc = CALL(vk, VHOST_SET_OWNER, NULL);
 	/* A descriptor that was passed may have been ours before: a device that is gone had it. */
 	if (rc == -EBUSY && fd >= 0 && ioctl(fd, VHOST_RESET_OWNER, NULL) == 0)
@@ -181,18 +216,38 @@ void vhost_kernel_close(struct vhost_kernel *vk)
 	vk->fd = -1;
 }
 
-unsigned vhost_kernel_regions_max(void)
+struct regions_out {
+	unsigned max;
+};
+
+static int serve_regions_max(struct broker_call *call)
 {
+	struct regions_out *out = call->out;
 	char text[32];
 	int fd = open(REGIONS_MAX_FILE, O_RDONLY | O_CLOEXEC);
 	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	unsigned long max;
+	unsigned long max = 0;
 
 	if (fd >= 0)
 		close(fd);
-	if (len <= 0)
-		return REGIONS_MAX_DEFAULT;
-	text[len] = '\0';
-	max = strtoul(text, NULL, 10);
-	return max > 0 && max <= UINT16_MAX ? (unsigned)max : REGIONS_MAX_DEFAULT;
+	if (len > 0) {
+		text[len] = '\0';
+		max = strtoul(text, NULL, 10);
+	}
+	out->max = max > 0 && max <= UINT16_MAX ? (unsigned)max : REGIONS_MAX_DEFAULT;
+	return 0;
+}
+
+const struct broker_op vhost_kernel_regions_max_op = {
+	.name = "the limit of vhost",
+	.out_size = sizeof(struct regions_out),
+	.serve = serve_regions_max,
+};
+
+unsigned vhost_kernel_regions_max(void)
+{
+	struct regions_out out;
+	struct broker_call call = { .out = &out };
+
+	return broker_call(&vhost_kernel_regions_max_op, &call) == 0 ? out.max : REGIONS_MAX_DEFAULT;
 }

@@ -12,6 +12,7 @@
 #ifndef PMVM_VHOST_KERNEL_H
 #define PMVM_VHOST_KERNEL_H
 
+#include "broker.h"
 #include "vhost.h"
 
 struct vhost_kernel {
@@ -25,8 +26,14 @@ struct vhost_kernel {
 /* The operations of vhost.h, for a struct vhost_kernel. */
 extern const struct vhost_backend_ops vhost_kernel_ops;
 
-/* Opens the device's file, or takes fd if it is not -1, and becomes its owner. -errno; the descriptor is the caller's then. */
-int vhost_kernel_open(struct vhost_kernel *vk, const char *path, int fd);
+enum vhost_kernel_kind { VHOST_KERNEL_NET, VHOST_KERNEL_VSOCK };
+
+/*
+ * Opens the file of a device of this kind, or takes fd if it is not -1, and becomes its owner. -errno; the descriptor is
+ * the caller's then. If the file cannot be opened, backend.failed is its path.
+ */
+int vhost_kernel_open(struct vhost_kernel *vk, enum vhost_kernel_kind kind, int fd);
+extern const struct broker_op vhost_kernel_open_op;
 /* Ends what it does, and waits for that. Legal for one that is closed. */
 void vhost_kernel_close(struct vhost_kernel *vk);
 
@@ -38,5 +45,6 @@ int vhost_kernel_net_set_backend(struct vhost_kernel *vk, unsigned queue_idx, in
 
 /* How many regions the kernel's vhost can have in a table: the module's max_mem_regions. */
 unsigned vhost_kernel_regions_max(void);
+extern const struct broker_op vhost_kernel_regions_max_op;
 
 #endif

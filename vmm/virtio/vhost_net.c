@@ -20,11 +20,6 @@
 
 /* vhost's own bit: the tap has no header before a packet, vhost adds one. */
 #define VHOST_NET_F_VIRTIO_NET_HDR 27u
-/* What the driver receives, and the same for what it sends: a tap that can do the first can do the second. */
-#define GUEST_OFFLOADS                                                                                \
-	(BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | \
-	 BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_GUEST_UFO))
-#define RING_FEATURES (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_INDIRECT_DESC))
 
 /* ---- the kernel's side ------------------------------------------------------------------------------------------ */
 
@@ -111,8 +106,16 @@ static void update_control(struct vhost_net *net)
  */
 static void prepare(struct vhost_net *net)
 {
+	unsigned npairs = is_multiqueue(net) ? net->tap.npairs : 1;
+
 	for (unsigned i = 0; i < net->tap.npairs; i++)
-		net->parts[i].wanted = net->link_up && (i == 0 || is_multiqueue(net));
+		net->parts[i].wanted = net->link_up && i < npairs;
+	if (net->one_backend)
+		net->parts[0].nqueues = (uint16_t)(2 * npairs);
+	if (net->tap.describe)
+		net->tap.describe(net->tap.tap,
+		                  virtio_has_feature(&net->vhost.virtio, VIRTIO_NET_F_MTU) ? net->host_mtu : 0,
+		                  net->mac);
 }
 
 static void net_set_status(void *device, uint8_t status)
@@ -130,8 +133,10 @@ static void net_set_status(void *device, uint8_t status)
 		if (rc && starts)
 			vhost_fault(&net->vhost, "the tap refuses what the driver negotiated");
 	}
-	if (status == 0)
+	if (status == 0) {
 		memcpy(net->mac, net->own_mac, MAC_SIZE);
+		vhost_net_filter_reset(net);
+	}
 	vhost_set_status(device, status);
 	update_control(net);
 }
@@ -227,10 +232,15 @@ static void set_part(struct vhost_net *net, unsigned idx, struct vhost_backend *
 	net->parts[idx] = (struct vhost_part) { .backend = backend, .first_queue = (uint16_t)(2 * idx), .nqueues = 2 };
 }
 
+static unsigned nparts(const struct vhost_net *net)
+{
+	return net->one_backend ? 1 : net->tap.npairs;
+}
+
 static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t *features,
                       struct vpmem_error *err)
 {
-	for (unsigned i = 0; i < net->tap.npairs && cfg->backends.list; i++)
+	for (unsigned i = 0; i < nparts(net) && cfg->backends.list; i++)
 		set_part(net, i, cfg->backends.list[i]);
 	if (cfg->backends.list) {
 		*features = cfg->backends.features;
@@ -238,7 +248,7 @@ static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg
 	}
 	for (unsigned i = 0; i < net->tap.npairs; i++) {
 		struct vhost_net_pair *pair = &net->pairs[i];
-		int rc = vhost_kernel_open(&pair->kernel, DEVICE_FILE, cfg->vhost_fds ? cfg->vhost_fds[i] : -1);
+		int rc = vhost_kernel_open(&pair->kernel, VHOST_KERNEL_NET, cfg->vhost_fds ? cfg->vhost_fds[i] : -1);
 
 		if (rc == 0)
 			rc = vhost_kernel_get_features(&pair->kernel, features);
@@ -252,63 +262,11 @@ static int pairs_open(struct vhost_net *net, const struct vhost_net_options *cfg
 	return error_set(err, -ENOSYS, "vhost-net: the kernel's vhost is too old: no VIRTIO_F_VERSION_1");
 }
 
-/* The driver may send what the tap may send to it. */
-static uint64_t host_offloads(uint64_t guest)
+static unsigned regions_max(const struct vhost_net_backends *backends)
 {
-	uint64_t host = 0;
-
-	if (guest & BIT(VIRTIO_NET_F_GUEST_CSUM))
-		host |= BIT(VIRTIO_NET_F_CSUM);
-	if (guest & BIT(VIRTIO_NET_F_GUEST_TSO4))
-		host |= BIT(VIRTIO_NET_F_HOST_TSO4);
-	if (guest & BIT(VIRTIO_NET_F_GUEST_TSO6))
-		host |= BIT(VIRTIO_NET_F_HOST_TSO6);
-	if (guest & BIT(VIRTIO_NET_F_GUEST_ECN))
-		host |= BIT(VIRTIO_NET_F_HOST_ECN);
-	if (guest & BIT(VIRTIO_NET_F_GUEST_UFO))
-		host |= BIT(VIRTIO_NET_F_HOST_UFO);
-	return host;
-}
-
-/* Section 5.1.3.1: a feature needs another one. What is needed comes first. */
-static uint64_t without_orphans(uint64_t features)
-{
-	static const struct {
-		uint8_t needed;
-		uint64_t by;
-	} needs[] = {
-		{ VIRTIO_NET_F_GUEST_CSUM, GUEST_OFFLOADS },
-		{ VIRTIO_NET_F_CSUM, BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
-		                             BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_UFO) },
-		{ VIRTIO_NET_F_CTRL_VQ, BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) |
-		                                BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) },
-	};
-
-	for (unsigned i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
-		if (!(features & BIT(needs[i].needed)))
-			features &= ~needs[i].by;
-	if (!(features & (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))))
-		features &= ~BIT(VIRTIO_NET_F_GUEST_ECN);
-	if (!(features & (BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6))))
-		features &= ~BIT(VIRTIO_NET_F_HOST_ECN);
-	return features;
-}
-
-static uint64_t device_features(const struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t kernel)
-{
-	uint64_t guest = cfg->tap.offloads & GUEST_OFFLOADS;
-	uint64_t features = kernel & (RING_FEATURES | BIT(VIRTIO_NET_F_MRG_RXBUF));
-
-	features |= BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_CTRL_VQ) |
-	            BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR);
-	features |= guest | host_offloads(guest);
-	if (guest)
-		features |= BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
-	if (net->tap.npairs > 1)
-		features |= BIT(VIRTIO_NET_F_MQ);
-	if (net->host_mtu)
-		features |= BIT(VIRTIO_NET_F_MTU);
-	return without_orphans(features & ~cfg->features_off) | BIT(VIRTIO_F_VERSION_1);
+	if (!backends->list)
+		return vhost_kernel_regions_max();
+	return backends->regions_max ? backends->regions_max : VM_MEMORY_REGIONS_MAX;
 }
 
 static int device_create(struct vhost_net *net, const struct vhost_net_options *cfg, uint64_t kernel,
@@ -320,14 +278,14 @@ static int device_create(struct vhost_net *net, const struct vhost_net_options *
 		.vm = pci_bus_vm(cfg->pci.bus),
 		.loop = cfg->pci.loop,
 		.mem = cfg->mem,
-		.features = device_features(net, cfg, kernel),
-		.backend_features = RING_FEATURES | BIT(VIRTIO_NET_F_MRG_RXBUF),
+		.features = vhost_net_device_features(net, cfg, kernel),
+		.backend_features = vhost_net_shared_features(net),
 		.backend_own = cfg->tap.no_header ? BIT(VHOST_NET_F_VIRTIO_NET_HDR) : 0,
 		.nqueues = 2 * net->tap.npairs + 1,
 		.queue_size_max = cfg->queue_size,
 		.parts = net->parts,
-		.nparts = net->tap.npairs,
-		.regions_max = cfg->backends.list ? VM_MEMORY_REGIONS_MAX : vhost_kernel_regions_max(),
+		.nparts = nparts(net),
+		.regions_max = regions_max(&cfg->backends),
 	};
 
 	return vhost_init(&net->vhost, &vhost, err);
@@ -343,8 +301,11 @@ int vhost_net_create(const struct vhost_net_options *cfg, struct virtio_pci **ou
 	if (!net)
 		return error_set(err, -ENOMEM, VHOST_NET_MODEL ": out of memory");
 	net->tap = cfg->tap;
+	net->one_backend = cfg->backends.is_one;
 	net->host_mtu = cfg->host_mtu;
 	net->link_up = true;
+	net->owner = cfg->owner;
+	vhost_net_filter_reset(net);
 	memcpy(net->own_mac, cfg->mac, MAC_SIZE);
 	memcpy(net->mac, cfg->mac, MAC_SIZE);
 	net->control = (struct loop_source) { .fd = -1, .events = POLLIN, .ready = on_control, .owner = net };
@@ -371,6 +332,13 @@ int vhost_net_create(const struct vhost_net_options *cfg, struct virtio_pci **ou
 
 /* ---- for the machine ------------------------------------------------------------------------------------------------------ */
 
+/* The back end that comes with the link may follow one that ended between the use of a buffer and its interrupt. */
+static void repeat_interrupts(struct vhost_net *net)
+{
+	for (unsigned i = 0; net->one_backend && net->parts[0].running && i < net->parts[0].nqueues; i++)
+		(void)!eventfd_write(net->vhost.call_efds[i], 1);
+}
+
 void vhost_net_set_link(struct virtio_pci *vp, bool up)
 {
 	struct vhost_net *net = virtio_pci_device(vp, &net_ops);
@@ -381,6 +349,7 @@ void vhost_net_set_link(struct virtio_pci *vp, bool up)
 	net->link_up = up;
 	prepare(net);
 	vhost_update(&net->vhost);
+	repeat_interrupts(net);
 	virtio_config_changed(virtio);
 	if (virtio_status(virtio) & VIRTIO_STATUS_DRIVER_OK && virtio_has_feature(virtio, VIRTIO_NET_F_STATUS))
 		virtio_pci_config_interrupt(vp);
@@ -398,4 +367,12 @@ const uint8_t *vhost_net_mac(const struct virtio_pci *vp)
 	const struct vhost_net *net = virtio_pci_device(vp, &net_ops);
 
 	return net->mac;
+}
+
+const struct vhost_net_filter *vhost_net_filter(struct virtio_pci *vp)
+{
+	struct vhost_net *net = virtio_pci_device(vp, &net_ops);
+
+	net->filter_reported = false;
+	return &net->filter;
 }

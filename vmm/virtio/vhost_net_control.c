@@ -2,8 +2,7 @@
 /*
  * vhost_net_control.c - the control queue of virtio-net (virtio specification, section 5.1.6.5).
  *
- * A request is a class and a command, then data, which the device reads, and a byte for the answer. Filters are accepted
- * and not applied: they are "best-effort", and a packet that is not wanted may arrive.
+ * A request is a class and a command, then data, which the device reads, and a byte for the answer.
  */
 #include "guest_access.h"
 #include "vhost_net_internal.h"
@@ -11,8 +10,8 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
-/* Class, command, and the longest data that is looked at: offloads, 8 bytes. Tables of addresses are longer. */
-#define REQUEST_MAX 10u
+/* Class, command, and the longest data that is read: tables of addresses may be longer. */
+#define REQUEST_MAX (2 + VHOST_NET_TABLE_MAX)
 
 #define BATCH_MAX 64
 
@@ -54,10 +53,11 @@ static uint64_t data_le(const struct request *req, unsigned len)
 static bool set_mac(struct vhost_net *net, const struct request *req)
 {
 	if (req->bytes[1] == VIRTIO_NET_CTRL_MAC_TABLE_SET)
-		return true;
+		return vhost_net_filter_set_table(net, req->bytes + 2, req->len - 2);
 	if (req->bytes[1] != VIRTIO_NET_CTRL_MAC_ADDR_SET || req->len != 2 + MAC_SIZE)
 		return false;
 	memcpy(net->mac, req->bytes + 2, MAC_SIZE);
+	vhost_net_filter_changed(net);
 	return true;
 }
 
@@ -89,7 +89,7 @@ static bool serve(struct vhost_net *net, const struct request *req)
 		return false;
 	switch (req->bytes[0]) {
 	case VIRTIO_NET_CTRL_RX:
-		return req->len == 3;
+		return req->len == 3 && vhost_net_filter_set_mode(net, req->bytes[1], req->bytes[2]);
 	case VIRTIO_NET_CTRL_MAC:
 		return set_mac(net, req);
 	case VIRTIO_NET_CTRL_MQ:

@@ -45,7 +45,7 @@ int vhost_user_call(struct vhost_user *vu, const struct vhost_user_message *mess
 	return rc;
 }
 
-static int set_u64(struct vhost_user *vu, enum vhost_user_request request, uint64_t val)
+int vhost_user_set_u64(struct vhost_user *vu, enum vhost_user_request request, uint64_t val)
 {
 	return vhost_user_call(
 		vu, &(struct vhost_user_message) { .request = request, .payload = &val, .size = sizeof(val) });
@@ -83,6 +83,7 @@ static int set_vring_fd(struct vhost_user *vu, enum vhost_user_request request, 
 static int set_features(struct vhost_backend *backend, uint64_t features)
 {
 	struct vhost_user *vu = user_of(backend);
+	int rc;
 
 	if (!vhost_user_is_connected(vu)) {
 		backend->failed = "there is no back end";
@@ -90,7 +91,9 @@ static int set_features(struct vhost_backend *backend, uint64_t features)
 	}
 	vhost_user_link_begin(&vu->link, VHOST_USER_TIMEOUT_MS);
 	vu->starting = true;
-	return set_u64(vu, VHOST_USER_SET_FEATURES, features | (vu->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)));
+	features |= vu->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	rc = vhost_user_set_u64(vu, VHOST_USER_SET_FEATURES, features);
+	return rc ? rc : vhost_user_start_inflight(vu);
 }
 
 static int set_addr(struct vhost_user *vu, const struct vhost_ring *ring)
@@ -111,6 +114,7 @@ static int set_ring(struct vhost_backend *backend, const struct vhost_ring *ring
 	struct vhost_user *vu = user_of(backend);
 	int rc = set_vring(vu, VHOST_USER_SET_VRING_NUM, ring->idx, ring->size);
 
+	vu->bases[ring->idx] = ring->base;
 	vu->used_hva[ring->idx] = ring->used_hva;
 	if (rc == 0)
 		rc = set_vring(vu, VHOST_USER_SET_VRING_BASE, ring->idx, ring->base);
@@ -134,9 +138,45 @@ static int run(struct vhost_backend *backend)
 	int rc = 0;
 
 	for (uint16_t i = 0; enables && i < RINGS_MAX && rc == 0; i++)
-		if (vu->started & BIT(i))
+		if (vu->started & BIT(i) && i < vu->nenabled)
 			rc = set_vring(vu, VHOST_USER_SET_VRING_ENABLE, i, 1);
 	vu->starting = false;
+	return rc;
+}
+
+/* Of the rings below `end`, those that differ. Returns 0, or -errno and in *failed the ring that it is about. */
+static int change_enabled(struct vhost_user *vu, unsigned from, unsigned to, uint16_t end, uint16_t *failed)
+{
+	for (uint16_t i = 0; i < end; i++) {
+		int rc = 0;
+
+		if (vu->started & BIT(i) && (i < from) != (i < to))
+			rc = set_vring(vu, VHOST_USER_SET_VRING_ENABLE, i, i < to);
+		if (rc) {
+			*failed = i;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int vhost_user_enable_rings(struct vhost_user *vu, unsigned nrings)
+{
+	unsigned old = vu->nenabled;
+	uint16_t failed;
+	int rc;
+
+	vu->nenabled = nrings;
+	if (vu->starting || !(vu->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
+		return 0;
+	vhost_user_link_begin(&vu->link, VHOST_USER_TIMEOUT_MS);
+	rc = change_enabled(vu, old, nrings, RINGS_MAX, &failed);
+	if (rc == 0)
+		return 0;
+	vu->nenabled = old;
+	if (change_enabled(vu, nrings, old, failed, &failed) == -EREMOTEIO)
+		(void)vhost_user_garbage(&vu->link, "the back end refuses %s, and then the old state of queue %u",
+		                         vhost_user_request_name(VHOST_USER_SET_VRING_ENABLE), failed);
 	return rc;
 }
 
@@ -189,6 +229,11 @@ static int get_base(struct vhost_backend *backend, uint16_t idx, uint16_t *base)
 	return 0;
 }
 
+static bool has_left(const struct vhost_backend *backend)
+{
+	return ((const struct vhost_user *)backend)->link.end == VHOST_USER_CLOSED;
+}
+
 const struct vhost_backend_ops vhost_user_ops = {
 	.set_features = set_features,
 	.set_memory = vhost_user_set_memory,
@@ -196,6 +241,7 @@ const struct vhost_backend_ops vhost_user_ops = {
 	.run = run,
 	.stop = stop,
 	.get_base = get_base,
+	.has_left = has_left,
 };
 
 /* ---- configuration -------------------------------------------------------------------------------------------------- */
@@ -247,17 +293,21 @@ static int negotiate_protocol(struct vhost_user *vu)
 
 	if (rc)
 		return rc;
-	features &= PROTOCOL_FEATURES;
+	features &= PROTOCOL_FEATURES | vu->own_protocol_features;
 	/* The back end's own channel is for one message, which is about the configuration. */
 	if (!(features & BIT(VHOST_USER_PROTOCOL_F_CONFIG)))
 		features &= ~BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
-	rc = set_u64(vu, VHOST_USER_SET_PROTOCOL_FEATURES, features);
+	rc = vhost_user_set_u64(vu, VHOST_USER_SET_PROTOCOL_FEATURES, features);
 	vu->protocol_features = features;
 	if (rc == 0 && vhost_user_has(vu, VHOST_USER_PROTOCOL_F_MQ))
 		rc = get_u64(vu, VHOST_USER_GET_QUEUE_NUM, &vu->queues_max);
 	if (rc || !vhost_user_has(vu, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return rc;
 	rc = get_u64(vu, VHOST_USER_GET_MAX_MEM_SLOTS, &slots);
+	if (rc == 0 && slots == 0) {
+		vu->backend.failed = vhost_user_request_name(VHOST_USER_GET_MAX_MEM_SLOTS);
+		return vhost_user_garbage(&vu->link, "the back end can have no region of memory");
+	}
 	vu->regions_max = slots < VM_MEMORY_REGIONS_MAX ? (unsigned)slots : VM_MEMORY_REGIONS_MAX;
 	return rc;
 }
@@ -292,8 +342,13 @@ static void on_ready(void *owner, short revents)
 
 	(void)revents;
 	vhost_user_link_examine(&vu->link);
-	if (vu->link.end != VHOST_USER_OPEN)
-		vu->lost(vu);
+}
+
+static void on_ended(void *owner)
+{
+	struct vhost_user *vu = owner;
+
+	vu->lost(vu);
 }
 
 int vhost_user_watch(struct vhost_user *vu)
@@ -302,7 +357,11 @@ int vhost_user_watch(struct vhost_user *vu)
 
 	vu->source = (struct loop_source) { .fd = vu->link.fd, .events = POLLIN, .ready = on_ready, .owner = vu };
 	vu->watched = true;
-	rc = loop_add(vu->loop, &vu->source);
+	vu->link.ended = (struct loop_timer) { .expired = on_ended, .owner = vu };
+	rc = loop_add_timer(vu->loop, &vu->link.ended);
+	vu->link.loop = vu->loop;
+	if (rc == 0)
+		rc = loop_add(vu->loop, &vu->source);
 	if (rc == 0 && vu->requests.fd >= 0)
 		rc = loop_add(vu->loop, &vu->requests);
 	vu->backend.failed = "the event loop";
@@ -313,7 +372,8 @@ void vhost_user_init(struct vhost_user *vu)
 {
 	vu->backend.ops = &vhost_user_ops;
 	vu->link = (struct vhost_user_link) { .fd = -1, .end = VHOST_USER_CLOSED, .other_fd = -1 };
-	vu->requests.fd = -1;
+	vu->requests.fd = vu->inflight_fd = -1;
+	vu->nenabled = RINGS_MAX;
 }
 
 void vhost_user_disconnect(struct vhost_user *vu)
@@ -321,6 +381,8 @@ void vhost_user_disconnect(struct vhost_user *vu)
 	if (vu->watched) {
 		loop_del(vu->loop, &vu->source);
 		loop_del(vu->loop, &vu->requests);
+		loop_del_timer(vu->loop, &vu->link.ended);
+		vu->link.loop = NULL;
 	}
 	vu->watched = false;
 	vhost_user_requests_close(vu);

@@ -17,6 +17,7 @@
 #ifndef PMVM_VHOST_USER_H
 #define PMVM_VHOST_USER_H
 
+#include "broker.h"
 #include "loop.h"
 #include "vhost.h"
 #include "vhost_user_link.h"
@@ -27,9 +28,12 @@
 
 /* Protocol features that this side knows. */
 #define VHOST_USER_PROTOCOL_F_MQ 0u
+#define VHOST_USER_PROTOCOL_F_RARP 2u
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK 3u
+#define VHOST_USER_PROTOCOL_F_NET_MTU 4u
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ 5u
 #define VHOST_USER_PROTOCOL_F_CONFIG 9u
+#define VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD 12u
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15u
 
 struct vhost_user {
@@ -44,6 +48,8 @@ struct vhost_user {
 	/* The back end says that its configuration has changed. May be called while a call here waits: no call from within. */
 	void (*config_changed)(struct vhost_user *vu);
 
+	/* What only some devices need of the protocol: RARP, NET_MTU, INFLIGHT_SHMFD. Before vhost_user_connect. */
+	uint64_t own_protocol_features;
 	/* What the back end can do. */
 	uint64_t features, protocol_features;
 	uint64_t queues_max;
@@ -51,11 +57,18 @@ struct vhost_user {
 
 	bool starting;                  /* set_features came, and run did not */
 	uint64_t started;               /* a bit for each ring that the back end may serve */
-	uint16_t bases[64];             /* of rings that were stopped */
+	unsigned nenabled;              /* rings from this one on are started, and not enabled */
+	uint16_t bases[64];             /* of rings that were set, or stopped */
 	const uint8_t *used_hva[64];    /* of rings that were set; their used.idx is the base if nobody says another */
 	bool warned;                    /* of a region that it cannot have */
 	unsigned nsent;                 /* regions that it has: with CONFIGURE_MEM_SLOTS */
 	struct vhost_user_region *sent; /* VM_MEMORY_REGIONS_MAX of them; NULL: not allocated */
+	/*
+	 * With INFLIGHT_SHMFD: the file in which the back end notes the requests that it has begun, for the next one.
+	 * It outlives a connection and is never mapped here. nqueues and queue_size are set before the first start.
+	 */
+	struct vhost_user_inflight inflight;
+	int inflight_fd;                                       /* -1: none */
 	uint8_t request_buf[sizeof(struct vhost_user_header)]; /* of the back end's own channel */
 	unsigned nrequest;
 };
@@ -76,6 +89,15 @@ void vhost_user_disconnect(struct vhost_user *vu);
 bool vhost_user_is_connected(const struct vhost_user *vu);
 bool vhost_user_has(const struct vhost_user *vu, unsigned protocol_feature);
 
+/*
+ * From now on, and at each start, the first nrings rings are enabled. -errno: the same ones as before are, or the
+ * connection has ended.
+ */
+int vhost_user_enable_rings(struct vhost_user *vu, unsigned nrings);
+
+/* The driver has forgotten its requests, or there is no driver any more. */
+void vhost_user_forget_inflight(struct vhost_user *vu);
+
 /* The device's configuration in the back end. */
 int vhost_user_get_config(struct vhost_user *vu, uint8_t *config, uint32_t size);
 int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const uint8_t *bytes, uint32_t len);
@@ -84,9 +106,12 @@ int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const uint8_t *by
 
 /* One message with its name in backend.failed; it asks for an answer if the back end can give one. */
 int vhost_user_call(struct vhost_user *vu, const struct vhost_user_message *message);
+int vhost_user_set_u64(struct vhost_user *vu, enum vhost_user_request request, uint64_t val);
+int vhost_user_start_inflight(struct vhost_user *vu); /* vhost_user_inflight.c; 0 without the protocol feature */
 int vhost_user_set_memory(struct vhost_backend *backend, const struct vm_memory *memory); /* vhost_user_memory.c */
 /* The back end's own channel: vhost_user_requests.c */
 int vhost_user_requests_open(struct vhost_user *vu);
+extern const struct broker_op vhost_user_channel_op;
 void vhost_user_requests_close(struct vhost_user *vu);
 
 #endif

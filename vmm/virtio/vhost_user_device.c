@@ -1,147 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// A virtio device whose back end is another process: registers, configuration, and back ends that come and go.
-#include "vhost_user_device.h"
+// A virtio device whose back end is another process: registers, configuration, opening and plugging.
+#include "vhost_user_device_internal.h"
 
 #include "error.h"
 #include "log.h"
-#include "vhost_user.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#define BIT(n) (UINT64_C(1) << (n))
-
-struct vhost_user_device {
-	struct vhost vhost; /* first */
-	struct vhost_user user;
-	struct vhost_part part;
-	struct virtio_device_ops ops; /* of this one: id, class and size of the configuration are its own */
-	struct vhost_user_options opts;
-	uint16_t nqueues;
-	uint64_t backend_features; /* that the guest may get */
-	uint8_t config[VIRTIO_DEVICE_CONFIG_MAX];
-	struct loop_timer reread; /* the configuration, in the main thread */
-	bool expects;
-	char why[160];
-};
-
-static struct vhost_user_device *device_of(struct vhost_user *vu)
-{
-	return (struct vhost_user_device *)((char *)vu - offsetof(struct vhost_user_device, user));
-}
-
-static const char *name_of(const struct vhost_user_device *dev)
-{
-	return dev->vhost.id ? dev->vhost.id : "(no id)";
-}
-
-static void report(struct vhost_user_device *dev)
-{
-	if (dev->opts.owner.changed)
-		dev->opts.owner.changed(dev->opts.owner.owner);
-}
-
-/* ---- a connection ----------------------------------------------------------------------------------------------- */
-
-/* The number of queues is the device's: the back end may have more. */
-static void store_nqueues(struct vhost_user_device *dev, uint8_t *config)
-{
-	unsigned off = dev->opts.nqueues_off;
-
-	if (off == 0)
-		return;
-	config[off] = (uint8_t)dev->nqueues;
-	config[off + 1] = (uint8_t)(dev->nqueues >> 8);
-}
-
-static uint32_t backend_config_size(const struct vhost_user_device *dev)
-{
-	return dev->opts.backend_config ? dev->opts.config_size : 0;
-}
-
-/*
- * Writes the back end's configuration back to it. qemu-storage-daemon 7.2 reports that it has no write cache, but has one
- * until this value is written. A refusal is ignored: such a back end has no setting to change.
- */
-static int confirm_config(struct vhost_user_device *dev, const uint8_t *config)
-{
-	const struct vhost_user_options *opts = &dev->opts;
-	int rc = 0;
-
-	if (opts->backend_config && opts->writable_size > 0 && !opts->always_writable &&
-	    dev->user.features & opts->features & BIT(opts->writable_feature))
-		rc = vhost_user_set_config(&dev->user, opts->writable_off, config + opts->writable_off,
-		                           opts->writable_size);
-	return rc == -EREMOTEIO ? 0 : rc;
-}
-
-/* -errno; why says more. */
-static int connect_backend(struct vhost_user_device *dev, int fd, uint8_t *config)
-{
-	struct vhost_user *vu = &dev->user;
-	int domain = -1, rc;
-	socklen_t len = sizeof(domain);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX) {
-		snprintf(dev->why, sizeof(dev->why), "descriptors cannot be passed: it is no Unix domain socket");
-		close(fd);
-		return -EPROTO;
-	}
-	rc = vhost_user_connect(vu, fd, config, backend_config_size(dev));
-	if (rc == 0 && backend_config_size(dev) > 0 && !vhost_user_has(vu, VHOST_USER_PROTOCOL_F_CONFIG))
-		rc = -ENOTSUP;
-	if (rc == 0)
-		rc = confirm_config(dev, config);
-	if (rc == 0)
-		return 0;
-	snprintf(dev->why, sizeof(dev->why), "%s: %s", vu->backend.failed,
-	         vu->link.why[0] ? vu->link.why : strerror(-rc));
-	return rc;
-}
-
-static bool is_quiet(const struct vhost_user_device *dev)
-{
-	for (unsigned i = 0; i < dev->nqueues; i++) {
-		const struct virtq *q = &dev->vhost.queues[i];
-
-		if (q->regs.enabled && memcmp(q->avail_hva + 2, q->used_hva + 2, sizeof(uint16_t)) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool driver_runs(const struct vhost_user_device *dev)
-{
-	return vhost_status(dev) & VIRTIO_STATUS_DRIVER_OK;
-}
-
-/* In the main thread, after whatever ended the connection. */
-static void on_lost(struct vhost_user *vu)
-{
-	struct vhost_user_device *dev = device_of(vu);
-	bool resumes = dev->opts.resumes && dev->expects && vu->link.end == VHOST_USER_CLOSED;
-
-	snprintf(dev->why, sizeof(dev->why), "%s", vu->link.why);
-	dev->part.wanted = false;
-	vhost_update(&dev->vhost);
-	vhost_user_disconnect(vu);
-	log_guest("%s: %s: %s", dev->opts.model, name_of(dev), dev->why);
-	if (driver_runs(dev) && !(resumes && is_quiet(dev)))
-		vhost_fault(&dev->vhost, dev->why);
-	report(dev);
-}
 
 /* ---- configuration ------------------------------------------------------------------------------------------------- */
 
-static void set_config(struct vhost_user_device *dev, uint8_t *config)
+void vhost_user_device_set_config(struct vhost_user_device *dev, uint8_t *config)
 {
-	store_nqueues(dev, config);
+	vhost_user_device_store_nqueues(dev, config);
 	if (memcmp(dev->config, config, dev->opts.config_size) == 0)
 		return;
 	memcpy(dev->config, config, dev->opts.config_size);
@@ -154,17 +28,18 @@ static void on_reread(void *owner)
 	struct vhost_user_device *dev = owner;
 	uint8_t config[VIRTIO_DEVICE_CONFIG_MAX];
 
-	if (!dev->vhost.pci || !vhost_user_is_connected(&dev->user) || backend_config_size(dev) == 0)
+	if (!dev->vhost.pci || !vhost_user_is_connected(&dev->user) || vhost_user_device_config_size(dev) == 0)
 		return;
-	if (vhost_user_get_config(&dev->user, config, backend_config_size(dev)) == 0)
-		set_config(dev, config);
+	if (vhost_user_get_config(&dev->user, config, vhost_user_device_config_size(dev)) == 0)
+		vhost_user_device_set_config(dev, config);
 	else
-		log_guest("%s: %s: the configuration has changed, and cannot be read", dev->opts.model, name_of(dev));
+		log_guest("%s: %s: the configuration has changed, and cannot be read", dev->opts.model,
+		          vhost_user_device_name(dev));
 }
 
 static void on_config_changed(struct vhost_user *vu)
 {
-	struct vhost_user_device *dev = device_of(vu);
+	struct vhost_user_device *dev = vhost_user_device_of(vu);
 
 	if (dev->vhost.loop)
 		loop_arm(dev->vhost.loop, &dev->reread, 0);
@@ -194,16 +69,24 @@ static void device_config_write(void *device, uint32_t off, const uint8_t *bytes
 	if (vhost_user_set_config(&dev->user, begin, bytes + (begin - off), end - begin) == 0)
 		memcpy(dev->config + begin, bytes + (begin - off), end - begin);
 	else
-		log_guest("%s: %s: the back end refuses a write of the configuration", dev->opts.model, name_of(dev));
+		log_guest("%s: %s: the back end refuses a write of the configuration", dev->opts.model,
+		          vhost_user_device_name(dev));
 }
 
 /* ---- the device ------------------------------------------------------------------------------------------------------ */
+
+static bool driver_runs(const struct vhost_user_device *dev)
+{
+	return vhost_status(dev) & VIRTIO_STATUS_DRIVER_OK;
+}
 
 static void device_set_status(void *device, uint8_t status)
 {
 	struct vhost_user_device *dev = device;
 
 	vhost_set_status(device, status);
+	if (status == 0)
+		vhost_user_forget_inflight(&dev->user);
 	if (driver_runs(dev) && !vhost_user_is_connected(&dev->user) && !dev->expects)
 		vhost_fault(&dev->vhost, "there is no back end");
 }
@@ -222,6 +105,7 @@ static int device_destroy(void *device)
 	struct vhost_user_device *dev = device;
 
 	vhost_fini(&dev->vhost);
+	vhost_user_forget_inflight(&dev->user);
 	free(dev);
 	return 0;
 }
@@ -298,9 +182,10 @@ int vhost_user_device_open(const struct vhost_user_options *opts, int fd, struct
 	dev->ops.config_size = opts->config_size;
 	memcpy(dev->config, opts->config, opts->config_size);
 	vhost_user_init(&dev->user);
-	dev->user.lost = on_lost;
+	dev->user.lost = vhost_user_device_on_lost;
 	dev->user.config_changed = on_config_changed;
-	rc = connect_backend(dev, fd, dev->config);
+	dev->user.own_protocol_features = opts->resumes ? BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) : 0;
+	rc = vhost_user_device_ask(dev, fd, dev->config);
 	if (rc)
 		open_error(dev, rc, err);
 	else
@@ -310,7 +195,7 @@ int vhost_user_device_open(const struct vhost_user_options *opts, int fd, struct
 		free(dev);
 		return rc;
 	}
-	store_nqueues(dev, dev->config);
+	vhost_user_device_store_nqueues(dev, dev->config);
 	*out = dev;
 	return 0;
 }
@@ -340,6 +225,8 @@ static int init(struct vhost_user_device *dev, const struct virtio_pci_config *p
 	if (rc)
 		return rc;
 	dev->user.loop = place->loop;
+	dev->user.inflight.nqueues = dev->nqueues;
+	dev->user.inflight.queue_size = dev->opts.queue_size;
 	dev->reread = (struct loop_timer) { .expired = on_reread, .owner = dev };
 	rc = loop_add_timer(place->loop, &dev->reread);
 	if (rc == 0)
@@ -369,57 +256,7 @@ int vhost_user_device_plug(struct vhost_user_device *dev, const struct virtio_pc
 	return 0;
 }
 
-/* ---- another back end ------------------------------------------------------------------------------------------------------ */
-
-/* The guest knows what the first one could do. */
-static int check_successor(struct vhost_user_device *dev)
-{
-	const struct vhost_user *vu = &dev->user;
-
-	if (dev->backend_features & ~vu->features)
-		snprintf(dev->why, sizeof(dev->why), "the back end lacks features of the former one: 0x%" PRIx64,
-		         dev->backend_features & ~vu->features);
-	else if (vu->queues_max < dev->nqueues)
-		snprintf(dev->why, sizeof(dev->why), "the back end has %" PRIu64 " queues, not %u", vu->queues_max,
-		         dev->nqueues);
-	else if (vu->regions_max < dev->vhost.vm->memory.nregions)
-		snprintf(dev->why, sizeof(dev->why), "the back end can have %u regions of memory, not %u",
-		         vu->regions_max, dev->vhost.vm->memory.nregions);
-	else
-		return 0;
-	return -EPROTO;
-}
-
-int vhost_user_device_connect(struct vhost_user_device *dev, int fd)
-{
-	struct vhost_user *vu = &dev->user;
-	uint8_t config[VIRTIO_DEVICE_CONFIG_MAX];
-	int rc;
-
-	memcpy(config, dev->config, sizeof(config));
-	rc = connect_backend(dev, fd, config);
-	if (rc == 0)
-		rc = check_successor(dev);
-	if (rc == 0)
-		rc = vhost_user_watch(vu);
-	if (rc) {
-		log_guest("%s: %s: cannot use the new back end: %s", dev->opts.model, name_of(dev), dev->why);
-		vhost_user_disconnect(vu);
-		report(dev);
-		return rc;
-	}
-	log_info("%s: %s: the back end is connected again", dev->opts.model, name_of(dev));
-	dev->vhost.listener.regions_max = vu->regions_max;
-	set_config(dev, config);
-	dev->part.wanted = true;
-	dev->why[0] = '\0';
-	report(dev);
-	vhost_update(&dev->vhost);
-	/* The former one may have ended between the use of a buffer and its interrupt. */
-	for (unsigned i = 0; i < dev->nqueues && dev->part.running; i++)
-		(void)!eventfd_write(dev->vhost.call_efds[i], 1);
-	return 0;
-}
+/* ---- for the owner ----------------------------------------------------------------------------------------------------------- */
 
 void vhost_user_device_expect(struct vhost_user_device *dev, bool expect)
 {

@@ -6,9 +6,10 @@
  * configuration is. All queues are the back end's. A driver's writes to the configuration go to the back end where it allows them.
  *
  * A back end that ends, hangs, or answers nonsense is disconnected. Its device has stopped: with DEVICE_NEEDS_RESET, unless
- * its owner expects another back end, the device can go on with that (`resumes`), and nothing that the guest asked for was
- * under way, because a back end that is gone has not said which of several requests it has done. A new back end
- * serves the device from the next reset of its driver on, or at once if it needs none.
+ * its owner expects another back end, and the device can go on with that (`resumes`). It can if nothing that the guest
+ * asked for was under way, or if the back end kept notes of that for the next one (INFLIGHT_SHMFD); otherwise one that is
+ * gone has not said which of several requests it has done. A new back end serves the device from the next reset of its
+ * driver on, or at once if it needs none.
  *
  * A device is opened, which may wait for answers and needs no lock, and plugged. From there on all of it runs under the
  * machine lock.
@@ -48,7 +49,7 @@ struct vhost_user_options {
 	uint32_t writable_off, writable_size;
 	uint8_t writable_feature;
 	bool always_writable; /* whatever was negotiated */
-	bool resumes;         /* another back end can go on where one ended */
+	bool resumes;         /* another back end can go on where one ended: asks for INFLIGHT_SHMFD */
 	uint8_t config[VIRTIO_DEVICE_CONFIG_MAX];
 	struct vhost_user_owner owner;
 	const struct gmem *mem; /* borrowed */

@@ -3,6 +3,7 @@
 #include "vhost_user_link.h"
 
 #include "monotonic.h"
+#include "socket_io.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,9 +30,13 @@ static const char *const names[] = {
 	[VHOST_USER_SET_PROTOCOL_FEATURES] = "VHOST_USER_SET_PROTOCOL_FEATURES",
 	[VHOST_USER_GET_QUEUE_NUM] = "VHOST_USER_GET_QUEUE_NUM",
 	[VHOST_USER_SET_VRING_ENABLE] = "VHOST_USER_SET_VRING_ENABLE",
+	[VHOST_USER_SEND_RARP] = "VHOST_USER_SEND_RARP",
+	[VHOST_USER_NET_SET_MTU] = "VHOST_USER_NET_SET_MTU",
 	[VHOST_USER_SET_BACKEND_REQ_FD] = "VHOST_USER_SET_BACKEND_REQ_FD",
 	[VHOST_USER_GET_CONFIG] = "VHOST_USER_GET_CONFIG",
 	[VHOST_USER_SET_CONFIG] = "VHOST_USER_SET_CONFIG",
+	[VHOST_USER_GET_INFLIGHT_FD] = "VHOST_USER_GET_INFLIGHT_FD",
+	[VHOST_USER_SET_INFLIGHT_FD] = "VHOST_USER_SET_INFLIGHT_FD",
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = "VHOST_USER_GET_MAX_MEM_SLOTS",
 	[VHOST_USER_ADD_MEM_REG] = "VHOST_USER_ADD_MEM_REG",
 	[VHOST_USER_REM_MEM_REG] = "VHOST_USER_REM_MEM_REG",
@@ -51,7 +56,8 @@ __attribute__((format(printf, 3, 0))) static void end(struct vhost_user_link *li
 		return;
 	link->end = how;
 	vsnprintf(link->why, sizeof(link->why), fmt, args);
-	shutdown(link->fd, SHUT_RDWR);
+	if (link->loop)
+		loop_arm(link->loop, &link->ended, 0);
 }
 
 int vhost_user_garbage(struct vhost_user_link *link, const char *fmt, ...)
@@ -103,13 +109,37 @@ static bool may_come_later(int error)
 	return error == EAGAIN || error == EINTR;
 }
 
-static int receive(struct vhost_user_link *link, void *buf, size_t len)
+union one_fd {
+	struct cmsghdr align;
+	char buf[CMSG_SPACE(sizeof(int))];
+};
+
+/* Takes the first descriptor that comes. For another one there is no room: the kernel drops it. */
+static ssize_t receive_with_fd(int socket_fd, void *buf, size_t len, int *fd)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	union one_fd control;
+	/* Not CMSG_SPACE, which has room for two. */
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))
+	};
+	ssize_t n = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *cmsg = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(*fd));
+	return n;
+}
+
+/* fd: NULL, or where a descriptor goes. */
+static int receive(struct vhost_user_link *link, void *buf, size_t len, int *fd)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		/* Without room for descriptors: the kernel drops those that come. */
-		ssize_t n = recv(link->fd, (uint8_t *)buf + done, len - done, MSG_DONTWAIT);
+		uint8_t *at = (uint8_t *)buf + done;
+		ssize_t n = fd && *fd < 0 ? receive_with_fd(link->fd, at, len - done, fd) :
+		                            socket_receive(link->fd, at, len - done, MSG_DONTWAIT);
 		int rc = 0;
 
 		if (n > 0)
@@ -197,11 +227,12 @@ static int send_request(struct vhost_user_link *link, const struct vhost_user_me
 	return transmit(link, message, bytes, sizeof(header) + message->size);
 }
 
-static int receive_answer(struct vhost_user_link *link, enum vhost_user_request request, void *answer, uint32_t min,
-                          uint32_t max)
+static int receive_answer(struct vhost_user_link *link, const struct vhost_user_message *message, void *answer,
+                          uint32_t min, uint32_t max)
 {
+	enum vhost_user_request request = message->request;
 	struct vhost_user_header header;
-	int rc = receive(link, &header, sizeof(header));
+	int rc = receive(link, &header, sizeof(header), message->answer_fd);
 
 	if (rc)
 		return rc;
@@ -213,16 +244,22 @@ static int receive_answer(struct vhost_user_link *link, enum vhost_user_request 
 		                          header.flags);
 	if (header.size < min || header.size > max)
 		return vhost_user_garbage(link, "the back end answers %s with %u bytes", names[request], header.size);
-	rc = receive(link, answer, header.size);
+	rc = receive(link, answer, header.size, NULL);
 	return rc ? rc : (int)header.size;
 }
 
 int vhost_user_ask(struct vhost_user_link *link, const struct vhost_user_message *message, void *answer, uint32_t min,
                    uint32_t max)
 {
-	int rc = send_request(link, message);
+	int *fd = message->answer_fd, rc = send_request(link, message);
 
-	return rc ? rc : receive_answer(link, message->request, answer, min, max);
+	if (rc == 0)
+		rc = receive_answer(link, message, answer, min, max);
+	if (rc < 0 && fd && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return rc;
 }
 
 int vhost_user_send(struct vhost_user_link *link, const struct vhost_user_message *message)
@@ -267,7 +304,7 @@ void vhost_user_link_examine(struct vhost_user_link *link)
 	if (link->end != VHOST_USER_OPEN)
 		return;
 	/* Another thread may have taken the answer that was reported here. */
-	n = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	n = socket_receive(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n > 0)
 		(void)vhost_user_garbage(link, "the back end sends what nobody asked for");
 	else if (n == 0 || !may_come_later(errno))

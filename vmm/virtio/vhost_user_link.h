@@ -5,15 +5,17 @@
  * This side is the front end: it sends requests, some with descriptors, and the back end answers some of them. A request
  * and its answer are one call here, which waits, but never beyond the link's deadline. Whatever the back end sends is
  * checked: the request that it answers, the flags, the size. Descriptors that come with an answer are dropped by the
- * kernel: no answer that is asked for has any.
+ * kernel, but for the one of an answer that has one.
  *
- * After the first failure the link is ended: nothing is sent or received any more, and the socket is shut down, so that a
- * poll of it reports POLLHUP. It is closed by vhost_user_link_close only.
+ * After the first failure the link is ended: nothing is sent or received any more, and a timer of the event loop expires.
+ * The socket is closed by vhost_user_link_close only.
  *
  * Numbers are in the byte order of the host, as the protocol has it.
  */
 #ifndef PMVM_VHOST_USER_LINK_H
 #define PMVM_VHOST_USER_LINK_H
+
+#include "loop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,9 +40,13 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_SEND_RARP = 19,
+	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_GET_INFLIGHT_FD = 31,
+	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
@@ -83,9 +89,15 @@ struct vhost_user_config_payload {
 	uint32_t off, size, flags;
 	uint8_t bytes[VHOST_USER_CONFIG_MAX];
 };
+struct vhost_user_inflight {
+	uint64_t size, off; /* of a shared file */
+	uint16_t nqueues, queue_size;
+	uint32_t padding; /* back ends want it, although the protocol does not have it */
+};
 #define VHOST_USER_CONFIG_HEADER offsetof(struct vhost_user_config_payload, bytes)
 _Static_assert(sizeof(struct vhost_user_vring_addr) == 40 && sizeof(struct vhost_user_one_region) == 40 &&
-                       offsetof(struct vhost_user_memory, regions) == 8 && VHOST_USER_CONFIG_HEADER == 12,
+                       offsetof(struct vhost_user_memory, regions) == 8 && VHOST_USER_CONFIG_HEADER == 12 &&
+                       sizeof(struct vhost_user_inflight) == 24,
                "on the wire");
 
 /* How a link ended. */
@@ -105,6 +117,9 @@ struct vhost_user_link {
 	int other_fd;
 	void (*other_ready)(void *owner);
 	void *owner;
+	/* Expires in the event loop when the link has ended, in whichever thread that was. NULL: nobody watches it. */
+	struct loop *loop;
+	struct loop_timer ended;
 };
 
 struct vhost_user_message {
@@ -114,6 +129,8 @@ struct vhost_user_message {
 	uint32_t size;
 	const int *fds; /* borrowed */
 	unsigned nfds;  /* up to VHOST_USER_FDS_MAX */
+	/* -1 before; then the descriptor that came with a good answer, which is the caller's. NULL: none is taken. */
+	int *answer_fd;
 };
 
 /* Takes a connected socket, which never blocks. */

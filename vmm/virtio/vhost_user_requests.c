@@ -3,6 +3,7 @@
  * vhost_user_requests.c - the back end's own channel: it reports that its configuration has changed. There is no other
  * message, because nothing else was negotiated.
  */
+#include "socket_io.h"
 #include "vhost_user.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ static void answer(struct vhost_user *vu, const struct vhost_user_header *reques
 	if (!(request->flags & VHOST_USER_NEED_REPLY))
 		return;
 	/* A back end that does not read its answers has no room for them one day. */
-	if (send(vu->requests.fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(reply))
+	if (socket_send(vu->requests.fd, &reply, sizeof(reply), MSG_DONTWAIT) != sizeof(reply))
 		(void)vhost_user_garbage(&vu->link, "the back end does not read the answers to its own requests");
 }
 
@@ -59,8 +60,8 @@ static void read_requests(void *owner)
 	struct vhost_user *vu = owner;
 
 	for (unsigned i = 0; i < REQUESTS_MAX && vhost_user_is_connected(vu); i++) {
-		ssize_t n = recv(vu->requests.fd, vu->request_buf + vu->nrequest,
-		                 sizeof(vu->request_buf) - vu->nrequest, MSG_DONTWAIT);
+		ssize_t n = socket_receive(vu->requests.fd, vu->request_buf + vu->nrequest,
+		                           sizeof(vu->request_buf) - vu->nrequest, MSG_DONTWAIT);
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 			end_channel(vu);
@@ -84,25 +85,36 @@ static void on_ready(void *owner, short revents)
 		loop_set_events(vu->loop, &vu->requests, 0);
 }
 
+static int serve_channel(struct broker_call *call)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, call->fds) < 0)
+		return -errno;
+	call->nfds = 2;
+	return 0;
+}
+
+const struct broker_op vhost_user_channel_op = { .name = "socketpair", .serve = serve_channel };
+
 int vhost_user_requests_open(struct vhost_user *vu)
 {
 	struct vhost_user_message msg = { .request = VHOST_USER_SET_BACKEND_REQ_FD, .nfds = 1 };
-	int fds[2], rc;
+	struct broker_call call = { .in = NULL };
+	int rc = broker_call(&vhost_user_channel_op, &call);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+	if (rc < 0) {
 		vu->backend.failed = "socketpair";
-		return -errno;
-	}
-	msg.fds = &fds[1];
-	rc = vhost_user_call(vu, &msg);
-	close(fds[1]);
-	if (rc) {
-		close(fds[0]);
 		return rc;
 	}
-	vu->requests = (struct loop_source) { .fd = fds[0], .events = POLLIN, .ready = on_ready, .owner = vu };
+	msg.fds = &call.fds[1];
+	rc = vhost_user_call(vu, &msg);
+	close(call.fds[1]);
+	if (rc) {
+		close(call.fds[0]);
+		return rc;
+	}
+	vu->requests = (struct loop_source) { .fd = call.fds[0], .events = POLLIN, .ready = on_ready, .owner = vu };
 	vu->nrequest = 0;
-	vu->link.other_fd = fds[0];
+	vu->link.other_fd = call.fds[0];
 	vu->link.other_ready = read_requests;
 	vu->link.owner = vu;
 	return 0;

@@ -40,7 +40,7 @@ static struct vhost_vsock *vsock_of(struct vhost_kernel *vk)
 
 static int reopen(struct vhost_kernel *vk)
 {
-	int rc = vhost_kernel_open(vk, DEVICE_FILE, -1);
+	int rc = vhost_kernel_open(vk, VHOST_KERNEL_VSOCK, -1);
 
 	if (rc == 0)
 		rc = vhost_kernel_vsock_set_guest_cid(vk, vsock_of(vk)->guest_cid);
@@ -164,7 +164,7 @@ static int kernel_create(struct vhost_vsock *vv, const struct vhost_vsock_option
                          struct vpmem_error *err)
 {
 	struct vhost_kernel *vk = &vv->kernel;
-	int rc = vhost_kernel_open(vk, DEVICE_FILE, cfg->vhost_fd);
+	int rc = vhost_kernel_open(vk, VHOST_KERNEL_VSOCK, cfg->vhost_fd);
 
 	if (rc && strcmp(vk->backend.failed, DEVICE_FILE) == 0)
 		return open_error(rc, err);

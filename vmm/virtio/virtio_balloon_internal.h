@@ -3,9 +3,8 @@
 #ifndef PMVM_VIRTIO_BALLOON_INTERNAL_H
 #define PMVM_VIRTIO_BALLOON_INTERNAL_H
 
-#include "fair_lock.h"
-#include "virtio.h"
 #include "virtio_balloon.h"
+#include "worker_device.h"
 
 #define BALLOON_QUEUE_SIZE_MAX 128u /* as in QEMU */
 /* The buffers of a request: Linux reports up to 32 ranges at once. */
@@ -67,14 +66,8 @@ struct balloon_memory {
 };
 
 struct virtio_balloon {
-	struct virtio_pci *pci; /* the transport; it owns this device once it is plugged */
-	char *name;             /* for messages */
-	struct fair_lock lock;  /* guards all that follows but the descriptors and the thread */
-	struct virtio virtio;
+	struct worker_device dev; /* its lock guards all that follows */
 	struct virtq queues[BALLOON_QUEUES];
-	unsigned nqueues;
-	int kick_efd, stop_efd;
-	pthread_t worker;
 	bool paused;
 	void (*actual_changed)(void *owner);
 	void *owner;

@@ -27,14 +27,14 @@ static bool is_current(struct virtio_balloon *b, unsigned queue_idx, uint64_t ge
 {
 	const struct virtq *q = &b->queues[queue_idx];
 
-	return q->generation == generation && virtio_queue_live(&b->virtio, q);
+	return q->generation == generation && virtio_queue_live(&b->dev.virtio, q);
 }
 
 static void push(struct virtio_balloon *b, unsigned queue_idx, uint16_t head)
 {
 	virtq_push(&b->queues[queue_idx], head, 0);
 	if (virtq_publish(&b->queues[queue_idx]))
-		virtio_pci_queue_interrupt(b->pci, (uint16_t)queue_idx);
+		virtio_pci_queue_interrupt(b->dev.pci, (uint16_t)queue_idx);
 }
 
 static void answer(struct virtio_balloon *b)
@@ -42,7 +42,7 @@ static void answer(struct virtio_balloon *b)
 	b->request.taken = false;
 	push(b, b->request.queue_idx, b->request.head);
 	if (b->memory.error && !b->error_reported)
-		log_warn("%s: the host does not take memory back: %s", b->name, strerror(-b->memory.error));
+		log_warn("%s: the host does not take memory back: %s", b->dev.name, strerror(-b->memory.error));
 	b->error_reported = b->memory.error != 0;
 }
 
@@ -212,7 +212,7 @@ static bool take_from(struct virtio_balloon *b, unsigned queue_idx)
 	struct virtq_chain chain;
 	int rc;
 
-	if (!virtio_queue_live(&b->virtio, q))
+	if (!virtio_queue_live(&b->dev.virtio, q))
 		return false;
 	rc = available(q);
 	if (rc == 0)
@@ -228,17 +228,17 @@ static bool take_from(struct virtio_balloon *b, unsigned queue_idx)
 			push(b, queue_idx, chain.head);
 	}
 	if (rc == -EPROTO)
-		virtio_guest_fault(&b->virtio, q->fault);
+		virtio_guest_fault(&b->dev.virtio, q->fault);
 	return true;
 }
 
 // In turns, so that no queue waits for ever for another one.
 static bool take(struct virtio_balloon *b)
 {
-	for (unsigned i = 0; i < b->nqueues; i++) {
+	for (unsigned i = 0; i < b->dev.virtio.nqueues; i++) {
 		unsigned queue_idx = b->next_queue;
 
-		b->next_queue = (b->next_queue + 1) % b->nqueues;
+		b->next_queue = (b->next_queue + 1) % b->dev.virtio.nqueues;
 		if (take_from(b, queue_idx))
 			return true;
 	}
@@ -249,7 +249,7 @@ static void work(struct virtio_balloon *b)
 {
 	struct balloon_request *req = &b->request;
 
-	b->memory.tracks = virtio_has_feature(&b->virtio, BALLOON_F_MUST_TELL_HOST);
+	b->memory.tracks = virtio_has_feature(&b->dev.virtio, BALLOON_F_MUST_TELL_HOST);
 	if (req->queue_idx == BALLOON_STATS)
 		take_stats(b);
 	else if (!(req->queue_idx == BALLOON_REPORTS ? serve_ranges(b) : serve_pages(b)))
@@ -278,11 +278,11 @@ int balloon_serve(struct virtio_balloon *b)
 	bool more;
 
 	do {
-		fair_lock_worker_take(&b->lock);
+		fair_lock_worker_take(&b->dev.lock);
 		more = turn(b);
 		if (!more)
 			timeout_ms = ask_for_stats(b);
-		fair_lock_worker_release(&b->lock);
+		fair_lock_worker_release(&b->dev.lock);
 	} while (more);
 	return timeout_ms;
 }

@@ -17,10 +17,20 @@
 #define PMVM_VIRTIO_DEVICE_H
 
 #include "gmem.h"
-#include "virtq.h"
+#include "virtio.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The feature bits of any device that are about its virtqueues, and VERSION_1. */
+static inline uint64_t virtio_ring_features(bool no_event_idx, bool no_indirect_desc, bool no_ring_reset)
+{
+	const uint64_t one = 1;
+
+	return one << VIRTIO_F_VERSION_1 | (no_event_idx ? 0 : one << VIRTIO_F_EVENT_IDX) |
+	       (no_indirect_desc ? 0 : one << VIRTIO_F_INDIRECT_DESC) |
+	       (no_ring_reset ? 0 : one << VIRTIO_F_RING_RESET);
+}
 
 #define VIRTIO_DEVICE_QUEUES_MAX 64u
 #define VIRTIO_DEVICE_CONFIG_MAX 256u

@@ -3,6 +3,7 @@
 #include "virtio_pmem.h"
 
 #include "error.h"
+#include "thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -167,6 +168,12 @@ static void on_event(void *opaque, enum vpmem_event event, int error, const char
 	pm->callbacks.event(pm->callbacks.opaque, event, error, text);
 }
 
+static int on_worker_started(void *opaque)
+{
+	(void)opaque;
+	return thread_get_confine()(THREAD_FLUSH);
+}
+
 static int gmem_create(const struct gmem *mem, struct vpmem_gmem **out)
 {
 	const struct gmem_region *region;
@@ -187,6 +194,7 @@ static int device_create(struct virtio_pmem *pm, const struct virtio_pmem_option
 	opts.gmem = pm->gmem;
 	opts.callbacks.interrupt = on_interrupt;
 	opts.callbacks.event = pm->callbacks.event ? on_event : NULL;
+	opts.callbacks.worker_started = thread_get_confine() ? on_worker_started : NULL;
 	opts.callbacks.opaque = pm;
 	return vpmem_device_create(&opts, &pm->device, err);
 }

@@ -15,8 +15,9 @@ struct virtio_pmem_options {
 	struct virtio_pci_config pci; /* where and how it is plugged; ops, device and window are filled here */
 	const struct gmem *mem;       /* guest memory; its regions are copied */
 	/*
-	 * gmem is made from mem, and callbacks.interrupt is the transport's; callbacks.event keeps its opaque. With shmem,
-	 * gpa is 0 and the transport maps the backing into BAR 2; without, the caller maps it at gpa.
+	 * gmem is made from mem, and callbacks.interrupt is the transport's; callbacks.event keeps its opaque.
+	 * callbacks.worker_started is what confines threads (thread.h). With shmem, gpa is 0 and the transport maps the
+	 * backing into BAR 2; without, the caller maps it at gpa.
 	 */
 	struct vpmem_device_options device;
 };

@@ -3,9 +3,8 @@
 #ifndef PMVM_VIRTIO_RNG_INTERNAL_H
 #define PMVM_VIRTIO_RNG_INTERNAL_H
 
-#include "fair_lock.h"
-#include "virtio.h"
 #include "virtio_rng.h"
+#include "worker_device.h"
 
 #include <sys/types.h>
 
@@ -26,13 +25,8 @@ struct rng_request {
 };
 
 struct virtio_rng {
-	struct virtio_pci *pci; /* the transport; it owns this device once it is plugged */
-	char *name;             /* for messages */
-	struct fair_lock lock;  /* guards virtio and queue; never held while random bytes are read */
-	struct virtio virtio;
+	struct worker_device dev; /* the lock is never held while random bytes are read */
 	struct virtq queue;
-	int kick_efd, stop_efd;
-	pthread_t worker;
 
 	/* The worker's. */
 	int source_fd;
@@ -44,7 +38,7 @@ struct virtio_rng {
 	uint8_t chunk[VIRTIO_RNG_CHUNK_SIZE];
 };
 
-/* What the worker waits for. It also ends a wait for stop_efd. */
+/* What the worker waits for. The end of the device ends each wait. */
 enum rng_wait {
 	RNG_WAIT_KICK,   /* kick_efd */
 	RNG_WAIT_QUOTA,  /* the end of the period */

@@ -22,12 +22,12 @@
 static void publish(struct virtio_rng *rng)
 {
 	if (virtq_publish(&rng->queue))
-		virtio_pci_queue_interrupt(rng->pci, 0);
+		virtio_pci_queue_interrupt(rng->dev.pci, 0);
 }
 
 static bool is_current(const struct virtio_rng *rng)
 {
-	return rng->request.generation == rng->queue.generation && virtio_queue_live(&rng->virtio, &rng->queue);
+	return rng->request.generation == rng->queue.generation && virtio_queue_live(&rng->dev.virtio, &rng->queue);
 }
 
 // Gives the request back with the first len bytes of the chunk. Under the lock.
@@ -67,7 +67,7 @@ static uint32_t read_source(struct virtio_rng *rng, enum rng_wait *wait, int *ti
 		return 0;
 	*timeout_ms = RNG_RETRY_MS;
 	if (!rng->source_failed)
-		log_warn("%s: no random bytes: %s: the guest waits for them", rng->name,
+		log_warn("%s: no random bytes: %s: the guest waits for them", rng->dev.name,
 		         n < 0 ? strerror(errno) : "end of file");
 	rng->source_failed = true;
 	return 0;
@@ -124,7 +124,7 @@ static void take(struct virtio_rng *rng)
 			answer(rng, 0);
 	}
 	if (rc == -EPROTO)
-		virtio_guest_fault(&rng->virtio, rng->queue.fault);
+		virtio_guest_fault(&rng->dev.virtio, rng->queue.fault);
 }
 
 // The chains that are available; 0 asks the driver for a kick. Under the lock.
@@ -137,7 +137,7 @@ static int available(struct virtio_rng *rng)
 		navail = virtq_available(&rng->queue);
 	}
 	if (navail < 0)
-		virtio_guest_fault(&rng->virtio, rng->queue.fault);
+		virtio_guest_fault(&rng->dev.virtio, rng->queue.fault);
 	if (navail > 0)
 		virtq_kicks_off(&rng->queue);
 	return navail;
@@ -156,7 +156,7 @@ static bool next(struct virtio_rng *rng, enum rng_wait *wait, int *timeout_ms)
 		return true;
 	}
 	rng->request.taken = false;
-	if (!virtio_queue_live(&rng->virtio, &rng->queue) || available(rng) <= 0)
+	if (!virtio_queue_live(&rng->dev.virtio, &rng->queue) || available(rng) <= 0)
 		return false;
 	pause_ms = check_quota(rng);
 	if (pause_ms > 0) {
@@ -175,9 +175,9 @@ enum rng_wait rng_serve(struct virtio_rng *rng, int *timeout_ms)
 	bool more;
 
 	for (;;) {
-		fair_lock_worker_take(&rng->lock);
+		fair_lock_worker_take(&rng->dev.lock);
 		more = next(rng, &wait, timeout_ms);
-		fair_lock_worker_release(&rng->lock);
+		fair_lock_worker_release(&rng->dev.lock);
 		if (!more)
 			return wait;
 		if (!rng->request.taken)
@@ -185,9 +185,9 @@ enum rng_wait rng_serve(struct virtio_rng *rng, int *timeout_ms)
 		len = read_source(rng, &wait, timeout_ms);
 		if (len == 0)
 			return wait;
-		fair_lock_worker_take(&rng->lock);
+		fair_lock_worker_take(&rng->dev.lock);
 		answer(rng, len);
-		fair_lock_worker_release(&rng->lock);
+		fair_lock_worker_release(&rng->dev.lock);
 		// Nobody else is to find what the guest may use as a key.
 		explicit_bzero(rng->chunk, len);
 	}

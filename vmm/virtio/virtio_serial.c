@@ -301,9 +301,7 @@ static void init_virtio(struct virtio_serial *serial, const struct virtio_serial
 {
 	struct virtio_config cfg = {
 		.mem = opts->mem,
-		.features = BIT(VIRTIO_F_VERSION_1) | (opts->no_event_idx ? 0 : BIT(VIRTIO_F_EVENT_IDX)) |
-		            (opts->no_indirect_desc ? 0 : BIT(VIRTIO_F_INDIRECT_DESC)) |
-		            (opts->no_ring_reset ? 0 : BIT(VIRTIO_F_RING_RESET)) |
+		.features = virtio_ring_features(opts->no_event_idx, opts->no_indirect_desc, opts->no_ring_reset) |
 		            (opts->no_emergency_write ? 0 : BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)) |
 		            (opts->max_ports == 1 ? 0 : BIT(VIRTIO_CONSOLE_F_MULTIPORT)),
 		.queues = serial->queues,

@@ -2,9 +2,11 @@
 // Dispatch of guest accesses to port I/O and memory-mapped I/O regions.
 #include "io.h"
 
+#include "array.h"
 #include "width.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Index of the first region whose end is above addr: the region that contains addr, if there is one.
@@ -36,10 +38,19 @@ int io_add(struct io_space *space, const struct io_region *region)
 		return -EEXIST;
 	if (space->nregions == IO_REGIONS_MAX)
 		return -ENOSPC;
+	if (array_room(&space->regions, space->nregions, sizeof(space->regions[0])) < 0)
+		return -ENOMEM;
 	memmove(&space->regions[idx + 1], &space->regions[idx], (space->nregions - idx) * sizeof(space->regions[0]));
 	space->regions[idx] = *region;
 	space->nregions++;
 	return 0;
+}
+
+void io_clear(struct io_space *space)
+{
+	free(space->regions);
+	space->regions = NULL;
+	space->nregions = 0;
 }
 
 int io_remove(struct io_space *space, uint64_t base)
@@ -48,8 +59,9 @@ int io_remove(struct io_space *space, uint64_t base)
 
 	if (idx == space->nregions || space->regions[idx].base != base)
 		return -ENOENT;
-	space->nregions--;
-	memmove(&space->regions[idx], &space->regions[idx + 1], (space->nregions - idx) * sizeof(space->regions[0]));
+	array_remove(space->regions, &space->nregions, sizeof(space->regions[0]), idx);
+	if (space->nregions == 0)
+		io_clear(space);
 	return 0;
 }
 
@@ -57,13 +69,14 @@ int io_remove(struct io_space *space, uint64_t base)
 static const struct io_region *claim(const struct io_space *space, uint64_t addr, unsigned width)
 {
 	unsigned idx = find(space, addr);
-	const struct io_region *region = &space->regions[idx];
+	const struct io_region *region;
 
 	if (width != 1 && width != 2 && width != 4 && width != 8)
 		return NULL;
-	if (idx == space->nregions || addr < region->base)
+	if (idx == space->nregions)
 		return NULL;
-	return region->size - (addr - region->base) >= width ? region : NULL;
+	region = &space->regions[idx];
+	return addr >= region->base && region->size - (addr - region->base) >= width ? region : NULL;
 }
 
 uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width)

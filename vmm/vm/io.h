@@ -2,8 +2,8 @@
 /*
  * io.h - dispatch of guest accesses to port I/O and memory-mapped I/O.
  *
- * A region is one guest-visible window with one owner. A space is a sorted array of regions, of a fixed size. There
- * are two spaces: ports and MMIO. RAM and the pmem windows are memory slots, not regions.
+ * A region is one guest-visible window with one owner. A space is a sorted array of regions. There are two spaces:
+ * ports and MMIO. RAM and the pmem windows are memory slots, not regions.
  *
  * The dispatcher guarantees to the callbacks read and write: width is 1, 2, 4 or 8, the whole access is inside the
  * region, off is relative to the region's base, val is in host byte order. If no region contains the whole access, a
@@ -29,15 +29,17 @@ struct io_region {
 };
 
 struct io_space {
-	unsigned nregions;
-	struct io_region regions[IO_REGIONS_MAX];
+	unsigned nregions; /* at most IO_REGIONS_MAX */
+	struct io_region *regions;
 	uint64_t nunclaimed; /* accesses that no region contains */
 };
 
-/* Adds a copy of the region. -EINVAL: empty, or wraps. -EEXIST: overlaps another region. -ENOSPC: too many. */
+/* Adds a copy of the region. -EINVAL: empty, or wraps. -EEXIST: overlaps another region. -ENOSPC: too many. -ENOMEM. */
 int io_add(struct io_space *space, const struct io_region *region);
 /* Removes the region that begins at base. -ENOENT: there is none. */
 int io_remove(struct io_space *space, uint64_t base);
+/* Removes all regions. */
+void io_clear(struct io_space *space);
 
 uint64_t io_read(struct io_space *space, uint64_t addr, unsigned width);
 void io_write(struct io_space *space, uint64_t addr, unsigned width, uint64_t val);

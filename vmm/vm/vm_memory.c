@@ -2,12 +2,22 @@
 // The memory that a device's back end may access: RAM and the pmem windows, as one table.
 #include "vm.h"
 
+#include "array.h"
+
 #include <errno.h>
+#include <stdlib.h>
 
 static void report(struct vm *vm)
 {
 	for (struct vm_memory_listener *l = vm->memory.listeners; l; l = l->next)
 		l->changed(l->owner);
+}
+
+void vm_memory_clear(struct vm *vm)
+{
+	free(vm->memory.regions);
+	vm->memory.regions = NULL;
+	vm->memory.nregions = 0;
 }
 
 int vm_memory_add_region(struct vm *vm, const struct vm_memory_region *region, bool readonly)
@@ -17,7 +27,11 @@ int vm_memory_add_region(struct vm *vm, const struct vm_memory_region *region, b
 
 	if (memory->nregions >= vm_memory_regions_max(vm))
 		return -E2BIG;
-	rc = vm->ops->slot_add(vm, region->gpa, region->size, region->hva, readonly);
+	rc = array_room(&memory->regions, memory->nregions, sizeof(memory->regions[0]));
+	if (rc == 0)
+		rc = vm->ops->slot_add(vm, region->gpa, region->size, region->hva, readonly);
+	if (rc && memory->nregions == 0)
+		vm_memory_clear(vm);
 	if (rc)
 		return rc;
 	memory->regions[memory->nregions++] = *region;
@@ -42,6 +56,8 @@ void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size)
 	if (i == memory->nregions)
 		return;
 	memory->regions[i] = memory->regions[--memory->nregions];
+	if (memory->nregions == 0)
+		vm_memory_clear(vm);
 	report(vm);
 	vm->ops->slot_del(vm, gpa, size);
 }

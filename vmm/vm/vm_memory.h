@@ -44,20 +44,22 @@ struct vm_memory_listener {
 };
 
 struct vm_memory {
-	unsigned nregions;
-	struct vm_memory_region regions[VM_MEMORY_REGIONS_MAX];
+	unsigned nregions;                /* at most VM_MEMORY_REGIONS_MAX */
+	struct vm_memory_region *regions; /* NULL while there are none */
 	struct vm_memory_listener *listeners;
 };
 
 /*
  * Maps the region as vm_ops.slot_add does, whose errors it returns, and adds it to the table. -E2BIG: a listener, or the
- * table, cannot have one more.
+ * table, cannot have one more. -ENOMEM.
  */
 int vm_memory_add_region(struct vm *vm, const struct vm_memory_region *region, bool readonly);
 /* The same for memory without a file. */
 int vm_memory_add(struct vm *vm, gpa_t gpa, uint64_t size, void *hva, bool readonly);
 /* Takes away what vm_memory_add mapped: first from the listeners, then from the guest. */
 void vm_memory_del(struct vm *vm, gpa_t gpa, uint64_t size);
+/* Empties the table of a virtual machine that ends: the regions leave the guest with it. */
+void vm_memory_clear(struct vm *vm);
 
 /* Borrows the listener until vm_memory_ignore, which may be called for one that does not listen. */
 void vm_memory_listen(struct vm *vm, struct vm_memory_listener *listener);

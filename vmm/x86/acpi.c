@@ -16,11 +16,13 @@
 #include "acpi_pm.h"
 #include "memory_map.h"
 
-/* The output of iasl for the .asl files: `unsigned char dsdt_aml_code[]`, and pci_bus_aml_code[]. */
+/* The output of iasl for the .asl files: `unsigned char dsdt_aml_code[]`, pci_bus_aml_code[], and so on. */
 static const
 #include "dsdt.hex"
 	static const
 #include "pci_bus.hex"
+	static const
+#include "vmgenid.hex"
 
 #define OEM_ID "PMVM  "
 #define OEM_TABLE_ID "PMVM    "
@@ -220,6 +222,15 @@ static uint64_t build_pci_bus(struct area *area, unsigned nr, const struct acpi_
 	return table_end(&ssdt);
 }
 
+/* Where the guest finds the 16 bytes. */
+static uint64_t build_vmgenid(struct area *area)
+{
+	struct table ssdt = table_copy(area, vmgenid_aml_code, sizeof(vmgenid_aml_code));
+
+	set_name(area, ssdt.start, "VGIA", VMGENID_GPA);
+	return table_end(&ssdt);
+}
+
 /* A generic address structure (5.2.3.2) for one byte of system I/O. */
 static void patch_port(struct area *area, size_t off, uint64_t port)
 {
@@ -312,12 +323,13 @@ static void build_rsdp(struct area *area, uint64_t xsdt_gpa)
 int acpi_build(const struct acpi_config *cfg, uint64_t *rsdp_gpa)
 {
 	struct area area = { .hva = gmem_hva(cfg->gmem, ACPI_GPA, ACPI_SIZE) };
-	uint64_t dsdt_gpa, tables[3 + PCI_BUSES_MAX], xsdt_gpa;
+	uint64_t dsdt_gpa, tables[4 + PCI_BUSES_MAX], xsdt_gpa;
+	uint8_t *guid_hva = gmem_hva(cfg->gmem, VMGENID_GPA, VMGENID_SIZE);
 	size_t ntables = 0;
 
 	assert(cfg->ncpus >= 1 && cfg->ncpus <= 255);
 	assert(cfg->nbuses >= 1 && cfg->nbuses <= PCI_BUSES_MAX);
-	if (!area.hva)
+	if (!area.hva || !guid_hva)
 		return -EFAULT;
 	memset(area.hva, 0, ACPI_SIZE);
 	fill(&area, RSDP_SIZE);
@@ -327,6 +339,10 @@ int acpi_build(const struct acpi_config *cfg, uint64_t *rsdp_gpa)
 	tables[ntables++] = build_mcfg(&area, cfg->nbuses);
 	for (unsigned nr = 0; nr < cfg->nbuses; nr++)
 		tables[ntables++] = build_pci_bus(&area, nr, &cfg->windows[nr]);
+	if (cfg->vm_generation_id) {
+		memcpy(guid_hva, cfg->vm_generation_id, VMGENID_SIZE);
+		tables[ntables++] = build_vmgenid(&area);
+	}
 	xsdt_gpa = build_xsdt(&area, tables, ntables);
 	build_rsdp(&area, xsdt_gpa);
 	if (area.full)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * acpi.h - ACPI tables in guest memory: RSDP, XSDT, FADT (hardware-reduced), MADT, MCFG, DSDT, and an SSDT for each
- * PCI bus.
+ * PCI bus and for the VM generation ID.
  *
  * DSDT and SSDT are written as ASL (dsdt.asl, pci_bus.asl) and compiled by iasl in the build. The few numbers that are
  * known only at run time are replaced where their names are: see acpi.c.
@@ -25,6 +25,7 @@ struct acpi_config {
 	unsigned ncpus;                             /* 1 to 255; local APIC ids 0 to ncpus - 1 */
 	unsigned nbuses;                            /* PCI: 1 to PCI_BUSES_MAX */
 	struct acpi_windows windows[PCI_BUSES_MAX]; /* of each bus */
+	const uint8_t *vm_generation_id;            /* 16 bytes, at VMGENID_GPA; NULL: there is no such device */
 };
 
 /* Writes the tables into [ACPI_GPA, ACPI_GPA + ACPI_SIZE). Returns 0 and the RSDP's address, or -errno. */

@@ -18,7 +18,7 @@ int cpu_set_cpuid(const struct cpu_host *host, int vcpu_fd, unsigned idx, unsign
 	int rc = cpuid ? 0 : -ENOMEM;
 
 	if (rc == 0) {
-		*cpuid = *host->cpuid;
+		memcpy(cpuid, host->cpuid, cpuid_size(host->cpuid));
 		cpuid_set_topology(cpuid, &topology);
 		rc = ioctl(vcpu_fd, KVM_SET_CPUID2, &cpuid->head) < 0 ? -errno : 0;
 	}

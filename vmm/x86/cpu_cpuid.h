@@ -6,6 +6,7 @@
 #define PMVM_CPU_CPUID_H
 
 #include <linux/kvm.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CPUID_ENTRIES_MAX 256u /* what KVM accepts */
@@ -15,6 +16,12 @@ union cpuid {
 	struct kvm_cpuid2 head;
 	uint8_t room[sizeof(struct kvm_cpuid2) + CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2)];
 };
+
+/* The bytes that are in use. */
+static inline size_t cpuid_size(const union cpuid *cpuid)
+{
+	return sizeof(cpuid->head) + cpuid->head.nent * sizeof(cpuid->head.entries[0]);
+}
 
 struct cpuid_topology {
 	unsigned id;    /* APIC id, below ncpus */

@@ -13,11 +13,12 @@
 
 static int read_host(int kvm_fd, struct cpu_host *host)
 {
-	host->cpuid = calloc(1, sizeof(*host->cpuid));
-	host->msrs = calloc(1, sizeof(*host->msrs) + MSRS_MAX * sizeof(host->msrs->indices[0]));
+	// Not cleared: KVM fills what it has, and the rest stays memory that nobody has touched.
+	host->cpuid = malloc(sizeof(*host->cpuid));
+	host->msrs = malloc(sizeof(*host->msrs) + MSRS_MAX * sizeof(host->msrs->indices[0]));
 	if (!host->cpuid || !host->msrs)
 		return -ENOMEM;
-	host->cpuid->head.nent = CPUID_ENTRIES_MAX;
+	host->cpuid->head = (struct kvm_cpuid2) { .nent = CPUID_ENTRIES_MAX };
 	host->msrs->nmsrs = MSRS_MAX;
 	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, &host->cpuid->head) < 0 ||
 	    ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, host->msrs) < 0)

@@ -26,6 +26,8 @@
 #define LOW_RAM_END UINT64_C(0xa0000) /* 640 KiB; up to 1 MiB is reserved in the e820 map */
 #define ACPI_GPA UINT64_C(0xe0000)    /* RSDP first, then the tables */
 #define ACPI_SIZE UINT64_C(0x1f000)
+#define VMGENID_GPA UINT64_C(0xff000) /* the VM generation ID: acpi.c */
+#define VMGENID_SIZE 16u
 #define RESET_VECTOR_GPA UINT64_C(0xffff0) /* a few bytes of code that reset the machine: boot.c */
 #define HIMEM_GPA UINT64_C(0x100000)
 

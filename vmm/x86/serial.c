@@ -5,16 +5,13 @@
  * The line has no speed: a byte is on its way as soon as the back end takes it. There are no breaks, and no
  * parity or framing errors; an overrun is possible in loopback only.
  */
-#include "serial.h"
+#include "serial_internal.h"
 
 #include <errno.h>
 #include <linux/serial_reg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FIFO_SIZE 16u
-/* A stop interrupts one instruction of each vCPU, which KVM repeats 1024 times at most: 64 vCPUs. */
-#define HELD_MAX (64u * 1024)
 #define NREGISTERS 8u
 
 #define IIR_FIFOS_ENABLED 0xc0u
@@ -22,207 +19,6 @@
 #define MCR_MASK 0x1fu
 #define MSR_LINES 0xf0u
 #define MSR_DELTA_SHIFT 4u
-
-struct fifo {
-	uint8_t bytes[FIFO_SIZE];
-	unsigned len;
-};
-
-struct serial {
-	struct serial_config cfg;
-	struct fifo rx, tx;
-	/* Bytes behind the FIFO: written while the machine was being stopped, when no vCPU can wait for room. */
-	uint8_t *held;
-	size_t nheld;
-	bool fifos_enabled;
-	unsigned rx_trigger;
-	uint8_t ier, lcr, mcr, scr;
-	uint8_t divisor_low, divisor_high;
-	uint8_t msr_delta;
-	bool overrun;
-	bool thre_pending; /* the transmitter became empty, and the guest has not read that yet */
-	bool transmitting; /* inside chardev_write */
-	bool irq_level;
-	bool starved; /* `room` returned 0, and the back end waits for chardev_accept */
-};
-
-static void fifo_push(struct fifo *fifo, uint8_t byte)
-{
-	fifo->bytes[fifo->len++] = byte;
-}
-
-static void fifo_drop(struct fifo *fifo, unsigned n)
-{
-	fifo->len -= n;
-	memmove(fifo->bytes, fifo->bytes + n, fifo->len);
-}
-
-/* ---- interrupts */
-
-/* The sources in their order of priority. */
-static uint8_t interrupt_id(const struct serial *s)
-{
-	if ((s->ier & UART_IER_RLSI) && s->overrun)
-		return UART_IIR_RLSI;
-	/* The timeout comes at once: the line is idle as soon as there is no more input. */
-	if ((s->ier & UART_IER_RDI) && s->rx.len > 0)
-		return s->fifos_enabled && s->rx.len < s->rx_trigger ? UART_IIR_RX_TIMEOUT : UART_IIR_RDI;
-	if ((s->ier & UART_IER_THRI) && s->thre_pending)
-		return UART_IIR_THRI;
-	if ((s->ier & UART_IER_MSI) && s->msr_delta)
-		return UART_IIR_MSI;
-	return UART_IIR_NO_INT;
-}
-
-static void update_irq(struct serial *s)
-{
-	bool level = interrupt_id(s) != UART_IIR_NO_INT;
-
-	if (level == s->irq_level)
-		return;
-	s->irq_level = level;
-	s->cfg.set_irq(s->cfg.owner, level);
-}
-
-/* ---- receiving */
-
-static unsigned fifo_depth(const struct serial *s)
-{
-	return s->fifos_enabled ? FIFO_SIZE : 1;
-}
-
-static bool is_ready(const struct serial *s)
-{
-	return !(s->mcr & UART_MCR_LOOP) && ((s->ier & UART_IER_RDI) || (s->mcr & UART_MCR_RTS));
-}
-
-static unsigned rx_room(const struct serial *s)
-{
-	return s->rx.len < fifo_depth(s) ? fifo_depth(s) - s->rx.len : 0;
-}
-
-static size_t front_room(void *owner)
-{
-	struct serial *s = owner;
-	unsigned room = is_ready(s) ? rx_room(s) : 0;
-
-	if (room == 0)
-		s->starved = true;
-	return room;
-}
-
-static void front_receive(void *owner, const uint8_t *buf, size_t len)
-{
-	struct serial *s = owner;
-
-	for (size_t i = 0; i < len && rx_room(s) > 0; i++)
-		fifo_push(&s->rx, buf[i]);
-	update_irq(s);
-}
-
-/* Not for each byte that the guest reads, so that the back end fills the FIFO with one system call. */
-static void ask_for_input(struct serial *s)
-{
-	if (!s->starved || !is_ready(s) || s->rx.len > 0)
-		return;
-	s->starved = false;
-	chardev_accept(s->cfg.chr);
-}
-
-static uint8_t read_data(struct serial *s)
-{
-	uint8_t byte = s->rx.bytes[0];
-
-	if (s->rx.len == 0)
-		return 0;
-	fifo_drop(&s->rx, 1);
-	return byte;
-}
-
-/* ---- transmitting */
-
-/*
- * A byte that the guest has already written is not lost by a stop: it is sent when the machine continues. A guest
- * that resets itself repeatedly while its console is not read gets no more room than that.
- */
-static void hold(struct serial *s, uint8_t byte)
-{
-	if (!s->held)
-		s->held = malloc(HELD_MAX);
-	if (s->held && s->nheld < HELD_MAX)
-		s->held[s->nheld++] = byte;
-}
-
-static void refill(struct serial *s)
-{
-	size_t n = 0;
-
-	while (n < s->nheld && s->tx.len < FIFO_SIZE)
-		fifo_push(&s->tx, s->held[n++]);
-	if (n == 0)
-		return;
-	s->nheld -= n;
-	memmove(s->held, s->held + n, s->nheld);
-	if (s->nheld > 0)
-		return;
-	free(s->held);
-	s->held = NULL;
-}
-
-/* The back end may call `writable` from within chardev_write: then the loop notices that there is room. */
-static void transmit(struct serial *s)
-{
-	size_t taken;
-
-	if (s->transmitting || s->tx.len == 0)
-		return;
-	s->transmitting = true;
-	do {
-		taken = chardev_write(s->cfg.chr, s->tx.bytes, s->tx.len);
-		fifo_drop(&s->tx, (unsigned)taken);
-		refill(s);
-	} while (taken > 0 && s->tx.len > 0);
-	s->transmitting = false;
-	if (s->tx.len == 0)
-		s->thre_pending = true;
-}
-
-static void front_writable(void *owner)
-{
-	struct serial *s = owner;
-
-	transmit(s);
-	update_irq(s);
-}
-
-static void loop_back(struct serial *s, uint8_t byte)
-{
-	if (rx_room(s) > 0)
-		fifo_push(&s->rx, byte);
-	else
-		s->overrun = true;
-	s->thre_pending = true;
-}
-
-static void write_data(struct serial *s, uint8_t byte)
-{
-	s->thre_pending = false;
-	if (s->mcr & UART_MCR_LOOP) {
-		loop_back(s, byte);
-		return;
-	}
-	/* Other vCPUs may change everything while this one waits. */
-	while (s->nheld > 0 || s->tx.len >= fifo_depth(s)) {
-		update_irq(s);
-		if (!s->cfg.wait_writable(s->cfg.owner)) {
-			hold(s, byte);
-			return;
-		}
-		transmit(s);
-	}
-	fifo_push(&s->tx, byte);
-	transmit(s);
-}
 
 /* ---- registers */
 
@@ -242,7 +38,7 @@ static uint8_t modem_lines(const struct serial *s)
 
 static uint8_t read_iir(struct serial *s)
 {
-	uint8_t id = interrupt_id(s);
+	uint8_t id = serial_interrupt_id(s);
 
 	if (id == UART_IIR_THRI)
 		s->thre_pending = false;
@@ -272,7 +68,7 @@ static uint8_t read_register(struct serial *s, unsigned reg)
 {
 	switch (reg) {
 	case UART_RX:
-		return s->lcr & UART_LCR_DLAB ? s->divisor_low : read_data(s);
+		return s->lcr & UART_LCR_DLAB ? s->divisor_low : serial_read_data(s);
 	case UART_IER:
 		return s->lcr & UART_LCR_DLAB ? s->divisor_high : s->ier;
 	case UART_IIR:
@@ -336,7 +132,7 @@ static void write_register(struct serial *s, unsigned reg, uint8_t val)
 		if (s->lcr & UART_LCR_DLAB)
 			s->divisor_low = val;
 		else
-			write_data(s, val);
+			serial_write_data(s, val);
 		break;
 	case UART_IER:
 		if (s->lcr & UART_LCR_DLAB)
@@ -369,8 +165,8 @@ static uint64_t serial_read(void *owner, uint64_t off, unsigned width)
 
 	for (unsigned i = 0; i < width; i++)
 		val |= (uint64_t)read_register(s, (unsigned)off + i) << (8 * i);
-	update_irq(s);
-	ask_for_input(s);
+	serial_update_irq(s);
+	serial_ask_for_input(s);
 	return val;
 }
 
@@ -380,8 +176,8 @@ static void serial_write(void *owner, uint64_t off, unsigned width, uint64_t val
 
 	for (unsigned i = 0; i < width; i++)
 		write_register(s, (unsigned)off + i, (uint8_t)(val >> (8 * i)));
-	update_irq(s);
-	ask_for_input(s);
+	serial_update_irq(s);
+	serial_ask_for_input(s);
 }
 
 /* ---- life */
@@ -397,16 +193,16 @@ void serial_reset(struct serial *s)
 	s->msr_delta = 0;
 	s->overrun = false;
 	s->thre_pending = false;
-	update_irq(s);
+	serial_update_irq(s);
 }
 
 int serial_create(const struct serial_config *cfg, struct serial **out)
 {
 	struct serial *s = calloc(1, sizeof(*s));
 	const struct chardev_front front = {
-		.room = front_room,
-		.receive = front_receive,
-		.writable = front_writable,
+		.room = serial_room,
+		.receive = serial_receive,
+		.writable = serial_writable,
 		.owner = s,
 	};
 

@@ -27,6 +27,7 @@ MAY_KNOW = {
     "vmm/vm": ["virtio", "vmm/base"],
     "vmm/chardev": ["vmm/base"],
     "vmm/net": ["vmm/chardev", "vmm/base"],
+    "vmm/sandbox": ["vmm/base"],
     "vmm/kvm": ["virtio", "vmm/vm", "vmm/base"],
     "vmm/x86": ["virtio", "vmm/vm", "vmm/chardev", "vmm/base"],
     "vmm/pci": ["virtio", "vmm/vm", "vmm/base"],

@@ -157,6 +157,35 @@ static void without_descriptors_the_pipe_is_refused(void **state)
 	vpmem_backing_close(b);
 }
 
+/* With one that was made before, none is needed; and what one access left in it is not read by the next. */
+static void a_pipe_made_before_serves_all(void **state)
+{
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = options(d, 4 * MIB);
+	struct vpmem_backing *b = must_open(&opts);
+	struct rlimit before, none;
+	char got[8] = "";
+
+	faults.process_vm_error = EPERM;
+	assert_int_equal(vpmem_open_pipe(), 0);
+	assert_int_equal(vpmem_open_pipe(), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(vpmem_backing_store(b, 8, "abcdefgh", 8), 0);
+	assert_int_equal(truncate(opts.path, 0), 0);
+	assert_int_equal(vpmem_backing_store(b, 8, "12345678", 8), -EFAULT);
+	assert_int_equal(vpmem_backing_load(b, 8, got, 8), -EFAULT);
+	assert_int_equal(truncate(opts.path, 4 * MIB), 0);
+	assert_int_equal(vpmem_backing_store(b, 8, "ABCDEFGH", 8), 0);
+	assert_memory_equal((char *)vpmem_backing_hva(b) + 8, "ABCDEFGH", 8);
+	assert_int_equal(vpmem_backing_load(b, 8, got, 8), 0);
+	assert_memory_equal(got, "ABCDEFGH", 8);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	vpmem_backing_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +197,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(where_process_vm_calls_are_refused_accesses_go_the_same_way, dir_setup,
 		                                dir_teardown),
 		cmocka_unit_test_setup_teardown(without_descriptors_the_pipe_is_refused, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_pipe_made_before_serves_all, dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_truncated_file_is_noticed_and_does_not_kill, dir_setup, dir_teardown),
 	};
 

@@ -216,7 +216,7 @@ static void the_search_for_a_holder_waits_for_no_other_file_system(void **state)
 
 	assert_true(holder.worked);
 	/* Were it to wait, this would end the test. */
-	alarm(20);
+	alarm(300);
 	if (dead.worked)
 		must_be_in_use_by(d, holder.pid, false);
 	alarm(0);

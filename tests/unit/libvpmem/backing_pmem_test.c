@@ -268,6 +268,46 @@ static void a_dax_device_has_its_size_and_no_sync(void **state)
 	assert_int_equal(file_byte(d->file, 0), 'x');
 }
 
+static int open_as_another(void *opaque, const struct vpmem_file_request *request, const char *id, const char *path,
+                           struct vpmem_file *file, struct vpmem_error *err)
+{
+	int rc = vpmem_file_open(request, id, path, 0, file, err);
+
+	(void)opaque;
+	/* From here on there is no sysfs. */
+	faults.sysfs_dev = "/nonexistent";
+	return rc;
+}
+
+static int remove_nothing(void *opaque, const char *path, int fd)
+{
+	(void)opaque, (void)path, (void)fd;
+	return -EPERM;
+}
+
+/* Size, unit and persistence domain come from the process that opens the device. */
+static void a_dax_device_can_be_opened_by_another_process(void **state)
+{
+	static const struct vpmem_file_ops ops = { .open = open_as_another, .remove = remove_nothing };
+	const struct dir *d = *state;
+	struct vpmem_backing_options opts = dax_options(d, "nd", "cpu_cache\n");
+	struct vpmem_error err = { .text = "" };
+	struct vpmem_backing *b;
+
+	opts.files = &ops;
+	b = must_open(&opts);
+	assert_int_equal(vpmem_backing_size(b), 4 * MIB);
+	assert_int_equal(vpmem_backing_sync(b), 0);
+	assert_int_equal(vpmem_backing_close(b), 0);
+	assert_int_equal(faults.nfdatasyncs, 0);
+	remove_sysfs(d);
+	make_sysfs(d, "nd", "memory_controller\n", "dax");
+	write_attribute(device_dir, "size", "4194304\n");
+	write_attribute(device_dir, "align", "2097152\n");
+	assert_int_equal(vpmem_backing_open(&opts, &b, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "cannot be synced"));
+}
+
 static void a_dax_device_has_units(void **state)
 {
 	const struct dir *d = *state;
@@ -426,6 +466,7 @@ int main(void)
 		T(a_sync_that_fails_at_the_start_is_an_error),
 		T(without_pmem_nothing_is_different),
 		T(a_dax_device_has_its_size_and_no_sync),
+		T(a_dax_device_can_be_opened_by_another_process),
 		T(a_dax_device_has_units),
 		T(a_dax_device_without_safe_caches_needs_a_guest_that_writes_back),
 		T(a_dax_device_that_is_not_persistent_is_refused),

@@ -124,6 +124,57 @@ static void what_the_host_refuses_is_said_and_leaves_nothing_behind(void **state
 	fake_backing_destroy(backing);
 }
 
+static struct {
+	pthread_t thread;
+	char name[16];
+	void *opaque;
+	unsigned n;
+	int rc;
+} started;
+
+static int on_worker_started(void *opaque)
+{
+	started.opaque = opaque;
+	started.thread = pthread_self();
+	pthread_getname_np(started.thread, started.name, sizeof(started.name));
+	started.n++;
+	return started.rc;
+}
+
+static void the_monitor_may_refuse_the_worker(void **state)
+{
+	static const int rcs[] = { 0, -ENOMEM };
+	struct vpmem_backing *backing = fake_backing_create(VPMEM_GRANULE);
+	struct vpmem_device_options opts;
+	unsigned nfds;
+
+	(void)state;
+	driver_ram_init(&d);
+	opts = good_options(backing);
+	opts.callbacks.worker_started = on_worker_started;
+	nfds = count_entries("/proc/self/fd");
+	for (unsigned i = 0; i < 2; i++) {
+		struct vpmem_device *dev = NULL;
+		struct vpmem_error err = { 0 };
+
+		memset(&started, 0, sizeof(started));
+		started.rc = rcs[i];
+		assert_int_equal(vpmem_device_create(&opts, &dev, &err), rcs[i]);
+		/* It was called when create returned, in a thread of its own, which had its name. */
+		assert_int_equal(started.n, 1);
+		assert_ptr_equal(started.opaque, opts.callbacks.opaque);
+		assert_false(pthread_equal(started.thread, pthread_self()));
+		assert_string_equal(started.name, "flush/nv1");
+		if (rcs[i])
+			assert_string_equal(err.text, "pmem: nv1: cannot create the device: Cannot allocate memory");
+		assert_int_equal(dev != NULL, rcs[i] == 0);
+		assert_int_equal(vpmem_device_destroy(dev), 0);
+		assert_int_equal(count_entries("/proc/self/fd"), nfds);
+	}
+	driver_ram_free(&d);
+	fake_backing_destroy(backing);
+}
+
 static void what_is_missing_in_the_options_is_said(void **state)
 {
 	struct vpmem_backing *backing = fake_backing_create(VPMEM_GRANULE);
@@ -153,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_host_refuses_is_said_and_leaves_nothing_behind),
+		cmocka_unit_test(the_monitor_may_refuse_the_worker),
 		cmocka_unit_test(what_is_missing_in_the_options_is_said),
 	};
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define HELD_S 20
+#define HELD_S 100
 
 struct vpmem_backing {
 	uint64_t size;

@@ -334,7 +334,7 @@ static void a_flood_of_bad_requests_ends(void **state)
 		driver_store(d, TYPE_GPA(i), 77, 4);
 	}
 	/* A worker that never runs leaves the ring full. */
-	alarm(100);
+	alarm(300);
 	for (unsigned n = 0; !(vpmem_device_status(d->dev) & STATUS_NEEDS_RESET);) {
 		/* A batch has at most 4 requests. */
 		assert_true(n <= 8 * PMEM_BAD_BATCHES_MAX);

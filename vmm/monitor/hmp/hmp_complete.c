@@ -79,7 +79,7 @@ static void offer_keys(const struct machine *m, const struct prop_class *cls, co
 {
 	const struct prop *prop = prop_of_value(cls, text + off);
 
-	if (prop && prop->link)
+	if (prop && prop->type == PROP_LINK && prop->link)
 		offer_objects(m, prop->link, edit, off + strlen(prop->name) + 1, "");
 	else
 		offer_props(cls, edit, off);

@@ -12,12 +12,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#define BLOCKED_MAX 30u // seconds until a write that blocks ends the test
-#define MANY 20000u     // messages: more than any buffer takes
+#define BLOCKED_MAX 300u // seconds until a write that blocks ends the test
+#define MANY 20000u      // messages: more than any buffer takes
 
 struct fixture {
 	int saved, reader;
@@ -87,12 +88,13 @@ static void redirect_to_terminal(void)
 	redirect(slave, master);
 }
 
-// What arrived since the last call, as text. A terminal hands it over in several pieces.
+// What arrived since the last call, as text. A terminal hands it over in several pieces, by a thread of the kernel's.
 static const char *drain(void)
 {
+	unsigned ntries = isatty(fixture.reader) ? 200 : 20;
 	size_t len = 0;
 
-	for (unsigned tries = 0; tries < 20; tries++) {
+	for (unsigned tries = 0; tries < ntries; tries++) {
 		ssize_t n = read(fixture.reader, fixture.text + len, sizeof(fixture.text) - 1 - len);
 
 		if (n > 0) {
@@ -189,6 +191,62 @@ static void a_lack_of_descriptors_ends(void **state)
 	drain();
 	log_error("here again");
 	assert_non_null(strstr(drain(), "pmvm: here again\r\n"));
+}
+
+static unsigned nexamined;
+
+int __real_fstat64(int fd, struct stat *st);
+int __wrap_fstat64(int fd, struct stat *st);
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	nexamined++;
+	return __real_fstat64(fd, st);
+}
+
+static int next_descriptor(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+// As in a sandbox, which permits to open nothing: in a process of its own, since it is for good.
+static void __attribute__((noreturn)) open_for_good(void)
+{
+	struct rlimit limit, none;
+	int next, null_fd = open("/dev/null", O_WRONLY);
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit) { .rlim_cur = STDERR_FILENO + 1, .rlim_max = limit.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	log_open_for_good();
+	setrlimit(RLIMIT_NOFILE, &limit);
+	next = next_descriptor();
+	nexamined = 0;
+	log_error("one");
+	if (next_descriptor() != next || nexamined > 0)
+		_exit(1);
+	// As a daemon does when it is ready.
+	dup2(null_fd, STDERR_FILENO);
+	log_open();
+	log_error("two");
+	_exit(next_descriptor() == next ? 0 : 2);
+}
+
+static void what_was_opened_for_good_is_not_opened_again(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	redirect_to_terminal();
+	child = fork();
+	if (child == 0)
+		open_for_good();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_string_equal(drain(), "pmvm: one\r\n");
 }
 
 static void *print_many(void *arg)
@@ -330,6 +388,7 @@ int main(void)
 		TEST(what_a_guest_causes_waits_for_nobody),
 		TEST(a_terminal_that_nobody_reads_stops_nothing),
 		TEST(a_lack_of_descriptors_ends),
+		TEST(what_was_opened_for_good_is_not_opened_again),
 		TEST(threads_on_one_pipe_do_not_wait),
 		TEST(a_socket_that_nobody_reads_stops_nothing),
 		TEST(a_pipe_of_another_user_stops_nothing),

@@ -669,7 +669,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_in_the_way_of_a_socket_stays, setup, teardown),
 	};
 
-	alarm(120);
+	alarm(300);
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests_name("chardev", tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&page, 0, sizeof(page));
 	memset(&seen, 0, sizeof(seen));
-	pio = (struct io_space) { .nregions = 0 };
+	io_clear(&pio);
 	return io_add(&pio, &region);
 }
 

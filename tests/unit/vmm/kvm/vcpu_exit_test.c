@@ -94,6 +94,7 @@ static union {
 } posted;
 static struct io_space pio;
 static struct vcpus vcpus;
+static struct vcpu vcpu;
 
 static int setup(void **state)
 {
@@ -103,9 +104,9 @@ static int setup(void **state)
 	memset(&seen, 0, sizeof(seen));
 	memset(&page, 0, sizeof(page));
 	memset(&posted, 0, sizeof(posted));
-	pio = (struct io_space) { .nregions = 0 };
-	vcpus = (struct vcpus) { .pio = &pio, .ops = &ops, .owner = &seen, .n = 1 };
-	vcpus.vcpu[0] = (struct vcpu) { .vcpus = &vcpus, .fd = -1, .run = &page.run };
+	io_clear(&pio);
+	vcpus = (struct vcpus) { .pio = &pio, .ops = &ops, .owner = &seen, .n = 1, .vcpu = &vcpu };
+	vcpu = (struct vcpu) { .vcpus = &vcpus, .fd = -1, .run = &page.run };
 	fake_log_clear();
 	return io_add(&pio, &region);
 }
@@ -113,7 +114,7 @@ static int setup(void **state)
 static void serve(uint32_t reason)
 {
 	page.run.exit_reason = reason;
-	vcpu_serve_exit(&vcpus.vcpu[0]);
+	vcpu_serve_exit(&vcpu);
 }
 
 static void nothing_is_asked(void)
@@ -266,12 +267,12 @@ static void a_notify_exit_goes_on_while_the_state_is_valid(void **state)
 	(void)state;
 	serve(KVM_EXIT_NOTIFY);
 	nothing_is_asked();
-	assert_int_equal(vcpus.vcpu[0].nnotify, 1);
+	assert_int_equal(vcpu.nnotify, 1);
 	page.run.notify.flags = KVM_NOTIFY_CONTEXT_INVALID;
 	serve(KVM_EXIT_NOTIFY);
 	assert_int_equal(seen.error, VCPU_CANNOT_RUN);
 	assert_int_equal(seen.nerrors, 1);
-	assert_int_equal(vcpus.vcpu[0].nnotify, 2);
+	assert_int_equal(vcpu.nnotify, 2);
 }
 
 /* With an exit of its own, or noted on another one. */
@@ -283,7 +284,7 @@ static void bus_locks_are_counted(void **state)
 	serve(KVM_EXIT_INTR);
 	page.run.flags = 0;
 	serve(KVM_EXIT_INTR);
-	assert_int_equal(vcpus.vcpu[0].nbus_locks, 2);
+	assert_int_equal(vcpu.nbus_locks, 2);
 	nothing_is_asked();
 }
 
@@ -306,10 +307,10 @@ static void posted_writes_come_before_the_exit(void **state)
 static void a_run_without_memory_is_no_internal_error(void **state)
 {
 	(void)state;
-	vcpu_serve_error(&vcpus.vcpu[0], EFAULT);
+	vcpu_serve_error(&vcpu, EFAULT);
 	assert_int_equal(seen.nno_memory, 1);
 	assert_int_equal(seen.nerrors, 0);
-	vcpu_serve_error(&vcpus.vcpu[0], EINVAL);
+	vcpu_serve_error(&vcpu, EINVAL);
 	assert_int_equal(seen.nno_memory, 1);
 	assert_int_equal(seen.error, VCPU_CANNOT_RUN);
 	assert_int_equal(seen.nerrors, 1);

@@ -16,7 +16,7 @@
 #include "unit_test.h"
 
 #define NCPUS 3u
-#define BOUND_S 60u /* for a test */
+#define BOUND_S 300u /* for a test */
 #define TURN_US 1000u
 #define STEPS 100u
 #define WRONG 1000u
@@ -87,7 +87,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_RUN:
 		return run_guest(idx_of(fd));
 	case KVM_GET_STATS_FD:
-		fake.nstats += pthread_equal(pthread_self(), vcpus.vcpu[idx_of(fd)].thread) ? 1 : WRONG;
+		fake.nstats += pthread_equal(pthread_self(), vcpus.vcpu[idx_of(fd)].thread.id) ? 1 : WRONG;
 		errno = ENOTTY;
 		return -1;
 	case KVM_SET_SIGNAL_MASK:
@@ -119,6 +119,7 @@ static int setup(void **state)
 	kvm = (struct kvm) { .fd = -1, .vm_fd = -1, .vcpu_mmap_size = 4096 };
 	vcpus = (struct vcpus) { .n = 0 };
 	pthread_mutex_lock(&lock);
+	assert_int_equal(vcpus_handle_kicks(NULL), 0);
 	return vcpus_create(&vcpus, &cfg, NULL);
 }
 

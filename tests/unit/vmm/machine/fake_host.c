@@ -42,6 +42,26 @@ int vpmem_backing_open(const struct vpmem_backing_options *opts, struct vpmem_ba
 	return 0;
 }
 
+// Operations of the broker, of which there is none.
+int vpmem_file_open(const struct vpmem_file_request *request, const char *id, const char *path, int user_pid,
+                    struct vpmem_file *file, struct vpmem_error *err)
+{
+	(void)request, (void)id, (void)path, (void)user_pid, (void)file, (void)err;
+	return -ENOSYS;
+}
+
+bool vpmem_file_is_created(const struct vpmem_file *file)
+{
+	(void)file;
+	return false;
+}
+
+int vpmem_file_remove(const char *path, int fd)
+{
+	(void)path, (void)fd;
+	return -ENOSYS;
+}
+
 int vpmem_backing_close(struct vpmem_backing *backing)
 {
 	fake_host->close_unlocked = lock_is_free();
@@ -319,6 +339,8 @@ int fake_host_teardown(void **state)
 	assert_int_equal(fake_host->ndevices, 0);
 	for (unsigned i = 0; i < FAKE_SLOTS_MAX; i++)
 		assert_int_equal(fake_host->slots[i].size, 0);
+	vm_memory_clear(&m->kvm.vm);
+	io_clear(&m->pio);
 	loop_fini(&m->loop);
 	pthread_cond_destroy(&m->reaped);
 	pthread_mutex_destroy(&m->lock);

@@ -3,6 +3,7 @@
 #include "host_memory.h"
 
 #include "config.h"
+#include "forked_broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -328,6 +329,54 @@ static void too_much_memory_is_an_error(void **state)
 	nothing_is_left();
 }
 
+static const struct broker_op *const broker_ops[] = { &host_memory_memfd_op, &host_memory_available_op };
+
+static void the_broker_makes_a_memfd(void **state)
+{
+	(void)state;
+	forked_broker_start(broker_ops, COUNT(broker_ops), NULL);
+	assert_int_equal(open_memory(true), 0);
+	assert_int_equal(forked_broker_stop(), 1);
+	assert_int_equal(host.memfd_flags, 0);
+	mem.hva[SIZE - 1] = 1;
+	assert_int_equal(ftruncate(mem.fd, 0), -1);
+	host_memory_close(&mem);
+
+	host.page_size = 2 * MIB;
+	cfg.backing.size = 3 * MIB;
+	forked_broker_start(broker_ops, COUNT(broker_ops), NULL);
+	assert_int_equal(open_memory(true), -EINVAL);
+	assert_string_equal(err.text, "ram: memory size 0x300000 must be a multiple of the page size 0x200000");
+	nothing_is_left();
+	assert_int_equal(forked_broker_stop(), 1);
+}
+
+static void the_broker_reads_how_much_memory_there_is(void **state)
+{
+	(void)state;
+	host.meminfo = "MemAvailable: 2048 kB\nSwapFree: 1024 kB\n";
+	forked_broker_start(broker_ops, COUNT(broker_ops), NULL);
+	host.meminfo = NULL;
+	cfg.backing.prealloc = true;
+	assert_int_equal(open_memory(false), -ENOMEM);
+	assert_non_null(strstr(err.hint, "3 MiB of memory and swap available"));
+	assert_int_equal(forked_broker_stop(), 1);
+}
+
+static void a_memfd_of_other_flags_is_refused(void **state)
+{
+	struct {
+		uint64_t size;
+		unsigned flags;
+	} in = { .size = SIZE, .flags = 0x10 /* MFD_EXEC */ };
+	uint64_t out[2];
+	struct broker_call call = { .in = &in, .out = out };
+
+	(void)state;
+	assert_int_equal(host_memory_memfd_op.in_size, sizeof(in));
+	assert_int_equal(broker_call(&host_memory_memfd_op, &call), -EINVAL);
+}
+
 static void nodes_that_are_not_there_are_an_error(void **state)
 {
 	(void)state;
@@ -357,6 +406,9 @@ int main(void)
 		TEST(a_size_of_half_a_page_is_refused),
 		TEST(too_much_memory_is_an_error),
 		TEST(nodes_that_are_not_there_are_an_error),
+		TEST(the_broker_makes_a_memfd),
+		TEST(the_broker_reads_how_much_memory_there_is),
+		TEST(a_memfd_of_other_flags_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("host_memory", tests, NULL, NULL);

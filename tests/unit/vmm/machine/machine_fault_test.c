@@ -33,7 +33,7 @@ struct vpmem_backing {
 
 struct host {
 	struct machine m;
-	struct pmem pmems[2];
+	struct pmem pmems[2], *list[2];
 	struct pmem_config cfgs[2];
 	struct memdev memdevs[2];
 	struct vpmem_backing backings[2];
@@ -215,8 +215,10 @@ static int setup(void **state)
 			                                  .vp = (struct virtio_pci *)&host->backings[i] },
 			                         .cfg = &host->cfgs[i],
 			                         .memdev = &host->memdevs[i] };
-		host->m.pmems[host->m.npmems++] = &host->pmems[i];
+		host->list[i] = &host->pmems[i];
 	}
+	host->m.pmems = host->list;
+	host->m.npmems = 2;
 	assert_int_equal(machine_watch(&host->m), 0);
 	*state = host;
 	return 0;
@@ -230,6 +232,7 @@ static int teardown(void **state)
 	return 0;
 }
 
+// The access, and what the main loop does about it.
 static void guest_stores(uint64_t off, const char *text)
 {
 	char data[8];
@@ -237,6 +240,7 @@ static void guest_stores(uint64_t off, const char *text)
 
 	memcpy(data, text, len);
 	machine_pmem_access(&host->pmems[off / SIZE], off % SIZE, data, len, true);
+	machine_find_reason(&host->m);
 }
 
 static const char *guest_loads(uint64_t off, unsigned len)
@@ -245,7 +249,14 @@ static const char *guest_loads(uint64_t off, unsigned len)
 
 	memset(data, 0, sizeof(data));
 	machine_pmem_access(&host->pmems[off / SIZE], off % SIZE, data, len, false);
+	machine_find_reason(&host->m);
 	return data;
+}
+
+static void needs_a_page_somewhere(void)
+{
+	machine_no_page(&host->m, NULL, -EFAULT);
+	machine_find_reason(&host->m);
 }
 
 /* What cont does. */
@@ -454,11 +465,47 @@ static void a_store_to_read_only_memory_is_refused_and_counted(void **state)
 	assert_int_equal(host->nhalts + host->m.nstores, 0);
 }
 
+// A vCPU's thread may make no system call for that.
+static void the_main_loop_asks_for_the_reason(void **state)
+{
+	char data[] = "aaaa";
+
+	(void)state;
+	host->backings[1].full = true;
+	machine_no_page(&host->m, NULL, -EFAULT);
+	machine_pmem_access(&host->pmems[0], 0, data, 4, false);
+	assert_int_equal(host->nevents, 0);
+	assert_false(host->m.io_error);
+	assert_false(host->m.vcpus.running);
+	machine_find_reason(&host->m);
+	pauses();
+	assert_int_equal(host->nevents, 1);
+	assert_string_equal(host->events[0].device, "nv2");
+	// It was one reason, and is found once.
+	machine_find_reason(&host->m);
+	assert_false(host->m.io_error);
+}
+
+/* The guest was stopped for it, and goes on as after any pause. */
+static void a_device_that_leaves_meanwhile_is_not_asked(void **state)
+{
+	(void)state;
+	machine_no_page(&host->m, &host->pmems[0], -EFAULT);
+	machine_forget_no_page(&host->pmems[1]);
+	machine_forget_no_page(&host->pmems[0]);
+	host->pmems[0].dev.unplug = UNPLUG_EJECTED;
+	host->backings[0].truncated = true;
+	machine_find_reason(&host->m);
+	pauses();
+	assert_int_equal(host->device_error, 0);
+	assert_int_equal(host->events[0].error, EFAULT);
+}
+
 static void an_exit_without_memory_names_the_device(void **state)
 {
 	(void)state;
 	host->backings[1].full = true;
-	machine_no_memory(&host->m);
+	needs_a_page_somewhere();
 	pauses();
 	assert_string_equal(host->events[0].device, "nv2");
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
@@ -542,7 +589,7 @@ static void an_exit_without_memory_and_without_a_reason_says_so(void **state)
 
 	(void)state;
 	host->m.npmems = 1;
-	machine_no_memory(&host->m);
+	needs_a_page_somewhere();
 	pauses();
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 	assert_int_equal(host->events[0].error, EFAULT);
@@ -559,7 +606,7 @@ static void with_ram_of_a_backend_the_only_device_is_not_blamed(void **state)
 	(void)state;
 	host->m.npmems = 1;
 	host->m.ram_memdev = &ram;
-	machine_no_memory(&host->m);
+	needs_a_page_somewhere();
 	pauses();
 	assert_int_equal(host->events[0].error, EFAULT);
 	assert_null(host->events[0].device);
@@ -628,7 +675,7 @@ static void a_truncation_that_a_guest_meets_first_fails_the_flushes(void **state
 
 	(void)state;
 	host->backings[0].truncated = true;
-	machine_no_memory(&host->m);
+	needs_a_page_somewhere();
 	pauses();
 	assert_int_equal(host->device_error, -EIO);
 	host->backings[0].truncated = false;
@@ -725,7 +772,7 @@ static void no_room_is_reported_before_a_truncated_file(void **state)
 	watch_now();
 	host->nevents = 0;
 	host->backings[1].full = true;
-	machine_no_memory(&host->m);
+	needs_a_page_somewhere();
 	assert_int_equal(host->nevents, 1);
 	assert_int_equal(host->events[0].kind, MACHINE_EVENT_PMEM_NOSPACE);
 	assert_true(host->pmems[1].no_room);
@@ -762,6 +809,8 @@ int main(void)
 		TEST(a_device_that_goes_gets_its_stores_before),
 		TEST(stores_that_a_device_takes_along_show_in_the_exit_status),
 		TEST(a_store_to_read_only_memory_is_refused_and_counted),
+		TEST(the_main_loop_asks_for_the_reason),
+		TEST(a_device_that_leaves_meanwhile_is_not_asked),
 		TEST(an_exit_without_memory_names_the_device),
 		TEST(a_stalled_vcpu_pauses_only_if_there_is_no_room),
 		TEST(a_stall_without_a_reason_pauses_when_no_fault_is_resolved_for_long),

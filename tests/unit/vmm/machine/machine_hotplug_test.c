@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "unit_test.h"
 
@@ -57,6 +58,13 @@ static void guest_ejects(unsigned slot)
 static void guest_refuses(unsigned slot)
 {
 	io_write(&m->pio, PCI_HOTPLUG_PORT + REG_OST, 4, slot | OST_EJECT_FAILED);
+}
+
+static bool is_woken(void)
+{
+	eventfd_t count;
+
+	return eventfd_read(m->loop.wake_efd, &count) == 0;
 }
 
 static void is_gone(void)
@@ -191,7 +199,9 @@ static void while_its_last_sync_runs_the_device_is_out_of_reach(void **state)
 	assert_ptr_equal(machine_find_pmem_at(m, gpa + 5, &off), nv1);
 	assert_int_equal(off, 5);
 	guest_ejects(nv1->dev.slot);
-	// The lock was not released: the thread has not begun.
+	// The main loop is woken, and has not come to it yet.
+	assert_true(is_woken());
+	assert_int_equal(m->nejected, 1);
 	assert_int_equal(m->nreapers, 1);
 	assert_int_equal(nv1->dev.unplug, UNPLUG_EJECTED);
 	assert_true(nv1->dev.vp->unplugged);
@@ -199,7 +209,11 @@ static void while_its_last_sync_runs_the_device_is_out_of_reach(void **state)
 	assert_null(machine_find_device_in_slot(m, nv1->dev.slot));
 	assert_int_equal(machine_device_del(m, "nv1", NULL), -EBUSY);
 	guest_ejects(nv1->dev.slot);
+	// The lock was not released: the thread has not begun.
+	machine_start_reapers(m);
+	assert_int_equal(m->nejected, 0);
 	assert_int_equal(m->nreapers, 1);
+	assert_int_equal(machine_device_del(m, "nv1", NULL), -EBUSY);
 	is_gone();
 }
 
@@ -229,12 +243,13 @@ static void a_reset_completes_what_was_asked_for(void **state)
 	assert_int_equal(fake_host->nevents, 2);
 }
 
-static void without_a_thread_the_guest_waits(void **state)
+static void without_a_thread_the_main_loop_waits(void **state)
 {
 	(void)state;
 	no_threads = true;
 	assert_int_equal(machine_device_del(m, "nv1", NULL), 0);
 	guest_ejects(nv1->dev.slot);
+	machine_start_reapers(m);
 	assert_int_equal(m->nreapers, 0);
 	assert_false(fake_host->destroy_unlocked);
 	is_gone();
@@ -314,7 +329,7 @@ int main(void)
 		TEST(while_its_last_sync_runs_the_device_is_out_of_reach),
 		TEST(a_failed_last_sync_is_kept_for_the_next_device),
 		TEST(a_reset_completes_what_was_asked_for),
-		TEST(without_a_thread_the_guest_waits),
+		TEST(without_a_thread_the_main_loop_waits),
 		TEST(a_reset_without_threads_ejects_all_that_were_asked),
 		TEST(stores_that_wait_are_done_before_the_device_goes),
 		TEST(stores_that_are_lost_show_in_the_exit_status),

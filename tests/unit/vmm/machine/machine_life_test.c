@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include "fake_host.h"
+#include "machine_fault.h"
 #include "machine_store.h"
 
 #include <errno.h>
@@ -108,6 +109,7 @@ static void cont_does_the_stores_that_wait(void **state)
 	backing->store_error = -EFAULT;
 	backing->room = -ENOSPC;
 	machine_pmem_access(m->pmems[0], 0, data, 4, true);
+	machine_find_reason(m);
 	assert_true(m->io_error);
 	machine_stop(m);
 	m->io_error = false;

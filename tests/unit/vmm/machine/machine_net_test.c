@@ -3,13 +3,14 @@
 #include "machine_net.h"
 
 #include "error.h"
+#include "fake_card.h"
 #include "fake_host.h"
 #include "machine_device.h"
 #include "machine_netdev.h"
 #include "net_port.h"
 #include "net_worker.h"
 #include "tap.h"
-#include "vhost_net.h"
+#include "vhost_user_net.h"
 
 #include <errno.h>
 #include <linux/virtio_net.h>
@@ -34,10 +35,8 @@ struct tap {
 
 extern const struct device_kind virtio_net_pci_kind;
 
-static unsigned ntaps, ncards, nworkers, ndiscarding;
-static int tap_error, card_error;
-static struct vhost_net_options card; /* the last one */
-static bool link_is_up;
+static unsigned ntaps, nworkers, ndiscarding;
+static int tap_error;
 
 int tap_open(const struct tap_options *opts, struct tap **out, struct vpmem_error *error)
 {
@@ -88,24 +87,6 @@ int tap_set_queues(struct tap *tap, unsigned n)
 	return 0;
 }
 
-int vhost_net_create(const struct vhost_net_options *cfg, struct virtio_pci **out, struct vpmem_error *error)
-{
-	const struct virtio_pmem_options opts = { .pci = cfg->pci };
-
-	if (card_error)
-		return error_set(error, card_error, "no card");
-	card = *cfg;
-	link_is_up = true;
-	ncards++;
-	return virtio_pmem_create(&opts, out, error);
-}
-
-void vhost_net_set_link(struct virtio_pci *vp, bool up)
-{
-	(void)vp;
-	link_is_up = up;
-}
-
 struct net_worker {
 	struct net_port *port;
 };
@@ -141,6 +122,72 @@ void net_worker_set_discard(struct net_worker *w, bool discard)
 	ndiscarding += discard ? 1u : -1u;
 }
 
+// ---- another process: machine_netdev_vhost_user_test.c
+
+int vhost_user_net_open(const struct vhost_user_net_options *opts, int fd, struct vhost_user_net **out,
+                        struct vpmem_error *error)
+{
+	(void)opts, (void)fd, (void)out;
+	return error_set(error, -ENOTSUP, "not here");
+}
+
+int vhost_user_net_watch(struct vhost_user_net *net)
+{
+	(void)net;
+	return 0;
+}
+
+int vhost_user_net_connect(struct vhost_user_net *net, int fd)
+{
+	(void)net, (void)fd;
+	return 0;
+}
+
+bool vhost_user_net_was_closed(const struct vhost_user_net *net)
+{
+	(void)net;
+	return true;
+}
+
+void vhost_user_net_disconnect(struct vhost_user_net *net)
+{
+	(void)net;
+}
+
+void vhost_user_net_close(struct vhost_user_net *net)
+{
+	(void)net;
+}
+
+struct vhost_backend *vhost_user_net_backend(struct vhost_user_net *net)
+{
+	(void)net;
+	return NULL;
+}
+
+uint64_t vhost_user_net_features(const struct vhost_user_net *net)
+{
+	(void)net;
+	return 0;
+}
+
+unsigned vhost_user_net_regions_max(const struct vhost_user_net *net)
+{
+	(void)net;
+	return 0;
+}
+
+int vhost_user_net_set_pairs(struct vhost_user_net *net, unsigned npairs)
+{
+	(void)net, (void)npairs;
+	return 0;
+}
+
+void vhost_user_net_describe(struct vhost_user_net *net, uint16_t mtu, const uint8_t *mac)
+{
+	(void)net, (void)mtu, (void)mac;
+}
+
 const struct device_kind *fake_host_device_kind(unsigned idx)
 {
 	return idx == 0 ? &virtio_net_pci_kind : NULL;
@@ -153,8 +200,9 @@ static int setup(void **state)
 	int rc = fake_host_setup(state);
 
 	m = &fake_host->m;
-	ntaps = ncards = ndiscarding = 0;
-	tap_error = card_error = 0;
+	ntaps = ndiscarding = 0;
+	tap_error = 0;
+	memset(&card, 0, sizeof(card));
 	return rc;
 }
 
@@ -229,16 +277,47 @@ static void a_card_gets_what_its_tap_can(void **state)
 	net->features[NET_HOST_TSO4] = false;
 	net->dev.event_idx = false;
 	assert_int_equal(add_card(net), 0);
-	assert_int_equal(card.tap.npairs, 3);
-	assert_int_equal(card.tap.offloads, BIT(VIRTIO_NET_F_GUEST_CSUM));
-	assert_false(card.tap.no_header);
-	assert_int_equal(card.tap.fd(card.tap.tap, 2), 102);
-	assert_null(card.vhost_fds);
-	assert_int_equal(card.host_mtu, 9000);
-	assert_int_equal(card.queue_size, 512);
+	assert_int_equal(card.opts.tap.npairs, 3);
+	assert_int_equal(card.opts.tap.offloads, BIT(VIRTIO_NET_F_GUEST_CSUM));
+	assert_false(card.opts.tap.no_header);
+	assert_int_equal(card.opts.tap.fd(card.opts.tap.tap, 2), 102);
+	assert_null(card.opts.vhost_fds);
+	assert_int_equal(card.opts.host_mtu, 9000);
+	assert_int_equal(card.opts.queue_size, 512);
 	/* mq=off, event_idx=off, host_tso4=off. */
-	assert_int_equal(card.features_off, BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(29));
-	assert_ptr_equal(card.pci.loop, &m->loop);
+	assert_int_equal(card.opts.features_off, BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(29));
+	assert_ptr_equal(card.opts.pci.loop, &m->loop);
+}
+
+static void a_change_of_the_filter_is_an_event_of_the_card(void **state)
+{
+	(void)state;
+	assert_int_equal(add_netdev("n0", 1, true), 0);
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	fake_host->nevents = 0;
+	card.opts.owner.filter_changed(card.opts.owner.owner);
+	assert_int_equal(fake_host->nevents, 1);
+	assert_int_equal(fake_host->events[0].kind, MACHINE_EVENT_NIC_RX_FILTER_CHANGED);
+	assert_string_equal(fake_host->events[0].device, "net1");
+	assert_string_equal(fake_host->events[0].path, "/machine/peripheral/net1/virtio-backend");
+	assert_ptr_equal(machine_net_filter(m->devices[0]), &card.filter);
+}
+
+static void a_card_is_shown_with_its_netdev(void **state)
+{
+	struct net_info info;
+
+	(void)state;
+	assert_int_equal(add_netdev("n0", 2, true), 0);
+	assert_int_equal(add_card(new_card("net1", "n0")), 0);
+	assert_true(machine_net_info(m->devices[0], &info));
+	assert_string_equal(info.netdev, "n0");
+	assert_memory_equal(info.mac, card.opts.mac, 6);
+	assert_true(info.link_is_up && info.npairs == 2);
+	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
+	assert_true(machine_net_info(m->devices[0], &info));
+	assert_null(info.netdev);
+	assert_false(info.link_is_up);
 }
 
 static void addresses_are_chosen_one_after_the_other(void **state)
@@ -250,14 +329,14 @@ static void addresses_are_chosen_one_after_the_other(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(add_netdev((const char *[]) { "n0", "n1", "n2" }[i], 1, false), 0);
 	assert_int_equal(add_card(new_card("net1", "n0")), 0);
-	assert_memory_equal(card.mac, first, 6);
-	assert_true(card.tap.no_header);
+	assert_memory_equal(card.opts.mac, first, 6);
+	assert_true(card.opts.tap.no_header);
 	net->mac_text = strdup("02:00:00:00:00:01");
 	memcpy(net->mac, own, 6);
 	assert_int_equal(add_card(net), 0);
-	assert_memory_equal(card.mac, own, 6);
+	assert_memory_equal(card.opts.mac, own, 6);
 	assert_int_equal(add_card(new_card("net3", "n2")), 0);
-	assert_int_equal(card.mac[5], 0x57);
+	assert_int_equal(card.opts.mac[5], 0x57);
 }
 
 static void a_netdev_has_one_card(void **state)
@@ -268,9 +347,9 @@ static void a_netdev_has_one_card(void **state)
 	assert_int_equal(add_netdev("n0", 1, true), 0);
 	assert_int_equal(add_netdev("n0", 1, true), -EEXIST);
 	assert_string_equal(err.text, "Duplicate ID 'n0'");
-	card_error = -ENOENT;
+	card.error = -ENOENT;
 	assert_int_equal(add_card(new_card("net1", "n0")), -ENOENT);
-	card_error = 0;
+	card.error = 0;
 	assert_int_equal(add_card(new_card("net1", "n0")), 0);
 	assert_int_equal(add_card(new_card("net2", "n0")), -EBUSY);
 	assert_string_equal(err.text, "Property 'virtio-net-device.netdev' can't take value 'n0', it's in use");
@@ -286,9 +365,9 @@ static void links_go_down_and_up(void **state)
 	assert_int_equal(machine_set_link(m, "n0", false, &err), -ENODEV);
 	assert_int_equal(add_card(new_card("net1", "n0")), 0);
 	assert_int_equal(machine_set_link(m, "net1", false, &err), 0);
-	assert_false(link_is_up);
+	assert_false(card.link_is_up);
 	assert_int_equal(machine_set_link(m, "n0", true, &err), 0);
-	assert_true(link_is_up);
+	assert_true(card.link_is_up);
 	assert_int_equal(machine_set_link(m, "net2", true, &err), -ENODEV);
 	assert_string_equal(err.text, "Device 'net2' not found");
 }
@@ -300,10 +379,10 @@ static void a_deleted_netdev_ends_with_its_card(void **state)
 	assert_int_equal(add_netdev("n0", 1, true), 0);
 	assert_int_equal(add_card(new_card("net1", "n0")), 0);
 	assert_int_equal(machine_netdev_del(m, "n0", &err), 0);
-	assert_false(link_is_up);
+	assert_false(card.link_is_up);
 	assert_int_equal(ntaps, 1);
 	assert_int_equal(machine_set_link(m, "net1", true, &err), 0);
-	assert_false(link_is_up);
+	assert_false(card.link_is_up);
 	/* The id is free. */
 	assert_int_equal(add_netdev("n0", 1, true), 0);
 	assert_int_equal(ntaps, 2);
@@ -320,16 +399,16 @@ static void without_vhost_a_thread_has_each_pair(void **state)
 {
 	(void)state;
 	assert_int_equal(add_tap("n0", 3, true, false), 0);
-	card_error = -ENOMEM;
+	card.error = -ENOMEM;
 	assert_int_equal(add_card(new_card("net1", "n0")), -ENOMEM);
 	assert_int_equal(nworkers, 0);
-	card_error = 0;
+	card.error = 0;
 	assert_int_equal(add_card(new_card("net1", "n0")), 0);
 	assert_int_equal(nworkers, 3);
-	assert_int_equal(card.tap.npairs, 3);
-	assert_int_equal(card.tap.offloads, 0);
-	assert_non_null(card.backends.list);
-	assert_int_equal(card.backends.features, 77);
+	assert_int_equal(card.opts.tap.npairs, 3);
+	assert_int_equal(card.opts.tap.offloads, 0);
+	assert_non_null(card.opts.backends.list);
+	assert_int_equal(card.opts.backends.features, 77);
 	assert_int_equal(machine_set_link(m, "net1", false, &err), 0);
 	assert_int_equal(ndiscarding, 3);
 	assert_int_equal(machine_set_link(m, "net1", true, &err), 0);
@@ -384,6 +463,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_card_gets_what_its_tap_can),
+		TEST(a_change_of_the_filter_is_an_event_of_the_card),
+		TEST(a_card_is_shown_with_its_netdev),
 		TEST(addresses_are_chosen_one_after_the_other),
 		TEST(a_netdev_has_one_card),
 		TEST(links_go_down_and_up),

@@ -4,6 +4,8 @@
 
 #include "error.h"
 #include "fake_host.h"
+#include "forked_broker.h"
+#include "permit.h"
 #include "virtio_rng.h"
 
 #include <errno.h>
@@ -115,6 +117,39 @@ static void a_file_is_read_without_blocking(void **state)
 	assert_int_equal(byte, 'x');
 }
 
+static const struct broker_op *const broker_ops[] = { &rng_random_open_op };
+static char file_path[64];
+
+static void permit_file(void)
+{
+	permit_add(file_path);
+}
+
+static void the_broker_opens_a_file_that_is_permitted(void **state)
+{
+	char byte = 0;
+	int fd;
+
+	(void)state;
+	strcpy(file_path, "/tmp/pmvm-test-XXXXXX");
+	fd = mkstemp(file_path);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+	forked_broker_start(broker_ops, COUNT(broker_ops), NULL);
+	assert_int_equal(add_object(&rng_random_type, "r0", file_path), -EACCES);
+	assert_int_equal(forked_broker_stop(), 1);
+	assert_int_equal(strncmp(err.text, "Could not open '/tmp/pmvm-test-", 31), 0);
+	assert_string_equal(err.hint, FORKED_BROKER_HINT("/tmp"));
+
+	forked_broker_start(broker_ops, COUNT(broker_ops), permit_file);
+	assert_int_equal(add_object(&rng_random_type, "r0", file_path), 0);
+	assert_int_equal(forked_broker_stop(), 1);
+	unlink(file_path);
+	add_device("rng0", "r0");
+	assert_int_equal(read(got.source_fd, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+}
+
 static void an_object_serves_several_devices_and_may_go_first(void **state)
 {
 	int fd;
@@ -145,8 +180,12 @@ static void a_file_that_is_none_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(without_an_object_it_is_getrandom), TEST(so_it_is_with_rng_builtin),
-		TEST(a_file_is_read_without_blocking),   TEST(an_object_serves_several_devices_and_may_go_first),
+		TEST(without_an_object_it_is_getrandom),
+		TEST(so_it_is_with_rng_builtin),
+		TEST(a_file_is_read_without_blocking),
+		TEST(an_object_serves_several_devices_and_may_go_first),
+		TEST(the_broker_opens_a_file_that_is_permitted),
+		TEST(an_object_serves_several_devices_and_may_go_first),
 		TEST(a_file_that_is_none_is_refused),
 	};
 

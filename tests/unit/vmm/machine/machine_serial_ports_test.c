@@ -3,6 +3,7 @@
 #include "fake_host.h"
 #include "machine_chardev.h"
 #include "machine_find.h"
+#include "machine_hotplug.h"
 #include "virtio_serial.h"
 
 #include <errno.h>
@@ -209,8 +210,7 @@ static void the_controller_takes_its_ports_with_it(void **state)
 	assert_int_equal(machine_device_del(m, "s", &err), 0);
 	assert_int_equal(fake_host->nevents, 1);
 	m->pci_hotplug.eject(m, machine_find_device(m, "s")->slot);
-	while (m->nreapers > 0)
-		pthread_cond_wait(&m->reaped, &m->lock);
+	machine_join_unplugs(m);
 	assert_int_equal(fake_host->nevents, 5);
 	for (unsigned i = 0; i < COUNT(ids); i++) {
 		assert_int_equal(fake_host->events[1 + i].kind, MACHINE_EVENT_DEVICE_DELETED);

@@ -3,9 +3,9 @@
 #include "machine_vhost_user.h"
 
 #include "error.h"
-#include "fake_host.h"
 #include "machine_chardev.h"
 #include "machine_memdev.h"
+#include "peer_rig.h"
 #include "vhost_user_device.h"
 
 #include <errno.h>
@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "unit_test.h"
@@ -26,9 +24,6 @@ extern const struct device_kind vhost_user_blk_pci_kind, vhost_user_device_pci_k
 
 static struct machine *m;
 static struct vpmem_error err;
-static char dir[64], path[96];
-static int peers[4]; /* the back ends' ends */
-static unsigned npeers;
 
 /* The device model of this test. */
 static struct vhost_user_device {
@@ -115,55 +110,18 @@ bool vhost_user_device_was_closed(const struct vhost_user_device *dev)
 
 static int setup(void **state)
 {
-	int rc = fake_host_setup(state);
+	int rc = peer_rig_setup(state);
 
-	m = &fake_host->m;
+	m = peers.m;
 	m->opts->ncpus = 3;
-	m->ram_memdev = fake_host_memdev("ram");
 	memset(&back, 0, sizeof(back));
-	npeers = 0;
-	snprintf(dir, sizeof(dir), "%s/pmvm-test-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/x", dir);
 	return rc;
 }
 
 static int teardown(void **state)
 {
 	machine_drop_devices(m);
-	machine_chardevs_down(m);
-	for (unsigned i = 0; i < npeers; i++)
-		close(peers[i]);
-	unlink(path);
-	rmdir(dir);
-	return fake_host_teardown(state);
-}
-
-static void add_server(void)
-{
-	struct chardev_config cfg = { .kind = CHARDEV_SOCKET, .id = (char *)"c0", .path = path, .server = true };
-	struct chardev *chr;
-
-	assert_int_equal(machine_chardev_add(m, &cfg, &chr, &err), 0);
-}
-
-static void turn(void)
-{
-	loop_wake(&m->loop);
-	assert_int_equal(loop_once(&m->loop), 0);
-}
-
-/* A back end connects, and is seen. */
-static void connect_peer(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	peers[npeers++] = fd;
-	for (unsigned i = 0; i < 4; i++)
-		turn();
+	return peer_rig_teardown(state);
 }
 
 static struct vhost_user_config *configure(const struct device_model *model)
@@ -190,8 +148,8 @@ static int add(struct vhost_user_config *cfg)
 
 static void add_blk(void)
 {
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), 0);
 }
 
@@ -218,8 +176,8 @@ static void a_disk_has_a_queue_for_each_processor(void **state)
 	(void)state;
 	cfg->nqueues = VHOST_USER_QUEUES_AUTO;
 	cfg->discard = true;
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	assert_int_equal(add(cfg), 0);
 	assert_true(back.unlocked);
 	assert_string_equal(back.opts.model, "vhost-user-blk-pci");
@@ -239,8 +197,8 @@ static void a_folder_has_its_own_configuration(void **state)
 
 	(void)state;
 	cfg->tag = strdup("host");
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	assert_int_equal(add(cfg), 0);
 	assert_int_equal(back.opts.device_id, 26);
 	assert_int_equal(back.opts.nqueues, 3);
@@ -257,8 +215,8 @@ static void any_device_is_what_its_id_says(void **state)
 	(void)state;
 	cfg->virtio_id = 4;
 	cfg->config_size = 9;
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	assert_int_equal(add(cfg), 0);
 	assert_int_equal(back.opts.device_id, 4);
 	assert_int_equal(back.opts.nqueues, 2);
@@ -271,8 +229,8 @@ static void any_device_is_what_its_id_says(void **state)
 static void ram_must_be_shared(void **state)
 {
 	(void)state;
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	m->ram_memdev = NULL;
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), -EINVAL);
 	assert_string_equal(err.text, "Failed initializing vhost-user memory map, consider using -object "
@@ -292,12 +250,12 @@ static void the_chardev_must_be_a_socket_with_a_peer(void **state)
 	assert_int_equal(add(configure(&vhost_user_device_pci_model)), -EINVAL);
 	assert_string_equal(err.text, "chardev 'c0' is no socket");
 	assert_int_equal(machine_chardev_remove(m, "c0", &err), 0);
-	add_server();
+	peer_rig_listen();
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), -ENOTCONN);
 	assert_string_equal(err.text, "chardev 'c0': no back end is connected");
 	assert_false(is_busy());
 	assert_int_equal(back.nopens, 0);
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), 0);
 	assert_int_equal(back.nopens, 1);
 }
@@ -318,19 +276,19 @@ static void a_chardev_has_one_user(void **state)
 static void a_device_that_fails_leaves_the_chardev(void **state)
 {
 	(void)state;
-	add_server();
-	connect_peer();
+	peer_rig_listen();
+	peer_rig_connect();
 	back.open_error = -EPROTO;
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), -EPROTO);
 	assert_false(is_busy());
 	/* The next peer can come. */
 	back.open_error = 0;
-	connect_peer();
+	peer_rig_connect();
 	fake_host->create_error = -ENOSPC;
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), -ENOSPC);
 	assert_false(is_busy());
 	fake_host->create_error = 0;
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), 0);
 }
 
@@ -349,16 +307,16 @@ static void one_that_has_ended_is_followed_by_another(void **state)
 	assert_string_equal(info.chardev, "c0");
 	assert_string_equal(info.message, "it died");
 	assert_true(!info.connected && info.condition == VHOST_USER_DISCONNECTED);
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(back.nconnects, 1);
 	assert_int_equal(fake_host->nevents, 2);
 	/* One that is refused makes room for one more. */
 	lose(true);
 	back.connect_error = -EPROTO;
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(back.nconnects, 2);
 	back.connect_error = 0;
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(back.nconnects, 3);
 	back.state.running = true;
 	assert_true(machine_vhost_user_info(m->devices[0], &info));
@@ -374,13 +332,13 @@ static void one_that_hangs_is_the_last(void **state)
 	add_blk();
 	lose(false);
 	assert_false(back.expects);
-	connect_peer();
+	peer_rig_connect();
 	assert_int_equal(back.nconnects, 0);
 	/* With the device the place of the peer is free again. */
 	machine_drop_devices(m);
 	assert_false(is_busy());
 	for (unsigned i = 0; i < LIMIT && !chardev_connected(chardev_find(&m->chardevs, "c0")); i++)
-		turn();
+		peer_rig_turn();
 	assert_int_equal(add(configure(&vhost_user_blk_pci_model)), 0);
 	assert_int_equal(back.nopens, 2);
 }

@@ -146,7 +146,7 @@ static void netdevs_fail_as_in_qemu(void **state)
 		{ "netdev_add", "{\"type\": \"tap\"}", "GenericError", "Parameter 'id' is missing" },
 		{ "netdev_add", "{\"type\": \"bridge\", \"id\": \"n0\"}", "GenericError",
 		  "Parameter 'type' does not accept value 'bridge'" HINT(
-			  "the types of network back ends here are dgram, stream, tap, user") },
+			  "the types of network back ends here are dgram, stream, tap, user, vhost-user") },
 		{ "netdev_add", "{\"type\": \"tap\", \"id\": \"n0\", \"vhost\": \"on\"}", "GenericError",
 		  "Invalid parameter type for 'vhost', expected: boolean" },
 		{ "netdev_add", "{\"type\": \"user\", \"id\": \"n0\", \"restrict\": true}", "GenericError",
@@ -200,7 +200,11 @@ static void devices_fail_as_in_qemu(void **state)
 		  "'virtio-pmem-xxx' is not a valid device model name" HINT(
 			  "the device models here are vhost-user-blk-pci, vhost-user-device-pci, vhost-user-fs-pci, "
 			  "vhost-vsock-pci, virtconsole, virtio-balloon-pci, virtio-net-pci, virtio-pmem-pci, "
-			  "virtio-rng-pci, virtio-serial-pci, virtserialport") },
+			  "virtio-rng-pci, virtio-serial-pci, virtserialport, vmgenid") },
+		{ "device_add", "{\"driver\": \"vmgenid\", \"guid\": \"x\"}", "GenericError",
+		  "Property 'vmgenid.guid' doesn't take value 'x'" HINT(
+			  "it is auto, or a UUID such as 324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87") },
+		{ "query-vm-generation-id", NULL, "GenericError", "VM Generation ID device not found" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\"}", "GenericError", "'memdev' property must be set" },
 		{ "device_add", "{\"driver\": \"virtio-pmem-pci\", \"memdev\": \"zz\"}", "DeviceNotFound",
 		  "Device 'zz' not found" },

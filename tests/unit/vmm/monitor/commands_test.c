@@ -4,6 +4,7 @@
 #include "unit_test.h"
 
 #include <errno.h>
+#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -318,6 +319,99 @@ static void vhost_user_devices_have_a_state(void **state)
 		"\"state\": \"needs-reset\", \"message\": \"it died\"}]");
 }
 
+// ---- query-net-clients
+
+static void add_netdev(struct machine *m, const char *text, unsigned npairs)
+{
+	struct json_object *json = json_tokener_parse(text);
+	struct netdev *netdev = calloc(1, sizeof(*netdev));
+	struct vpmem_error err;
+
+	assert_int_equal(config_netdev(json, PROPS_JSON, &netdev->obj.cfg, &err), 0);
+	json_object_put(json);
+	netdev->npairs = npairs;
+	m->netdevs[m->nnetdevs++] = &netdev->obj;
+}
+
+static void network_cards_are_shown_with_their_back_ends(void **state)
+{
+	static const char *const netdevs[] = {
+		"{\"type\": \"tap\", \"id\": \"a\", \"fds\": \"3:4\"}",
+		"{\"type\": \"user\", \"id\": \"b\", \"net\": \"192.168.7.0/24\"}",
+		"{\"type\": \"stream\", \"id\": \"c\", \"addr\": {\"type\": \"unix\", \"path\": \"s\"}}",
+		"{\"type\": \"dgram\", \"id\": \"d\", \"local\": {\"type\": \"fd\", \"str\": \"9\"}}",
+		"{\"type\": \"vhost-user\", \"id\": \"e\", \"chardev\": \"c0\"}",
+	};
+	struct qmp_rig *rig = *state;
+	struct machine *m = &rig->fake->m;
+
+	expect_return(rig, "object-add", M1, "{}");
+	expect_return(rig, "device_add", NV1, "{}");
+	for (unsigned i = 0; i < 5; i++)
+		add_netdev(m, netdevs[i], i == 0 ? 2 : 1);
+	rig->fake->net = (struct net_info) { .netdev = "a", .mac = { 2, 0, 0, 0, 0, 0xab }, .npairs = 2 };
+	expect_return(
+		rig, "query-net-clients", NULL,
+		"[{\"name\": \"a\", \"index\": 0, \"type\": \"tap\", \"info\": \"fd=3\", \"peer\": \"nv1\"}, "
+		"{\"name\": \"a\", \"index\": 1, \"type\": \"tap\", \"info\": \"fd=4\", \"peer\": \"nv1\"}, "
+		"{\"name\": \"b\", \"index\": 0, \"type\": \"user\", \"info\": \"net=192.168.7.0,restrict=off\"}, "
+		"{\"name\": \"c\", \"index\": 0, \"type\": \"stream\", \"info\": \"unix:s\"}, "
+		"{\"name\": \"d\", \"index\": 0, \"type\": \"dgram\", \"info\": \"fd=9\"}, "
+		"{\"name\": \"e\", \"index\": 0, \"type\": \"vhost-user\", \"info\": \"vhost-user0 to c0\"}, "
+		"{\"name\": \"nv1\", \"index\": 0, \"type\": \"nic\", \"info\": "
+		"\"model=virtio-pmem-pci,macaddr=02:00:00:00:00:ab\", \"link\": false, \"peer\": \"a\"}, "
+		"{\"name\": \"nv1\", \"index\": 1, \"type\": \"nic\", \"info\": "
+		"\"model=virtio-pmem-pci,macaddr=02:00:00:00:00:ab\", \"link\": false, \"peer\": \"a\"}]");
+	while (m->nnetdevs > 0) {
+		struct object *netdev = m->netdevs[--m->nnetdevs];
+
+		object_config_free(netdev->cfg);
+		free(netdev);
+	}
+}
+
+// ---- query-rx-filter
+
+static void the_filter_of_a_card_is_shown(void **state)
+{
+	struct qmp_rig *rig = *state;
+	struct machine *m = &rig->fake->m;
+
+	expect_return(rig, "query-rx-filter", NULL, "[]");
+	expect_return(rig, "object-add", M1, "{}");
+	expect_return(rig, "device_add", NV1, "{}");
+	rig->fake->net = (struct net_info) { .netdev = "a", .mac = { 2, 0, 0, 0, 0, 0xab }, .npairs = 1 };
+	rig->fake->filter = (struct vhost_net_filter) {
+		.modes = { [VIRTIO_NET_CTRL_RX_ALLMULTI] = true, [VIRTIO_NET_CTRL_RX_NOBCAST] = true },
+		.unicast_overflow = true,
+		.nunicast = 1,
+		.nmulticast = 2,
+		.macs = { { 2, 1 }, { 3, 2 }, { 3, 3 } }
+	};
+	expect_return(rig, "query-rx-filter", "{\"name\": \"nv1\"}",
+	              "[{\"name\": \"nv1\", \"promiscuous\": false, \"multicast\": \"all\", \"unicast\": \"normal\", "
+	              "\"vlan\": \"all\", \"broadcast-allowed\": false, \"multicast-overflow\": false, "
+	              "\"unicast-overflow\": true, \"main-mac\": \"02:00:00:00:00:ab\", \"vlan-table\": [], "
+	              "\"unicast-table\": [\"02:01:00:00:00:00\"], "
+	              "\"multicast-table\": [\"03:02:00:00:00:00\", \"03:03:00:00:00:00\"]}]");
+	rig->fake->filter = (struct vhost_net_filter) { .modes = { [VIRTIO_NET_CTRL_RX_PROMISC] = true,
+		                                                   [VIRTIO_NET_CTRL_RX_ALLUNI] = true,
+		                                                   [VIRTIO_NET_CTRL_RX_ALLMULTI] = true,
+		                                                   [VIRTIO_NET_CTRL_RX_NOMULTI] = true },
+		                                        .multicast_overflow = true };
+	expect_return(rig, "query-rx-filter", NULL,
+	              "[{\"name\": \"nv1\", \"promiscuous\": true, \"multicast\": \"none\", \"unicast\": \"all\", "
+	              "\"vlan\": \"all\", \"broadcast-allowed\": true, \"multicast-overflow\": true, "
+	              "\"unicast-overflow\": false, \"main-mac\": \"02:00:00:00:00:ab\", \"vlan-table\": [], "
+	              "\"unicast-table\": [], \"multicast-table\": []}]");
+	qmp_rig_expect_error(rig, "query-rx-filter", "{\"name\": \"nv2\"}", "GenericError",
+	                     "invalid net client name: nv2");
+	add_netdev(m, "{\"type\": \"user\", \"id\": \"b\"}", 1);
+	qmp_rig_expect_error(rig, "query-rx-filter", "{\"name\": \"b\"}", "GenericError", "net client(b) isn't a NIC");
+	object_config_free(m->netdevs[0]->cfg);
+	free(m->netdevs[--m->nnetdevs]);
+}
+
 // ---- query-pmem
 
 static void pmem_statistics_are_shown(void **state)
@@ -427,6 +521,8 @@ int main(void)
 		TEST(the_bus_is_shown),
 		TEST(every_bus_is_shown),
 		TEST(vhost_user_devices_have_a_state),
+		TEST(network_cards_are_shown_with_their_back_ends),
+		TEST(the_filter_of_a_card_is_shown),
 		TEST(pmem_statistics_are_shown),
 		TEST(a_failed_device_says_why),
 		TEST(a_line_of_hmp_is_run),

@@ -51,10 +51,17 @@ struct fake_machine *fake_machine_create(void)
 	fake->m.opts = &fake->opts;
 	fake->m.run_state = RUN_STATE_RUNNING;
 	fake->m.ram_low.size = 128 << 20;
+	fake->m.loop.wake_efd = -1;
+	fake->m.objects = fake->objects;
+	fake->m.netdevs = fake->netdevs;
+	fake->m.devices = fake->devices;
+	fake->m.memdevs = fake->memdevs;
+	fake->m.pmems = fake->pmems;
+	fake->m.vcpus.vcpu = fake->vcpu;
 	fake->m.vcpus.n = 2;
 	for (unsigned i = 0; i < 2; i++) {
 		fake->m.vcpus.vcpu[i].idx = i;
-		fake->m.vcpus.vcpu[i].tid = (pid_t)(100 + i);
+		fake->m.vcpus.vcpu[i].thread.tid = (pid_t)(100 + i);
 	}
 	fake->nbuses = 1;
 	fake->bar_mapped = true;
@@ -102,6 +109,7 @@ void fake_machine_destroy(struct fake_machine *fake)
 		drop_memdev(&fake->m, 0);
 	assert_int_equal(fake->nopen, 0);
 	chardev_list_close(&fake->m.chardevs);
+	loop_fini(&fake->m.loop);
 	the_fake = NULL;
 	free(fake);
 }
@@ -469,6 +477,19 @@ uint32_t pci_config_get(const struct pci_device *dev, unsigned off, unsigned wid
 		fail_msg("unexpected read of configuration space at 0x%x", off);
 		return 0;
 	}
+}
+
+bool machine_net_info(const struct device *dev, struct net_info *info)
+{
+	(void)dev;
+	*info = the_fake->net;
+	return info->npairs > 0;
+}
+
+const struct vhost_net_filter *machine_net_filter(const struct device *dev)
+{
+	(void)dev;
+	return &the_fake->filter;
 }
 
 bool machine_vhost_user_info(const struct device *dev, struct vhost_user_info *info)

@@ -7,11 +7,19 @@
 #define FAKE_MACHINE_H
 
 #include "machine.h"
+#include "machine_net.h"
 #include "machine_vhost_user.h"
+#include "vhost_net.h"
 
 struct fake_machine {
 	struct machine m;
 	struct machine_config opts;
+	/* What the lists of m point to. */
+	struct object *objects[OBJECTS_MAX], *netdevs[NETDEVS_MAX];
+	struct device *devices[DEVICES_MAX];
+	struct memdev *memdevs[MEMDEVS_MAX];
+	struct pmem *pmems[PMEMS_MAX];
+	struct vcpu vcpu[2];
 	char calls[512]; /* "stop;request 1 5;...": what was asked for since it was last cleared */
 	unsigned nopen;  /* backings that are open */
 	int cont_error;  /* what machine_cont fails with; 0: nothing */
@@ -21,7 +29,9 @@ struct fake_machine {
 	bool bar_mapped;
 	bool bar_io; /* of devices added from now on */
 	unsigned nbuses;
-	bool has_balloon;                  /* whose guest has half of its RAM, and a page */
+	bool has_balloon;    /* whose guest has half of its RAM, and a page */
+	struct net_info net; /* of each device; without pairs it is no card */
+	struct vhost_net_filter filter;
 	struct vhost_user_info vhost_user; /* of each device; without a chardev it is none of these */
 };
 

@@ -20,8 +20,8 @@ static const struct print prints[] = {
 	{ "query-status", "{\"running\":true,\"status\":\"running\"}", "VM status: running\r\n" },
 	{ "query-status", "{\"running\":false,\"status\":\"paused\"}", "VM status: paused\r\n" },
 	{ "query-status", "{\"running\":false,\"status\":\"prelaunch\"}", "VM status: paused (prelaunch)\r\n" },
-	{ "query-version", "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"pmvm 0.1.0\"}",
-	  "8.2.0 pmvm 0.1.0\r\n" },
+	{ "query-version", "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"pmvm " VPMEM_VERSION "\"}",
+	  "8.2.0 pmvm " VPMEM_VERSION "\r\n" },
 	{ "query-version", "{\"qemu\":{\"major\":8,\"minor\":2,\"micro\":0},\"package\":\"\"}", "8.2.0\r\n" },
 	{ "query-name", "{\"name\":\"vm1\"}", "vm1\r\n" },
 	{ "query-name", "{}", "" },
@@ -49,6 +49,32 @@ static const struct print prints[] = {
 	  "  share: true\r\n  reserve: true\r\n  policy: default\r\n  host nodes: 0,2-4\r\n\r\n" },
 	{ "query-memory-size-summary", "{\"base-memory\":268435456,\"plugged-memory\":67108864}",
 	  "base memory: 268435456\r\nplugged memory: 67108864\r\n" },
+	{ "query-vm-generation-id", "{\"guid\":\"324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87\"}",
+	  "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87\r\n" },
+	{ "query-sandbox", "{\"mode\":\"off\"}", "sandbox: off\r\n" },
+	{ "query-sandbox",
+	  "{\"mode\":\"on\",\"no-new-privileges\":true,\"undumpable\":true,\"empty-root\":true,\"landlock\":2,"
+	  "\"namespaces\":[\"user\",\"mount\"],"
+	  "\"threads\":[{\"kind\":\"main\",\"system-calls\":44},{\"kind\":\"vcpu\",\"system-calls\":15}],"
+	  "\"broker\":{\"pid\":7,\"paths\":[\"/a\",\"/b\"],\"truncated\":false,\"any-address\":true}}",
+	  "sandbox: on\r\nnamespaces: user, mount\r\nroot directory: empty\r\nlandlock: version 2\r\n"
+	  "system calls: main 44, vcpu 15\r\n"
+	  "broker: process 7, permits:\r\n  /a\r\n  /b\r\n  any address\r\n" },
+	{ "query-sandbox",
+	  "{\"mode\":\"log\",\"no-new-privileges\":true,\"undumpable\":true,\"empty-root\":false,\"landlock\":0,"
+	  "\"namespaces\":[],\"threads\":[],\"namespaces-error\":\"Operation not permitted\","
+	  "\"broker\":{\"pid\":7,\"paths\":[\"/a\"],\"truncated\":true,\"any-address\":false}}",
+	  "sandbox: log\r\nnamespaces: none: Operation not permitted\r\nroot directory: the host's\r\n"
+	  "landlock: none\r\nsystem calls: not filtered\r\nbroker: process 7, permits:\r\n  /a\r\n  and more\r\n" },
+	{ "query-net-clients",
+	  "[{\"name\":\"n1\",\"index\":0,\"type\":\"user\",\"info\":\"net=10.0.2.0,restrict=off\"},"
+	  "{\"name\":\"n0\",\"index\":0,\"type\":\"vhost-user\",\"info\":\"vhost-user0 to c0\",\"peer\":\"net1\"},"
+	  "{\"name\":\"n0\",\"index\":1,\"type\":\"vhost-user\",\"info\":\"vhost-user1 to c0\",\"peer\":\"net1\"},"
+	  "{\"name\":\"net1\",\"index\":0,\"type\":\"nic\",\"info\":\"model=a\",\"link\":true,\"peer\":\"n0\"},"
+	  "{\"name\":\"net1\",\"index\":1,\"type\":\"nic\",\"info\":\"model=a\",\"link\":true,\"peer\":\"n0\"}]",
+	  "n1: index=0,type=user,net=10.0.2.0,restrict=off\r\n"
+	  "net1: index=0,type=nic,model=a\r\n \\ n0: index=0,type=vhost-user,vhost-user0 to c0\r\n"
+	  "net1: index=1,type=nic,model=a\r\n \\ n0: index=1,type=vhost-user,vhost-user1 to c0\r\n" },
 	{ "query-balloon", "{\"actual\":68157439}", "balloon: actual=64\r\n" },
 	{ "query-pci",
 	  "[{\"bus\":0,\"devices\":[{\"bus\":0,\"slot\":2,\"function\":0,\"class_info\":{\"class\":255},"

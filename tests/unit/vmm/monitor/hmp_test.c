@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define BANNER "pmvm 0.1.0 monitor - type 'help' for more information\r\n(pmvm) "
+#define BANNER "pmvm " VPMEM_VERSION " monitor - type 'help' for more information\r\n(pmvm) "
 
 struct line {
 	const char *line, *output, *args; /* args NULL: nothing ran */
@@ -74,7 +74,8 @@ static const struct line lines[] = {
 	  "back to the host\"\r\n"
 	  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\r\n"
 	  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
-	  "/dev/hwrng\"\r\n\r\n"
+	  "/dev/hwrng\"\r\n"
+	  "name \"vmgenid\", desc \"VM generation ID: the guest sees that it is a copy\"\r\n\r\n"
 	  "Input devices:\r\nname \"virtconsole\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
 	  "/dev/hvcN in the guest\"\r\n"
 	  "name \"virtio-serial-pci\", bus PCI, alias \"virtio-serial\", desc \"Controller of console ports: "

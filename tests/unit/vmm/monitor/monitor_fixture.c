@@ -52,8 +52,10 @@ int rig_up(void **state)
 	rig.object.cfg = &rig.object_config;
 	rig.device.cfg = &rig.device_config;
 	rig.machine.opts = &rig.opts;
-	rig.machine.objects[0] = &rig.object;
-	rig.machine.devices[0] = &rig.device;
+	rig.objects[0] = &rig.object;
+	rig.devices[0] = &rig.device;
+	rig.machine.objects = rig.objects;
+	rig.machine.devices = rig.devices;
 	rig.machine.nobjects = rig.machine.ndevices = 1;
 	assert_int_equal(loop_init(&rig.machine.loop, &rig.machine.lock), 0);
 	signal(SIGPIPE, SIG_IGN);

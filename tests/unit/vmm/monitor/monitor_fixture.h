@@ -15,8 +15,8 @@ struct rig {
 	struct machine_config opts;
 	struct device_config device_config;
 	struct object_config object_config;
-	struct device device;
-	struct object object;
+	struct device device, *devices[1];
+	struct object object, *objects[1];
 	struct monitor *monitor;
 	char dir[64], hmp_path[96], qmp_path[96];
 	unsigned nquits;

@@ -240,6 +240,9 @@ static void events_are_sent(void **state)
 		{ { .kind = MACHINE_EVENT_DEVICE_DELETED, .device = "nv1", .path = "/machine/peripheral/nv1" },
 		  "\"event\": \"DEVICE_DELETED\", \"data\": "
 		  "{\"device\": \"nv1\", \"path\": \"/machine/peripheral/nv1\"}}\r\n" },
+		{ { .kind = MACHINE_EVENT_NIC_RX_FILTER_CHANGED, .device = "net0", .path = "/machine/p" },
+		  "\"event\": \"NIC_RX_FILTER_CHANGED\", \"data\": "
+		  "{\"name\": \"net0\", \"path\": \"/machine/p\"}}\r\n" },
 		{ { .kind = MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR,
 		    .device = "nv1",
 		    .path = "/machine/peripheral/nv1" },

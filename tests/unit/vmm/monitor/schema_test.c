@@ -115,7 +115,7 @@ static void every_type_that_is_named_exists(void **state)
 			assert_string_equal(meta_type, "builtin");
 		}
 	}
-	assert_int_equal(nevents, 15);
+	assert_int_equal(nevents, 18);
 	assert_int_equal(nevents, event_count);
 	assert_true(ncommands > 20);
 	json_object_put(schema);
@@ -181,6 +181,10 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"human-monitor-command",
 		"query-pmem",
 		"query-vhost-user",
+		"query-net-clients",
+		"query-rx-filter",
+		"query-vm-generation-id",
+		"query-sandbox",
 		"pmem_clear_error",
 		"query-chardev",
 		"chardev-add",
@@ -259,6 +263,7 @@ static const char *args_for(const struct command *cmd)
 		{ "device-list-properties", "{\"typename\": \"virtio-pmem-pci\"}" },
 		{ "chardev-add", "{\"id\": \"r\", \"backend\": {\"type\": \"ringbuf\", \"data\": {}}}" },
 		{ "ringbuf-read", "{\"device\": \"r\", \"size\": 1}" },
+		{ "query-rx-filter", "{}" },
 	};
 
 	for (unsigned i = 0; i < COUNT(cases); i++)
@@ -274,6 +279,8 @@ static void every_answer_has_the_declared_shape(void **state)
 	unsigned nchecked = 0;
 
 	rig->fake->has_balloon = true;
+	rig->fake->net = (struct net_info) { .netdev = "n0", .npairs = 1 };
+	strcpy(rig->fake->m.vm_generation_id, "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87");
 	json_object_put(qmp_rig_run(rig, "object-add",
 	                            "{\"qom-type\": \"memory-backend-file\", \"id\": \"m1\", \"mem-path\": \"p\"}"));
 	json_object_put(qmp_rig_run(rig, "object-add",
@@ -304,7 +311,7 @@ static void every_answer_has_the_declared_shape(void **state)
 /* Their id is not optional. */
 static bool is_netdev(unsigned kind)
 {
-	return kind == MACHINE_EVENT_NETDEV_STREAM_CONNECTED || kind == MACHINE_EVENT_NETDEV_STREAM_DISCONNECTED;
+	return kind >= MACHINE_EVENT_NETDEV_STREAM_CONNECTED && kind <= MACHINE_EVENT_NETDEV_VHOST_USER_DISCONNECTED;
 }
 
 static void every_event_has_the_declared_shape(void **state)
@@ -319,6 +326,7 @@ static void every_event_has_the_declared_shape(void **state)
 				                       .path = "/p",
 				                       .message = cause % 2 ? "why" : "",
 				                       .device = cause % 2 || is_netdev(i) ? "d" : NULL,
+				                       .chardev = "c",
 				                       .address = &addr };
 			struct json_object *json, *data;
 

@@ -240,7 +240,7 @@ static void *read_all(void *arg)
 	ssize_t n;
 
 	ngot = 0;
-	while (poll(&poll_fd, 1, 10000) == 1 && (n = read(fd, buf, sizeof(buf))) > 0)
+	while (poll(&poll_fd, 1, 300000) == 1 && (n = read(fd, buf, sizeof(buf))) > 0)
 		ngot += (size_t)n;
 	return &ngot;
 }

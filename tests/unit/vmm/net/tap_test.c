@@ -2,6 +2,8 @@
 // A tap on a fake /dev/net/tun: how it is opened and configured, what it can do, and what is said when it cannot.
 #include "tap.h"
 
+#include "forked_broker.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -298,6 +300,35 @@ static void what_cannot_be_opened_says_why(void **state)
 	check_error(&opts, -EINVAL, "ifname 'sixteen-letters!' is too long: at most 15 characters", "");
 }
 
+/* The fake of that process is another one than here. */
+static void the_broker_opens_it(void **state)
+{
+	static const struct broker_op *const ops[] = { &tap_queue_op };
+	struct tap_options opts = { .ifname = "vm0", .nqueues = 2, .no_header = true };
+	char nonsense[64], out[64];
+	struct broker_call call = { .in = nonsense, .out = out };
+	struct vpmem_error err = { 0 };
+	struct tap *tap;
+
+	(void)state;
+	forked_broker_start(ops, 1, NULL);
+	assert_int_equal(tap_open(&opts, &tap, NULL), 0);
+	assert_string_equal(tap_ifname(tap), "vm0");
+	assert_int_equal(tun.nfds, 0);
+	assert_true(fcntl(tap_fd(tap, 1), F_GETFD) & FD_CLOEXEC);
+	tap_close(tap);
+	/* A name without an end. */
+	memset(nonsense, 'x', sizeof(nonsense));
+	assert_int_equal(broker_call(&tap_queue_op, &call), -EINVAL);
+	assert_int_equal(forked_broker_stop(), 3);
+
+	tun.iff_error = -EBUSY;
+	forked_broker_start(ops, 1, NULL);
+	assert_int_equal(tap_open(&opts, &tap, &err), -EBUSY);
+	assert_string_equal(err.text, "could not configure /dev/net/tun (vm0): Device or resource busy");
+	assert_int_equal(forked_broker_stop(), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -310,6 +341,7 @@ int main(void)
 		TEST(descriptors_of_the_user_are_taken),
 		TEST(a_descriptor_that_is_no_tap_stays_the_caller_s),
 		TEST(what_cannot_be_opened_says_why),
+		TEST(the_broker_opens_it),
 	};
 
 	return cmocka_run_group_tests_name("tap", tests, NULL, NULL);

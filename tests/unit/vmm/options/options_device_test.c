@@ -249,6 +249,12 @@ static const struct refused devices[] = {
 	{ "-pmem ''", "-pmem : Parameter 'mem-path' is missing", NULL },
 	{ "-pmem id=a", "@Parameter 'mem-path' is missing", NULL },
 	{ "-pmem f,foo=1", "@Invalid parameter 'foo'", "-pmem help" },
+	{ "-share ''", "-share : Parameter 'dir' is missing", "-share /srv/data" },
+	{ "-share d,foo=1", "@Invalid parameter 'foo'", NULL },
+	{ "-share d,sandbox=no", "@Parameter 'sandbox' does not accept value 'no'", "namespace, chroot" },
+	{ "-share d,tag=", "@tag property cannot be empty", NULL },
+	{ "-share /a/d -share /b/d/", "-share /b/d/: the tag 'd' is taken by another folder", "tag=NAME" },
+	{ "-share a,id=x -share b,id=x", "-share b,id=x: Duplicate ID 'x-socket' for chardev", NULL },
 	{ "-pmem f,sise=1G", "@Invalid parameter 'sise'", "did you mean size?" },
 	{ "-pmem f,adr=5", "@Invalid parameter 'adr'", "did you mean addr?" },
 	{ "-pmem f,memdev=x", "@Invalid parameter 'memdev'", "leave memdev out" },
@@ -299,6 +305,8 @@ static const struct refused devices[] = {
 	{ "-chardev null,id=a -device virtio-serial -device virtconsole,chardev=a -device virtserialport,chardev=a",
 	  "-device virtserialport,chardev=a: Property 'virtserialport.chardev' can't take value 'a': Device 'a' is in use",
 	  "a -chardev of its own" },
+	{ "-device vmgenid,guid=", "@Property 'vmgenid.guid' doesn't take value ''", "auto" },
+	{ "-device vmgenid,addr=5", "@Property 'vmgenid.addr' not found", NULL },
 	{ "-device virtio-rng-pci,memdev=m1", "@Property 'virtio-rng-pci.memdev' not found", NULL },
 	{ "-object rng-random,id=r0,filename=", "@Parameter 'filename' expects a valid filename", NULL },
 	{ "-object rng-builtin,id=r0,filename=f", "@Invalid parameter 'filename'", NULL },
@@ -309,6 +317,7 @@ static const struct refused devices[] = {
 #define STREAM "-netdev stream,id=n0"
 #define DGRAM "-netdev dgram,id=n0"
 #define USER "-netdev user,id=n0"
+#define VHOST_USER "-netdev vhost-user,id=n0"
 
 static const struct refused networks[] = {
 	{ "-netdev ''", "-netdev : Parameter 'type' is missing", "tap" },
@@ -353,6 +362,10 @@ static const struct refused networks[] = {
 	{ "-netdev {\"type\":\"stream\",\"id\":\"n0\",\"addr\":{\"type\":\"unix\"}}",
 	  "@Parameter 'addr.path' is missing", NULL },
 	{ DGRAM, "@dgram requires local= parameter", "local.path" },
+	{ VHOST_USER, "@Parameter 'chardev' is missing", "-chardev socket" },
+	{ VHOST_USER ",chardev=c0,queues=0", "@vhost-user number of queues must be in range [1, 31]", NULL },
+	{ VHOST_USER ",chardev=c0,queues=32", "@vhost-user number of queues must be in range [1, 31]", NULL },
+	{ VHOST_USER ",chardev=c0 -chardev null,id=c1", "chardev \"c0\" not found", "-chardev socket,id=c0" },
 	{ DGRAM ",local.type=unix,local.path=x", "@type=inet or type=unix requires remote parameter", NULL },
 	{ DGRAM ",local.type=unix,local.path=x,remote.type=inet,remote.host=::1,remote.port=1",
 	  "@local and remote address must be of the same type", NULL },
@@ -453,6 +466,42 @@ static void takes_networks(void **state)
 	assert_memory_equal(net->mac, mac, sizeof(mac));
 	assert_true(net->mq && !net->features[NET_CSUM] && net->features[NET_GUEST_TSO4]);
 	assert_int_equal(net->host_mtu, 9000);
+	machine_config_free(&opts);
+}
+
+static void a_share_is_a_device_a_chardev_and_ram(void **state)
+{
+	static const char *const tags[] = { "data", "share", "share", "own" };
+	static const char *const lines[] = { "-share /srv/data//", "-share ..", "-share /", "-share d,tag=own" };
+	struct machine_config opts;
+	struct vpmem_error err;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		char line[80];
+
+		snprintf(line, sizeof(line), "-kernel k -m 64 %s", lines[i]);
+		assert_int_equal(parse_line(line, &opts, &err), OPTIONS_RUN);
+		assert_string_equal(vhost_user_config_of(opts.devices[0])->tag, tags[i]);
+		assert_string_equal(opts.devices[0]->id, "share0");
+		assert_string_equal(opts.chardevs[0]->id, vhost_user_config_of(opts.devices[0])->chardev);
+		assert_string_equal(opts.shares[0].chardev, opts.chardevs[0]->id);
+		assert_null(opts.shares[0].sandbox);
+		assert_string_equal(opts.memory_backend, opts.objects[0]->id);
+		assert_int_equal(memdev_config_of(opts.objects[0])->backing.size, 64 << 20);
+		assert_true(memdev_config_of(opts.objects[0])->backing.share);
+		machine_config_free(&opts);
+	}
+	/* RAM that the user has chosen stays. */
+	assert_int_equal(parse_line("-kernel k -share d,id=x,sandbox=chroot -share e -m 1G -object "
+	                            "memory-backend-ram,id=r,size=1G -machine memory-backend=r",
+	                            &opts, &err),
+	                 OPTIONS_RUN);
+	assert_int_equal(opts.nobjects, 1);
+	assert_string_equal(opts.memory_backend, "r");
+	assert_string_equal(opts.devices[0]->id, "x");
+	assert_string_equal(opts.devices[1]->id, "share1");
+	assert_string_equal(opts.shares[0].sandbox, "chroot");
 	machine_config_free(&opts);
 }
 
@@ -642,6 +691,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_networks),
 		cmocka_unit_test(takes_networks),
+		cmocka_unit_test(a_share_is_a_device_a_chardev_and_ram),
 		cmocka_unit_test(takes_sockets_and_passt),
 		cmocka_unit_test(takes_nics),
 		cmocka_unit_test(refuses_objects),

@@ -211,6 +211,19 @@ static void describe_monitors(const struct machine_config *opts, FILE *out)
 	}
 }
 
+static void describe_sandbox(const struct sandbox_config *sandbox, FILE *out)
+{
+	static const char *const modes[] = { [SANDBOX_OFF] = "off", [SANDBOX_ON] = "on", [SANDBOX_LOG] = "log" };
+
+	if (sandbox->mode == SANDBOX_ON && sandbox->ndirs == 0 && !sandbox->net)
+		return;
+	fprintf(out, " sandbox=%s", modes[sandbox->mode]);
+	for (unsigned i = 0; i < sandbox->ndirs; i++)
+		fprintf(out, ",%s", sandbox->dirs[i]);
+	if (sandbox->net)
+		fprintf(out, ",net");
+}
+
 const char *describe(const struct machine_config *opts)
 {
 	static char buf[8192];
@@ -236,6 +249,10 @@ const char *describe(const struct machine_config *opts)
 		fprintf(out, " timestamps");
 	if (opts->escape)
 		fprintf(out, " escape=%u", opts->escape);
+	if (opts->run_user || opts->run_root)
+		fprintf(out, " user=%s root=%s", opts->run_user ? opts->run_user : "-",
+		        opts->run_root ? opts->run_root : "-");
+	describe_sandbox(&opts->sandbox, out);
 	if (opts->nbuses != 1)
 		fprintf(out, " buses=%u", opts->nbuses);
 	describe_monitors(opts, out);

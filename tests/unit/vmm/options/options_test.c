@@ -100,7 +100,7 @@ static const struct accepted accepted[] = {
 	{ "-accel accel=kvm,kernel-irqchip=on,dirty-ring-size=0", DEFAULTS },
 	{ "-accel kvm -accel hvf -accel tcg", DEFAULTS },
 	{ "-accel tcg,thread=multi -accel kvm", DEFAULTS },
-	{ "-usb -D /nonexistent/log -boot strict=on -boot menu=off,strict=off", DEFAULTS },
+	{ "-usb -bios qboot.rom -D /nonexistent/log -boot strict=on -boot menu=off,strict=off", DEFAULTS },
 	{ "-drive if=none,id=image0", DEFAULTS },
 	{ "-drive file=/dev/null,if=none,id=image0,format=raw,media=disk,cache=none", DEFAULTS },
 	{ "-global virtio-rng-pci.period=65536 -global driver=virtio-net-pci,property=mq,value=off", DEFAULTS },
@@ -109,6 +109,13 @@ static const struct accepted accepted[] = {
 	{ "-echr 1", DEFAULTS " escape=1" },
 	{ "-echr 0x14", DEFAULTS " escape=20" },
 	{ "-run-with async-teardown=off", DEFAULTS },
+	{ "-run-with user=u,chroot=/d -run-with async-teardown=off", DEFAULTS " user=u root=/d" },
+	{ "-runas 1:2 -runas u", DEFAULTS " user=u root=-" },
+	{ "-chroot /d", DEFAULTS " user=- root=/d" },
+	{ "-sandbox off -sandbox on,dir=/,dir=/usr,net=on", DEFAULTS " sandbox=on,/,/usr,net" },
+	{ "-sandbox log -sandbox dir=/usr", DEFAULTS " sandbox=log,/usr" },
+	{ "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", DEFAULTS },
+	{ "-sandbox on -sandbox off", DEFAULTS " sandbox=off" },
 	{ "-machine microvm,pit=off,pic=off,rtc=off,acpi=off,pcie=off", DEFAULTS },
 	{ "-machine pcie=on,rtc=on,pit=auto", DEFAULTS },
 	{ "-rtc driftfix=slew", DEFAULTS },
@@ -415,8 +422,8 @@ static void prints_and_is_done(void **state)
 	static const struct {
 		const char *line, *output;
 	} cases[] = {
-		{ "-version", "pmvm version 0.1.0\n" },
-		{ "--version", "pmvm version 0.1.0\n" },
+		{ "-version", "pmvm version " VPMEM_VERSION "\n" },
+		{ "--version", "pmvm version " VPMEM_VERSION "\n" },
 		{ "-accel help", "Accelerators supported in pmvm binary:\nkvm\n" },
 		{ "-accel ?", "Accelerators supported in pmvm binary:\nkvm\n" },
 		{ "-display help", "Available display backend types:\nnone\n" },
@@ -434,7 +441,7 @@ static void prints_and_is_done(void **state)
 		  "goes back to the host\"\n"
 		  "name \"virtio-pmem-pci\", bus PCI, desc \"Persistent memory: a file as /dev/pmemN\"\n"
 		  "name \"virtio-rng-pci\", bus PCI, alias \"virtio-rng\", desc \"Entropy: random bytes of the host for "
-		  "/dev/hwrng\"\n\n"
+		  "/dev/hwrng\"\nname \"vmgenid\", desc \"VM generation ID: the guest sees that it is a copy\"\n\n"
 		  "Input devices:\nname \"virtconsole\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
 		  "/dev/hvcN in the guest\"\n"
 		  "name \"virtio-serial-pci\", bus PCI, alias \"virtio-serial\", desc \"Controller of console ports: "
@@ -442,7 +449,7 @@ static void prints_and_is_done(void **state)
 		  "name \"virtserialport\", bus virtio-serial-bus, desc \"Port of virtio-serial-pci: "
 		  "/dev/virtio-ports/NAME in the guest\"\n\n"
 		  "Network devices:\nname \"virtio-net-pci\", bus PCI, alias \"virtio-net\", desc \"A network card, by the kernel's vhost\"\n" },
-		{ "-netdev help", "Available netdev backend types:\ndgram\nstream\ntap\nuser\n" },
+		{ "-netdev help", "Available netdev backend types:\ndgram\nstream\ntap\nuser\nvhost-user\n" },
 	};
 	static const struct {
 		const char *line, *has;

@@ -47,7 +47,7 @@ static void refused(void *owner, unsigned slot)
 static int setup(void **state)
 {
 	(void)state;
-	memset(&pio, 0, sizeof(pio));
+	io_clear(&pio);
 	hp = (struct pci_hotplug) { .notify = notify, .eject = eject, .refused = refused, .owner = &pio };
 	nnotified = nrefused = 0;
 	memset(ejected, 0, sizeof(ejected));

@@ -126,23 +126,22 @@ void balloon_rig_init(struct balloon_rig *rig, bool huge)
 		                               .fd_off = RIG_HUGE_FD_OFF };
 	if (balloon_memory_init(&rig->b.memory, regions, huge ? 2 : 1) < 0)
 		abort();
-	fair_lock_init(&rig->b.lock);
-	virtio_init(&rig->b.virtio, &cfg);
-	rig->b.nqueues = BALLOON_QUEUES;
-	rig->b.name = (char *)"b0";
+	fair_lock_init(&rig->b.dev.lock);
+	virtio_init(&rig->b.dev.virtio, &cfg);
+	rig->b.dev.name = (char *)"b0";
 }
 
 void balloon_rig_fini(struct balloon_rig *rig)
 {
 	balloon_memory_fini(&rig->b.memory);
-	fair_lock_destroy(&rig->b.lock);
+	fair_lock_destroy(&rig->b.dev.lock);
 	munmap(rig->ram, RIG_RAM_SIZE);
 	munmap(rig->huge, RIG_HUGE_SIZE);
 }
 
 void balloon_rig_start(struct balloon_rig *rig, uint32_t features)
 {
-	struct virtio *v = &rig->b.virtio;
+	struct virtio *v = &rig->b.dev.virtio;
 	uint8_t status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
 
 	virtio_set_status(v, status);
@@ -167,7 +166,7 @@ void balloon_rig_start(struct balloon_rig *rig, uint32_t features)
 
 void balloon_rig_reset(struct balloon_rig *rig)
 {
-	virtio_set_status(&rig->b.virtio, 0);
+	virtio_set_status(&rig->b.dev.virtio, 0);
 	rig->b.poison_val = 0;
 	balloon_memory_reset(&rig->b.memory);
 }

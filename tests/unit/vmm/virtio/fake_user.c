@@ -8,7 +8,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -55,6 +57,7 @@ struct message {
 		struct vhost_user_memory memory;
 		struct vhost_user_one_region one;
 		struct vhost_user_config_payload config;
+		struct vhost_user_inflight inflight;
 	} payload;
 	int fds[VHOST_USER_FDS_MAX];
 	unsigned nfds;
@@ -90,7 +93,8 @@ static bool receive(struct fake_user *fake, struct message *msg)
 	return msg->header.size <= sizeof(msg->payload) && receive_all(fake->fd, &msg->payload, msg->header.size);
 }
 
-static void send_with_fd(int fd, const void *buf, size_t len)
+/* Passes the same descriptor, as any other would do. */
+static void send_with_fd(int socket_fd, const void *buf, size_t len, int fd)
 {
 	union {
 		struct cmsghdr align;
@@ -103,7 +107,31 @@ static void send_with_fd(int fd, const void *buf, size_t len)
 	};
 
 	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-	sendmsg(fd, &hdr, MSG_NOSIGNAL);
+	sendmsg(socket_fd, &hdr, MSG_NOSIGNAL);
+}
+
+static void ask(struct fake_user *fake, uint32_t request, uint32_t flags)
+{
+	const struct vhost_user_header header = { .request = request, .flags = VHOST_USER_VERSION | flags };
+
+	send(fake->channel_fd, &header, sizeof(header), MSG_NOSIGNAL);
+}
+
+/* A change of the configuration; false: it is not acknowledged. */
+static bool reports_change(struct fake_user *fake)
+{
+	const struct timeval patience = { .tv_sec = 10 };
+	uint8_t reply[sizeof(struct vhost_user_header) + sizeof(uint64_t)];
+
+	setsockopt(fake->channel_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ask(fake, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_NEED_REPLY);
+	return receive_all(fake->channel_fd, reply, sizeof(reply));
+}
+
+static void close_channel(struct fake_user *fake)
+{
+	close(fake->channel_fd);
+	fake->channel_fd = -1;
 }
 
 static void reply(struct fake_user *fake, const struct message *msg, const void *payload, uint32_t size)
@@ -140,9 +168,20 @@ static void reply(struct fake_user *fake, const struct message *msg, const void 
 		memset(&answer.payload, 0xff, size);
 		break;
 	case FAKE_USER_WITH_FD:
-		send_with_fd(fake->fd, &answer.header, len);
+		send_with_fd(fake->fd, &answer.header, len, fake->fd);
 		return;
 	case FAKE_USER_HANG:
+		hangs = true;
+		return;
+	case FAKE_USER_ASKS:
+		if (!reports_change(fake))
+			return;
+		break;
+	case FAKE_USER_ASKS_NONSENSE:
+		ask(fake, 99, 0);
+		return;
+	case FAKE_USER_CLOSES_CHANNEL:
+		close_channel(fake);
 		hangs = true;
 		return;
 	default:
@@ -196,6 +235,41 @@ static void set_fd(struct fake_user *fake, const struct message *msg)
 		ring->err = true;
 }
 
+/* A file of its own, which is a new one each time. */
+static void reply_inflight(struct fake_user *fake, const struct message *msg)
+{
+	struct message answer = { .header = { .request = msg->header.request,
+		                              .flags = VHOST_USER_VERSION | VHOST_USER_REPLY,
+		                              .size = sizeof(answer.payload.inflight) },
+		                  .payload = { .inflight = { .size = 4096, .off = 8 } } };
+	size_t len = sizeof(answer.header) + sizeof(answer.payload.inflight);
+	int fd = memfd_create("inflight", MFD_CLOEXEC);
+
+	fake->asked = msg->payload.inflight;
+	if (fake->bad == msg->header.request && fake->how == FAKE_USER_NO_ROOM)
+		answer.payload.inflight.size = 0;
+	if (fake->bad == msg->header.request && fake->how == FAKE_USER_LONG)
+		answer.header.size = UINT32_MAX;
+	if (fake->bad == msg->header.request && fake->how == FAKE_USER_HALF)
+		len = 6;
+	hangs = hangs || len == 6;
+	if (fake->bad == msg->header.request && fake->how == FAKE_USER_NO_FILE)
+		send(fake->fd, &answer.header, len, MSG_NOSIGNAL);
+	else
+		send_with_fd(fake->fd, &answer.header, len, fd);
+	close(fd);
+}
+
+static void take_inflight(struct fake_user *fake, const struct message *msg)
+{
+	struct stat st = { .st_ino = 0 };
+
+	fake->nfds_wrong += msg->nfds != 1;
+	fake->inflight = msg->payload.inflight;
+	fstat(msg->fds[0], &st);
+	fake->inflight_file = st.st_ino;
+}
+
 /* A request that has an answer of its own. */
 static bool answer(struct fake_user *fake, const struct message *msg)
 {
@@ -218,6 +292,9 @@ static bool answer(struct fake_user *fake, const struct message *msg)
 	case VHOST_USER_GET_VRING_BASE:
 		fake->rings[vring.idx % FAKE_USER_QUEUES].kick = false;
 		reply(fake, msg, &vring, sizeof(vring));
+		return true;
+	case VHOST_USER_GET_INFLIGHT_FD:
+		reply_inflight(fake, msg);
 		return true;
 	case VHOST_USER_GET_CONFIG:
 		memcpy(config.bytes, fake->config, sizeof(config.bytes));
@@ -273,6 +350,15 @@ static void take(struct fake_user *fake, struct message *msg)
 		fake->channel_fd = msg->fds[0];
 		msg->nfds = 0;
 		break;
+	case VHOST_USER_SET_INFLIGHT_FD:
+		take_inflight(fake, msg);
+		break;
+	case VHOST_USER_NET_SET_MTU:
+		fake->mtu = msg->payload.u64;
+		break;
+	case VHOST_USER_SEND_RARP:
+		fake->rarp = msg->payload.u64;
+		break;
 	case VHOST_USER_SET_CONFIG:
 		fake->written = msg->payload.config;
 		break;
@@ -281,19 +367,43 @@ static void take(struct fake_user *fake, struct message *msg)
 	}
 }
 
+static bool is_refused(const struct fake_user *fake, const struct message *msg)
+{
+	const struct vhost_user_vring *vring = &msg->payload.vring;
+
+	return msg->header.request == VHOST_USER_SET_VRING_ENABLE &&
+	       (vring->num ? fake->refuses_enable : fake->refuses_disable) & 1u << vring->idx % FAKE_USER_QUEUES;
+}
+
 static bool serve(struct fake_user *fake, struct message *msg)
 {
-	bool is_bad = msg->header.request == fake->bad;
+	bool refused, is_bad = msg->header.request == fake->bad;
 
 	fake->log[fake->nlog++ % FAKE_USER_LOG] = msg->header.request;
 	if (is_bad && fake->how == FAKE_USER_CLOSE)
 		return false;
 	if (answer(fake, msg))
 		return true;
-	take(fake, msg);
+	refused = is_refused(fake, msg);
+	if (!refused)
+		take(fake, msg);
 	if (msg->header.flags & VHOST_USER_NEED_REPLY)
-		reply_u64(fake, msg, is_bad && fake->how == FAKE_USER_REFUSE);
+		reply_u64(fake, msg, refused || (is_bad && fake->how == FAKE_USER_REFUSE));
 	return true;
+}
+
+/* false: it never does. */
+static bool reads_on(struct fake_user *fake, enum fake_user_how how)
+{
+	struct pollfd end = { .fd = fake->fd };
+
+	if (how == FAKE_USER_READS_LATE)
+		usleep(5 * MOMENT_MS * 1000);
+	if (how != FAKE_USER_STOPS_READING)
+		return true;
+	hangs = true;
+	__real_poll(&end, 1, -1);
+	return false;
 }
 
 static void *thread_main(void *arg)
@@ -303,11 +413,16 @@ static void *thread_main(void *arg)
 	bool goes_on = true;
 
 	while (goes_on && receive(fake, &msg)) {
+		enum fake_user_how how;
+
 		pthread_mutex_lock(&fake->lock);
+		/* Before the answer, after which the test may change it. */
+		how = msg.header.request == fake->bad ? fake->how : FAKE_USER_FINE;
 		goes_on = serve(fake, &msg);
 		pthread_mutex_unlock(&fake->lock);
 		for (unsigned i = 0; i < msg.nfds; i++)
 			close(msg.fds[i]);
+		goes_on = goes_on && reads_on(fake, how);
 	}
 	shutdown(fake->fd, SHUT_RDWR);
 	return NULL;
@@ -350,9 +465,17 @@ void fake_user_end(struct fake_user *fake)
 	pthread_join(fake->thread, NULL);
 	close(fake->fd);
 	if (fake->channel_fd >= 0)
-		close(fake->channel_fd);
-	fake->fd = fake->channel_fd = -1;
+		close_channel(fake);
+	fake->fd = -1;
 	fake->started = false;
+}
+
+void fake_user_be_bad(struct fake_user *fake, enum vhost_user_request request, enum fake_user_how how)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->bad = request;
+	fake->how = how;
+	pthread_mutex_unlock(&fake->lock);
 }
 
 unsigned fake_user_count(struct fake_user *fake, enum vhost_user_request request)

@@ -31,6 +31,16 @@ enum fake_user_how {
 	FAKE_USER_WITH_FD,
 	FAKE_USER_REFUSE, /* the acknowledgement says no; a configuration is empty */
 	FAKE_USER_VALUE,  /* all ones */
+	/* These are for a test of their own. On its channel: */
+	FAKE_USER_ASKS,           /* reports a change, and answers once that is acknowledged */
+	FAKE_USER_ASKS_NONSENSE,  /* makes a request that does not exist, and does not answer */
+	FAKE_USER_CLOSES_CHANNEL, /* and hangs */
+	/* Instead of reading what comes after the request: */
+	FAKE_USER_STOPS_READING,
+	FAKE_USER_READS_LATE,
+	/* Its answer to GET_INFLIGHT_FD: */
+	FAKE_USER_NO_FILE,
+	FAKE_USER_NO_ROOM,
 };
 
 struct fake_user_ring {
@@ -46,7 +56,8 @@ struct fake_user {
 	uint32_t config_size;
 	enum vhost_user_request bad;
 	enum fake_user_how how;
-	uint32_t stop_base; /* what GET_VRING_BASE answers */
+	unsigned refuses_enable, refuses_disable; /* SET_VRING_ENABLE: a bit for each ring */
+	uint32_t stop_base;                       /* what GET_VRING_BASE answers */
 
 	/* What it got. Under the lock, or while the front end waits for nothing. */
 	pthread_mutex_t lock;
@@ -57,12 +68,18 @@ struct fake_user {
 	struct vhost_user_region regions[FAKE_USER_REGIONS];
 	unsigned nregions, nfds_wrong; /* messages with another number of descriptors than they have */
 	struct vhost_user_config_payload written;
+	struct vhost_user_inflight asked, inflight; /* GET_INFLIGHT_FD, SET_INFLIGHT_FD */
+	uint64_t inflight_file;                     /* that came with the latter: its inode */
+	uint64_t mtu, rarp;
 	int channel_fd; /* of its own requests; -1: none */
 
 	pthread_t thread;
 	int fd;
 	bool started;
 };
+
+/* From now on it answers that request so; 0: all are answered well. Any thread, also while it works. */
+void fake_user_be_bad(struct fake_user *fake, enum vhost_user_request request, enum fake_user_how how);
 
 /* One with all features, without a connection. */
 void fake_user_init(struct fake_user *fake);

@@ -21,7 +21,7 @@
 #define TX 1u
 #define FRAME_LEN 60u
 #define BUF_GPA(queue, n) (RAM_GPA + 0x80000u + 0x20000u * (queue) + 0x1000u * (n))
-#define WAIT_MS 10000
+#define WAIT_MS 100000
 
 static struct vhost_rig *r;
 static struct net_worker *worker;
@@ -267,7 +267,7 @@ static void a_broken_queue_needs_a_reset(void **state)
 	/* Further ahead than the ring is long. */
 	avail_idx[TX] = (uint16_t)(avail_idx[TX] + QUEUE_SIZE + 1);
 	offer(TX, 12 + FRAME_LEN);
-	for (unsigned i = 0; i < 1000 && !(status(r) & NEEDS_RESET); i++) {
+	for (unsigned i = 0; i < WAIT_MS && !(status(r) & NEEDS_RESET); i++) {
 		loop_turn(r);
 		usleep(1000);
 	}

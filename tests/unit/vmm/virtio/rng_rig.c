@@ -58,9 +58,9 @@ void rng_rig_init(struct rng_rig *rig, int source_fd, uint64_t max_bytes, uint32
 	rig->now_ms = 1000;
 	gmem_init(&rig->mem);
 	(void)!gmem_add(&rig->mem, RIG_RAM_GPA, RIG_RAM_SIZE, rig->ram);
-	fair_lock_init(&rig->rng.lock);
-	virtio_init(&rig->rng.virtio, &cfg);
-	rig->rng.name = (char *)"rng0";
+	fair_lock_init(&rig->rng.dev.lock);
+	virtio_init(&rig->rng.dev.virtio, &cfg);
+	rig->rng.dev.name = (char *)"rng0";
 	rig->rng.source_fd = source_fd;
 	rig->rng.max_bytes = rig->rng.quota = max_bytes;
 	rig->rng.period_ms = period_ms;
@@ -68,12 +68,12 @@ void rng_rig_init(struct rng_rig *rig, int source_fd, uint64_t max_bytes, uint32
 
 void rng_rig_fini(struct rng_rig *rig)
 {
-	fair_lock_destroy(&rig->rng.lock);
+	fair_lock_destroy(&rig->rng.dev.lock);
 }
 
 void rng_rig_start(struct rng_rig *rig)
 {
-	struct virtio *v = &rig->rng.virtio;
+	struct virtio *v = &rig->rng.dev.virtio;
 	const struct virtq_regs regs = {
 		.size = RNG_QUEUE_SIZE_MAX, .desc_gpa = RIG_DESC, .driver_gpa = RIG_AVAIL, .device_gpa = RIG_USED
 	};

@@ -36,6 +36,7 @@ static const uint8_t MAC[MAC_SIZE] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 struct fixture {
 	struct vhost_rig *r;
 	struct vhost_net_options cfg;
+	unsigned nfilters; /* changes that were reported */
 	uint64_t offloads; /* as the tap has them */
 	unsigned npairs, nset_offloads;
 	int set_error;
@@ -66,6 +67,11 @@ static int tap_set_queues(void *tap, unsigned npairs)
 	return f->set_error;
 }
 
+static void on_filter_changed(void *owner)
+{
+	((struct fixture *)owner)->nfilters++;
+}
+
 static struct fixture *fixture_new(unsigned npairs)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -76,6 +82,7 @@ static struct fixture *fixture_new(unsigned npairs)
 	f->cfg = (struct vhost_net_options) {
 		.pci = vhost_rig_place(f->r),
 		.mem = &f->r->mem,
+		.owner = { .filter_changed = on_filter_changed, .owner = f },
 		.queue_size = 256,
 		.tap = { .fd = tap_fd,
 		         .set_offloads = tap_set_offloads,
@@ -333,7 +340,7 @@ static void rings_clear(struct fixture *f)
 	memset(f->r->ram, 0, 0x80000);
 }
 
-static void the_driver_sets_address_and_filters(void **state)
+static void the_driver_sets_its_address(void **state)
 {
 	struct fixture *f = *state;
 
@@ -343,12 +350,129 @@ static void the_driver_sets_address_and_filters(void **state)
 	assert_int_equal(vhost_net_mac(f->r->vp)[5], 5);
 	assert_int_equal(rd(f->r, CONFIG, 4), 0x03020102);
 	assert_int_equal(fake_efd_take(fake_vm_route(&f->r->rig.fake, MSG_ADDR, 0x43)->efd), 1);
-	assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 1), VIRTIO_NET_OK);
-	assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, 0, 0, 0, 0), VIRTIO_NET_OK);
 	/* After a reset the address is the user's. */
 	rings_clear(f);
 	start(f->r, 0, 3);
 	assert_memory_equal(vhost_net_mac(f->r->vp), MAC, MAC_SIZE);
+}
+
+static uint8_t set_mode(struct fixture *f, uint8_t mode, uint8_t on)
+{
+	return COMMAND(f, 2, VIRTIO_NET_CTRL_RX, mode, on);
+}
+
+static void the_monitor_learns_what_the_driver_wants(void **state)
+{
+	static const uint8_t table[] = { VIRTIO_NET_CTRL_MAC,
+		                         VIRTIO_NET_CTRL_MAC_TABLE_SET,
+		                         1,
+		                         0,
+		                         0,
+		                         0,
+		                         2,
+		                         1,
+		                         1,
+		                         1,
+		                         1,
+		                         1,
+		                         2,
+		                         0,
+		                         0,
+		                         0,
+		                         3,
+		                         2,
+		                         2,
+		                         2,
+		                         2,
+		                         2,
+		                         3,
+		                         4,
+		                         4,
+		                         4,
+		                         4,
+		                         4 };
+	struct fixture *f = *state;
+	const struct vhost_net_filter *filter = vhost_net_filter(f->r->vp);
+
+	assert_true(filter->modes[VIRTIO_NET_CTRL_RX_PROMISC]);
+	start(f->r, BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX), 3);
+	assert_int_equal(f->nfilters, 0);
+	assert_int_equal(set_mode(f, VIRTIO_NET_CTRL_RX_PROMISC, 0), VIRTIO_NET_OK);
+	assert_int_equal(set_mode(f, VIRTIO_NET_CTRL_RX_ALLMULTI, 1), VIRTIO_NET_OK);
+	assert_int_equal(set_mode(f, VIRTIO_NET_CTRL_RX_NOBCAST, 1), VIRTIO_NET_OK);
+	assert_int_equal(set_mode(f, VIRTIO_NET_CTRL_RX_NOBCAST + 1, 1), VIRTIO_NET_ERR);
+	/* Once, until somebody asks. */
+	assert_int_equal(f->nfilters, 1);
+	filter = vhost_net_filter(f->r->vp);
+	assert_true(filter->modes[VIRTIO_NET_CTRL_RX_ALLMULTI] && filter->modes[VIRTIO_NET_CTRL_RX_NOBCAST]);
+	assert_false(filter->modes[VIRTIO_NET_CTRL_RX_PROMISC] || filter->modes[VIRTIO_NET_CTRL_RX_ALLUNI]);
+	assert_int_equal(command(f, 2, table, sizeof(table)), VIRTIO_NET_OK);
+	assert_int_equal(f->nfilters, 2);
+	assert_int_equal(filter->nunicast, 1);
+	assert_int_equal(filter->nmulticast, 2);
+	assert_false(filter->unicast_overflow || filter->multicast_overflow);
+	assert_memory_equal(filter->macs[0], table + 6, MAC_SIZE);
+	assert_memory_equal(filter->macs[1], table + 16, 2 * MAC_SIZE);
+	/* An address is a change as well. */
+	vhost_net_filter(f->r->vp);
+	assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, 2, 1, 2, 3, 4, 5),
+	                 VIRTIO_NET_OK);
+	assert_int_equal(f->nfilters, 3);
+	/* The next driver begins anew. */
+	wr(f->r, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	filter = vhost_net_filter(f->r->vp);
+	assert_true(filter->modes[VIRTIO_NET_CTRL_RX_PROMISC]);
+	assert_false(filter->modes[VIRTIO_NET_CTRL_RX_ALLMULTI]);
+	assert_int_equal(filter->nunicast + filter->nmulticast, 0);
+}
+
+/* A table with so many addresses of both kinds, whose lists are so much longer than they should be. */
+static uint8_t set_table(struct fixture *f, uint32_t nunicast, uint32_t nmulticast, int more)
+{
+	uint8_t bytes[2048] = { VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET };
+	size_t second = 6 + nunicast * MAC_SIZE, len = second + 4 + nmulticast * MAC_SIZE;
+
+	memset(bytes + 6, 2, sizeof(bytes) - 6);
+	memcpy(bytes + 2, &nunicast, sizeof(nunicast));
+	memcpy(bytes + second, &nmulticast, sizeof(nmulticast));
+	return command(f, 2, bytes, (uint32_t)((int)len + more));
+}
+
+static void a_table_has_its_bounds(void **state)
+{
+	static const struct {
+		uint32_t nunicast, nmulticast;
+		bool unicast_overflow, multicast_overflow;
+	} cases[] = {
+		{ 0, 0, false, false },  { 64, 0, false, false }, { 0, 64, false, false },
+		{ 60, 4, false, false }, { 60, 5, false, true },  { 0, 65, false, true },
+		{ 65, 0, true, true },   { 65, 2, true, true },   { 100, 100, true, true },
+	};
+	struct fixture *f = *state;
+	const struct vhost_net_filter *filter = vhost_net_filter(f->r->vp);
+
+	start(f->r, BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX), 3);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(set_table(f, cases[i].nunicast, cases[i].nmulticast, 0), VIRTIO_NET_OK);
+		assert_int_equal(filter->unicast_overflow, cases[i].unicast_overflow);
+		assert_int_equal(filter->multicast_overflow, cases[i].multicast_overflow);
+		assert_int_equal(filter->nunicast, cases[i].unicast_overflow ? 0 : cases[i].nunicast);
+		assert_int_equal(filter->nmulticast, cases[i].multicast_overflow ? 0 : cases[i].nmulticast);
+	}
+	/* What is refused changes nothing. */
+	assert_int_equal(set_table(f, 3, 4, 0), VIRTIO_NET_OK);
+	assert_int_equal(set_table(f, 5, 6, 1), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 5, 6, -1), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 5, 6, 6), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 5, 6, -36), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 5, 0, -4), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 5, 0, -10), VIRTIO_NET_ERR);
+	assert_int_equal(set_table(f, 0, 0, -5), VIRTIO_NET_ERR);
+	assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, 255, 255, 255, 255, 0, 0, 0,
+	                         0),
+	                 VIRTIO_NET_ERR);
+	assert_int_equal(filter->nunicast, 3);
+	assert_int_equal(filter->nmulticast, 4);
 }
 
 static void bad_requests_are_answered(void **state)
@@ -573,7 +697,9 @@ int main(void)
 		TEST(the_tap_is_attached_at_driver_ok),
 		TEST(a_tap_that_refuses_needs_a_reset),
 		TEST(the_link_stops_the_packets_and_they_go_on),
-		TEST(the_driver_sets_address_and_filters),
+		TEST(the_driver_sets_its_address),
+		TEST(the_monitor_learns_what_the_driver_wants),
+		TEST(a_table_has_its_bounds),
 		TEST(bad_requests_are_answered),
 		TEST(a_broken_control_queue_stops_the_device),
 		TEST(offloads_change_while_it_runs),

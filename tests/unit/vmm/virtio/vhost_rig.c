@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -56,6 +57,19 @@ void vhost_rig_free(struct vhost_rig *r)
 	pthread_mutex_destroy(&r->lock);
 	rig_fini(&r->rig);
 	free(r);
+}
+
+int vhost_rig_share_ram(struct vhost_rig *r, uint64_t fd_off)
+{
+	const struct vm_memory_region region = { .gpa = RAM_GPA,
+		                                 .size = RAM_SIZE,
+		                                 .hva = r->ram,
+		                                 .fd = memfd_create("ram", MFD_CLOEXEC),
+		                                 .fd_off = fd_off };
+
+	vm_memory_del(&r->rig.fake.vm, RAM_GPA, RAM_SIZE);
+	assert_int_equal(vm_memory_add_region(&r->rig.fake.vm, &region, false), 0);
+	return region.fd;
 }
 
 struct virtio_pci_config vhost_rig_place(struct vhost_rig *r)

@@ -47,6 +47,8 @@ struct vhost_rig {
 struct vhost_rig *vhost_rig_new(void);
 /* With or without one. Nothing is left behind. */
 void vhost_rig_free(struct vhost_rig *r);
+/* RAM becomes a file, which another process can map; returns its descriptor, which is the caller's to close. */
+int vhost_rig_share_ram(struct vhost_rig *r, uint64_t fd_off);
 struct virtio_pci_config vhost_rig_place(struct vhost_rig *r);
 unsigned count_fds(void);
 

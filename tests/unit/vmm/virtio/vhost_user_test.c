@@ -3,10 +3,7 @@
  * vhost_user_test.c - vhost_user*.c with a fake back end: what it gets and when, memory that comes and goes, and back ends
  * that die, hang, refuse, or send nonsense.
  */
-#include "fake_user.h"
-#include "vhost.h"
-#include "vhost_rig.h"
-#include "vhost_user_device.h"
+#include "user_rig.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -21,140 +18,6 @@
 
 #include <cmocka.h>
 
-#define F_EVENT_IDX BIT(29)
-#define F_PROTOCOL BIT(30)
-#define F_MQ BIT(12)
-#define F_WCE BIT(11)
-#define NQUEUES 2u
-#define CONFIG 0x5000u /* in BAR 0: a device that changes it has it in the last page */
-#define CONFIG_SIZE 60u
-#define WCE_OFF 32u
-#define NQUEUES_OFF 34u
-#define OTHER_GPA UINT64_C(0x40000000)
-#define LIMIT 20u /* turns of the loop */
-
-struct rig_user {
-	struct vhost_rig *r;
-	struct fake_user fake;
-	struct vhost_user_device *dev;
-	struct vpmem_error err;
-	int ram_fd;
-	unsigned nchanges;
-	bool expects; /* what the owner says when a connection is lost */
-};
-
-/* ---- the device ------------------------------------------------------------------------------------------------- */
-
-static void on_changed(void *owner)
-{
-	((struct rig_user *)owner)->nchanges++;
-}
-
-static struct vhost_user_options options(struct rig_user *u)
-{
-	return (struct vhost_user_options) {
-		.model = "vhost-user-blk-pci",
-		.id = "v1",
-		.device_id = 2,
-		.class_code = 0x010000,
-		.nqueues = NQUEUES,
-		.queue_size = 128,
-		.features = F_EVENT_IDX | F_WCE | 0xff,
-		.features_mq = F_MQ,
-		.config_size = CONFIG_SIZE,
-		.backend_config = true,
-		.nqueues_off = NQUEUES_OFF,
-		.writable_off = WCE_OFF,
-		.writable_size = 1,
-		.writable_feature = 11,
-		.resumes = true,
-		.owner = { .changed = on_changed, .owner = u },
-		.mem = &u->r->mem,
-	};
-}
-
-static int open_with(struct rig_user *u, const struct vhost_user_options *opts)
-{
-	return vhost_user_device_open(opts, fake_user_start(&u->fake), &u->dev, &u->err);
-}
-
-static int open_device(struct rig_user *u)
-{
-	struct vhost_user_options opts = options(u);
-
-	return open_with(u, &opts);
-}
-
-static void plug_device(struct rig_user *u)
-{
-	struct virtio_pci_config place = vhost_rig_place(u->r);
-
-	assert_int_equal(vhost_user_device_plug(u->dev, &place, &u->r->vp, &u->err), 0);
-	probe(u->r);
-}
-
-static void plug_new(struct rig_user *u)
-{
-	assert_int_equal(open_device(u), 0);
-	plug_device(u);
-}
-
-static void use_region(struct rig_user *u, int fd)
-{
-	const struct vm_memory_region region = {
-		.gpa = RAM_GPA, .size = RAM_SIZE, .hva = u->r->ram, .fd = fd, .fd_off = 0x2000
-	};
-
-	vm_memory_del(&u->r->rig.fake.vm, RAM_GPA, RAM_SIZE);
-	assert_int_equal(vm_memory_add_region(&u->r->rig.fake.vm, &region, false), 0);
-}
-
-static int setup(void **state)
-{
-	struct rig_user *u = calloc(1, sizeof(*u));
-
-	u->r = vhost_rig_new();
-	u->ram_fd = memfd_create("ram", MFD_CLOEXEC);
-	use_region(u, u->ram_fd);
-	fake_user_init(&u->fake);
-	*state = u;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig_user *u = *state;
-
-	/* What is left of a front end must not wait for an answer. */
-	fake_user_end(&u->fake);
-	close(u->ram_fd);
-	vhost_rig_free(u->r);
-	free(u);
-	return 0;
-}
-
-static struct vhost_user_state state_of(struct rig_user *u)
-{
-	return vhost_user_device_state(u->dev);
-}
-
-static bool needs_reset(struct rig_user *u)
-{
-	return status(u->r) & NEEDS_RESET;
-}
-
-static void turn_until_lost(struct rig_user *u)
-{
-	for (unsigned i = 0; i < LIMIT && state_of(u).connected; i++)
-		loop_turn(u->r);
-	assert_false(state_of(u).connected);
-}
-
-static void start_driver(struct rig_user *u)
-{
-	start(u->r, F_EVENT_IDX, NQUEUES);
-}
-
 /* ---- what the back end gets -------------------------------------------------------------------------------------- */
 
 static void all_is_set_before_the_rings_run(void **state)
@@ -166,16 +29,17 @@ static void all_is_set_before_the_rings_run(void **state)
 		VHOST_USER_GET_CONFIG,    VHOST_USER_SET_BACKEND_REQ_FD,    VHOST_USER_SET_CONFIG,
 	};
 	static const enum vhost_user_request starting[] = {
-		VHOST_USER_SET_FEATURES,   VHOST_USER_ADD_MEM_REG,    VHOST_USER_SET_VRING_NUM,
-		VHOST_USER_SET_VRING_BASE, VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_CALL,
-		VHOST_USER_SET_VRING_ERR,  VHOST_USER_SET_VRING_KICK,
+		VHOST_USER_SET_FEATURES,   VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_SET_INFLIGHT_FD,
+		VHOST_USER_ADD_MEM_REG,    VHOST_USER_SET_VRING_NUM,   VHOST_USER_SET_VRING_BASE,
+		VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_CALL,  VHOST_USER_SET_VRING_ERR,
+		VHOST_USER_SET_VRING_KICK,
 	};
 	const unsigned nopening = sizeof(opening) / sizeof(opening[0]);
 
 	plug_new(u);
 	assert_int_equal(u->fake.nlog, nopening);
 	assert_memory_equal(u->fake.log, opening, sizeof(opening));
-	assert_int_equal(u->fake.set_protocol_features, BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(15));
+	assert_int_equal(u->fake.set_protocol_features, BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(12) | BIT(15));
 	assert_int_equal(ecam_read(&u->r->rig, SLOT, PCI_VENDOR_ID, 4), 0x10421af4);
 	assert_int_equal(ecam_read(&u->r->rig, SLOT, PCI_CLASS_REVISION, 4) >> 8, 0x010000);
 	assert_int_equal(offered_features(u->r), BIT(32) | F_EVENT_IDX | F_WCE | F_MQ | 0xff);
@@ -229,18 +93,6 @@ static void a_stopped_machine_goes_on_where_it_was(void **state)
 	assert_false(needs_reset(u));
 }
 
-static void add_other(struct rig_user *u, int fd)
-{
-	const struct vm_memory_region region = { .gpa = OTHER_GPA, .size = 4096, .hva = u->r->window, .fd = fd };
-
-	assert_int_equal(vm_memory_add_region(&u->r->rig.fake.vm, &region, false), 0);
-}
-
-static void del_other(struct rig_user *u)
-{
-	vm_memory_del(&u->r->rig.fake.vm, OTHER_GPA, 4096);
-}
-
 static void a_window_is_in_the_table_while_it_is_there(void **state)
 {
 	struct rig_user *u = *state;
@@ -270,7 +122,7 @@ static void without_slots_the_table_comes_whole(void **state)
 	assert_int_equal(open_device(u), -ENOTSUP);
 	assert_string_equal(u->err.text, "vhost_backend_init failed: VHOST_USER_GET_CONFIG: Operation not supported");
 	fake_user_end(&u->fake);
-	u->fake.protocol_features = BIT(9); /* CONFIG; no REPLY_ACK */
+	u->fake.protocol_features = BIT(9); /* CONFIG; neither REPLY_ACK nor INFLIGHT_SHMFD */
 	u->fake.nqueues = 0;                /* not asked for */
 	plug_new(u);
 	start_driver(u);
@@ -289,7 +141,7 @@ static void without_slots_the_table_comes_whole(void **state)
 static void an_old_back_end_has_no_protocol_features(void **state)
 {
 	struct rig_user *u = *state;
-	struct vhost_user_options opts = options(u);
+	struct vhost_user_options opts = user_options(u);
 
 	u->fake.features &= ~F_PROTOCOL;
 	opts.backend_config = false;
@@ -313,9 +165,7 @@ static void it_has_no_more_regions_than_the_back_end_can_have(void **state)
 	u->fake.nslots = 1;
 	plug_new(u);
 	assert_int_equal(vm_memory_add_region(&u->r->rig.fake.vm, &region, false), -E2BIG);
-	virtio_pci_destroy(u->r->vp);
-	u->r->vp = NULL;
-	fake_user_end(&u->fake);
+	remove_device(u);
 	add_other(u, u->ram_fd);
 	assert_int_equal(open_device(u), 0);
 	assert_int_equal(vhost_user_device_plug(u->dev, &place, &u->r->vp, &u->err), -E2BIG);
@@ -359,13 +209,6 @@ static void the_configuration_is_the_back_end_s(void **state)
 	assert_int_equal(rd(u->r, CONFIG + WCE_OFF - 1, 1), WCE_OFF);
 }
 
-static void request_of_back_end(struct rig_user *u, uint32_t request, uint32_t flags, uint32_t size)
-{
-	const struct vhost_user_header header = { .request = request, .flags = flags, .size = size };
-
-	assert_int_equal(send(u->fake.channel_fd, &header, sizeof(header), MSG_NOSIGNAL), sizeof(header));
-}
-
 static void a_changed_configuration_is_read_again(void **state)
 {
 	struct rig_user *u = *state;
@@ -402,8 +245,8 @@ static void other_requests_of_the_back_end_end_the_connection(void **state)
 		turn_until_lost(u);
 		assert_non_null(strstr(state_of(u).why, "the back end makes request"));
 		assert_true(needs_reset(u));
-		teardown(state);
-		setup(state);
+		user_rig_teardown(state);
+		user_rig_setup(state);
 	}
 }
 
@@ -431,7 +274,7 @@ static void a_closed_channel_is_no_loss(void **state)
 static void there_are_no_more_queues_than_the_back_end_has(void **state)
 {
 	struct rig_user *u = *state;
-	struct vhost_user_options opts = options(u);
+	struct vhost_user_options opts = user_options(u);
 
 	u->fake.nqueues = 1;
 	assert_int_equal(open_device(u), -EINVAL);
@@ -490,9 +333,7 @@ static void numbers_that_make_no_sense_are_not_used(void **state)
 	u->fake.how = FAKE_USER_VALUE;
 	plug_new(u);
 	assert_int_equal(vm_memory_regions_max(&u->r->rig.fake.vm), VM_MEMORY_REGIONS_MAX);
-	virtio_pci_destroy(u->r->vp);
-	u->r->vp = NULL;
-	fake_user_end(&u->fake);
+	remove_device(u);
 	u->fake.bad = 0;
 	u->fake.features &= ~BIT(32);
 	assert_int_equal(open_device(u), -ENOSYS);
@@ -505,9 +346,7 @@ static void descriptors_in_an_answer_are_dropped(void **state)
 
 	plug_new(u);
 	nfds = count_fds();
-	virtio_pci_destroy(u->r->vp);
-	u->r->vp = NULL;
-	fake_user_end(&u->fake);
+	remove_device(u);
 	u->fake.bad = VHOST_USER_GET_FEATURES;
 	u->fake.how = FAKE_USER_WITH_FD;
 	plug_new(u);
@@ -519,8 +358,10 @@ static void descriptors_in_an_answer_are_dropped(void **state)
 static void one_that_misbehaves_at_the_start_stops_the_device(void **state)
 {
 	static const enum vhost_user_request requests[] = {
-		VHOST_USER_SET_FEATURES,   VHOST_USER_ADD_MEM_REG,    VHOST_USER_SET_VRING_NUM,
-		VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_ENABLE,
+		VHOST_USER_SET_FEATURES,    VHOST_USER_ADD_MEM_REG,    VHOST_USER_SET_VRING_NUM,
+		VHOST_USER_SET_VRING_BASE,  VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_CALL,
+		VHOST_USER_SET_VRING_ERR,   VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_ENABLE,
+		VHOST_USER_SET_INFLIGHT_FD,
 	};
 
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -538,8 +379,8 @@ static void one_that_misbehaves_at_the_start_stops_the_device(void **state)
 			/* The driver tries again: there is nobody. */
 			start_driver(u);
 			assert_true(needs_reset(u));
-			teardown(state);
-			setup(state);
+			user_rig_teardown(state);
+			user_rig_setup(state);
 		}
 	}
 }
@@ -578,8 +419,8 @@ static void one_that_misbehaves_at_the_stop_is_disconnected(void **state)
 		turn_until_lost(u);
 		/* A device that does not run loses nothing. */
 		assert_int_equal(status(u->r), 0);
-		teardown(state);
-		setup(state);
+		user_rig_teardown(state);
+		user_rig_setup(state);
 	}
 }
 
@@ -615,7 +456,7 @@ static void what_nobody_asked_for_ends_the_connection(void **state)
 static void a_socket_must_pass_descriptors(void **state)
 {
 	struct rig_user *u = *state;
-	struct vhost_user_options opts = options(u);
+	struct vhost_user_options opts = user_options(u);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(vhost_user_device_open(&opts, fd, &u->dev, &u->err), -EPROTO);
@@ -634,12 +475,6 @@ static void requests(struct rig_user *u, uint16_t navail, uint16_t nused)
 {
 	store16(u, QUEUE_GPA(0) + AVAIL_OFF + 2, navail);
 	store16(u, QUEUE_GPA(0) + USED_OFF + 2, nused);
-}
-
-static int another_back_end(struct rig_user *u)
-{
-	fake_user_end(&u->fake);
-	return vhost_user_device_connect(u->dev, fake_user_start(&u->fake));
 }
 
 static void one_that_dies_stops_the_device(void **state)
@@ -688,6 +523,7 @@ static void requests_under_way_need_a_reset(void **state)
 {
 	struct rig_user *u = *state;
 
+	u->fake.protocol_features &= ~BIT(12); /* INFLIGHT_SHMFD: vhost_user_inflight_test.c */
 	plug_new(u);
 	vhost_user_device_expect(u->dev, true);
 	start_driver(u);
@@ -732,6 +568,12 @@ static void another_back_end_must_be_as_good(void **state)
 	u->fake.nqueues = 2;
 	u->fake.nslots = 0;
 	assert_int_equal(another_back_end(u), -EPROTO);
+	assert_string_equal(state_of(u).why, "VHOST_USER_GET_MAX_MEM_SLOTS: the back end can have no region of memory");
+	add_other(u, u->ram_fd);
+	u->fake.nslots = 1;
+	assert_int_equal(another_back_end(u), -EPROTO);
+	assert_string_equal(state_of(u).why, "the back end can have 1 regions of memory, not 2");
+	del_other(u);
 	u->fake.nslots = 8;
 	u->fake.bad = VHOST_USER_GET_FEATURES;
 	u->fake.how = FAKE_USER_HANG;
@@ -760,7 +602,7 @@ static void unplugged_at_work_it_leaves_nothing(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, user_rig_setup, user_rig_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_set_before_the_rings_run),
 		TEST(a_stopped_machine_goes_on_where_it_was),

@@ -228,7 +228,7 @@ static void a_report_has_up_to_32_ranges(void **state)
 	balloon_rig_offer(&rig, BALLOON_REPORTS, 0);
 	serve();
 	assert_int_equal(rig.nreturns, 32);
-	assert_true(virtio_status(&rig.b.virtio) & VIRTIO_STATUS_NEEDS_RESET);
+	assert_true(virtio_status(&rig.b.dev.virtio) & VIRTIO_STATUS_NEEDS_RESET);
 }
 
 static void memory_with_a_pattern_stays(void **state)
@@ -261,7 +261,7 @@ static void a_range_outside_of_ram_is_a_fault(void **state)
 	(void)state;
 	balloon_rig_range(&rig, 0, RIG_RAM_GPA + RIG_RAM_SIZE - 0x1000, 0x2000);
 	serve();
-	assert_true(virtio_status(&rig.b.virtio) & VIRTIO_STATUS_NEEDS_RESET);
+	assert_true(virtio_status(&rig.b.dev.virtio) & VIRTIO_STATUS_NEEDS_RESET);
 	assert_int_equal(rig.nreturns, 0);
 	assert_false(balloon_rig_used(&rig, BALLOON_REPORTS, &head));
 }

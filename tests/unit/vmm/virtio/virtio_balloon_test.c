@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The balloon device on the real transport: identity, configuration, its worker, its end, and memory that really goes.
+#include "failing_calls.h"
 #include "rig.h"
 #include "virtio_balloon.h"
 
@@ -9,13 +10,11 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,32 +30,6 @@
 #define CONFIG_OFF 0x5000u /* the page of a configuration that the device changes */
 #define F_PAGE_POISON 4u
 #define F_REPORTING 5u
-
-// ---- calls that fail, counted down; 0: none
-
-static unsigned countdown;
-
-static bool fails(void)
-{
-	return countdown > 0 && --countdown == 0;
-}
-
-int __real_eventfd(unsigned count, int flags);
-int __wrap_eventfd(unsigned count, int flags);
-int __wrap_eventfd(unsigned count, int flags)
-{
-	if (!fails())
-		return __real_eventfd(count, flags);
-	errno = EMFILE;
-	return -1;
-}
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque)
-{
-	return fails() ? EAGAIN : __real_pthread_create(thread, attr, entry, opaque);
-}
 
 // ---- the machine and its driver
 
@@ -82,7 +55,6 @@ static unsigned open_fds(void)
 static int setup(void **state)
 {
 	(void)state;
-	countdown = 0;
 	nchanges = 0;
 	ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ram == MAP_FAILED)
@@ -92,9 +64,20 @@ static int setup(void **state)
 	return gmem_add(&mem, RAM_GPA, RAM_SIZE, ram);
 }
 
+static int destroy(void)
+{
+	int rc = virtio_pci_destroy(vp);
+
+	vp = NULL;
+	return rc;
+}
+
+// A test that failed has left its device, without which the rest would have nothing to stand on.
 static int teardown(void **state)
 {
 	(void)state;
+	if (vp)
+		destroy();
 	rig_fini(&rig);
 	return munmap(ram, RAM_SIZE);
 }
@@ -189,13 +172,13 @@ static void it_is_the_balloon_of_the_specification(void **state)
 	wr(VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
 	// STATS_VQ, PAGE_POISON; not MUST_TELL_HOST, DEFLATE_ON_OOM, FREE_PAGE_HINT, REPORTING.
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_DF, 4) & 0x3f, 0x12);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 	assert_int_equal(create(true), 0);
 	negotiate(0);
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_NUMQ, 2), 4);
 	wr(VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_DF, 4) & 0x3f, 0x32);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void its_configuration_is_the_target_and_what_the_guest_has(void **state)
@@ -232,7 +215,7 @@ static void its_configuration_is_the_target_and_what_the_guest_has(void **state)
 	negotiate(0);
 	wr(CONFIG_OFF + 12, 4, 0x55);
 	assert_int_equal(rd(CONFIG_OFF + 12, 4), 0);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void its_worker_returns_pages(void **state)
@@ -250,7 +233,7 @@ static void its_worker_returns_pages(void **state)
 	assert_int_equal(ram[FREE_OFF + 0x1000], 0x5a);
 	assert_int_equal(ram[FREE_OFF + 0x2fff], 0);
 	assert_int_equal(ram[FREE_OFF + 0x3000], 0x5a);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void its_worker_returns_ranges(void **state)
@@ -264,7 +247,7 @@ static void its_worker_returns_ranges(void **state)
 	assert_int_equal(ram[FREE_OFF], 0);
 	assert_int_equal(ram[FREE_OFF + 0x2fff], 0);
 	assert_int_equal(ram[FREE_OFF + 0x3000], 0x5a);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void after_a_pause_it_goes_on(void **state)
@@ -280,7 +263,7 @@ static void after_a_pause_it_goes_on(void **state)
 	virtio_pci_set_paused(vp, false);
 	answer_comes();
 	assert_int_equal(ram[FREE_OFF], 0);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void a_guest_fault_ends_in_needs_reset(void **state)
@@ -288,12 +271,12 @@ static void a_guest_fault_ends_in_needs_reset(void **state)
 	(void)state;
 	assert_int_equal(create(false), 0);
 	start(0, 0);
-	ram[0x1003] = 0x40;
+	__atomic_store_n((uint16_t *)(void *)(ram + 0x1002), 0x4000, __ATOMIC_RELEASE);
 	wr(0x2000, 2, 0);
 	for (unsigned i = 0; i < WAIT_MS && !(rd(VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET); i++)
 		poll(NULL, 0, 1);
 	assert_true(rd(VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void the_interval_of_statistics_can_change(void **state)
@@ -305,7 +288,7 @@ static void the_interval_of_statistics_can_change(void **state)
 	assert_int_equal(virtio_balloon_stats_interval(vp), 7);
 	assert_int_equal(virtio_balloon_stats(vp).updated_s, 0);
 	assert_true(virtio_balloon_stats(vp).vals[0] == UINT64_MAX);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void a_failure_leaves_nothing(void **state)
@@ -314,16 +297,16 @@ static void a_failure_leaves_nothing(void **state)
 
 	(void)state;
 	for (;; n++) {
-		countdown = n;
+		fail_call(n);
 		if (create(true) == 0)
 			break;
 		assert_non_null(strstr(err.text, "virtio-balloon-pci: "));
 		assert_int_equal(open_fds(), before);
 	}
-	countdown = 0;
-	// Two eventfds and the thread.
-	assert_true(n > 3);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_false(call_has_failed());
+	// The device, its name, two eventfds and the thread; the transport.
+	assert_true(n > 5);
+	assert_int_equal(destroy(), 0);
 	assert_int_equal(open_fds(), before);
 }
 

@@ -30,7 +30,7 @@
 #define PMEM_SIZE (2 * VPMEM_GRANULE)
 #define NO_VECTOR 0xffffu
 #define MSG_ADDR 0xfee00000u
-#define WAIT_MS 10000
+#define WAIT_MS 100000
 
 #define DESC_GPA (RAM_GPA + 0x0000)
 #define AVAIL_GPA (RAM_GPA + 0x1000)

@@ -70,7 +70,7 @@ static void has(uint64_t gpa, uint8_t val, unsigned len)
 
 static bool needs_reset(void)
 {
-	return virtio_status(&rig.rng.virtio) & VIRTIO_STATUS_NEEDS_RESET;
+	return virtio_status(&rig.rng.dev.virtio) & VIRTIO_STATUS_NEEDS_RESET;
 }
 
 // ---- requests
@@ -132,7 +132,7 @@ static void a_huge_request_gets_a_bounded_part(void **state)
 static void nothing_is_done_before_the_driver_runs(void **state)
 {
 	(void)state;
-	virtio_reset(&rig.rng.virtio);
+	virtio_reset(&rig.rng.dev.virtio);
 	rng_rig_request(&rig, 0, 64);
 	serves(RNG_WAIT_KICK, -1);
 	nothing_used();
@@ -189,7 +189,7 @@ static void a_buffer_outside_of_memory_asks_for_a_reset(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
-		virtio_reset(&rig.rng.virtio);
+		virtio_reset(&rig.rng.dev.virtio);
 		rng_rig_start(&rig);
 		rng_rig_desc(&rig, RIG_DESC, 0, buffers[i].gpa, buffers[i].len, RIG_WRITE, 0);
 		rng_rig_offer(&rig, 0);
@@ -273,7 +273,7 @@ static void a_reset_does_not_renew_the_quota(void **state)
 	again(-1, 100, 1000);
 	rng_rig_request(&rig, 0, 100);
 	serves(RNG_WAIT_KICK, -1);
-	virtio_reset(&rig.rng.virtio);
+	virtio_reset(&rig.rng.dev.virtio);
 	rng_rig_start(&rig);
 	rng_rig_request(&rig, 0, 100);
 	serves(RNG_WAIT_QUOTA, 1000);
@@ -382,7 +382,7 @@ static void a_reset_forgets_the_request_that_waits(void **state)
 	again(fds[0], INT64_MAX, 65536);
 	rng_rig_request(&rig, 5, 64);
 	serves(RNG_WAIT_SOURCE, -1);
-	virtio_reset(&rig.rng.virtio);
+	virtio_reset(&rig.rng.dev.virtio);
 	assert_int_equal(write(fds[1], "\7\7", 2), 2);
 	serves(RNG_WAIT_KICK, -1);
 	has(RIG_DATA + 0x5000, 0, 64);
@@ -397,7 +397,7 @@ static void a_reset_forgets_the_request_that_waits(void **state)
 	used(4, 1);
 	rng_rig_request(&rig, 5, 64);
 	serves(RNG_WAIT_SOURCE, -1);
-	virtio_reset(&rig.rng.virtio);
+	virtio_reset(&rig.rng.dev.virtio);
 	rng_rig_start(&rig);
 	assert_int_equal(write(fds[1], "\7\7", 2), 2);
 	serves(RNG_WAIT_KICK, -1);
@@ -410,7 +410,7 @@ static void a_reset_forgets_the_request_that_waits(void **state)
 	rng_rig_request(&rig, 2, 64);
 	serves(RNG_WAIT_SOURCE, -1);
 	used(1, 1);
-	virtio_queue_reset(&rig.rng.virtio, 0);
+	virtio_queue_reset(&rig.rng.dev.virtio, 0);
 	assert_int_equal(write(fds[1], "\7\7", 2), 2);
 	serves(RNG_WAIT_KICK, -1);
 	nothing_used();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entropy device on the real transport: identity, its worker, its end, and what is left when it cannot be created.
+#include "failing_calls.h"
 #include "rig.h"
 #include "virtio_rng.h"
 
@@ -10,13 +11,11 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,32 +26,6 @@
 #define DATA_OFF 0x8000u
 #define WAIT_MS 20000
 #define S_DRIVER (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
-
-// ---- calls that fail, counted down; 0: none
-
-static unsigned countdown;
-
-static bool fails(void)
-{
-	return countdown > 0 && --countdown == 0;
-}
-
-int __real_eventfd(unsigned count, int flags);
-int __wrap_eventfd(unsigned count, int flags);
-int __wrap_eventfd(unsigned count, int flags)
-{
-	if (!fails())
-		return __real_eventfd(count, flags);
-	errno = EMFILE;
-	return -1;
-}
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*entry)(void *), void *opaque)
-{
-	return fails() ? EAGAIN : __real_pthread_create(thread, attr, entry, opaque);
-}
 
 // ---- the machine and its driver
 
@@ -77,31 +50,46 @@ static unsigned open_fds(void)
 static int setup(void **state)
 {
 	(void)state;
-	countdown = 0;
 	memset(ram, 0, sizeof(ram));
 	rig_init(&rig);
 	gmem_init(&mem);
 	return gmem_add(&mem, RAM_GPA, RAM_SIZE, ram);
 }
 
+static int destroy(void)
+{
+	int rc = virtio_pci_destroy(vp);
+
+	vp = NULL;
+	return rc;
+}
+
+// A test that failed has left its device, without which the rest would have nothing to stand on.
 static int teardown(void **state)
 {
 	(void)state;
+	if (vp)
+		destroy();
 	rig_fini(&rig);
 	return 0;
 }
 
-static int create(int source_fd)
+static int create_with(int source_fd, uint64_t max_bytes)
 {
 	const struct virtio_rng_options opts = {
 		.pci = { .bus = rig.bus, .bus_nr = -1, .slot = SLOT, .id = "rng0", .register_page = true },
 		.mem = &mem,
 		.source_fd = source_fd,
-		.max_bytes = INT64_MAX,
+		.max_bytes = max_bytes,
 		.period_ms = 65536,
 	};
 
 	return virtio_rng_create(&opts, &vp, &err);
+}
+
+static int create(int source_fd)
+{
+	return create_with(source_fd, INT64_MAX);
 }
 
 static void wr(unsigned off, unsigned width, uint64_t val)
@@ -114,19 +102,34 @@ static uint64_t rd(unsigned off, unsigned width)
 	return io_read(&rig.mmio, regs + off, width);
 }
 
-static void start(void)
+static void negotiate(void)
 {
 	command_set(&rig, SLOT, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	regs = bar64_get(&rig, SLOT, 0);
 	wr(VIRTIO_PCI_COMMON_STATUS, 1, S_DRIVER);
 	wr(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
-	wr(VIRTIO_PCI_COMMON_GF, 4, 1);
+	wr(VIRTIO_PCI_COMMON_GF, 4, 1 | 1u << (VIRTIO_F_RING_RESET - 32));
 	wr(VIRTIO_PCI_COMMON_STATUS, 1, S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
+}
+
+static void enable_queue(void)
+{
 	wr(VIRTIO_PCI_COMMON_Q_DESCLO, 8, RAM_GPA);
 	wr(VIRTIO_PCI_COMMON_Q_AVAILLO, 8, RAM_GPA + 0x1000);
 	wr(VIRTIO_PCI_COMMON_Q_USEDLO, 8, RAM_GPA + 0x2000);
 	wr(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
+static void driver_ok(void)
+{
 	wr(VIRTIO_PCI_COMMON_STATUS, 1, S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void start(void)
+{
+	negotiate();
+	enable_queue();
+	driver_ok();
 }
 
 /* One request of 16 bytes, by a kick that leaves the guest. */
@@ -141,6 +144,12 @@ static void request(void)
 	memcpy(ram + 12, &flags, 2);
 	__atomic_store_n((uint16_t *)(void *)(ram + 0x1002), idx, __ATOMIC_RELEASE);
 	wr(0x2000, 2, 0);
+}
+
+/* One that has not begun yet would find what comes without being woken. */
+static void let_worker_wait(void)
+{
+	poll(NULL, 0, 50);
 }
 
 static bool is_answered(void)
@@ -168,7 +177,7 @@ static void it_is_the_entropy_device_of_the_specification(void **state)
 	start();
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_NUMQ, 2), 1);
 	assert_int_equal(rd(VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void its_worker_answers(void **state)
@@ -182,11 +191,12 @@ static void its_worker_answers(void **state)
 	close(fds[0]);
 	start();
 	request();
+	let_worker_wait();
 	assert_false(is_answered());
 	assert_int_equal(write(fds[1], "0123456789abcdefgh", 18), 18);
 	answer_comes();
 	assert_memory_equal(ram + DATA_OFF, "0123456789abcdef", 17);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 	close(fds[1]);
 }
 
@@ -196,9 +206,72 @@ static void an_early_request_is_served(void **state)
 	(void)state;
 	assert_int_equal(create(-1), 0);
 	request();
+	let_worker_wait();
 	start();
 	answer_comes();
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
+}
+
+/* The queue may also come after DRIVER_OK. */
+static void a_queue_that_is_enabled_late_is_served(void **state)
+{
+	(void)state;
+	assert_int_equal(create(-1), 0);
+	request();
+	negotiate();
+	driver_ok();
+	let_worker_wait();
+	assert_false(is_answered());
+	enable_queue();
+	answer_comes();
+	assert_int_equal(destroy(), 0);
+}
+
+/* The worker has the request, and waits for the file; the driver takes both back, and offers another one. */
+static void a_reset_of_the_queue_drops_its_request(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(create(fds[0]), 0);
+	start();
+	request();
+	let_worker_wait();
+	wr(VIRTIO_PCI_COMMON_Q_RESET, 2, 1);
+	assert_int_equal(rd(VIRTIO_PCI_COMMON_Q_RESET, 2), 0);
+	assert_int_equal(rd(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	assert_int_equal(write(fds[1], "0123456789abcdef", 16), 16);
+	let_worker_wait();
+	assert_false(is_answered());
+	assert_int_equal(ram[DATA_OFF], 0);
+	memset(ram, 0, DATA_OFF);
+	enable_queue();
+	request();
+	assert_int_equal(write(fds[1], "0123456789abcdef", 16), 16);
+	answer_comes();
+	assert_int_equal(destroy(), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* What a quota leaves is given at once, and the device ends while its worker waits for the next period. */
+static void a_quota_that_is_used_up_lets_the_worker_wait(void **state)
+{
+	const uint64_t gpa = RAM_GPA + DATA_OFF + 0x100;
+	const uint16_t idx = 2;
+
+	(void)state;
+	assert_int_equal(create_with(-1, 16), 0);
+	start();
+	request();
+	answer_comes();
+	memcpy(ram, &gpa, 8);
+	__atomic_store_n((uint16_t *)(void *)(ram + 0x1002), idx, __ATOMIC_RELEASE);
+	wr(0x2000, 2, 0);
+	let_worker_wait();
+	assert_true(is_answered());
+	assert_int_equal(destroy(), 0);
 }
 
 static void a_reset_does_not_wait_for_the_file(void **state)
@@ -216,7 +289,7 @@ static void a_reset_does_not_wait_for_the_file(void **state)
 	start();
 	request();
 	virtio_pci_unplug(vp);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 	close(fds[0]);
 	close(fds[1]);
 	assert_false(is_answered());
@@ -228,12 +301,12 @@ static void a_guest_fault_ends_in_needs_reset(void **state)
 	(void)state;
 	assert_int_equal(create(-1), 0);
 	start();
-	ram[0x1003] = 0x40;
+	__atomic_store_n((uint16_t *)(void *)(ram + 0x1002), 0x4000, __ATOMIC_RELEASE);
 	wr(0x2000, 2, 0);
 	for (unsigned i = 0; i < WAIT_MS && !(rd(VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET); i++)
 		poll(NULL, 0, 1);
 	assert_true(rd(VIRTIO_PCI_COMMON_STATUS, 1) & VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_int_equal(destroy(), 0);
 }
 
 static void a_failure_leaves_nothing(void **state)
@@ -242,16 +315,16 @@ static void a_failure_leaves_nothing(void **state)
 
 	(void)state;
 	for (;; n++) {
-		countdown = n;
+		fail_call(n);
 		if (create(-1) == 0)
 			break;
 		assert_non_null(strstr(err.text, "virtio-rng-pci: "));
 		assert_int_equal(open_fds(), before);
 	}
-	countdown = 0;
-	// Two eventfds and the thread.
-	assert_true(n > 3);
-	assert_int_equal(virtio_pci_destroy(vp), 0);
+	assert_false(call_has_failed());
+	// The device, its name, two eventfds and the thread; the transport.
+	assert_true(n > 5);
+	assert_int_equal(destroy(), 0);
 	assert_int_equal(create(12345), -EBADF);
 	assert_int_equal(open_fds(), before);
 }
@@ -264,6 +337,9 @@ int main(void)
 		TEST(it_is_the_entropy_device_of_the_specification),
 		TEST(its_worker_answers),
 		TEST(an_early_request_is_served),
+		TEST(a_queue_that_is_enabled_late_is_served),
+		TEST(a_reset_of_the_queue_drops_its_request),
+		TEST(a_quota_that_is_used_up_lets_the_worker_wait),
 		TEST(a_reset_does_not_wait_for_the_file),
 		TEST(a_guest_fault_ends_in_needs_reset),
 		TEST(a_failure_leaves_nothing),

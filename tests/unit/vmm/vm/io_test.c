@@ -45,7 +45,8 @@ static int setup(void **state)
 	static struct io_space space;
 	struct io_region low = region(0x100, 0x10, &low_value), high = region(0x110, 0x8, &high_value);
 
-	space = (struct io_space) { .nregions = 0 };
+	io_clear(&space);
+	space.nunclaimed = 0;
 	seen.nreads = seen.nwrites = 0;
 	// The higher one first: the array has to sort.
 	assert_int_equal(io_add(&space, &high), 0);

@@ -25,7 +25,7 @@ static void set_irq(void *owner, bool level)
 static int setup(void **state)
 {
 	(void)state;
-	memset(&pio, 0, sizeof(pio));
+	io_clear(&pio);
 	ged = (struct acpi_ged) { .set_irq = set_irq, .owner = &pio };
 	irq = false;
 	return acpi_ged_attach(&ged, &pio);

@@ -37,7 +37,7 @@ static void reset(void *owner)
 static int setup(void **state)
 {
 	(void)state;
-	memset(&pio, 0, sizeof(pio));
+	io_clear(&pio);
 	pm = (struct acpi_pm) { .power_off = power_off, .reset = reset, .owner = &pio };
 	noffs = nresets = 0;
 	return acpi_pm_attach(&pm, &pio);
@@ -106,7 +106,7 @@ static void attaches_wholly_or_not_at_all(void **state)
 	struct io_region squatter = { .name = "x", .base = I8042_PORT, .size = 1 };
 
 	(void)state;
-	memset(&pio, 0, sizeof(pio));
+	io_clear(&pio);
 	assert_int_equal(io_add(&pio, &squatter), 0);
 	assert_int_equal(acpi_pm_attach(&pm, &pio), -EEXIST);
 	assert_int_equal(pio.nregions, 1);

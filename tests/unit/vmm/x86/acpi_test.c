@@ -368,6 +368,8 @@ static void write_tables(const struct acpi_config *cfg)
 		snprintf(name, sizeof(name), "SSDT%u", nr);
 		write_table(find_nth_table("SSDT", nr), name);
 	}
+	if (cfg->vm_generation_id)
+		write_table(find_nth_table("SSDT", cfg->nbuses), "SSDTV");
 }
 
 /* Loads DSDT and SSDTs and evaluates a method; the answer is in `output`. */
@@ -382,6 +384,28 @@ static void evaluate(const struct acpi_config *cfg, const char *method)
 	if (!answer)
 		fail_msg("%s", output);
 	memmove(output, answer, strlen(answer) + 1);
+}
+
+static void the_generation_id_is_where_its_device_says(void **state)
+{
+	static const uint8_t guid[VMGENID_SIZE] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+	struct acpi_config cfg = with_buses();
+
+	(void)state;
+	cfg.vm_generation_id = guid;
+	evaluate(&cfg, "\\_SB.VGEN.ADDR");
+	assert_memory_equal(guest_ram_at(&ram, VMGENID_GPA, VMGENID_SIZE), guid, VMGENID_SIZE);
+	assert_output("Contains 2 Elements");
+	assert_output("[Integer] = 00000000000FF000");
+	assert_output("[Integer] = 0000000000000000");
+	assert_int_equal(run("iasl -d SSDTV"), 0);
+	assert_int_equal(run("cat SSDTV.dsl"), 0);
+	assert_output("\"VM_Gen_Counter\"");
+	/* Beside the tables, and not in the code that follows it. */
+	assert_true(ACPI_GPA + ACPI_SIZE <= VMGENID_GPA && VMGENID_GPA + VMGENID_SIZE <= RESET_VECTOR_GPA);
+	/* Without the device there is no table. */
+	build(&usual);
+	assert_int_equal(get_le(xsdt() + 4, 4), 36 + (3 + usual.nbuses) * 8);
 }
 
 static void assert_routes(const struct acpi_config *cfg, const char *method)
@@ -668,6 +692,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_largest_machine_has_room_for_its_tables, setup, teardown),
 		cmocka_unit_test_setup_teardown(rebuilds_over_what_a_guest_wrote, setup, teardown),
 		cmocka_unit_test_setup_teardown(fails_without_ram, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_generation_id_is_where_its_device_says, setup, teardown),
 		cmocka_unit_test_setup_teardown(iasl_finds_nothing_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_every_slot_as_the_bus_does, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_are_data, setup, teardown),

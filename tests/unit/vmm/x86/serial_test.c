@@ -61,7 +61,7 @@ static int setup(void **state)
 	};
 
 	(void)state;
-	memset(&pio, 0, sizeof(pio));
+	io_clear(&pio);
 	chr = (struct chardev) { .out = malloc(MUCH), .out_size = MUCH, .out_room = MUCH };
 	irq = false;
 	nrising = nwaits = 0;

@@ -44,6 +44,7 @@ PARTS = {
     "faults": "kvm",
     "plug": "kvm",
     "devices": "kvm",
+    "net": "kvm",
     "library": "kvm",
     "group": "kvm",
     "flood": "kvm",
@@ -148,7 +149,7 @@ def main():
         for part in args.parts:
             measure(part, args.runs, args.inside, SHARED)
         return 0
-    subprocess.run([CHECKOUT / "tools/install-packages", "test", "bench"], check=True)
+    subprocess.run([CHECKOUT / "tools/install-packages", "test", "demo", "bench"], check=True)
     subprocess.run([CHECKOUT / "guest/build", "cloud"], check=True)
     found, missing = peers.present()
     for peer in found:

@@ -21,10 +21,11 @@ INIT = Figure("the guest's part of it", "ms", "/proc/uptime of the guest, in tha
 CALLS = Figure(
     "system calls before the first KVM_RUN",
     "",
-    "strace -f, with one pmem whose file is new, and a QMP socket; of all threads",
+    "strace -f, with one pmem whose file is new, and a QMP socket; of all threads; -sandbox off",
     value_max=100,
 )
-FIGURES = [START, INIT, CALLS]
+SANDBOX_CALLS = Figure("the same with -sandbox on", "", "the same, of all processes: pmvm's broker is one")
+FIGURES = [START, INIT, CALLS, SANDBOX_CALLS]
 
 
 class PmvmVmlinux(peers_module.Pmvm):
@@ -34,10 +35,10 @@ class PmvmVmlinux(peers_module.Pmvm):
     image = "vmlinux"
 
 
-def calls_before_run(peer):
+def calls_before_run(peer, sandbox):
     with directory("tmpfs") as where:
         log = where / "strace"
-        with peer(where, pmem(where / "a.img"), prefix=["strace", "-f", "-o", log]) as guest:
+        with peer(where, [*pmem(where / "a.img"), "-sandbox", sandbox], prefix=["strace", "-f", "-o", log]) as guest:
             end(guest)
         # A call that another thread's interrupts has two lines.
         calls = [line for line in log.read_text(errors="replace").splitlines() if "resumed>" not in line]
@@ -60,4 +61,5 @@ def measure(peers, runs, samples):
                 except subprocess.TimeoutExpired:
                     guest.kill()  # a machine without ACPI cannot switch itself off
         if run == 0 and peer.has_pmem and peer is not PmvmVmlinux:
-            samples.add(CALLS, peer.name, calls_before_run(peer))
+            samples.add(CALLS, peer.name, calls_before_run(peer, "off"))
+            samples.add(SANDBOX_CALLS, peer.name, calls_before_run(peer, "on"))

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Shows the main function of pmvm with a real guest: persistent memory from a file, in a stock Debian kernel.
 
+The second act shows how a guest gets files into it: over the network, and from a folder of the host.
+
 SPDX-License-Identifier: Apache-2.0
 
 Usage: demo/demo.py      (`make demo` builds pmvm first)
@@ -9,10 +11,12 @@ Every command is printed before it runs: "$" on the host, "guest#" inside the vi
 a stock kernel, the same script runs in the emulated host of tests/box.
 """
 import contextlib
+import hashlib
 import os
 import pathlib
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +43,15 @@ READ_ONLY = (
     "-object memory-backend-file,id=mem1,share=on,readonly=on,mem-path=./virtio_pmem.img -device"
     " virtio-pmem-pci,memdev=mem1,id=nv1"
 )
+SMALL = MACHINE.replace("-m 1G", "-m 256M")
+NETWORK = "-nic user"
+FOLDER = (
+    "-object memory-backend-memfd,id=ram,size=256M -machine memory-backend=ram -chardev socket,id=c0,path=./folder.sock"
+    " -device vhost-user-fs-pci,chardev=c0,tag=host"
+)
+HOST = "10.0.2.2"  # the host, as a guest with -nic user sees it
+FILE_MIB = 8
+START_MAX = 30  # seconds for a program of the host to start
 CHECKS = []  # the texts of those that passed
 
 
@@ -198,6 +211,116 @@ def shared_read_only(directory):
         check(all(guest.power_off() == 0 for guest in guests), "both ended with status 0")
 
 
+def virtiofsd():
+    for path in ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"):
+        if os.path.exists(path):
+            return path
+    raise machine.Failed("a host with virtiofsd: type tools/install-packages demo")
+
+
+@contextlib.contextmanager
+def program(line, directory, is_ready):
+    """A program of the host, whose command line is printed; it is ended with the context."""
+    say(f"$ {line} &")
+    with subprocess.Popen(
+        shlex.split(line), cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            end = time.monotonic() + START_MAX
+            while not is_ready() or process.poll() is not None:
+                if process.poll() is not None or time.monotonic() > end:
+                    raise machine.Failed(f"{line} does not start")
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+
+
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def has_route():
+    return bool(subprocess.run(["ip", "route", "show", "default"], stdout=subprocess.PIPE, check=True).stdout)
+
+
+@contextlib.contextmanager
+def uplink():
+    """A default route: without one, passt offers no network. An emulated host has none."""
+    if not os.environ.get("PMVM_IN_BOX") or has_route():
+        yield
+        return
+    say("(the emulated host has no network: it gets an interface that leads nowhere, for the default route)")
+    subprocess.run(["modprobe", "dummy", "numdummies=0"], check=False)
+    for words in ("link add uplink type dummy", "addr add 10.99.0.9/24 dev uplink", "link set uplink up",
+                  "route add default via 10.99.0.1"):  # fmt: skip
+        subprocess.run(["ip", *words.split()], check=True)
+    yield
+    subprocess.run(["ip", "link", "del", "uplink"], check=True)
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetch(guest, port, wanted):
+    title("TCP from the host into a file on persistent memory")
+    guest.show(f"wget -q -O /mnt/fetched http://{HOST}:{port}/data && sync /mnt/fetched")
+    check(wanted in guest.show("sha256sum /mnt/fetched"), f"{FILE_MIB} MiB by TCP, the sum is the same")
+    guest.show("dax-tool isdax /mnt/fetched")
+
+
+def use_folder(guest, wanted, folder):
+    title("A folder of the host")
+    guest.show("modprobe virtiofs && mkdir /host && mount -t virtiofs host /host && ls -lh /host")
+    guest.show("dax-tool direct /host/data /mnt/direct && sync /mnt/direct")
+    check(
+        wanted in guest.show("sha256sum /mnt/direct"),
+        "an O_DIRECT read into a mapped DAX file: the host wrote into the pages of the device, the sum is the same",
+    )
+    guest.show("cp /mnt/fetched /host/from-guest && umount /host")
+    say("$ sha256sum folder/from-guest")
+    check(sha256(folder / "from-guest") == wanted, "the host has what the guest wrote, the sum is the same")
+
+
+def network_and_folder(directory):
+    title("Second act: a guest with a network and a folder of the host, which other programs serve")
+    folder = directory / "folder"
+    folder.mkdir()
+    say(f"$ head -c {FILE_MIB}M /dev/urandom >folder/data && sha256sum folder/data")
+    (folder / "data").write_bytes(os.urandom(FILE_MIB << 20))
+    wanted = sha256(folder / "data")
+    say(f"    {wanted}  folder/data")
+    port = free_port()
+    serve = f"python3 -m http.server --bind 127.0.0.1 --directory folder {port}"
+    share = f"{virtiofsd()} --socket-path=folder.sock -o source={folder} -o sandbox=chroot"
+    is_root = os.geteuid() == 0
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(uplink())
+        stack.enter_context(program(serve, directory, lambda: listens(port)))
+        if is_root:
+            stack.enter_context(program(share, directory, (directory / "folder.sock").exists))
+        else:
+            say("(Debian's virtiofsd needs root: the guest gets no folder)")
+        line = f"{SMALL} {FIRST} {NETWORK} {FOLDER if is_root else ''}"
+        guest = stack.enter_context(DemoGuest(line, directory))
+        guest.wait_ready()
+        guest.show("mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
+        check("10.0.2.15" in guest.show("dhcp eth0"), "the guest has an address by DHCP")
+        fetch(guest, port, wanted)
+        if is_root:
+            use_folder(guest, wanted, folder)
+        guest.show("umount /mnt")
+        say("guest# poweroff -f")
+        check(guest.power_off() == 0, "the guest powered off, pmvm ended with status 0")
+
+
 def show():
     os.environ["PATH"] = f"{CHECKOUT / 'build'}:{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="pmvm-demo-") as name:
@@ -208,6 +331,7 @@ def show():
         after_the_crash(directory, first_light(directory))
         hotplug(directory)
         shared_read_only(directory)
+        network_and_folder(directory)
     say(f"\ndemo: {len(CHECKS)} checks passed in {time.monotonic() - BEGAN:.0f} s")
 
 
@@ -219,6 +343,8 @@ def main():
             sys.exit(f"demo: failed: {failed}")
         return 0
     say("demo: preparing the guest")
+    if subprocess.run([CHECKOUT / "tools/install-packages", "demo"], check=False).returncode:
+        sys.exit("demo: cannot install what it needs, see above")
     if subprocess.run([CHECKOUT / "guest/build", "cloud"], check=False).returncode:
         sys.exit("demo: cannot prepare the guest, see above")
     return subprocess.run(

@@ -3,11 +3,12 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/check.py [style] [unit] [fuzz] [system] [powercut]      (all when none is named)
+Usage: tests/check.py [--long] [style] [unit] [fuzz] [system] [powercut]      (all when none is named)
+  --long      of the system tests only those that are marked long, which are not run otherwise
 
 tests/style.py tests the style. Unit tests are cmocka programs, built and run once for each entry of BUILDS. Each fuzz
 target is one test: its corpus, and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` continues from there. System
-tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box. Twenty power cuts of
+tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box. Power cuts of
 tests/powercut.py always run in the test box. Each suite prints a line with its totals; the last line is "N passed,
 N failed, N skipped". A skipped test prints its reason. Logs and reports are written to build/check.
 """
@@ -30,11 +31,12 @@ import fuzz
 REPORTS = CHECKOUT / "build/check"
 UNIT_MAX = 600  # seconds for one test program; the machine may be busy
 STYLE_MAX = 1500  # seconds for all tests of the sources' style; half a minute is usual
-FUZZ_TIME = 5  # seconds of fuzzing for each target
+FUZZ_TIME = 3  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
-FILE_MAX = 2400  # seconds for one file of system tests: three minutes are usual, where nothing else runs
+GROUP = 3  # files of system tests in one pytest: its start takes some seconds in an emulated host
+GROUP_MAX = 3000  # seconds for a group: four minutes are usual, where nothing else runs
 BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
-CUTS = "bare=18,linux=2"  # power cuts with each guest; all together some seven minutes
+CUTS = "bare=10,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
 # name, directory, compiler, Meson options. The first is what `make` has built. The second has clang's address and
@@ -62,7 +64,14 @@ SANITIZERS = {
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1",
 }
 # Tests of the sources and the build, which have the same result in each of BUILDS: they run in the first.
-ONCE = {"fences"}
+ONCE = {"fences", "seccomp"}
+# ThreadSanitizer has nothing to find in a program with one thread.
+THREADS_ONLY = {"gcc-tsan-ndebug"}
+# The system tests that take longest come first, so that both lanes end at about the same time.
+LONGEST = [
+    *("guests", "net", "balloon", "bare_metal", "vhost_user", "device", "net_user", "real_pmem", "host_faults"),
+    *("plug_cycles", "hotplug", "many_devices", "qmp", "ram", "host_disk", "serial_ports", "rng"),
+]
 
 
 # Runs a command with the processor time that other programs do not use. With sched_autogroup the kernel divides the
@@ -75,12 +84,14 @@ class Totals:
 
     def __init__(self, failed=0):
         self.passed = self.skipped = 0
+        self.left = 0  # not selected
         self.failed = failed
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.left += other.left
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -112,7 +123,32 @@ def build(name, directory, compiler, options):
                 say((REPORTS / f"{name}.log").read_text(errors="replace")[-3000:])
                 return None
     tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", directory], text=True))
-    return [(test["name"], test["cmd"], test.get("env", {})) for test in tests if "pmvm:unit" in test["suite"]]
+    return [
+        (test["name"], absolute(test["cmd"], directory), test.get("env", {}))
+        for test in tests
+        if "pmvm:unit" in test["suite"]
+    ]
+
+
+def absolute(command, directory):
+    """Meson names an argument that it builds relative to the build directory, in which it runs its tests."""
+    return [str(directory / word) if (directory / word).is_file() else word for word in command]
+
+
+def has_threads(program):
+    """Whether a program calls pthread_create; one that is a script may."""
+    done = subprocess.run(["nm", "--dynamic", "--undefined-only", program], capture_output=True, text=True, check=False)
+    return done.returncode != 0 or "pthread_create" in done.stdout
+
+
+def selected(build_name, tests):
+    """The unit tests that are run in a build."""
+    return [
+        test
+        for test in tests
+        if (test[0] not in ONCE or build_name == BUILDS[0][0])
+        and (build_name not in THREADS_ONLY or has_threads(test[1][0]))
+    ]
 
 
 def run_program(name, command, environment, time_max=UNIT_MAX):
@@ -172,8 +208,7 @@ def unit():
         with concurrent.futures.ThreadPoolExecutor(UNIT_JOBS) as jobs:
             for totals_of_one in [
                 jobs.submit(run_program, f"{name}/{test}", command, environment)
-                for test, command, environment in tests or []
-                if test not in ONCE or name == BUILDS[0][0]
+                for test, command, environment in selected(name, tests or [])
             ]:
                 suite.add(totals_of_one.result())
         say(f"unit {name}: {suite} ({time.monotonic() - began:.0f} s)")
@@ -188,21 +223,26 @@ def fuzz_targets():
     return totals
 
 
-def pytest_totals(report):
-    totals = Totals()
+def pytest_totals(report, output):
+    """The totals of a run of pytest, and the seconds of each file."""
+    totals, seconds = Totals(), collections.Counter()
+    totals.left = sum(map(int, re.findall(r"collected \d+ items? / (\d+) deselected", output)))
     for suite in ElementTree.parse(report).iter("testsuite"):
         count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
         totals.failed += count["failures"] + count["errors"]
         totals.skipped += count["skipped"]
         totals.passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-    return totals
+        for case in suite.iter("testcase"):
+            seconds[case.get("classname").rpartition("test_")[2]] += float(case.get("time"))
+    return totals, seconds
 
 
 class Place:
     """Where system tests run: on this machine, or in a test box of its own, which starts with the first file."""
 
-    def __init__(self, number, is_box):
+    def __init__(self, number, is_box, marked):
         self.is_box = is_box
+        self.marked = marked
         # In every box, `shared` of this directory is mounted on build/box/shared, the writable part of the checkout.
         self.directory = CHECKOUT / "build/box" / (f"lane{number}" if is_box else "")
         self.reports = self.directory / "shared"
@@ -213,9 +253,9 @@ class Place:
         if self.is_box:
             subprocess.run([CHECKOUT / "tests/box/box.py", *arguments], check=check, env=self.environment)
 
-    def run_once(self, path):
-        """Runs one file of tests; returns its totals and whether the box was lost meanwhile."""
-        report = self.reports / f"{path.stem}.xml"
+    def run_once(self, group):
+        """Runs files of tests; returns their totals, the seconds of each, and whether the box was lost meanwhile."""
+        report = self.reports / f"{group[0].stem}.xml"
         report.unlink(missing_ok=True)
         # -B, -p no:cacheprovider: in the box the checkout is read-only.
         command = [
@@ -229,13 +269,15 @@ class Place:
             "-rsfE",
             "-v",
             "--tb=short",
+            "-m",
+            self.marked,
             f"--junitxml=build/box/shared/{report.name}",
-            path,
+            *group,
         ]
         try:
             done = subprocess.run(
                 command,
-                timeout=FILE_MAX,
+                timeout=GROUP_MAX,
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
                 check=False,
@@ -248,41 +290,46 @@ class Place:
             output, is_lost = done.stdout, self.is_box and done.returncode == BOX_LOST
         except subprocess.TimeoutExpired as expired:
             output, is_lost = (expired.stdout or b"").decode(errors="replace"), False
-            output += f"\n  {path.name}: not finished after {FILE_MAX} s"
-        totals = pytest_totals(report) if report.exists() else Totals(failed=1)
+            output += f"\n  {names_of(group)}: not finished after {GROUP_MAX} s"
+        totals, seconds = pytest_totals(report, output) if report.exists() else (Totals(failed=1), {})
         if totals.failed or totals.skipped or is_lost:
             say(output.rstrip())
-        return totals, is_lost
+        return totals, seconds, is_lost
 
-    def run(self, path):
+    def run(self, group):
         began = time.monotonic()
-        suite, is_lost = self.run_once(path)
+        suite, seconds, is_lost = self.run_once(group)
         if is_lost:
             # The emulated host itself ended or hangs, which is no result of pmvm. Try again in a new one.
-            say(f"  {path.name}: the box was lost; once more in a new one")
+            say(f"  {names_of(group)}: the box was lost; once more in a new one")
             self.box("stop", "--now")
             self.box("start", check=True)
-            suite, _ = self.run_once(path)
-        say(f"system {path.stem}: {suite} ({time.monotonic() - began:.0f} s)")
+            suite, seconds, _ = self.run_once(group)
+        parts = ", ".join(f"{name} {seconds[name]:.0f} s" for name in seconds)
+        say(f"system {parts or names_of(group)}: {suite} ({time.monotonic() - began:.0f} s)")
         return suite
 
 
-def taken(files):
-    """Yields files until there are no more; two lanes may share the files."""
+def names_of(group):
+    return ", ".join(path.stem.removeprefix("test_") for path in group)
+
+
+def taken(groups):
+    """Yields groups of files until there are no more; two lanes may share them."""
     while True:
         try:
-            yield files.popleft()
+            yield groups.popleft()
         except IndexError:
             return
 
 
-def system(place, files):
+def system(place, groups):
     totals = Totals()
-    if files:
+    if groups:
         place.box("start", check=True)
         try:
-            for path in taken(files):
-                totals.add(place.run(path))
+            for group in taken(groups):
+                totals.add(place.run(group))
         finally:
             place.box("stop")
     return totals
@@ -320,13 +367,20 @@ LANES = [{"style": style, "unit": unit, "fuzz": fuzz_targets}, {"powercut": powe
 SUITES = [*LANES[0], *LANES[1], "system"]
 
 
-def run_lane(lane, names, place, files):
+def run_lane(lane, names, place, groups):
     totals = Totals()
     for name, suite in lane.items():
         if name in names:
             totals.add(suite())
-    totals.add(system(place, files))
+    totals.add(system(place, groups))
     return totals
+
+
+def system_groups():
+    """The files of system tests, in groups that run one after the other."""
+    paths = {path.stem.removeprefix("test_"): path for path in sorted((CHECKOUT / "tests/system").glob("test_*.py"))}
+    order = [paths.pop(name) for name in LONGEST] + list(paths.values())
+    return [order[i : i + GROUP] for i in range(0, len(order), GROUP)]
 
 
 def prepare(names):
@@ -346,21 +400,26 @@ def prepare(names):
 
 
 def main():
-    names = set(sys.argv[1:]) or set(SUITES)
+    is_long = "--long" in sys.argv[1:]
+    names = set(sys.argv[1:]) - {"--long"} or ({"system"} if is_long else set(SUITES))
     if unknown := sorted(names - set(SUITES)):
         sys.exit(f"tests/check.py: no suite '{unknown[0]}'; there are: {' '.join(SUITES)}")
     is_box = prepare(names)
-    files = collections.deque(sorted((CHECKOUT / "tests/system").glob("test_*.py")) if "system" in names else [])
+    groups = collections.deque(system_groups() if "system" in names else [])
     # Directly on KVM they take one lane: there they are fast, and share the machine's devices.
-    files_of = [files, files if is_box else collections.deque()]
+    groups_of = [groups, groups if is_box else collections.deque()]
     totals = Totals()
     with concurrent.futures.ThreadPoolExecutor() as lanes:
         running = [
-            lanes.submit(run_lane, lane, names, Place(number, is_box), files_of[number])
+            lanes.submit(
+                run_lane, lane, names, Place(number, is_box, "long" if is_long else "not long"), groups_of[number]
+            )
             for number, lane in enumerate(LANES)
         ]
         for lane in running:
             totals.add(lane.result())
+    if totals.left and not is_long:
+        say(f"left out: {totals.left} long system tests; `make check-long` runs them")
     say(str(totals))
     return 1 if totals.failed or not totals.passed else 0
 

@@ -159,6 +159,29 @@ def judge(samples):
         raise Wrong("; ".join(grown))
 
 
+def forbidden_calls():
+    """What the kernel has logged of programs called pmvm: system calls that their filters do not allow."""
+    log = subprocess.run(["dmesg"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [line for line in log.splitlines() if "type=1326" in line and "pmvm" in line]
+
+
+def processor_time(pid, seconds=3):
+    """How many of the next seconds each thread runs: a guest that hangs either spins or waits."""
+
+    def used():
+        times = {}
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            times[(task / "comm").read_text().strip()] = int(fields[11]) + int(fields[12])
+        return times
+
+    before = used()
+    time.sleep(seconds)
+    after = used()
+    ticks = os.sysconf("SC_CLK_TCK")
+    return ", ".join(f"{name} {(after[name] - before.get(name, 0)) / ticks:.2f}" for name in sorted(after))
+
+
 class Soak:
     """The machine under load, and what was counted and sampled of it."""
 
@@ -191,6 +214,8 @@ class Soak:
 
     def run(self):
         serial = ["-display", "none", "-serial", "stdio"]
+        serial += ["-sandbox", f"log,dir={self.directory}"]
+        forbidden_before = forbidden_calls()
         with (
             machine.Guest(
                 *self.options(), memory=f"{RAM_MIB}M", cpus=2, archives=["fio"], wait=False, serial=serial
@@ -204,6 +229,9 @@ class Soak:
             self.clients.start()
             try:
                 self.loop()
+            except (machine.Failed, TimeoutError):
+                say(f"soak: of 3 s, each thread runs: {processor_time(guest.process.pid)}")
+                raise
             finally:
                 self.clients.ended.set()
                 self.clients.join(monitor.ANSWER_MAX)
@@ -212,6 +240,9 @@ class Soak:
                 self.guest.run(f"umount /mnt/{name}", STEP_MAX)
             if guest.power_off() != 0:
                 raise Wrong(f"pmvm did not end with status 0: {guest.error_text}")
+        forbidden = forbidden_calls()[len(forbidden_before) :]
+        if forbidden:
+            raise Wrong("system calls that the sandbox forbids:\n" + "\n".join(forbidden))
         for image in (self.directory / "1.img", self.directory / "2.img", self.extra):
             done = subprocess.run(
                 ["/sbin/e2fsck", "-fp", image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -4,6 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 import pathlib
 import sys
+import tempfile
+import time
 
 import pytest
 
@@ -11,16 +13,59 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "tests/power")]
 
 
+# A machine that several tests share gets files of their directories.
+import machine  # pylint: disable=wrong-import-position
+from kernel_log import QUIET_S, KernelLog  # pylint: disable=wrong-import-position
+
+machine.opened_later = tempfile.gettempdir()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: one more variant of what another test covers; for `make check-long`")
+    config.addinivalue_line("markers", "forbidden: a machine with -sandbox log makes forbidden calls")
+
+
 @pytest.fixture(autouse=True)
 def no_process_left(tmp_path):
-    """Every pmvm that a test started has ended when the test has."""
+    """Every pmvm that a test started has ended when the test has, or is about to, as a daemon after `quit`."""
     yield
-    left = [
+    end = time.monotonic() + machine.END_MAX
+    while left := processes_of(tmp_path):
+        assert time.monotonic() < end, f"pmvm processes left behind: {left}"
+        time.sleep(0.05)
+
+
+def processes_of(tmp_path):
+    return [
         process.name
         for process in pathlib.Path("/proc").iterdir()
         if process.name.isdigit() and str(tmp_path) in command_line(process) and "pmvm" in command_line(process)
     ]
-    assert not left, f"pmvm processes left behind: {left}"
+
+
+@pytest.fixture(name="kernel_log", scope="session")
+def fixture_kernel_log():
+    """With PMVM_SANDBOX=log in the environment, none of the machines may make a forbidden call."""
+    if machine.SANDBOX != "log":
+        yield None
+        return
+    log = KernelLog()
+    yield log
+    time.sleep(QUIET_S)
+    assert not log.forbidden(), "forbidden calls after the last test"
+    log.close()
+
+
+@pytest.fixture(autouse=True)
+def no_forbidden_call(request, kernel_log):
+    """Some may be those of a machine that several tests share, or of the end of the test before."""
+    yield
+    if not kernel_log:
+        return
+    if request.node.get_closest_marker("forbidden"):
+        assert kernel_log.wait_for_forbidden(), "the kernel has not logged the forbidden calls of this test"
+    else:
+        assert not (found := kernel_log.forbidden()), f"forbidden calls: {found}"
 
 
 def command_line(process):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * fault_shim.c - preloaded into pmvm by test_fault_matrix.py: the next sync of a file fails, is slow or hangs.
+ * fault_shim.c - preloaded into pmvm by tests: the next sync of a file fails, is slow or hangs.
  *
  * What is to happen to FILE stands in FILE.fault, which has one line; without it the sync is the kernel's:
  *   error ERRNO    this sync fails with that number, the next ones do not: code that forgets an error is detected

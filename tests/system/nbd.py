@@ -138,7 +138,7 @@ class Server:
 class Device:
     """/dev/nbdN. timeout: how long one request may take; patience: how long a broken connection may stay broken."""
 
-    def __init__(self, server, index=0, timeout=30, patience=60):
+    def __init__(self, server, index=0, timeout=120, patience=120):
         subprocess.run(["modprobe", "nbd", "nbds_max=4"], check=True, timeout=30)
         self.server, self.index = server, index
         self.path = pathlib.Path(f"/dev/nbd{index}")

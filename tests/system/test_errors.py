@@ -70,7 +70,7 @@ def test_typographic_dash(tmp_path, kernel):
 )
 def test_help_that_cannot_be_written(args):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([pmvm(), *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run([pmvm(), *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=200, check=False)
     assert done.returncode == 1
     assert "cannot write to standard output: No space left on device" in done.stderr
 
@@ -93,7 +93,7 @@ def test_kernel_unreadable(tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 1
@@ -259,7 +259,7 @@ def in_namespace(tmp_path, setup, *args):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     return done.returncode, done.stderr
@@ -305,7 +305,7 @@ def test_no_permission_on_kvm():
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 1

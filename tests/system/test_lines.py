@@ -5,6 +5,7 @@ with these files in it: the kernel, which is also the initrd of those that have 
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import os
 import pathlib
 import shlex
@@ -16,7 +17,7 @@ import time
 
 import pytest
 
-from machine import BOOT_MAX, END_MAX, MIB, Guest, Vm, kernel_files, pmvm
+from machine import BOOT_MAX, END_MAX, MIB, Guest, Vm, kernel_files, pmvm, wait_until
 from monitor import Qmp
 
 LINES = pathlib.Path(__file__).resolve().parent / "lines"
@@ -28,7 +29,7 @@ REFUSED = {
     "podman-machine": "-fw_cfg: not supported",
 }
 # The kernel's messages are on standard output.
-PRINTS = ("kunit-x86", "nomad-min")
+PRINTS = ("kunit-qboot", "kunit-x86", "nomad-min")
 # The line names no console for the kernel: that its processors run shows that it has started.
 SILENT = ("nomad-agent", "rcutorture", "vng-interactive", "wireguard")
 DAEMONS = ("ganeti",)
@@ -65,14 +66,16 @@ def start(root, name):
 
 def runs(pid):
     """Waits until the first processor has done something."""
-    end = time.monotonic() + END_MAX
-    while time.monotonic() < end:
+
+    def has_run():
         for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
-            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
-            if (task / "comm").read_text() == "CPU 0/KVM\n" and int(fields[11]) + int(fields[12]) > 20:
-                return
-        time.sleep(0.2)
-    raise AssertionError("no processor of the guest runs")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+                if (task / "comm").read_text() == "CPU 0/KVM\n" and int(fields[11]) + int(fields[12]) > 20:
+                    return True
+        return False
+
+    wait_until(has_run, "a processor of the guest runs", BOOT_MAX, 0.2)
 
 
 def test_every_line_has_its_place():
@@ -149,7 +152,7 @@ def test_starts_a_daemon(root, name):
             assert time.monotonic() < end
             time.sleep(0.1)
     finally:
-        if pathlib.Path(f"/proc/{pid}").exists():
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -12,12 +12,14 @@ import pytest
 
 from machine import MIB, Guest, pmem
 from monitor import Qmp, Refused
+from sync_trace import calls, traced
 from test_errors import fixture_kernel, refused  # pylint: disable=unused-import
-from test_hotplug import add, appears, qmp_options, remove
+from test_hotplug import add, qmp_options, remove
 
 DEVICES = int(os.environ.get("PMVM_MANY_DEVICES", 34))  # a bus and a part of the next; 128 is for people who can wait
 PER_BUS = 31
 LAST_BUS = (DEVICES - 1) // PER_BUS
+PLUGGED = (0, 3, 6)  # buses, of eight, that devices are plugged into
 # Some hundred exits for each device: a minute in an emulated host that has nothing else to do.
 MANY_MAX = 1800
 # What Linux says when it does not like where a device or a window is.
@@ -35,13 +37,7 @@ def image(tmp_path, number):
 
 def there_are(guest, number):
     """Waits until the guest has so many devices."""
-    guest.run(
-        (
-            f"n=0; while [ $(ls /dev/pmem* | wc -l) != {number} ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2;"
-            " done"
-        ),
-        MANY_MAX,
-    )
+    guest.run(f"until set -- /dev/pmem*; [ $# = {number} ]; do usleep 100000; done", MANY_MAX)
 
 
 def devices(guest):
@@ -60,7 +56,7 @@ def devices(guest):
 
 def synced(log):
     """The files of the successful fdatasync calls, in their order."""
-    return re.findall(r"fdatasync\(\d+<(.*)>\) += 0", log.read_text())
+    return re.findall(r"fdatasync\(\d+<(.*)>\) += 0", "\n".join(calls(log)))
 
 
 def functions(qmp):
@@ -77,7 +73,7 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
     log = tmp_path / "strace"
     # One processor has vectors for the interrupts of a hundred devices.
     # Fewer open files than the devices need, as long as the program does not raise the limit.
-    prefix = ["prlimit", "--nofile=256:4096", "strace", "-f", "--seccomp-bpf", "-y", "-o", log, "-e", "trace=fdatasync"]
+    prefix = ["prlimit", "--nofile=256:4096", *traced(log)]
     pairs = [option for number in range(DEVICES) for option in pmem(image(tmp_path, number), number, size="2M")]
     with (
         Guest(
@@ -127,7 +123,7 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
 
 @pytest.mark.parametrize("append", ["", "pci=nomsi"])
 def test_each_of_eight_buses(tmp_path, append):
-    """Plugged, used, reset and unplugged there; interrupts by message and by line."""
+    """Plugged, used, reset and unplugged on some of them; interrupts by message and by line."""
     pair = pmem(image(tmp_path, 7), size="2M")
     with (
         Guest(
@@ -143,10 +139,10 @@ def test_each_of_eight_buses(tmp_path, append):
         assert sorted(guest.run("ls /sys/bus/pci/devices").split()) == [f"0000:0{bus}:00.0" for bus in range(8)] + [
             "0000:07:1f.0"
         ]
-        for bus in range(7):
+        for bus in PLUGGED:
             add(qmp, image(tmp_path, bus), f"mem-{bus}", f"nv-{bus}", size=2 * MIB, bus=f"pcie.{bus}", addr="5")
-        there_are(guest, 8)
-        assert functions(qmp) == {bus: [0, 5] for bus in range(7)} | {7: [0, 31]}
+        there_are(guest, len(PLUGGED) + 1)
+        assert functions(qmp) == {bus: [0, 5] if bus in PLUGGED else [0] for bus in range(7)} | {7: [0, 31]}
         for name in devices(guest).values():
             guest.run(f"dd if=/dev/zero of=/dev/{name} bs=4096 seek=1 count=1 conv=fsync")
         remove(qmp, "mem-3", "nv-3")
@@ -162,26 +158,12 @@ def test_each_of_eight_buses(tmp_path, append):
         start = len(guest.output)
         qmp.run("system_reset")
         guest.booted(start)
-        there_are(guest, 7)
-        assert sorted(devices(guest)) == ["0", "1", "2", "4", "5", "6", "7"]
+        there_are(guest, len(PLUGGED))
+        assert sorted(devices(guest)) == ["0", "6", "7"]
         guest.run("echo 0 >/sys/bus/pci/slots/$((7 * 32 + 31))/power")
         qmp.wait_event("DEVICE_DELETED", 60, device="nv1")
         assert trouble(guest) == ""
         assert guest.power_off() == 0
-
-
-def test_the_usual_machine_has_one_bus(tmp_path):
-    with Guest(*pmem(tmp_path / "a.img", size="16M"), *qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
-        assert guest.run("dmesg | grep -c 'PCI host bridge to bus'") == "1"
-        assert list(functions(qmp)) == [0]
-        qmp.run(
-            "object-add",
-            {"qom-type": "memory-backend-file", "id": "m2", "mem-path": str(tmp_path / "b.img"), "size": 2 * MIB},
-        )
-        with pytest.raises(Refused, match="^Bus 'pcie.1' not found "):
-            qmp.run("device_add", driver="virtio-pmem-pci", memdev="m2", bus="pcie.1")
-        qmp.run("device_add", driver="virtio-pmem-pci", memdev="m2")
-        appears(guest)
 
 
 def test_too_few_open_files(tmp_path, kernel):

@@ -13,9 +13,9 @@ from machine import MIB, Guest, pmem
 from monitor import Qmp
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-SIZE = 160 * MIB
-FILE_LEN = 128 * MIB  # the rest is the guest's file system
-LIMIT = 128 * MIB
+SIZE = 80 * MIB
+FILE_LEN = 64 * MIB  # the rest is the guest's file system
+LIMIT = 112 * MIB
 GUEST_MAX = 300
 
 

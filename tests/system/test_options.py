@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from machine import MIB, Guest, pmem
+import echo
+from machine import MIB, Guest, Vm, pmem
+from monitor import Qmp
 
 
 def cpu_flags(text):
@@ -23,10 +25,10 @@ def is_nested():
 def test_cpu_features_are_hidden():
     hidden = {"vmx", "svm", "arch_perfmon", "perfctr_core"}
     with Guest("-cpu", "host,-vmx,-svm,pmu=off") as guest:
-        without = cpu_flags(guest.run("cat /proc/cpuinfo"))
+        without = cpu_flags(guest.run("grep -m 1 ^flags /proc/cpuinfo"))
         assert guest.power_off() == 0
     with Guest("-cpu", "host") as guest:
-        default = cpu_flags(guest.run("cat /proc/cpuinfo"))
+        default = cpu_flags(guest.run("grep -m 1 ^flags /proc/cpuinfo"))
         assert guest.power_off() == 0
     # KVM adds features that depend on SVM or VMX (npt, ept, ...): Linux drops them with it.
     assert not without & hidden and without <= default
@@ -34,9 +36,9 @@ def test_cpu_features_are_hidden():
         assert default & {"vmx", "svm"}
 
 
-def vm_flags(guest, size, name=""):
+def vm_flags(vm, size, name=""):
     """The flags of the mapping of this size, and of this file."""
-    maps = pathlib.Path(f"/proc/{guest.process.pid}/smaps").read_text()
+    maps = pathlib.Path(f"/proc/{vm.process.pid}/smaps").read_text()
     for entry in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", maps, flags=re.MULTILINE)[1:]:
         start, end = (int(number, 16) for number in entry.split()[0].split("-"))
         if end - start == size and name in entry.splitlines()[0]:
@@ -51,8 +53,9 @@ def test_a_core_dump_without_guest_memory(tmp_path, option, memory, objects):
         *pmem(tmp_path / "b.img", 2, size="18M", dump="on"),
         *pmem(tmp_path / "c.img", 3, size="20M", dump="off"),
     ]
-    with Guest("-machine", f"q35,dump-guest-core={option}", *pairs) as guest:
-        assert ("dd" in vm_flags(guest, 256 * MIB)) == memory
-        assert ("dd" in vm_flags(guest, 16 * MIB, "a.img")) == objects
-        assert "dd" not in vm_flags(guest, 18 * MIB, "b.img")
-        assert "dd" in vm_flags(guest, 20 * MIB, "c.img")
+    machine = ["-machine", f"q35,dump-guest-core={option}", "-S", "-nographic", *echo.options(), *pairs]
+    with Vm([*machine, "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off"]) as vm, Qmp(tmp_path / "qmp"):
+        assert ("dd" in vm_flags(vm, 64 * MIB)) == memory
+        assert ("dd" in vm_flags(vm, 16 * MIB, "a.img")) == objects
+        assert "dd" not in vm_flags(vm, 18 * MIB, "b.img")
+        assert "dd" in vm_flags(vm, 20 * MIB, "c.img")

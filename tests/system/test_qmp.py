@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -13,7 +14,8 @@ import time
 
 import pytest
 
-from machine import END_MAX, MIB, Guest, Vm, linux_options, pmem, run_pmvm
+import echo
+from machine import CHECKOUT, COMMAND_MAX, END_MAX, MIB, Guest, Vm, linux_options, pmem, run_pmvm, wait_until
 from monitor import ANSWER_MAX, Qmp, Refused, connect
 
 
@@ -185,24 +187,6 @@ def test_the_next_step_follows_the_text_of_an_error(qmp):
     )
 
 
-def test_a_signal_that_was_blocked_does_not_keep_the_guest(tmp_path):
-    """The parent process may have blocked the signal that makes vCPUs leave the guest."""
-    blocked = (
-        "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1],"
-        " sys.argv[1:])"
-    )
-    with (
-        Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", cpus=2, prefix=["python3", "-c", blocked]) as guest,
-        Qmp(tmp_path / "qmp") as qmp,
-    ):
-        qmp.run("stop")
-        assert qmp.run("query-status")["status"] == "paused"
-        qmp.run("cont")
-        assert guest.run("echo runs") == "runs"
-        qmp.run("quit")
-        assert guest.end() == 0
-
-
 def test_the_recorded_session(tmp_path):
     """What QEMU answered, member by member; only addresses, versions and paths are this machine's own."""
     with (
@@ -326,6 +310,9 @@ def test_every_command_is_in_the_schema_and_every_reference_resolves(qmp):
         "BALLOON_CHANGE",
         "NETDEV_STREAM_CONNECTED",
         "NETDEV_STREAM_DISCONNECTED",
+        "NETDEV_VHOST_USER_CONNECTED",
+        "NETDEV_VHOST_USER_DISCONNECTED",
+        "NIC_RX_FILTER_CHANGED",
         "VHOST_USER_CHANGE",
         "VSERPORT_CHANGE",
     }
@@ -427,10 +414,8 @@ def test_garbage_gets_an_error_and_the_session_goes_on(qmp):
 
 def survivors(vm):
     """Another client is served, and the memory stays small."""
-    began = time.monotonic()
     with Qmp(vm.path) as other:
         assert other.run("query-name") == {"name": "test-vm"}
-    assert time.monotonic() - began < END_MAX
     status = pathlib.Path(f"/proc/{vm.process.pid}/status").read_text()
     assert int(re.search(r"RssAnon:\s+(\d+)", status)[1]) < 64 * 1024 + 256 * 1024
 
@@ -461,7 +446,7 @@ def drain_until_error_or_end(client, bound=60):
 )
 def test_ten_mebibytes_without_an_end(vm, flood):
     with Qmp(vm.path) as qmp:
-        qmp.socket.settimeout(60)
+        qmp.socket.settimeout(200)
         try:
             qmp.socket.sendall(flood)
         except ConnectionError:
@@ -520,102 +505,79 @@ def test_a_client_that_hangs_up_before_its_answer(vm):
 # ---- the life of the machine
 
 
+def qmp_option(directory):
+    return ["-qmp", f"unix:{directory}/qmp,server=on,wait=off"]
+
+
+def prints_no_more(vm):
+    """Waits until nothing has come for a second; what was on its way may be late. Returns where the console is."""
+    length, since = len(vm.output), time.monotonic()
+
+    def is_quiet():
+        nonlocal length, since
+        if len(vm.output) != length:
+            length, since = len(vm.output), time.monotonic()
+        return time.monotonic() > since + 1
+
+    wait_until(is_quiet, "the guest runs while it is stopped", 200)
+    return length
+
+
 def test_stop_cont_reset_quit_and_their_events(tmp_path):
     with (
-        Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
+        Vm(["-nographic", *echo.options(), *qmp_option(tmp_path)]) as vm,
         Qmp(tmp_path / "qmp") as qmp,
         Qmp(tmp_path / "qmp") as other,
     ):
-        guest.send("while :; do cut -d. -f1 /proc/uptime; usleep 200000; done\n")
-        guest.wait_for(r"^\d+\r?$")
+        vm.wait_for(echo.READY)
+        vm.send("print 10000000\n")
+        vm.wait_for("^10$")
         qmp.run("stop")
         assert qmp.wait_event("STOP") and other.wait_event("STOP")
-        time.sleep(0.5)
-        length = len(guest.output)
-        time.sleep(2)
-        assert len(guest.output) == length, "the guest runs while it is stopped"
+        length = prints_no_more(vm)
         qmp.run("stop")
         qmp.run("cont")
         qmp.wait_event("RESUME")
-        guest.wait_for(r"\d+", start=length)
-        guest.send("\x03")
-        start = len(guest.output)
+        vm.wait_for(r"\d+", start=length)
+        start = len(vm.output)
         qmp.run("system_reset")
         assert qmp.wait_event("RESET")["data"] == {"guest": False, "reason": "host-qmp-system-reset"}
-        guest.booted(start)
+        vm.wait_for(echo.READY, start=start)
         assert other.wait_event("RESET")
-        start = len(guest.output)
-        guest.send("reboot -f\n")
+        start = len(vm.output)
+        vm.send("reset\n")
         assert qmp.wait_event("RESET")["data"] == {"guest": True, "reason": "guest-reset"}
-        guest.booted(start)
+        vm.wait_for(echo.READY, start=start)
         assert qmp.run("quit") == {}
         assert qmp.wait_event("SHUTDOWN")["data"] == {"guest": False, "reason": "host-qmp-quit"}
-        assert guest.end() == 0
-
-
-def test_the_guests_clock_stops_while_it_is_stopped(tmp_path):
-    with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
-        assert guest.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") == "kvm-clock"
-        before = float(guest.run("cat /proc/uptime").split()[0])
-        qmp.run("stop")
-        time.sleep(30)
-        qmp.run("cont")
-        # Between what it takes to ask, and half a minute.
-        assert float(guest.run("cat /proc/uptime").split()[0]) - before < 20
-
-
-def test_printing_over_stop_and_cont_loses_nothing(tmp_path):
-    with Guest("-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
-        start = len(guest.output)
-        guest.send("dmesg -n 1; seq 1 4000; echo the-end\n")
-        for _ in range(40):
-            qmp.run("stop")
-            qmp.run("cont")
-            time.sleep(0.05)
-        match = guest.wait_for(r"^the-end", 300, start)
-        numbers = bytes(guest.output[start : match.start()]).replace(b"\r", b"").split()
-        assert [int(n) for n in numbers if n.isdigit()] == list(range(1, 4001))
-
-
-def test_system_powerdown(tmp_path):
-    """The guest receives the power button and powers off, in order."""
-    with (
-        Guest(*pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
-        Qmp(tmp_path / "qmp") as qmp,
-    ):
-        guest.heed_power_button("echo in-order >/dev/console; sync; poweroff -f")
-        qmp.run("system_powerdown")
-        qmp.wait_event("POWERDOWN")
-        assert qmp.wait_event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-shutdown"}
-        assert guest.end() == 0
-        assert "in-order" in guest.text
+        assert vm.end() == 0
 
 
 def test_no_shutdown(tmp_path):
     with (
-        Guest("-no-shutdown", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest,
+        Vm(["-nographic", "-no-shutdown", *echo.options(), *qmp_option(tmp_path)]) as vm,
         Qmp(tmp_path / "qmp") as qmp,
     ):
-        guest.send("poweroff -f\n")
+        vm.send("end\n")
         assert qmp.wait_event("SHUTDOWN")["data"]["reason"] == "guest-shutdown"
         qmp.wait_event("STOP")
         assert qmp.run("query-status") == {"status": "shutdown", "running": False}
         with pytest.raises(Refused, match="^Resetting the Virtual Machine is required "):
             qmp.run("cont")
-        start = len(guest.output)
+        start = len(vm.output)
         qmp.run("system_reset")
         qmp.wait_event("RESET")
         qmp.run("cont")
-        guest.booted(start)
+        vm.wait_for(echo.READY, start=start)
         qmp.run("quit")
-        assert guest.end() == 0
+        assert vm.end() == 0
 
 
 def test_no_reboot_reports_the_reason(tmp_path):
-    with Guest("-no-reboot", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off") as guest, Qmp(tmp_path / "qmp") as qmp:
-        guest.send("reboot -f\n")
+    with Vm(["-nographic", "-no-reboot", *echo.options(), *qmp_option(tmp_path)]) as vm, Qmp(tmp_path / "qmp") as qmp:
+        vm.send("reset\n")
         assert qmp.wait_event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-reset"}
-        assert guest.end() == 0
+        assert vm.end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -679,7 +641,7 @@ def test_daemonize(tmp_path):
             time.sleep(0.1)
         assert not (tmp_path / "pid").exists() and not (tmp_path / "qmp").exists()
     finally:
-        if pathlib.Path(f"/proc/{pid}").exists():
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
@@ -716,63 +678,117 @@ def test_a_start_that_fails_leaves_no_socket(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- statistics
-
-
-def test_query_pmem(tmp_path):
-    with (
-        Guest(
-            *pmem(tmp_path / "a.img", size="64M"),
-            *pmem(tmp_path / "b.img", 2, size="16M", share="off"),
-            "-qmp",
-            f"unix:{tmp_path}/qmp,server=on,wait=off",
-        ) as guest,
-        Qmp(tmp_path / "qmp") as qmp,
-    ):
-        before = {dev["id"]: dev for dev in qmp.run("query-pmem")}
-        assert before["nv1"]["size"] == 64 * MIB and before["nv1"]["mem-path"] == str(tmp_path / "a.img")
-        assert before["nv1"]["state"] == "ok" and "error" not in before["nv1"]
-        guest.run(
-            "for i in 1 2 3 4 5; do dd if=/dev/zero of=/dev/pmem0 bs=1M count=4 conv=fsync 2>/dev/null || exit; done"
-        )
-        dev = {dev["id"]: dev for dev in qmp.run("query-pmem")}["nv1"]
-        assert dev["flushes"]["requested"] == dev["flushes"]["completed"] >= before["nv1"]["flushes"]["completed"] + 5
-        assert dev["syncs"]["count"] >= before["nv1"]["syncs"]["count"] + 5
-        assert sum(bucket["count"] for bucket in dev["syncs"]["histogram"]) == dev["syncs"]["count"]
-        assert dev["syncs"]["max-ns"] <= dev["syncs"]["total-ns"]
-        assert 4 * MIB <= dev["resident"] <= 64 * MIB and 4 * MIB <= dev["allocated"] <= 64 * MIB + MIB
-        text = qmp.run("human-monitor-command", {"command-line": "info pmem"})
-        assert "nv1" in text and str(tmp_path / "a.img") in text and "ok" in text
-
-
 def test_query_pmem_shows_a_failure_and_a_sync_that_hangs(tmp_path):
-    log = tmp_path / "log"
-    prefix = [
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-o",
-        log,
-        "-e",
-        "trace=fdatasync",
-        "-e",
-        "inject=fdatasync:error=EIO:when=1:delay_enter=6000000",
-    ]
-    with (
-        Guest(
-            *pmem(tmp_path / "a.img", size="16M"), "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", prefix=prefix
-        ) as guest,
-        Qmp(tmp_path / "qmp") as qmp,
-    ):
-        guest.send("dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync; echo ended\n")
-        ages, end = [], time.monotonic() + 60
+    inject = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1:delay_enter=5000000")
+    prefix = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", *inject]
+    program = ["-kernel", CHECKOUT / "build/tests/guest/syscalls.elf", "-append", "single=1"]
+    program += ["-sandbox", "off"]  # strace has its own way to make a call fail: one that does not exist
+    # -S: the sync begins when somebody looks.
+    options = ["-S", "-nographic", "-no-shutdown", *program, *pmem(tmp_path / "a.img", size="16M")]
+    with Vm([*options, *qmp_option(tmp_path)], prefix=prefix) as vm, Qmp(tmp_path / "qmp") as qmp:
+        qmp.run("cont")
+        ages, end = [], time.monotonic() + 200
         while len(ages) < 2 and time.monotonic() < end:
             (dev,) = qmp.run("query-pmem")
             ages += [dev["syncs"]["in-flight-ns"]] if "in-flight-ns" in dev["syncs"] else []
-            time.sleep(0.2)
+            time.sleep(0.1)
         assert len(ages) == 2 and ages[0] < ages[1]
-        guest.wait_for("^ended", start=len(guest.output) - 6)
+        vm.wait_for("^not ok 1 - flushes one at a time")
+        qmp.wait_event("SHUTDOWN")
         (dev,) = qmp.run("query-pmem")
         assert dev["state"] == "failed" and dev["error"]["errno"] == 5 and abs(dev["error"]["time"] - time.time()) < 600
         assert dev["flushes"]["failed"] >= 1 and dev["syncs"]["errors"] == 1
         assert "in-flight-ns" not in dev["syncs"]
+        qmp.run("quit")
+        assert vm.end() == 1
+
+
+# ---- a running Linux, one for all of these tests; the last one ends it
+
+# The parent process may have blocked the signal that makes vCPUs leave the guest.
+BLOCKED = (
+    "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); os.execv(sys.argv[1],"
+    " sys.argv[1:])"
+)
+
+
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("linux")
+    pairs = pmem(directory / "a.img", size="16M") + pmem(directory / "b.img", 2, size="16M", share="off")
+    with Guest(*pairs, *qmp_option(directory), cpus=2, prefix=["python3", "-c", BLOCKED]) as guest:
+        guest.directory = directory
+        yield guest
+
+
+@pytest.fixture
+def linux_qmp(linux):
+    with Qmp(linux.directory / "qmp") as session:
+        yield session
+
+
+def test_a_guest_knows_the_time_without_a_network(linux):
+    """It gets the host's from kvmclock, at boot. It may have been stopped since, for some seconds."""
+    assert abs(int(linux.run("date +%s")) - time.time()) < 60
+
+
+def test_a_signal_that_was_blocked_does_not_keep_the_guest(linux, linux_qmp):
+    linux_qmp.run("stop")
+    assert linux_qmp.run("query-status")["status"] == "paused"
+    linux_qmp.run("cont")
+    assert linux.run("echo runs") == "runs"
+
+
+def test_the_guests_clock_stops_while_it_is_stopped(linux, linux_qmp):
+    assert linux.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource") == "kvm-clock"
+    began = time.monotonic()
+    before = float(linux.run("cat /proc/uptime").split()[0])
+    linux_qmp.run("stop")
+    stopped = time.monotonic()
+    time.sleep(5)
+    stopped = time.monotonic() - stopped
+    linux_qmp.run("cont")
+    guest_time = float(linux.run("cat /proc/uptime").split()[0]) - before
+    # No more than what was not stopped; the clocks may differ a little.
+    assert guest_time < time.monotonic() - began - stopped + 1
+
+
+def test_printing_over_stop_and_cont_loses_nothing(linux, linux_qmp):
+    start = len(linux.output)
+    linux.send("dmesg -n 1; seq 1 1000; echo the-end\n")
+    end = time.monotonic() + COMMAND_MAX
+    while b"the-end" not in linux.output[start:]:
+        assert time.monotonic() < end
+        linux_qmp.run("stop")
+        linux_qmp.run("cont")
+        time.sleep(0.05)
+    match = linux.wait_for(r"^the-end", start=start)
+    numbers = bytes(linux.output[start : match.start()]).replace(b"\r", b"").split()
+    assert [int(n) for n in numbers if n.isdigit()] == list(range(1, 1001))
+
+
+def test_query_pmem(linux, linux_qmp):
+    path = str(linux.directory / "a.img")
+    before = {dev["id"]: dev for dev in linux_qmp.run("query-pmem")}["nv1"]
+    assert before["size"] == 16 * MIB and before["mem-path"] == path
+    assert before["state"] == "ok" and "error" not in before
+    linux.run("dd if=/dev/zero of=/dev/pmem0 bs=1M count=4 conv=fsync")
+    linux.run("for i in 1 2 3 4; do dd if=/dev/zero of=/dev/pmem0 bs=4096 count=1 conv=fsync || exit; done")
+    dev = {dev["id"]: dev for dev in linux_qmp.run("query-pmem")}["nv1"]
+    assert dev["flushes"]["requested"] == dev["flushes"]["completed"] >= before["flushes"]["completed"] + 5
+    assert dev["syncs"]["count"] >= before["syncs"]["count"] + 5
+    assert sum(bucket["count"] for bucket in dev["syncs"]["histogram"]) == dev["syncs"]["count"]
+    assert dev["syncs"]["max-ns"] <= dev["syncs"]["total-ns"]
+    assert 4 * MIB <= dev["resident"] <= 16 * MIB and 4 * MIB <= dev["allocated"] <= 17 * MIB
+    text = linux_qmp.run("human-monitor-command", {"command-line": "info pmem"})
+    assert "nv1" in text and path in text and "ok" in text
+
+
+def test_system_powerdown(linux, linux_qmp):
+    """The guest receives the power button and powers off, in order."""
+    linux.heed_power_button("echo in-order >/dev/console; sync; poweroff -f")
+    linux_qmp.run("system_powerdown")
+    linux_qmp.wait_event("POWERDOWN")
+    assert linux_qmp.wait_event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-shutdown"}
+    assert linux.end() == 0
+    assert "in-order" in linux.text

@@ -15,9 +15,12 @@ import pytest
 
 from machine import MIB, Guest, kernel_files, run_pmvm
 from monitor import Hmp, Qmp, Refused
+from process import descriptors
 
-WAIT_MAX = 60
-CYCLES = 20
+WAIT_MAX = 200
+CYCLES = 6
+LENGTH = 128 * 1024  # bytes of one transfer
+TOO_MUCH = MIB  # bytes that fit in no buffer on the way
 PORT = "/dev/virtio-ports/org.pmvm.test"
 
 
@@ -32,35 +35,17 @@ def port_options(tmp_path, name="org.pmvm.test", number=0):
     ]
 
 
-def appears(guest, path):
-    guest.run(f"n=0; until [ -e {path} ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done")
-
-
 def goes(guest, path):
-    guest.run(f"n=0; while [ -e {path} ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done")
-
-
-def load(guest):
-    """The driver, and the names of ports as udev would make them."""
-    guest.run("modprobe virtio_console")
-    names(guest)
-
-
-def names(guest):
-    guest.run(
-        "mkdir -p /dev/virtio-ports; rm -f /dev/virtio-ports/*; sleep 0.5; "
-        "for p in /sys/class/virtio-ports/*; do n=$(cat $p/name 2>/dev/null); "
-        '[ -z "$n" ] || ln -sf /dev/${p##*/} /dev/virtio-ports/$n; done'
-    )
+    guest.run(f"while [ -e {path} ]; do usleep 50000; done")
 
 
 def named(guest, name="org.pmvm.test"):
-    """Waits for a port of this name; its device file."""
+    """Waits for a port of this name, and names its device file as udev would."""
     guest.run(
-        f"n=0; until grep -qx '{name}' /sys/class/virtio-ports/*/name 2>/dev/null; "
-        "do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done"
+        "modprobe virtio_console; mkdir -p /dev/virtio-ports; "
+        f"until p=$(grep -lx '{name}' /sys/class/virtio-ports/*/name 2>/dev/null); do usleep 50000; done; "
+        f"p=${{p%/name}}; ln -sf /dev/${{p##*/}} /dev/virtio-ports/{name}"
     )
-    names(guest)
 
 
 @contextlib.contextmanager
@@ -96,154 +81,7 @@ def in_background(guest, script):
 
 
 def file_has(guest, path, text):
-    guest.run(f"n=0; until grep -q {text} {path} 2>/dev/null; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.2; done")
-
-
-def descriptors(vm):
-    return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{vm.process.pid}/fd").iterdir())
-
-
-def test_a_console_in_both_directions_also_after_a_reboot(tmp_path):
-    options = [
-        *("-chardev", f"socket,id=c,path={tmp_path}/hvc,server=on,wait=off"),
-        *("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=c"),
-    ]
-    with Guest(*options) as guest, client(tmp_path / "hvc") as console:
-        for _ in range(2):
-            guest.run("modprobe virtio_console")
-            appears(guest, "/dev/hvc0")
-            assert "0x1043" in guest.run("cat /sys/bus/pci/devices/*/device")
-            in_background(guest, "sh -i </dev/hvc0 >/dev/hvc0 2>&1")
-            console.sendall(b"echo again $((40 + 2))\n")
-            read_until(console, b"again 42")
-            start = len(guest.output)
-            guest.send("reboot -f\n")
-            guest.booted(start)
-        assert guest.power_off() == 0
-
-
-def test_a_megabyte_in_both_directions(tmp_path):
-    data = os.urandom(MIB)
-    wanted = hashlib.sha256(data).hexdigest()
-    with Guest("-device", "virtio-serial", *port_options(tmp_path)) as guest, client(tmp_path / "port0") as sock:
-        load(guest)
-        named(guest)
-        sender = threading.Thread(target=sock.sendall, args=(data,))
-        sender.start()
-        assert guest.run(f"head -c {MIB} {PORT} | sha256sum").split()[0] == wanted
-        sender.join()
-        guest.run(f"head -c {MIB} /dev/urandom >/tmp/data")
-        in_background(guest, f"cat /tmp/data >{PORT}")
-        got = read_exactly(sock, MIB)
-        assert guest.run("sha256sum /tmp/data").split()[0] == hashlib.sha256(got).hexdigest()
-        assert guest.power_off() == 0
-
-
-def test_both_sides_see_the_other_open_and_close(tmp_path):
-    options = ["-device", "virtio-serial", *port_options(tmp_path), *qmp_options(tmp_path)]
-    with Guest(*options) as guest, Qmp(tmp_path / "qmp") as qmp:
-        load(guest)
-        named(guest)
-        # Nobody is there on the host: a read ends at once, as after a hang-up.
-        assert guest.run(f"timeout 10 cat {PORT} | wc -c") == "0"
-        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
-        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
-        with client(tmp_path / "port0") as sock:
-            in_background(guest, f"cat {PORT} >/tmp/got; echo closed >>/tmp/got")
-            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
-            listed = {info["label"]: info for info in qmp.run("query-chardev")}
-            assert listed["c0"]["frontend-open"] is True
-            sock.sendall(b"hello\n")
-            file_has(guest, "/tmp/got", "hello")
-        # The client has gone.
-        file_has(guest, "/tmp/got", "closed")
-        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
-        # A reset closes what the guest had open.
-        with client(tmp_path / "port0"):
-            in_background(guest, f"sleep 1000 <{PORT}")
-            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
-            qmp.run("system_reset")
-            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
-        qmp.run("quit")
-
-
-def test_what_nobody_reads_stays_with_the_sender(tmp_path):
-    """A client that does not read blocks the guest's writer and nobody else, and gets all later; and vice versa."""
-    options = ["-device", "virtio-serial", *port_options(tmp_path), *qmp_options(tmp_path)]
-    with Guest(*options, cpus=2) as guest, client(tmp_path / "port0") as sock, Qmp(tmp_path / "qmp") as qmp:
-        load(guest)
-        named(guest)
-        in_background(guest, f"yes | head -c {4 * MIB} >{PORT}; echo done >/tmp/done")
-        for _ in range(20):
-            assert qmp.run("query-status")["status"] == "running"
-            guest.run("true")
-        assert guest.run("ls /tmp/done 2>/dev/null; true") == ""
-        resident = int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{guest.process.pid}/status").read_text())[1])
-        # A stop in between loses nothing.
-        qmp.run("stop")
-        qmp.run("cont")
-        assert read_exactly(sock, 4 * MIB) == b"y\n" * (2 * MIB)
-        file_has(guest, "/tmp/done", "done")
-        assert resident < 600 * 1024
-        # The guest does not read: the host's writer is blocked.
-        sock.settimeout(3)
-        sent = 0
-        with pytest.raises(TimeoutError):
-            while True:
-                sent += sock.send(b"y" * 65536)
-        assert sent < 2 * MIB
-        assert guest.run(f"head -c {sent} {PORT} | tr -d y | wc -c") == "0"
-        assert guest.power_off() == 0
-
-
-def test_ports_and_controllers_come_and_go(tmp_path):
-    with Guest(*qmp_options(tmp_path)) as guest, Qmp(tmp_path / "qmp") as qmp:
-        guest.run("modprobe virtio_console")
-        before = None
-        backend = {"type": "socket", "data": {"server": True, "wait": False}}
-        backend["data"]["addr"] = {"type": "unix", "data": {"path": str(tmp_path / "port")}}
-        for number in range(CYCLES):
-            qmp.run("chardev-add", id="c", backend=backend)
-            qmp.run("device_add", {"driver": "virtio-serial-pci", "id": "s"})
-            qmp.run("device_add", {"driver": "virtserialport", "id": "p", "bus": "s.0", "chardev": "c", "name": "n"})
-            named(guest, "n")
-            with client(tmp_path / "port") as sock:
-                guest.run("echo hello >/dev/virtio-ports/n")
-                assert read_exactly(sock, 6) == b"hello\n"
-            if number % 2:
-                # The port first: it goes at once, and the guest sees it go.
-                qmp.run("device_del", id="p")
-                qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p")
-                goes(guest, "/sys/class/virtio-ports/vport*")
-            qmp.run("device_del", id="s")
-            if not number % 2:
-                qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p")
-            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="s")
-            qmp.run("chardev-remove", id="c")
-            state = descriptors(guest), guest.run("ls /sys/bus/pci/devices; ls /sys/class/virtio-ports")
-            assert before in (None, state)
-            before = state
-        assert guest.power_off() == 0
-
-
-def test_unplug_under_traffic(tmp_path):
-    options = ["-device", "virtio-serial,id=s", *port_options(tmp_path), *port_options(tmp_path, "other", 1)]
-    with Guest(*options, *qmp_options(tmp_path), cpus=2) as guest, Qmp(tmp_path / "qmp") as qmp:
-        load(guest)
-        named(guest, "other")
-        with client(tmp_path / "port0") as first, client(tmp_path / "port1") as second:
-            in_background(guest, f"cat /dev/zero >{PORT}")
-            in_background(guest, "cat /dev/zero >/dev/virtio-ports/other")
-            read_exactly(first, MIB // 4)
-            read_exactly(second, MIB // 4)
-            qmp.run("device_del", id="p0")
-            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p0")
-            read_exactly(second, MIB // 4)
-            qmp.run("device_del", id="s")
-            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p1")
-            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="s")
-        goes(guest, "/sys/class/virtio-ports/vport*")
-        assert guest.power_off() == 0
+    guest.run(f"until grep -q {text} {path} 2>/dev/null; do usleep 100000; done")
 
 
 def test_the_monitors_know_them(tmp_path):
@@ -295,3 +133,159 @@ def test_errors_of_the_command_line_are_qemus(tmp_path):
         assert status == 1 and text in errors, (line, errors)
     status, output, _ = run_pmvm("-device", "virtserialport,help")
     assert status == 0 and "ID of a chardev to use as a backend" in output
+
+
+# ---- one machine; the tests build on each other: the last ones unplug its devices
+
+
+@pytest.fixture(name="shared", scope="module")
+def fixture_shared(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("shared")
+    options = [
+        *("-chardev", f"socket,id=c,path={directory}/hvc,server=on,wait=off"),
+        *("-device", "virtio-serial-pci,id=s", "-device", "virtconsole,chardev=c"),
+        *port_options(directory),
+        *port_options(directory, "other", 1),
+    ]
+    with Guest(*options, *qmp_options(directory), cpus=2) as guest:
+        yield guest, directory
+        assert guest.power_off() == 0
+
+
+def console_works(guest, directory):
+    with client(directory / "hvc") as console:
+        guest.run("modprobe virtio_console; until [ -e /dev/hvc0 ]; do usleep 50000; done")
+        in_background(guest, "sh -i </dev/hvc0 >/dev/hvc0 2>&1")
+        console.sendall(b"echo again $((40 + 2))\n")
+        read_until(console, b"again 42")
+
+
+def test_a_console_in_both_directions(shared):
+    guest, directory = shared
+    assert "0x1043" in guest.run("cat /sys/bus/pci/devices/*/device")
+    console_works(guest, directory)
+
+
+def test_both_sides_see_the_other_open_and_close(shared):
+    guest, directory = shared
+    with Qmp(directory / "qmp") as qmp:
+        named(guest)
+        # Nobody is there on the host: a read ends at once, as after a hang-up.
+        assert guest.run(f"timeout 10 cat {PORT} | wc -c") == "0"
+        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
+        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
+        with client(directory / "port0") as sock:
+            in_background(guest, f"cat {PORT} >/tmp/got; echo closed >>/tmp/got")
+            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
+            listed = {info["label"]: info for info in qmp.run("query-chardev")}
+            assert listed["c0"]["frontend-open"] is True
+            sock.sendall(b"hello\n")
+            file_has(guest, "/tmp/got", "hello")
+        # The client has gone.
+        file_has(guest, "/tmp/got", "closed")
+        qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
+        # A reset closes what the guest had open.
+        with client(directory / "port0"):
+            in_background(guest, f"sleep 1000 <{PORT}")
+            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=True)
+            start = len(guest.output)
+            qmp.run("system_reset")
+            qmp.wait_event("VSERPORT_CHANGE", WAIT_MAX, id="p0", open=False)
+            guest.booted(start)
+
+
+def test_a_console_after_the_reset(shared):
+    console_works(*shared)
+
+
+def test_transfers_in_both_directions(shared):
+    guest, directory = shared
+    data = os.urandom(LENGTH)
+    wanted = hashlib.sha256(data).hexdigest()
+    with client(directory / "port0") as sock:
+        named(guest)
+        sender = threading.Thread(target=sock.sendall, args=(data,))
+        sender.start()
+        assert guest.run(f"head -c {LENGTH} {PORT} | sha256sum").split()[0] == wanted
+        sender.join()
+        guest.run(f"head -c {LENGTH} /dev/urandom >/tmp/data")
+        in_background(guest, f"cat /tmp/data >{PORT}")
+        got = read_exactly(sock, LENGTH)
+        assert guest.run("sha256sum /tmp/data").split()[0] == hashlib.sha256(got).hexdigest()
+
+
+def test_what_nobody_reads_stays_with_the_sender(shared):
+    """A client that does not read blocks the guest's writer and nobody else, and gets all later; and vice versa."""
+    guest, directory = shared
+    with client(directory / "port0") as sock, Qmp(directory / "qmp") as qmp:
+        named(guest)
+        in_background(guest, f"yes | head -c {TOO_MUCH} >{PORT}; echo done >/tmp/done")
+        # There is data, and the writer is blocked.
+        start = read_exactly(sock, 2)
+        for _ in range(5):
+            assert qmp.run("query-status")["status"] == "running"
+            guest.run("true")
+        assert guest.run("ls /tmp/done 2>/dev/null; true") == ""
+        resident = int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{guest.process.pid}/status").read_text())[1])
+        # A stop in between loses nothing.
+        qmp.run("stop")
+        qmp.run("cont")
+        assert start + read_exactly(sock, TOO_MUCH - 2) == b"y\n" * (TOO_MUCH // 2)
+        file_has(guest, "/tmp/done", "done")
+        assert resident < 600 * 1024
+        # The guest does not read: the host's writer is blocked.
+        sock.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while True:
+                sent += sock.send(b"y" * 65536)
+        assert sent < 2 * MIB
+        assert guest.run(f"head -c {sent} {PORT} | tr -d y | wc -c") == "0"
+
+
+def test_unplug_under_traffic(shared):
+    guest, directory = shared
+    with Qmp(directory / "qmp") as qmp:
+        named(guest)
+        named(guest, "other")
+        with client(directory / "port0") as first, client(directory / "port1") as second:
+            in_background(guest, f"cat /dev/zero >{PORT}")
+            in_background(guest, "cat /dev/zero >/dev/virtio-ports/other")
+            read_exactly(first, LENGTH)
+            read_exactly(second, LENGTH)
+            qmp.run("device_del", id="p0")
+            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p0")
+            read_exactly(second, LENGTH)
+            qmp.run("device_del", id="s")
+            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p1")
+            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="s")
+        goes(guest, "/sys/class/virtio-ports/vport*")
+
+
+def test_ports_and_controllers_come_and_go(shared):
+    guest, directory = shared
+    with Qmp(directory / "qmp") as qmp:
+        before = None
+        backend = {"type": "socket", "data": {"server": True, "wait": False}}
+        backend["data"]["addr"] = {"type": "unix", "data": {"path": str(directory / "port")}}
+        for number in range(CYCLES):
+            qmp.run("chardev-add", id="n", backend=backend)
+            qmp.run("device_add", {"driver": "virtio-serial-pci", "id": "s"})
+            qmp.run("device_add", {"driver": "virtserialport", "id": "p", "bus": "s.0", "chardev": "n", "name": "n"})
+            named(guest, "n")
+            with client(directory / "port") as sock:
+                guest.run("echo hello >/dev/virtio-ports/n")
+                assert read_exactly(sock, 6) == b"hello\n"
+            if number % 2:
+                # The port first: it goes at once, and the guest sees it go.
+                qmp.run("device_del", id="p")
+                qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p")
+                goes(guest, "/sys/class/virtio-ports/vport*")
+            qmp.run("device_del", id="s")
+            if not number % 2:
+                qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="p")
+            qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="s")
+            qmp.run("chardev-remove", id="n")
+            state = descriptors(guest), guest.run("ls /sys/bus/pci/devices; ls /sys/class/virtio-ports")
+            assert before in (None, state)
+            before = state

@@ -14,15 +14,17 @@ import re
 import subprocess
 import time
 
+import pytest
+
 import bare
 import machine
 from machine import CHECKOUT, Guest, Vm, pmem
 
-KILLS = int(os.environ.get("PMVM_KILLS", 200))
-LINUX_KILLS = 3
+KILLS = 25
+MANY_KILLS = int(os.environ.get("PMVM_KILLS", 200))
 SEED = int(os.environ.get("PMVM_SEED", random.randrange(1 << 32)))
 WRITING = (0, 0.25)  # seconds from the first reports to the kill
-START_MAX = 60
+START_MAX = 200
 
 
 def reported(text):
@@ -38,13 +40,14 @@ def assert_unlocked(image):
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_bare_writers(tmp_path):
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.long)])
+def test_bare_writers(tmp_path, kills):
     """Six writers that do not wait for each other; the same file goes on through all rounds."""
     print(f"PMVM_SEED={SEED}")
     chance = random.Random(SEED)
     image, program = tmp_path / "a.img", machine.near(CHECKOUT / "build/tests/guest/writers.elf")
     durable, nreports = [0] * bare.NWRITERS, 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         with Vm(["-m", "64M", "-nographic", "-kernel", program, *pmem(image, size="16M")]) as vm:
             # Some die before the guest runs, or before its first report; but for the first, which makes the file.
             if kill == 0 or chance.random() < 0.9:
@@ -61,7 +64,7 @@ def test_bare_writers(tmp_path):
         assert_unlocked(image)
         # What is there now must stay, reported or not.
         durable = there
-    assert nreports >= KILLS, "too few reports for a result"
+    assert nreports >= kills, "too few reports for a result"
 
 
 FILES = {"grown": "append", "fixed": "in-place"}
@@ -71,11 +74,12 @@ def records(guest):
     return {file: int(guest.run(f"dax-tool check-records {file}").split()[-1]) for file in FILES}
 
 
-def test_linux_with_ext4(tmp_path):
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_linux_with_ext4(tmp_path, kills):
     """Two files on ext4 with DAX, one grows. Each start replays the journal; the file system is clean in the end."""
     print(f"PMVM_SEED={SEED}")
     chance, image, durable = random.Random(SEED), tmp_path / "a.img", dict.fromkeys(FILES, 0)
-    for kill in range(LINUX_KILLS + 1):
+    for kill in range(kills + 1):
         with Guest(*pmem(image, size="64M")) as guest:
             if kill == 0:
                 guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0")
@@ -86,7 +90,7 @@ def test_linux_with_ext4(tmp_path):
             assert all(
                 there[file] >= durable[file] for file in FILES
             ), f"kill {kill}: {there} are there, {durable} reported"
-            if kill == LINUX_KILLS:
+            if kill == kills:
                 guest.run("cd / && umount /mnt")
                 assert guest.power_off() == 0
                 break
@@ -94,7 +98,7 @@ def test_linux_with_ext4(tmp_path):
             guest.send(" ".join(f"dax-tool named-records {file} 1000000 {how} &" for file, how in FILES.items()) + "\n")
             for file in FILES:
                 guest.wait_for(rf"^{file}: record \d+ durable", start=start)
-            time.sleep(chance.uniform(0, 2))
+            time.sleep(chance.uniform(0, 1))
             guest.kill()
             guest.end()
         for file, number in re.findall(r"^(\w+): record (\d+) durable\r?$", guest.text[start:], re.MULTILINE):

@@ -26,7 +26,7 @@ from machine import CHECKOUT, MIB, Vm, near, pmem
 SECTOR = 512
 PIECE = 4096  # what the disk writes whole, or not at all
 FLUSH_MS = 100  # a slow disk: a report of what is not durable yet gets its mark before the flush
-REPORTS = 60  # after so many the run ends
+REPORTS = 40  # after so many the run ends
 LENGTH = {"ext4": 64 * MIB, "xfs": 300 * MIB}
 MKFS = {"ext4": ["mkfs.ext4", "-qF", "-b", "4096"], "xfs": ["mkfs.xfs", "-qf"]}
 
@@ -139,7 +139,7 @@ def write_and_mark(image):
         vm.kill()
 
 
-@pytest.fixture(scope="module", params=["ext4", "xfs"])
+@pytest.fixture(scope="module", params=["ext4", pytest.param("xfs", marks=pytest.mark.long)])
 def recorded(request, tmp_path_factory):
     """The initial contents of a disk, and the writes of one run."""
     directory = tmp_path_factory.mktemp(request.param)

@@ -9,13 +9,13 @@ import pytest
 
 from machine import CHECKOUT, near
 
-BUILD = CHECKOUT / "build/check/gcc/tests/unit"
+BUILD = CHECKOUT / "build/tests/unit"
 
 
 @pytest.mark.parametrize("program", ["vmm/x86/cpu_test", "vmm/kvm/kvm_test"])
 def test_unit(program):
     if not (BUILD / program).exists():
-        pytest.skip("not built: `make check-unit` builds it")
+        pytest.skip("not built: `make` builds it")
     done = subprocess.run(
         [near(BUILD / program)],
         env=os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"},

@@ -18,11 +18,14 @@ import pytest
 import kvm_stats
 from machine import Guest, linux_options, run_pmvm
 from monitor import Qmp, Refused
+from process import descriptors, traced
+from tap import receive_all
 
 CID = 42
 HOST = 2
-SIZE = 10_000_000
-WAIT_MAX = 60
+SIZE = 2_000_000
+SHORT = 200_000
+WAIT_MAX = 200
 DEVICE = pathlib.Path("/dev/vhost-vsock")
 
 
@@ -70,18 +73,6 @@ def connect(port, cid=CID):
             time.sleep(0.2)
 
 
-def receive_all(client):
-    digest, size = hashlib.md5(), 0
-    while data := client.recv(1 << 16):
-        digest.update(data)
-        size += len(data)
-    return digest.hexdigest(), size
-
-
-def descriptors(vm):
-    return sorted(os.readlink(entry) for entry in pathlib.Path(f"/proc/{vm.process.pid}/fd").iterdir())
-
-
 def guest_sends(guest, size=SIZE, port=5000):
     """The guest sends random bytes to the host: both sums."""
     with listener(port) as server:
@@ -113,62 +104,70 @@ def echo(client, data=b"ping"):
     return got == data
 
 
-def test_connections_both_ways_with_equal_sums(tmp_path):
-    with start(tmp_path, *vsock()) as guest:
+@pytest.fixture(name="guest", scope="module")
+def fixture_guest(tmp_path_factory):
+    """One guest for most of the tests. The last ones reset it, and unplug its device."""
+    directory = tmp_path_factory.mktemp("vsock")
+    with start(directory, *vsock()) as guest:
+        guest.directory = directory
         load_driver(guest)
-        assert guest.run("vsock-tool cid") == str(CID)
-        there, here = guest_sends(guest)
-        assert there == here
-        there, here = host_sends(guest)
-        assert there == here
-        # Nobody listens there.
-        with pytest.raises(ConnectionResetError), socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as client:
-            client.settimeout(WAIT_MAX)
-            client.connect((CID, 7777))
+        yield guest
         assert guest.power_off() == 0
 
 
-def test_the_pin_and_ports_work(tmp_path):
-    """Without MSI-X, interrupts pass by the event loop."""
-    with start(tmp_path, *vsock(**{"modern-pio-notify": "on"}), append="pci=nomsi") as guest:
-        load_driver(guest)
-        assert "IO-APIC" in guest.run("grep virtio /proc/interrupts")
-        there, here = guest_sends(guest, 1_000_000)
-        assert there == here
-        there, here = host_sends(guest, 1_000_000)
-        assert there == here
-        assert guest.power_off() == 0
+@pytest.fixture(name="qmp")
+def fixture_qmp(guest):
+    with Qmp(guest.directory / "qmp") as qmp:
+        yield qmp
+
+
+def test_connections_both_ways_with_equal_sums(guest):
+    assert guest.run("vsock-tool cid") == str(CID)
+    there, here = guest_sends(guest)
+    assert there == here
+    there, here = host_sends(guest)
+    assert there == here
+    # Nobody listens there.
+    with pytest.raises(ConnectionResetError), socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as client:
+        client.settimeout(WAIT_MAX)
+        client.connect((CID, 7777))
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_packets_cost_neither_system_calls_nor_exits(tmp_path):
-    """strace sees all threads of the process while 10 MB pass: what it sees has nothing to do with packets."""
-    log = tmp_path / "strace"
-    with start(tmp_path, *vsock()) as guest:
-        load_driver(guest)
-        guest.run("(vsock-tool echo 5002 &)")
-        with connect(5002) as client:
+def test_packets_cost_neither_system_calls_nor_exits(guest, tmp_path):
+    """strace sees all threads of the process while data passes: what it sees has nothing to do with packets."""
+    log, pid = tmp_path / "strace", guest.process.pid
+    guest.run("(vsock-tool echo 5002 &)")
+    with connect(5002) as client:
+        assert echo(client)
+        with traced(guest, log):
+            # As many again may come from the calls that strace interrupted.
             assert echo(client)
-            time.sleep(1)
-            tracer = subprocess.Popen(
-                ["strace", "-f", "-qq", "-o", log, "-p", str(guest.process.pid)], start_new_session=True
-            )
-            try:
-                time.sleep(2)
-                before = kvm_stats.counters(guest.process.pid, "mmio_exits")
-                lines = len(log.read_text().splitlines())
-                for _ in range(200):
-                    assert echo(client, b"x" * 4000)
-                after = kvm_stats.counters(guest.process.pid, "mmio_exits")
-                seen = log.read_text().splitlines()[lines:]
-            finally:
-                tracer.terminate()
-                tracer.wait(WAIT_MAX)
-        # 400 messages and as many credits: one call or exit for each would show.
-        assert len(seen) < 40, seen
-        if before is not None:
-            assert after["mmio_exits"] - before["mmio_exits"] < 40
-        assert guest.power_off() == 0
+            before = kvm_stats.counters(pid, "mmio_exits")
+            lines = len(log.read_text().splitlines())
+            for _ in range(100):
+                assert echo(client, b"x" * 4000)
+            after = kvm_stats.counters(pid, "mmio_exits")
+            seen = log.read_text().splitlines()[lines:]
+    # 200 messages and as many credits: one call or exit for each would show.
+    assert len(seen) < 40, seen
+    if before is not None:
+        assert after["mmio_exits"] - before["mmio_exits"] < 40
+
+
+def test_stop_and_cont_leave_a_connection(guest, qmp):
+    guest.run("(vsock-tool echo 5004 &)")
+    with connect(5004) as client:
+        assert echo(client)
+        qmp.run("stop")
+        client.sendall(b"while it is stopped")
+        client.settimeout(1)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        qmp.run("cont")
+        client.settimeout(WAIT_MAX)
+        assert client.recv(100) == b"while it is stopped"
+        assert echo(client)
 
 
 def is_reset(client):
@@ -180,43 +179,50 @@ def is_reset(client):
         return True
 
 
-def test_a_reset_of_the_guest_closes_its_connections(tmp_path):
-    with start(tmp_path, *vsock()) as guest, Qmp(tmp_path / "qmp") as qmp:
-        for command in ("monitor", "reboot -f\n"):
-            load_driver(guest)
-            guest.run("(vsock-tool echo 5003 &)")
-            with connect(5003) as client:
-                assert echo(client)
-                at = len(guest.output)
-                if command == "monitor":
-                    qmp.run("system_reset")
-                else:
-                    guest.send(command)
-                # It sends nothing, and learns of it all the same.
-                assert is_reset(client)
-            guest.booted(at)
-        load_driver(guest)
-        there, here = guest_sends(guest, 1_000_000)
-        assert there == here
-        assert guest.power_off() == 0
+def unplug(qmp, name="vs1"):
+    qmp.run("device_del", id=name)
+    qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device=name)
 
 
-def test_stop_and_cont_leave_a_connection(tmp_path):
-    with start(tmp_path, *vsock()) as guest, Qmp(tmp_path / "qmp") as qmp:
+def test_errors_name_the_next_step(guest, qmp):
+    status, _, errors = run_pmvm(*linux_options(), *vsock(**{"guest-cid": 2}))
+    assert status == 1 and "guest-cid property must be greater than 2\npmvm: hint: " in errors
+    away = DEVICE.with_name("vhost-vsock.away")
+    DEVICE.rename(away)
+    try:
+        status, _, errors = run_pmvm(*linux_options(), *vsock())
+    finally:
+        away.rename(DEVICE)
+    assert status == 1
+    assert "vhost-vsock: failed to open vhost device: No such file or directory\n" in errors
+    assert "modprobe vhost_vsock" in errors
+    status, _, errors = run_pmvm(*linux_options(), *vsock())
+    assert status == 1
+    assert "vhost-vsock: unable to set guest cid: Address already in use\n" in errors
+    assert re.search(rf"hint: .*guest-cid={CID}: ", errors)
+    assert guest.process.poll() is None
+    with pytest.raises(Refused, match="vhost-vsock: unable to set guest cid: Address already in use"):
+        qmp.run("device_add", driver="vhost-vsock-pci", id="vs2", **{"guest-cid": CID})
+    qmp.run("device_add", driver="vhost-vsock-pci", id="vs2", **{"guest-cid": CID + 1})
+    unplug(qmp, "vs2")
+
+
+def test_a_reset_of_the_guest_closes_its_connections(guest, qmp):
+    for command in "monitor", "reboot -f\n":
+        guest.run("(vsock-tool echo 5003 &)")
+        with connect(5003) as client:
+            assert echo(client)
+            at = len(guest.output)
+            if command == "monitor":
+                qmp.run("system_reset")
+            else:
+                guest.send(command)
+            # It sends nothing, and learns of it all the same.
+            assert is_reset(client)
+        guest.booted(at)
         load_driver(guest)
-        guest.run("(vsock-tool echo 5004 &)")
-        with connect(5004) as client:
-            assert echo(client)
-            qmp.run("stop")
-            client.sendall(b"while it is stopped")
-            client.settimeout(2)
-            with pytest.raises(TimeoutError):
-                client.recv(1)
-            qmp.run("cont")
-            client.settimeout(WAIT_MAX)
-            assert client.recv(100) == b"while it is stopped"
-            assert echo(client)
-        assert guest.power_off() == 0
+    there, here = guest_sends(guest, SHORT)
+    assert there == here
 
 
 class Traffic:
@@ -245,60 +251,35 @@ class Traffic:
         self.client.close()
 
 
-def unplug(qmp):
-    qmp.run("device_del", id="vs1")
-    qmp.wait_event("DEVICE_DELETED", WAIT_MAX, device="vs1")
+def test_unplugged_under_traffic_and_plugged_again(guest, qmp):
+    unplug(qmp)
+    before = descriptors(guest)
+    for number in range(2):
+        qmp.run("device_add", driver="vhost-vsock-pci", id="vs1", **{"guest-cid": CID})
+        guest.run("(vsock-tool echo 5005 &)")
+        traffic = Traffic(5005)
+        traffic.wait(20)
+        unplug(qmp)
+        traffic.ended()
+        guest.run("killall vsock-tool", check=False)
+        assert descriptors(guest) == before, number
+    for _ in range(5):
+        qmp.run("device_add", driver="vhost-vsock-pci", id="vs1", **{"guest-cid": CID})
+        guest.run("n=0; until [ -e /sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio* ]; do "
+                  "n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done")  # fmt: skip
+        unplug(qmp)
+    assert descriptors(guest) == before
 
 
-def test_unplugged_under_traffic_and_plugged_again(tmp_path):
-    with start(tmp_path) as guest, Qmp(tmp_path / "qmp") as qmp:
-        load_driver(guest)
-        before = descriptors(guest)
-        for number in range(3):
-            qmp.run("device_add", driver="vhost-vsock-pci", id="vs1", **{"guest-cid": CID})
-            guest.run("(vsock-tool echo 5005 &)")
-            traffic = Traffic(5005)
-            traffic.wait(20)
-            unplug(qmp)
-            traffic.ended()
-            guest.run("killall vsock-tool", check=False)
-            assert descriptors(guest) == before, number
-        for _ in range(20):
-            qmp.run("device_add", driver="vhost-vsock-pci", id="vs1", **{"guest-cid": CID})
-            guest.run("n=0; until [ -e /sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio* ]; do "
-                      "n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done")  # fmt: skip
-            unplug(qmp)
-        assert descriptors(guest) == before
-        assert guest.power_off() == 0
-
-
-def test_errors_name_the_next_step(tmp_path):
-    status, _, errors = run_pmvm(*linux_options(), *vsock(**{"guest-cid": 2}))
-    assert status == 1 and "guest-cid property must be greater than 2\npmvm: hint: " in errors
-    away = DEVICE.with_name("vhost-vsock.away")
-    DEVICE.rename(away)
-    try:
-        status, _, errors = run_pmvm(*linux_options(), *vsock())
-    finally:
-        away.rename(DEVICE)
-    assert status == 1
-    assert "vhost-vsock: failed to open vhost device: No such file or directory\n" in errors
-    assert "modprobe vhost_vsock" in errors
-    with start(tmp_path, *vsock()) as guest, Qmp(tmp_path / "qmp") as qmp:
-        status, _, errors = run_pmvm(*linux_options(), *vsock())
-        assert status == 1
-        assert "vhost-vsock: unable to set guest cid: Address already in use\n" in errors
-        assert re.search(rf"hint: .*guest-cid={CID}: ", errors)
-        with pytest.raises(Refused, match="vhost-vsock: unable to set guest cid: Address already in use"):
-            qmp.run("device_add", driver="vhost-vsock-pci", id="vs2", **{"guest-cid": CID})
-        qmp.run("device_add", driver="vhost-vsock-pci", id="vs2", **{"guest-cid": CID + 1})
-        assert guest.power_off() == 0
-
-
-def test_a_descriptor_is_inherited(tmp_path):
+def test_the_pin_ports_and_an_inherited_descriptor_work(tmp_path):
+    """Without MSI-X, interrupts pass by the event loop."""
     prefix = ["sh", "-c", f'exec 9<>{DEVICE}; exec "$@"', "sh"]
-    with start(tmp_path, *vsock(vhostfd=9), prefix=prefix) as guest:
+    card = vsock(vhostfd=9, **{"modern-pio-notify": "on"})
+    with start(tmp_path, *card, append="pci=nomsi", prefix=prefix) as guest:
         load_driver(guest)
-        there, here = guest_sends(guest, 1_000_000)
+        assert "IO-APIC" in guest.run("grep virtio /proc/interrupts")
+        there, here = guest_sends(guest, SHORT)
+        assert there == here
+        there, here = host_sends(guest, SHORT)
         assert there == here
         assert guest.power_off() == 0

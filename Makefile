@@ -2,6 +2,7 @@
 # The usual targets. Meson does the build (meson.build). All results are below build/.
 #
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
+#   make containers  makes the guest of pmvm-oci too: its kernel and its initramfs, in build/oci
 #   make demo        shows the main function with a real guest, in an emulated host where KVM is not usable
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
 #                    (make check-style, check-unit, check-system: a part of them; see tests/check.py)
@@ -14,6 +15,8 @@
 #   make format      applies the styles of .clang-format and pyproject.toml
 #   make coverage    lines and branches of the device and its transport that the unit tests reach
 #   make bench       measures pmvm and QEMU in turn: ONLY=part[,part] RUNS=7
+#   make dist        source archive of the commit, in build/dist
+#   make deb         Debian packages, in build/deb
 #   make install     PREFIX=/usr/local DESTDIR=
 #   make clean       removes build results, but not the downloads in build/cache
 PREFIX ?= /usr/local
@@ -25,7 +28,7 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench install clean python
+.PHONY: all containers demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench dist deb install clean python
 
 all: build/build.ninja
 	@ninja -C build
@@ -33,6 +36,9 @@ all: build/build.ninja
 build/build.ninja: meson.build
 	@tools/install-packages build
 	@if [ -f $@ ]; then meson setup --reconfigure build; else meson setup build; fi
+
+containers: all
+	@oci/guest/build
 
 demo: all
 	@demo/demo.py
@@ -79,6 +85,13 @@ soak: all
 
 bench: all
 	@bench/bench.py --only "$(ONLY)" --runs $(RUNS)
+
+dist:
+	@tools/make-dist
+
+deb:
+	@tools/install-packages build deb
+	@tools/make-deb
 
 install: all
 	@meson configure build --prefix $(abspath $(PREFIX)) --libdir lib

@@ -391,6 +391,7 @@ def prepare(names):
     if not {"system", "powercut"} & names:
         return False
     subprocess.run([CHECKOUT / "guest/build", "cloud", "generic", "ndctl", "sqlite"], check=True)
+    subprocess.run([CHECKOUT / "oci/guest/build"], check=True)
     where = subprocess.run(
         [CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()

@@ -37,6 +37,13 @@ MAY_KNOW = {
 }
 MAY_KNOW["vmm/machine"] = [room for room in MAY_KNOW if room not in ("libvpmem", "vmm/options")]
 MAY_KNOW["vmm/monitor"] = [*MAY_KNOW["vmm/machine"], "vmm/machine", "vmm/monitor/hmp", "vmm/monitor/qmp"]
+MAY_KNOW["oci/wire"] = ["vmm/base"]
+MAY_KNOW["oci/agent"] = ["oci/wire", "vmm/base"]
+MAY_KNOW["oci/net"] = ["vmm/base"]
+MAY_KNOW["oci/layers"] = ["vmm/base"]
+MAY_KNOW["oci/bundle"] = ["vmm/base"]
+MAY_KNOW["oci/machine"] = ["oci/bundle", "oci/layers", "oci/net", "oci/wire", "vmm/sandbox", "vmm/base"]
+MAY_KNOW["oci/runtime"] = ["oci/machine", "oci/bundle", "oci/layers", "oci/net", "oci/wire", "vmm/base"]
 # It has no list of its own: the front ends are compiled with the monitor.
 TARGETS_ONLY = ["vmm/monitor/hmp", "vmm/monitor/qmp"]
 

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that crun serves: its arguments and files, and the answers when it has ended.
+#include "agent_container.h"
+
+#include "agent.h"
+#include "agent_boot.h"
+#include "agent_cgroup.h"
+#include "agent_file.h"
+#include "agent_json.h"
+#include "agent_process.h"
+#include "agent_request.h"
+#include "agent_rootfs.h"
+#include "agent_terminal.h"
+#include "error.h"
+#include "json_parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUNDLE AGENT_DIR "/bundle"
+
+typedef void done_fn(void *agent, struct crun_job *job, int rc, const struct vpmem_error *err);
+
+static struct crun_job *new_job(struct agent *agent, int64_t id, done_fn *done, struct vpmem_error *err)
+{
+	struct crun_job *job = crun_job(&agent->crun, err);
+
+	if (job) {
+		job->owner = agent;
+		job->request_id = id;
+		job->done = done;
+	}
+	return job;
+}
+
+static void answer_nothing(void *agent, struct crun_job *job, int rc, const struct vpmem_error *err)
+{
+	request_answer(agent, job->request_id, rc, NULL, err);
+}
+
+/* The answer of "create" and "exec": the process that crun has left behind. */
+static int take_process(struct process *process, const struct crun_job *job, struct json_object **result,
+                        struct vpmem_error *err)
+{
+	char path[64], text[32];
+	int terminal_fd = -1, rc;
+	long pid;
+
+	crun_file(job, "pid", path, sizeof(path));
+	file_read(path, text, sizeof(text));
+	pid = strtol(text, NULL, 10);
+	if (pid <= 1)
+		return error_set(err, -EIO, "crun has started no process");
+	if (process->is_terminal) {
+		rc = terminal_take(process->console_fd, &terminal_fd, err);
+		if (rc)
+			return rc;
+	}
+	*result = json_object_new_object();
+	json_object_object_add(*result, "pid", json_object_new_int64(pid));
+	return process_run(process, (pid_t)pid, terminal_fd, err);
+}
+
+static void process_is_there(void *agent, struct crun_job *job, int rc, const struct vpmem_error *crun_err)
+{
+	struct process *process = job->process;
+	struct json_object *result = NULL;
+	struct vpmem_error err = *crun_err;
+
+	if (rc == 0)
+		rc = take_process(process, job, &result, &err);
+	if (rc)
+		process_drop(process);
+	request_answer(agent, job->request_id, rc, result, &err);
+	if (rc == 0)
+		process_catch_up(process);
+}
+
+/* Runs crun with what "create" and "exec" have in common: a process with streams. */
+static int run_with_process(struct agent *agent, struct crun_job *job, const char *name, bool is_terminal,
+                            const char *const *args, struct vpmem_error *err)
+{
+	char pid_file[80] = "--pid-file=", socket[96] = "--console-socket=";
+	const char *argv[CRUN_ARGS_MAX + 1] = { args[0], pid_file };
+	struct process *process;
+	unsigned n = 2;
+	int fds[3], rc;
+
+	rc = process_open(agent, name, is_terminal, &process, err);
+	if (rc)
+		return rc;
+	job->process = process;
+	crun_file(job, "pid", pid_file + strlen(pid_file), sizeof(pid_file) - strlen(pid_file));
+	if (is_terminal) {
+		char *path = socket + strlen(socket);
+
+		crun_file(job, "socket", path, sizeof(socket) - strlen(socket));
+		rc = terminal_listen(path, &process->console_fd, err);
+		argv[n++] = socket;
+	}
+	for (unsigned i = 1; args[i]; i++)
+		argv[n++] = args[i];
+	if (rc == 0)
+		rc = crun_start(job, argv, process_child_fds(process, fds) ? fds : NULL, err);
+	if (rc)
+		process_drop(process);
+	return rc;
+}
+
+static int write_json(const char *path, struct json_object *val, struct vpmem_error *err)
+{
+	return file_write(path, json_object_to_json_string_ext(val, JSON_C_TO_STRING_PLAIN), err);
+}
+
+static void set_member(struct json_object *obj, const char *name, const char *member, const char *val)
+{
+	struct json_object *inner = json_object_object_get(obj, name);
+
+	if (!json_object_is_type(inner, json_type_object)) {
+		inner = json_object_new_object();
+		json_object_object_add(obj, name, inner);
+	}
+	json_object_object_add(inner, member, json_object_new_string(val));
+}
+
+int container_create(struct agent *agent, int64_t id, struct json_object *config, const struct rootfs_spec *rootfs,
+                     struct vpmem_error *err)
+{
+	static const char *const args[] = { "create", "--bundle=" BUNDLE, CONTAINER_ID, NULL };
+	struct json_object *process = json_object_object_get(config, "process");
+	struct crun_job *job;
+	bool is_terminal;
+	int rc;
+
+	if (agent->is_created)
+		return error_set(err, -EEXIST, "the container was created before");
+	agent->is_created = true;
+	rc = member_bool(process, "terminal", &is_terminal, err);
+	if (rc == 0)
+		rc = rootfs_mount(rootfs, err);
+	if (rc == 0)
+		rc = directory_make(BUNDLE, err);
+	set_member(config, "root", "path", ROOTFS_PATH);
+	set_member(config, "linux", "cgroupsPath", CGROUP_PATH);
+	if (rc == 0)
+		rc = write_json(BUNDLE "/config.json", config, err);
+	if (rc)
+		return rc;
+	job = new_job(agent, id, process_is_there, err);
+	return job ? run_with_process(agent, job, "init", is_terminal, args, err) : -EBUSY;
+}
+
+int container_start(struct agent *agent, int64_t id, struct vpmem_error *err)
+{
+	static const char *const args[] = { "start", CONTAINER_ID, NULL };
+	struct crun_job *job = new_job(agent, id, answer_nothing, err);
+
+	return job ? crun_start(job, args, NULL, err) : -EBUSY;
+}
+
+int container_exec(struct agent *agent, int64_t id, const char *name, struct json_object *spec, struct vpmem_error *err)
+{
+	char file[80] = "--process=";
+	const char *args[] = { "exec", "--detach", file, CONTAINER_ID, NULL };
+	char *path = file + strlen(file);
+	struct crun_job *job = new_job(agent, id, process_is_there, err);
+	bool is_terminal;
+	int rc;
+
+	if (!job)
+		return -EBUSY;
+	crun_file(job, "json", path, sizeof(file) - strlen(file));
+	rc = member_bool(spec, "terminal", &is_terminal, err);
+	if (rc == 0)
+		rc = write_json(path, spec, err);
+	return rc ? rc : run_with_process(agent, job, name, is_terminal, args, err);
+}
+
+int container_signal_all(struct agent *agent, int64_t id, int signo, struct vpmem_error *err)
+{
+	char number[16];
+	const char *args[] = { "kill", "--all", CONTAINER_ID, number, NULL };
+	struct crun_job *job = new_job(agent, id, answer_nothing, err);
+
+	snprintf(number, sizeof(number), "%d", signo);
+	return job ? crun_start(job, args, NULL, err) : -EBUSY;
+}
+
+static void answer_pids(void *agent, struct crun_job *job, int rc, const struct vpmem_error *crun_err)
+{
+	struct json_object *pids = NULL, *result = NULL;
+	struct vpmem_error err = *crun_err;
+	char path[64], text[32 * 1024];
+
+	if (rc == 0) {
+		crun_file(job, "out", path, sizeof(path));
+		file_read(path, text, sizeof(text));
+		rc = json_parse(text, &pids, &err);
+	}
+	if (rc == 0) {
+		result = json_object_new_object();
+		json_object_object_add(result, "pids", pids);
+	}
+	request_answer(agent, job->request_id, rc, result, &err);
+}
+
+int container_ps(struct agent *agent, int64_t id, struct vpmem_error *err)
+{
+	static const char *const args[] = { "ps", "--format=json", CONTAINER_ID, NULL };
+	struct crun_job *job = new_job(agent, id, answer_pids, err);
+
+	return job ? crun_start(job, args, NULL, err) : -EBUSY;
+}
+
+int container_update(struct agent *agent, int64_t id, struct json_object *resources, struct vpmem_error *err)
+{
+	char file[80] = "--resources=";
+	const char *args[] = { "update", file, CONTAINER_ID, NULL };
+	char *path = file + strlen(file);
+	struct crun_job *job = new_job(agent, id, answer_nothing, err);
+	int rc;
+
+	if (!job)
+		return -EBUSY;
+	crun_file(job, "json", path, sizeof(file) - strlen(file));
+	rc = write_json(path, resources, err);
+	return rc ? rc : crun_start(job, args, NULL, err);
+}
+
+static void power_off(void *agent, struct crun_job *job, int rc, const struct vpmem_error *err)
+{
+	(void)rc; // There may have been no container.
+	rootfs_unmount();
+	request_answer(agent, job->request_id, 0, NULL, err);
+	boot_power_off();
+}
+
+int container_shutdown(struct agent *agent, int64_t id, struct vpmem_error *err)
+{
+	static const char *const args[] = { "delete", "--force", CONTAINER_ID, NULL };
+	struct crun_job *job = new_job(agent, id, power_off, err);
+
+	return job ? crun_start(job, args, NULL, err) : -EBUSY;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks what the host asks for, and passes it on.
+#include "agent_request.h"
+
+#include "agent.h"
+#include "agent_cgroup.h"
+#include "agent_container.h"
+#include "agent_json.h"
+#include "agent_net.h"
+#include "agent_process.h"
+#include "agent_rootfs_spec.h"
+#include "error.h"
+
+#include <signal.h>
+#include <string.h>
+
+struct request {
+	int64_t id;
+	struct json_object *body;
+	struct json_object *result; /* of a request that is served at once; the answer takes it */
+};
+
+enum { LATER, NOW }; /* the answer comes when crun has ended; it is *result */
+
+void request_answer(struct agent *agent, int64_t id, int rc, struct json_object *result, const struct vpmem_error *err)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "id", json_object_new_int64(id));
+	if (rc) {
+		json_object_put(result);
+		json_object_object_add(answer, "error", json_object_new_string(err->text));
+	} else {
+		json_object_object_add(answer, "ok", result ? result : json_object_new_object());
+	}
+	agent_send(agent, answer);
+}
+
+static int do_create(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	struct json_object *config, *process;
+	struct rootfs_spec rootfs;
+	int rc = member_get(request->body, "config", json_type_object, &config, err);
+
+	if (rc == 0)
+		rc = member_get(config, "process", json_type_object, &process, err);
+	if (rc == 0)
+		rc = rootfs_spec_parse(request->body, &rootfs, err);
+	return rc ? rc : container_create(agent, request->id, config, &rootfs, err);
+}
+
+static int do_start(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	return container_start(agent, request->id, err);
+}
+
+static int member_name(struct json_object *obj, const char **name, struct vpmem_error *err)
+{
+	int rc = member_string(obj, "process", name, err);
+
+	if (rc == 0 && !process_name_wellformed(*name))
+		rc = error_set(err, -EINVAL, "'process' is not init or exec-N");
+	return rc;
+}
+
+static int member_process(struct agent *agent, struct json_object *obj, struct process **process,
+                          struct vpmem_error *err)
+{
+	const char *name;
+	int rc = member_name(obj, &name, err);
+
+	if (rc)
+		return rc;
+	*process = process_find(agent, name);
+	if (!*process || (*process)->pid <= 0)
+		return error_set(err, -ESRCH, "the process '%s' does not run", name);
+	return 0;
+}
+
+static int do_network(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	int rc = agent_net_configure(request->body, err);
+
+	(void)agent;
+	return rc ? rc : NOW;
+}
+
+static int do_exec(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	struct json_object *spec;
+	const char *name;
+	int rc = member_name(request->body, &name, err);
+
+	if (rc == 0)
+		rc = member_get(request->body, "spec", json_type_object, &spec, err);
+	if (rc == 0 && strcmp(name, "init") == 0)
+		rc = error_set(err, -EINVAL, "'process' is not exec-N");
+	return rc ? rc : container_exec(agent, request->id, name, spec, err);
+}
+
+static int do_signal(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	struct process *process;
+	int64_t signo;
+	bool all;
+	int rc = member_number(request->body, "signal", 1, SIGRTMAX, &signo, err);
+
+	if (rc == 0)
+		rc = member_bool(request->body, "all", &all, err);
+	if (rc)
+		return rc;
+	if (all)
+		return container_signal_all(agent, request->id, (int)signo, err);
+	rc = member_process(agent, request->body, &process, err);
+	if (rc)
+		return rc;
+	if (kill(process->pid, (int)signo) < 0)
+		return error_set(err, -errno, "the signal cannot be sent: %s", strerror(errno));
+	return NOW;
+}
+
+static int do_resize(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	struct process *process;
+	int64_t rows, columns;
+	int rc = member_number(request->body, "rows", 0, UINT16_MAX, &rows, err);
+
+	if (rc == 0)
+		rc = member_number(request->body, "columns", 0, UINT16_MAX, &columns, err);
+	if (rc == 0)
+		rc = member_process(agent, request->body, &process, err);
+	if (rc == 0)
+		rc = process_resize(process, (unsigned short)rows, (unsigned short)columns, err);
+	return rc ? rc : NOW;
+}
+
+static int do_ps(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	return container_ps(agent, request->id, err);
+}
+
+static int do_update(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	struct json_object *resources;
+	int rc = member_get(request->body, "resources", json_type_object, &resources, err);
+
+	return rc ? rc : container_update(agent, request->id, resources, err);
+}
+
+static int do_stats(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	(void)agent;
+	(void)err;
+	request->result = cgroup_stats();
+	return NOW;
+}
+
+static int do_shutdown(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	return container_shutdown(agent, request->id, err);
+}
+
+static const struct verb {
+	const char *name;
+	int (*serve)(struct agent *agent, struct request *request, struct vpmem_error *err); /* LATER, NOW or -errno */
+} verbs[] = {
+	{ .name = "create", .serve = do_create },   { .name = "start", .serve = do_start },
+	{ .name = "network", .serve = do_network }, { .name = "exec", .serve = do_exec },
+	{ .name = "signal", .serve = do_signal },   { .name = "resize", .serve = do_resize },
+	{ .name = "ps", .serve = do_ps },           { .name = "update", .serve = do_update },
+	{ .name = "stats", .serve = do_stats },     { .name = "shutdown", .serve = do_shutdown },
+};
+
+int request_serve(struct agent *agent, struct json_object *message, struct vpmem_error *err)
+{
+	struct request request = { .body = message };
+	struct vpmem_error answer = { .text = "" };
+	const char *name;
+	int rc = member_number(message, "id", 0, INT64_MAX, &request.id, err);
+
+	if (rc == 0)
+		rc = member_string(message, "do", &name, err);
+	if (rc)
+		return -EBADMSG;
+	rc = error_set(&answer, -EINVAL, "there is no request '%.32s'", name);
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			rc = verbs[i].serve(agent, &request, &answer);
+	if (rc != LATER)
+		request_answer(agent, request.id, rc == NOW ? 0 : rc, request.result, &answer);
+	return 0;
+}

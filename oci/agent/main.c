@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Init of a guest that runs one container: boots, connects to the host, serves it until one of them ends.
+#include "agent.h"
+#include "agent_boot.h"
+#include "agent_file.h"
+#include "agent_process.h"
+#include "agent_request.h"
+#include "error.h"
+#include "log.h"
+
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <linux/vm_sockets.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int agent_connect(const struct agent *agent, int *fd, struct vpmem_error *err)
+{
+	const struct sockaddr_vm host = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_HOST,
+		.svm_port = agent->port,
+	};
+	int socket_fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+	if (socket_fd >= 0 && connect(socket_fd, (const struct sockaddr *)&host, sizeof(host)) == 0 &&
+	    fcntl(socket_fd, F_SETFL, O_NONBLOCK) == 0) {
+		*fd = socket_fd;
+		return 0;
+	}
+	rc = error_set(err, -errno, "vsock port %u of the host: %s", agent->port, strerror(errno));
+	if (socket_fd >= 0)
+		close(socket_fd);
+	return rc;
+}
+
+static void host_is_gone(struct agent *agent, const struct vpmem_error *err)
+{
+	log_error("agent: %s", err->text);
+	loop_del(&agent->loop, &agent->control);
+	close(agent->control_fd);
+	agent->control_fd = -1;
+}
+
+void agent_send(struct agent *agent, struct json_object *message)
+{
+	struct vpmem_error err;
+
+	if (agent->control_fd >= 0 && wire_send(agent->control_fd, message, &err))
+		host_is_gone(agent, &err);
+	json_object_put(message);
+}
+
+static void host_says(void *owner, short revents)
+{
+	struct agent *agent = owner;
+	struct json_object *message;
+	struct vpmem_error err = { .text = "" };
+	int rc;
+
+	(void)revents;
+	while (agent->control_fd >= 0 && (rc = wire_read(&agent->reader, agent->control_fd, &message, &err)) != 0) {
+		if (rc > 0) {
+			rc = request_serve(agent, message, &err);
+			json_object_put(message);
+		}
+		if (rc < 0)
+			host_is_gone(agent, &err);
+	}
+}
+
+static void children_ended(void *owner, short revents)
+{
+	struct signalfd_siginfo info;
+	struct agent *agent = owner;
+
+	(void)revents;
+	while (read(agent->children_fd, &info, sizeof(info)) > 0)
+		;
+	crun_reap(&agent->crun, process_ended, agent);
+}
+
+static int say_hello(struct agent *agent, struct vpmem_error *err)
+{
+	int rc = agent_connect(agent, &agent->control_fd, err);
+	struct json_object *hello;
+
+	if (rc)
+		return rc;
+	hello = json_object_new_object();
+	json_object_object_add(hello, "hello", json_object_new_int(1));
+	rc = wire_send(agent->control_fd, hello, err);
+	json_object_put(hello);
+	return rc;
+}
+
+static int start(struct agent *agent, struct vpmem_error *err)
+{
+	sigset_t children;
+	int rc;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &children, NULL);
+	agent->children_fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	rc = agent->children_fd < 0 ? -errno : loop_init(&agent->loop, &agent->lock);
+	if (rc)
+		return error_set(err, rc, "no event loop: %s", strerror(-rc));
+	pthread_mutex_lock(&agent->lock);
+	rc = boot_file_systems(err);
+	if (rc == 0)
+		rc = directory_make(AGENT_DIR, err);
+	if (rc == 0)
+		rc = file_write("/proc/self/oom_score_adj", "-1000", err);
+	if (rc == 0)
+		rc = boot_modules(err);
+	if (rc == 0)
+		rc = boot_port(&agent->port, err);
+	if (rc == 0)
+		rc = say_hello(agent, err);
+	if (rc)
+		return rc;
+	agent->control =
+		(struct loop_source) { .fd = agent->control_fd, .events = POLLIN, .ready = host_says, .owner = agent };
+	agent->children = (struct loop_source) {
+		.fd = agent->children_fd, .events = POLLIN, .ready = children_ended, .owner = agent
+	};
+	rc = loop_add(&agent->loop, &agent->control);
+	return rc ? rc : loop_add(&agent->loop, &agent->children);
+}
+
+int main(void)
+{
+	static struct agent agent = { .lock = PTHREAD_MUTEX_INITIALIZER, .control_fd = -1, .children_fd = -1 };
+	struct vpmem_error err = { .text = "" };
+
+	if (getpid() != 1) {
+		log_error("agent: it is init of a guest of pmvm-oci, and runs nowhere else");
+		return 1;
+	}
+	if (start(&agent, &err))
+		log_error("agent: %s", err.text);
+	while (agent.control_fd >= 0 && loop_once(&agent.loop) == 0)
+		;
+	boot_power_off();
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json for the runtime inside the guest.
+#include "bundle.h"
+
+#include "bundle_parts.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+int json_add(struct json_object *object, const char *name, struct json_object *val)
+{
+	if (val && json_object_object_add(object, name, val) == 0)
+		return 0;
+	json_object_put(val);
+	return -ENOMEM;
+}
+
+int json_append(struct json_object *array, struct json_object *val)
+{
+	if (val && json_object_array_add(array, val) == 0)
+		return 0;
+	json_object_put(val);
+	return -ENOMEM;
+}
+
+static bool starts_with_any(const char *text, const char *const *list)
+{
+	for (; *list; list++) {
+		if (strncmp(text, *list, strlen(*list)) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Removes the members whose names begin with none of the list. An object may be NULL.
+static void keep_members(struct json_object *object, const char *const *list)
+{
+	if (!object)
+		return;
+	json_object_object_foreach(object, name, val)
+	{
+		(void)val;
+		if (!starts_with_any(name, list))
+			json_object_object_del(object, name);
+	}
+}
+
+/*
+ * Memory, processes and time of CPUs are limited in the guest as well, so that the container sees its limits. Swap,
+ * disks, huge pages and numbers of CPUs are those of the host.
+ */
+static void keep_resources(struct json_object *resources)
+{
+	static const char *const all[] = { "devices", "memory", "pids", "cpu", "unified", NULL };
+	static const char *const memory[] = { "limit", "reservation", NULL };
+	static const char *const cpu[] = { "shares", "quota", "period", "burst", "idle", NULL };
+	static const char *const unified[] = { "memory.max", "memory.min", "memory.low", "memory.high",
+		                               "pids.",      "cpu.",       NULL };
+
+	if (!resources)
+		return;
+	keep_members(resources, all);
+	keep_members(json_object_object_get(resources, "memory"), memory);
+	keep_members(json_object_object_get(resources, "cpu"), cpu);
+	keep_members(json_object_object_get(resources, "unified"), unified);
+}
+
+static int add_namespace(struct json_object *list, const char *type, const char *path)
+{
+	struct json_object *entry = json_object_new_object();
+	int rc = json_append(list, entry);
+
+	rc = rc ? rc : json_add(entry, "type", json_object_new_string(type));
+	return rc || !path ? rc : json_add(entry, "path", json_object_new_string(path));
+}
+
+/*
+ * The network is that of the guest, which the agent configures. It is named by its path, and not left out, as crun sets
+ * sysctls net.* only where there is an entry.
+ */
+static int replace_namespaces(struct json_object *linux_object)
+{
+	static const char *const fresh[] = { "pid", "ipc", "uts", "mount", "cgroup" };
+	struct json_object *old = json_object_object_get(linux_object, "namespaces"), *list = json_object_new_array();
+	int rc = list ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; rc == 0 && i < sizeof(fresh) / sizeof(*fresh); i++)
+		rc = add_namespace(list, fresh[i], NULL);
+	rc = rc ? rc : add_namespace(list, "network", "/proc/1/ns/net");
+	for (size_t i = 0; rc == 0 && i < json_object_array_length(old); i++) {
+		const char *type =
+			json_object_get_string(json_object_object_get(json_object_array_get_idx(old, i), "type"));
+
+		if (strcmp(type, "user") == 0 || strcmp(type, "time") == 0)
+			rc = add_namespace(list, type, NULL);
+	}
+	if (rc) {
+		json_object_put(list);
+		return rc;
+	}
+	return json_add(linux_object, "namespaces", list);
+}
+
+static int change_linux(struct json_object *linux_object)
+{
+	int rc = replace_namespaces(linux_object);
+
+	keep_resources(json_object_object_get(linux_object, "resources"));
+	json_object_object_del(linux_object, "mountLabel");
+	return rc ? rc : json_add(linux_object, "cgroupsPath", json_object_new_string(BUNDLE_GUEST_CGROUP));
+}
+
+static int change_root(const struct bundle *bundle, struct json_object *config)
+{
+	struct json_object *root = json_object_new_object();
+	int rc = json_add(config, "root", root);
+
+	rc = rc ? rc : json_add(root, "path", json_object_new_string(BUNDLE_GUEST_ROOTFS));
+	return rc ? rc : json_add(root, "readonly", json_object_new_boolean(bundle->root_readonly));
+}
+
+// A container without a name has the host's, as under other runtimes.
+static int change_hostname(struct json_object *config)
+{
+	char name[HOST_NAME_MAX + 1];
+
+	if (json_object_object_get(config, "hostname") || gethostname(name, sizeof(name)) < 0)
+		return 0;
+	name[HOST_NAME_MAX] = '\0';
+	return json_add(config, "hostname", json_object_new_string(name));
+}
+
+struct json_object *bundle_guest_config(const struct bundle *bundle)
+{
+	struct json_object *config = NULL, *mounts = NULL;
+	int rc = 0;
+
+	if (json_object_deep_copy(bundle->config, &config, NULL) < 0 ||
+	    json_object_deep_copy(bundle->guest_mounts, &mounts, NULL) < 0)
+		rc = -ENOMEM;
+	rc = rc ? rc : json_add(config, "mounts", json_object_get(mounts));
+	rc = rc ? rc : change_root(bundle, config);
+	rc = rc ? rc : json_add(config, "process", bundle_guest_process(json_object_object_get(config, "process")));
+	rc = rc ? rc : change_linux(json_object_object_get(config, "linux"));
+	rc = rc ? rc : change_hostname(config);
+	json_object_put(mounts);
+	if (rc) {
+		json_object_put(config);
+		return NULL;
+	}
+	// They are for the host; crun would also do what annotations of its own name ask for.
+	json_object_object_del(config, "hooks");
+	json_object_object_del(config, "annotations");
+	return config;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * binds.h - a view of the host's files that only one helper has: a small tmpfs with a mount for each file or directory.
+ *
+ * pmvm's has the images of this machine and nothing of another one's, virtiofsd's has the volumes by their numbers. The
+ * view is in a mount namespace of the helper's own, so nothing is left of it when the helper has ended.
+ */
+#ifndef PMVM_OCI_BINDS_H
+#define PMVM_OCI_BINDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <vpmem.h>
+
+#define BIND_NAME_SIZE 24u
+
+struct bind {
+	const char *source; /* a file or a directory of the host, with the mounts below it; links are followed */
+	char name[BIND_NAME_SIZE];
+	bool readonly; /* with all that is mounted below */
+};
+
+/*
+ * Leaves the mount namespace of the host, and mounts the view at dir, which exists. For `prepare` of a helper. What is
+ * mounted or unmounted on the host later is so in the new namespace as well, except within the view.
+ */
+int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err);
+
+#endif

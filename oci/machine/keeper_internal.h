@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * keeper_internal.h - the keeper, for its own files and the tests.
+ *
+ *   keeper.c         its life: start, the loop, the end
+ *   keeper_start.c   the order in which a machine comes up
+ *   keeper_end.c     what ends it
+ *   keeper_verbs.c   requests of the control socket
+ *   keeper_exec.c    processes of exec
+ *
+ * All runs in one thread. The lock is there because the event loop wants one.
+ */
+#ifndef PMVM_OCI_KEEPER_INTERNAL_H
+#define PMVM_OCI_KEEPER_INTERNAL_H
+
+#include "agent_link.h"
+#include "control_socket.h"
+#include "helper.h"
+#include "keeper.h"
+#include "parts.h"
+#include "vm_monitor.h"
+#include "streams.h"
+#include "transport.h"
+
+#include <pthread.h>
+
+struct json_object;
+
+enum keeper_phase {
+	KEEPER_CREATING,
+	KEEPER_CREATED,
+	KEEPER_STARTING, /* `start` is under way */
+	KEEPER_RUNNING,
+	KEEPER_ENDING, /* the container has ended */
+	KEEPER_OVER,   /* the loop ends */
+};
+
+/* A process of exec, until it has ended and its session is gone: streams may be seen after the exit. */
+struct keeper_exec {
+	uint64_t idx; /* "exec-IDX" */
+	struct control_ticket session;
+	bool has_exited;
+	struct keeper_exec *next;
+};
+
+struct keeper {
+	const struct machine_plan *plan;
+	int ready_fd; /* -1: it was reported */
+	pthread_mutex_t lock;
+	struct loop loop;
+	enum keeper_phase phase;
+	int status; /* the exit status of this process */
+	struct parts parts;
+	struct transport transport;
+	struct helper virtiofsd, pmvm;
+	struct vm_monitor monitor;
+	struct agent_link link;
+	struct control_socket control;
+	struct streams streams;
+	bool has_answered; /* the agent, to `create` */
+	struct keeper_exec *execs;
+	uint64_t last_exec;
+	struct loop_source signals;
+	struct loop_timer timer; /* what it bounds depends on the phase */
+	char why[512];           /* the link was lost: why, until the end of pmvm says more */
+};
+
+/* keeper_run with another way from the guest to here. */
+int keeper_run_with(const struct machine_plan *plan, int ready_fd, transport_open *open);
+
+/* keeper_start.c: -errno with *err, or the machine is on its way, and keeper_created or keeper_fail follows. */
+int keeper_start(struct keeper *k, transport_open *open, struct vpmem_error *err);
+
+/* keeper.c: the phase changes, and the owner of the plan hears of it. */
+void keeper_set_phase(struct keeper *k, enum keeper_phase phase);
+const char *keeper_status_name(const struct keeper *k);
+void keeper_arm(struct keeper *k, unsigned timeout_ms, void (*expired)(void *owner));
+
+/* keeper_end.c */
+__attribute__((format(printf, 2, 3))) void keeper_fail(struct keeper *k, const char *fmt, ...);
+void keeper_container_exited(struct keeper *k, int status);
+void keeper_killed(struct keeper *k); /* the container is to be ended by the end of pmvm: status 137 */
+void keeper_on_pmvm_ended(void *owner);
+void keeper_on_virtiofsd_ended(void *owner);
+void keeper_on_stopped(void *owner, const char *state);
+void keeper_on_link_lost(void *owner, const char *why);
+
+/* keeper_verbs.c */
+extern const struct control_ops keeper_control_ops;
+/* A signal for the container. ticket.client NULL: nobody waits for the answer. */
+void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket ticket);
+
+/* keeper_exec.c */
+void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request);
+int keeper_exec_stream(struct keeper *k, const char *process, const char *which, int fd);
+void keeper_exec_exited(struct keeper *k, const char *process, int status);
+void keeper_exec_gone(struct keeper *k, struct control_client *client);
+void keeper_exec_free(struct keeper *k);
+
+#endif

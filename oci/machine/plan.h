@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * plan.h - what a machine is made of, as `create` has found it out. Everything in it is borrowed by the keeper.
+ */
+#ifndef PMVM_OCI_PLAN_H
+#define PMVM_OCI_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bundle; /* bundle.h */
+struct nics;   /* nics.h */
+struct rootfs; /* layers.h */
+
+/* Absolute paths: the verbs of a runtime may be called without PATH. */
+struct machine_paths {
+	const char *pmvm, *kernel, *initrd, *virtiofsd;
+};
+
+struct machine_plan {
+	const char *id;
+	const char *state_dir; /* ROOT/ID; it exists */
+	struct machine_paths paths;
+	uint64_t ram_size; /* bytes */
+	unsigned cpus;
+	const struct bundle *bundle;
+	const struct rootfs *rootfs;
+	struct nics *nics;          /* of nics_make; the keeper calls nics_join and nics_fini */
+	const char *console_socket; /* NULL: none */
+	unsigned create_timeout_ms; /* from the start of pmvm to a container that is created */
+	bool debug;                 /* the guest's console goes to the file console/log in state_dir */
+	/* The container is "created", "running", "paused" or "stopped" now. May be NULL. */
+	void (*status_changed)(void *owner, const char *status);
+	void *owner;
+};
+
+#endif

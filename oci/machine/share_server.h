@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * share_server.h - virtiofsd, which serves all volumes of a machine, and its writable layer.
+ *
+ * What the guest may reach of the host is said three times: virtiofsd sees a view that has nothing else (binds.h), with
+ * read-only mounts for what is read-only; it changes its root to that view; and Landlock permits what the rules name. Of the
+ * directory in which the engine keeps a layer, that is `diff` and `work`: the others in it are the engine's.
+ */
+#ifndef PMVM_OCI_SHARE_SERVER_H
+#define PMVM_OCI_SHARE_SERVER_H
+
+#include "binds.h"
+#include "helper.h"
+
+#define SHARES_MAX 512u
+
+struct share_rule {
+	const char *path; /* below the view: "0", "root/diff" */
+	bool readonly;
+};
+
+struct share_plan {
+	const char *program; /* virtiofsd */
+	const char *dir;     /* where the view is mounted; it exists */
+	const struct bind *binds;
+	size_t nbinds;
+	const struct share_rule *rules;
+	size_t nrules;
+};
+
+/*
+ * Starts it, and waits until it is ready. *vhost_user_fd is the connection for pmvm, the caller's. The helper is all
+ * zeros, helper_end is legal afterwards in any case.
+ */
+int share_server_start(struct helper *helper, const struct share_plan *plan, struct loop *loop,
+                       void (*ended)(void *owner), void *owner, int *vhost_user_fd, struct vpmem_error *err);
+
+#endif

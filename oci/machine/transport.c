@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// vsock: a port of the host, and a number for the guest.
+#include "transport.h"
+
+#include "agent_link.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define DEVICE "/dev/vhost-vsock"
+#define CID_MIN 1024u /* below are numbers that people choose */
+#define CID_MAX 0x7ffffffeu
+#define TRIES 16u
+
+// Numbers are random, so that a machine does not get that of another one that has just ended, and its packets.
+static int choose_cid(int vhost_fd, uint32_t *cid)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint32_t random;
+		uint64_t number;
+
+		if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+			return -errno;
+		*cid = CID_MIN + random % (CID_MAX - CID_MIN);
+		number = *cid;
+		if (ioctl(vhost_fd, VHOST_VSOCK_SET_GUEST_CID, &number) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -errno;
+	}
+	return -EADDRINUSE;
+}
+
+int transport_open_vsock(struct transport *transport, struct vpmem_error *err)
+{
+	int rc;
+
+	transport->vhost_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (transport->vhost_fd < 0) {
+		error_set(err, -errno, DEVICE ": %s", strerror(errno));
+		error_hint(err, "load the module: modprobe vhost_vsock");
+		return -errno;
+	}
+	rc = choose_cid(transport->vhost_fd, &transport->cid);
+	if (rc < 0)
+		error_set(err, rc, DEVICE ": no number for the guest: %s", strerror(-rc));
+	else
+		transport->listener_fd = rc = link_listen(&transport->port, err);
+	if (rc >= 0)
+		return 0;
+	close(transport->vhost_fd);
+	return rc;
+}

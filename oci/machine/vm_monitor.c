@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands to the monitor of pmvm, and the one event that counts.
+#include "vm_monitor.h"
+
+#include "error.h"
+#include "json_stream.h"
+#include "monotonic.h"
+#include "socket_io.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ANSWER_MS 10000u
+#define GREETING_MS 60000u
+
+// ---- what comes
+
+static const char *string_of(struct json_object *object, const char *name)
+{
+	struct json_object *val = NULL;
+
+	if (!json_object_object_get_ex(object, name, &val) || !json_object_is_type(val, json_type_string))
+		return NULL;
+	return json_object_get_string(val);
+}
+
+static void on_refusal(struct vm_monitor *monitor, struct json_object *error)
+{
+	const char *text = string_of(error, "desc");
+
+	snprintf(monitor->refused, sizeof(monitor->refused), "%s", text ? text : "no reason given");
+	monitor->answer = QMP_REFUSED;
+}
+
+static void on_return(struct vm_monitor *monitor, struct json_object *val)
+{
+	const char *status = string_of(val, "status");
+
+	if (status)
+		snprintf(monitor->status, sizeof(monitor->status), "%s", status);
+	monitor->answer = QMP_DONE;
+}
+
+static void on_value(void *owner, struct json_object *val, const char *error)
+{
+	struct vm_monitor *monitor = owner;
+	struct json_object *part = NULL;
+	const char *event = error ? NULL : string_of(val, "event");
+
+	if (error)
+		monitor->answer = QMP_OVER;
+	else if (event)
+		monitor->has_stopped |= strcmp(event, "STOP") == 0 && !monitor->is_paused;
+	else if (json_object_object_get_ex(val, "error", &part))
+		on_refusal(monitor, part);
+	else if (json_object_object_get_ex(val, "return", &part))
+		on_return(monitor, part);
+	else if (json_object_object_get_ex(val, "QMP", &part))
+		monitor->answer = QMP_DONE;
+}
+
+static void read_some(struct vm_monitor *monitor)
+{
+	uint8_t buf[4096];
+	ssize_t n = socket_receive(monitor->fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n > 0)
+		json_stream_feed(monitor->stream, buf, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		monitor->answer = QMP_OVER;
+}
+
+static int await(struct vm_monitor *monitor, unsigned timeout_ms)
+{
+	struct pollfd fd = { .fd = monitor->fd, .events = POLLIN };
+	uint64_t now = monotonic_ms(), deadline = now + timeout_ms;
+
+	while (monitor->answer == QMP_WAITS && now < deadline) {
+		if (poll(&fd, 1, (int)(deadline - now)) > 0)
+			read_some(monitor);
+		now = monotonic_ms();
+	}
+	return monitor->answer == QMP_DONE ? 0 : monitor->answer == QMP_WAITS ? -ETIMEDOUT : -EIO;
+}
+
+// ---- commands
+
+static int command(struct vm_monitor *monitor, const char *name, struct vpmem_error *err)
+{
+	char text[64];
+	int rc, len = snprintf(text, sizeof(text), "{\"execute\": \"%s\"}\n", name);
+
+	if (monitor->fd < 0)
+		return error_set(err, -EPIPE, "pmvm: %s: it has ended", name);
+	monitor->answer = QMP_WAITS;
+	if (socket_send(monitor->fd, text, (size_t)len, 0) != len)
+		return error_set(err, -EPIPE, "pmvm: %s: %s", name, strerror(errno));
+	rc = await(monitor, ANSWER_MS);
+	if (rc == 0)
+		return 0;
+	return error_set(err, rc, "pmvm: %s: %s", name,
+	                 monitor->answer == QMP_REFUSED ? monitor->refused :
+	                 rc == -ETIMEDOUT               ? "it does not answer" :
+	                                                  "it has ended");
+}
+
+int vm_monitor_pause(struct vm_monitor *monitor, struct vpmem_error *err)
+{
+	int rc;
+
+	monitor->is_paused = true;
+	rc = command(monitor, "stop", err);
+	monitor->is_paused = rc == 0;
+	return rc;
+}
+
+int vm_monitor_resume(struct vm_monitor *monitor, struct vpmem_error *err)
+{
+	int rc = command(monitor, "cont", err);
+
+	if (rc == 0)
+		monitor->is_paused = false;
+	return rc;
+}
+
+// ---- its life
+
+static void on_ready(void *owner, short revents)
+{
+	struct vm_monitor *monitor = owner;
+
+	(void)revents;
+	read_some(monitor);
+	// Its end is that of the process, which is noticed by itself.
+	if (monitor->answer == QMP_OVER)
+		loop_set_events(monitor->loop, &monitor->source, 0);
+	if (!monitor->has_stopped)
+		return;
+	monitor->has_stopped = false;
+	snprintf(monitor->status, sizeof(monitor->status), "unknown");
+	(void)command(monitor, "query-status", NULL);
+	monitor->stopped(monitor->owner, monitor->status);
+}
+
+int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop,
+                    void (*stopped)(void *owner, const char *state), void *owner, struct vpmem_error *err)
+{
+	int rc;
+
+	*monitor = (struct vm_monitor) {
+		.loop = loop,
+		.fd = fd,
+		.source = { .fd = fd, .events = POLLIN, .ready = on_ready, .owner = monitor },
+		.stream = json_stream_create(on_value, monitor),
+		.stopped = stopped,
+		.owner = owner,
+	};
+	rc = monitor->stream ? await(monitor, GREETING_MS) : -ENOMEM;
+	if (rc < 0)
+		return error_set(err, rc, "pmvm: %s",
+		                 rc == -ETIMEDOUT ? "its monitor does not answer" : "it has ended at its start");
+	rc = command(monitor, "qmp_capabilities", err);
+	rc = rc ? rc : loop_add(loop, &monitor->source);
+	return rc;
+}
+
+void vm_monitor_close(struct vm_monitor *monitor)
+{
+	if (!monitor->loop)
+		return;
+	loop_del(monitor->loop, &monitor->source);
+	json_stream_destroy(monitor->stream);
+	close(monitor->fd);
+	monitor->fd = -1;
+	monitor->loop = NULL;
+}

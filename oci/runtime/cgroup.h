@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cgroup.h - the control group of a container: the keeper, pmvm and virtiofsd are in it, so that an engine finds there what
+ * the machine uses, and delete what is left of it.
+ *
+ * Only version 2 has limits here. Where the host mounts version 1 with a version 2 tree beside it (hybrid), the processes
+ * are grouped in that tree, and a limit is a warning. Where there is no version 2 tree at all, there is no group: `path`
+ * stays NULL, and each function does nothing.
+ */
+#ifndef PMVM_OCI_CGROUP_H
+#define PMVM_OCI_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vpmem.h>
+
+struct json_object;
+
+/*
+ * The directory of a container's group: of linux.cgroupsPath, which is a path below the root of all groups, or
+ * `SLICE:PREFIX:NAME` as for systemd with is_systemd: then it is the directory that systemd would use. NULL: "/pmvm-oci-ID".
+ * *path is malloc'ed, or NULL: no version 2. -EINVAL: it is no such path.
+ */
+int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char **path, struct vpmem_error *err);
+
+/* Makes it and its parents, with their controllers. -EEXIST: it has processes already. */
+int cgroup_make(const char *path, struct vpmem_error *err);
+/* The limits of linux.resources (may be NULL); the memory limit is `memory_overhead` larger: what the machine itself needs. */
+int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, struct vpmem_error *err);
+/* The calling process enters it. */
+int cgroup_enter(const char *path, struct vpmem_error *err);
+/* true: within this time nothing was in it any more. */
+bool cgroup_wait(const char *path, unsigned timeout_ms);
+/* SIGKILL to all in it. */
+void cgroup_kill(const char *path);
+/* Removes it once nothing is in it, which may take a moment. -EBUSY: something stays. Its parents stay. */
+int cgroup_remove(const char *path, struct vpmem_error *err);
+
+/* A number of a file of the group, such as "memory.current"; false: none, or "max". */
+bool cgroup_read(const char *path, const char *file, uint64_t *val);
+
+#endif

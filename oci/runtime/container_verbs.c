@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Start and delete of a container, each under its lock.
+#include "container.h"
+
+#include "control.h"
+#include "error.h"
+#include "hooks.h"
+#include "json_file.h"
+#include "keeper_request.h"
+#include "oci_log.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// Those of the copy: the bundle may have changed, or be gone.
+static void run_hooks(const struct state *state, const char *moment)
+{
+	struct json_object *config = NULL, *json = state_json(state);
+	struct vpmem_error err = { "", "" };
+	char path[PATH_MAX];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/config.json", state->dir);
+	rc = json_file_read(path, &config, NULL);
+	if (rc == 0)
+		rc = hooks_run(json_object_object_get(config, "hooks"), moment, json, &err);
+	// As the specification wants it: the container goes on.
+	if (rc < 0 && rc != -ENOENT)
+		oci_log_warn("%s", err.text);
+	json_object_put(config);
+	json_object_put(json);
+}
+
+static int start(struct command *cmd, struct state *state, struct vpmem_error *err)
+{
+	enum status status = state_status(state);
+	int rc;
+
+	if (status != STATUS_CREATED)
+		return error_set(err, -EINVAL, "cannot start container '%s': it is %s, not created", state->id,
+		                 status_names[status]);
+	rc = keeper_request(state, "start", NULL, (unsigned)cmd->settings.create_timeout_s, NULL, err);
+	if (rc < 0)
+		return rc;
+	state->status = STATUS_RUNNING;
+	run_hooks(state, "poststart");
+	return 0;
+}
+
+int container_start(struct command *cmd, const char *id, struct vpmem_error *err)
+{
+	struct state state = { 0 };
+	int lock_fd = -1, rc = command_settings(cmd, err);
+
+	if (rc == 0)
+		rc = state_load(cmd->root, id, &state, err);
+	state_fini(&state);
+	if (rc == 0)
+		rc = state_lock(cmd->root, id, "start", &lock_fd, err);
+	// Again: another command may have had the lock.
+	if (rc == 0)
+		rc = state_load(cmd->root, id, &state, err);
+	if (rc == 0)
+		rc = start(cmd, &state, err);
+	state_fini(&state);
+	state_unlock(cmd->root, id, &lock_fd);
+	return rc;
+}
+
+static bool has_directory(const struct state *state)
+{
+	struct stat st;
+
+	return lstat(state->dir, &st) == 0;
+}
+
+static int delete (struct command *cmd, const char *id, bool is_forced, struct state *state, struct vpmem_error *err)
+{
+	enum status status;
+	int rc = state_load(cmd->root, id, state, err);
+
+	// Its state was never written, or cannot be read: what is there can be removed, and nothing else is known.
+	if (rc < 0 && is_forced && state->dir[0] && has_directory(state))
+		return container_remove(state, err);
+	if (rc < 0)
+		return rc;
+	status = state_status(state);
+	if (!is_forced && status != STATUS_STOPPED && status != STATUS_CREATED) {
+		error_set(err, -EBUSY, "cannot delete container '%s' that is not stopped: %s", id,
+		          status_names[status]);
+		error_hint(err, "stop it by kill, or use --force");
+		return -EBUSY;
+	}
+	rc = container_stop(state, err);
+	if (rc == 0) {
+		run_hooks(state, "poststop");
+		rc = container_remove(state, err);
+	}
+	return rc;
+}
+
+int container_delete(struct command *cmd, const char *id, bool is_forced, struct vpmem_error *err)
+{
+	struct state state = { 0 };
+	int lock_fd = -1, rc = state_name(cmd->root, id, &state, err);
+
+	// An engine deletes what it never made: that leaves no lock.
+	if (rc == 0 && !has_directory(&state))
+		rc = error_set(err, -ENOENT, "container '%s' does not exist", id);
+	if (rc == 0)
+		rc = state_lock(cmd->root, id, "delete", &lock_fd, err);
+	if (rc == 0)
+		rc = delete (cmd, id, is_forced, &state, err);
+	state_fini(&state);
+	state_unlock(cmd->root, id, &lock_fd);
+	return rc;
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+"""In place of pmvm, for keeper_test.py: its monitor, and no machine.
+
+SPDX-License-Identifier: Apache-2.0
+
+FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
+monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop command).
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import sys
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+folder = pathlib.Path(os.environ["FAKE_PMVM"])
+mode = (folder / "mode").read_text(encoding="utf-8")
+(folder / "argv").write_text("\n".join(sys.argv), encoding="utf-8")
+(folder / "pid.new").write_text(str(os.getpid()), encoding="utf-8")
+(folder / "pid.new").rename(folder / "pid")
+if mode == "exit":
+    sys.exit("pmvm: first line\npmvm: this is why")
+number = re.search(r"socket,id=qmp,fd=(\d+)", "\n".join(sys.argv))[1]
+monitor = socket.socket(fileno=int(number))
+# It stops by itself, if the test says so.
+signal.signal(signal.SIGUSR1, lambda *_: monitor.sendall(b'{"event": "STOP"}\r\n'))
+if mode == "mute":
+    signal.pause()
+monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
+for line in monitor.makefile("r", encoding="utf-8"):
+    command = json.loads(line)["execute"]
+    with open(folder / "commands", "a", encoding="utf-8") as commands:
+        commands.write(command + "\n")
+    if command == "stop" and mode == "refuse":
+        monitor.sendall(b'{"error": {"class": "GenericError", "desc": "not now"}}\r\n')
+        continue
+    if command == "stop":
+        monitor.sendall(b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n')
+    answer = {"status": "internal-error"} if command == "query-status" else {}
+    monitor.sendall(json.dumps({"return": answer}).encode() + b"\r\n")
+signal.pause()

@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+"""The keeper of a machine where something fails: pmvm ends, the guest is hostile, nobody answers.
+
+SPDX-License-Identifier: Apache-2.0
+
+Usage: keeper_faults_test.py KEEPER_RIG. The test is the agent of the guest, and the engine. Prints TAP.
+"""
+import os
+import signal
+import struct
+
+from keeper_world import Agent, connect, is_running, main, read_all, receive, send, wait_for, world
+
+
+def failed(host, text):
+    """The keeper has said why the container could not be created, and has ended with pmvm."""
+    answer = receive(host.ready)
+    assert text in answer["error"], answer
+    assert host.end() == 255
+    wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
+def lost(host, text):
+    assert host.end() == 255
+    errors = host.errors()
+    assert f"container c1: {text}" in errors, errors
+    wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
+def test_pmvm_that_does_not_start():
+    with world(mode="exit") as host:
+        failed(host, "could not start the machine: pmvm: this is why")
+
+
+def test_pmvm_ends_before_hello():
+    with world() as host:
+        host.agent()
+        host.kill_pmvm()
+        failed(host, "the machine has ended: it was killed by signal 9")
+
+
+def test_pmvm_ends_before_create_is_answered():
+    with world() as host:
+        host.agent().hello().request("create")
+        host.kill_pmvm()
+        failed(host, "the machine has ended")
+
+
+def test_pmvm_ends_when_created():
+    with world() as host:
+        host.created()
+        host.kill_pmvm()
+        lost(host, "the machine has ended")
+
+
+def test_pmvm_ends_while_a_request_waits():
+    with world() as host:
+        agent, _ = host.running()
+        client = host.ask({"do": "ps"})
+        agent.request("ps")
+        host.kill_pmvm()
+        assert receive(client)["error"] == "the machine has ended"
+        lost(host, "the machine has ended")
+
+
+def test_pmvm_ends_while_streams_are_drained():
+    with world() as host:
+        agent, (_, stdout, _) = host.running()
+        agent.exit(4)
+        stdout.sendall(b"x")
+        assert host.keeper.stdout.read(1) == b"x"
+        host.kill_pmvm()
+        # The status is known.
+        assert host.end() == 4
+
+
+def test_guest_that_does_not_power_off():
+    with world() as host:
+        agent, streams = host.running()
+        for stream in streams:
+            stream.close()
+        agent.exit(6)
+        agent.serve("shutdown")
+        assert host.end() == 6
+        wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
+def test_keeper_is_killed():
+    with world() as host:
+        host.running()
+        host.keeper.kill()
+        host.end()
+        wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
+def test_signal_before_it_is_created():
+    with world() as host:
+        host.agent()
+        host.keeper.send_signal(signal.SIGTERM)
+        assert "signal 15" in receive(host.ready)["error"]
+        assert host.end() == 143
+
+
+def test_agent_says_nothing():
+    with world() as host:
+        host.agent()
+        failed(host, "not ready after 3 s: its kernel or its agent did not start")
+
+
+def test_agent_does_not_answer_create():
+    with world() as host:
+        host.agent().hello().request("create")
+        failed(host, "not ready after 3 s: its agent does not answer")
+
+
+def test_agent_does_not_connect_the_streams():
+    with world() as host:
+        agent = host.agent().hello()
+        agent.serve("create")
+        agent.stream("stdout")
+        failed(host, "its agent has not connected the container's streams")
+
+
+def test_other_version():
+    with world() as host:
+        host.agent().hello(version=2)
+        failed(host, "version 2")
+
+
+def test_second_control_connection():
+    with world() as host:
+        host.created()
+        Agent(host).hello()
+        lost(host, "the agent in the guest has connected twice")
+
+
+def test_rubbish():
+    frames = (
+        b"abc",
+        b"[]",
+        b"{}",
+        b"{" * 2000,
+        b'{"id": 1}',
+        b'{"event": "x"}',
+        b'{"event": "exit", "process": "init"}',
+        b'{"event": "exit", "process": 1, "status": 0}',
+        b'{"event": "exit", "process": "init", "status": "zero"}',
+        b'{"event": "exit", "process": "init", "status": 1000}',
+        b'{"event": "exit", "process": "init", "status": -1}',
+        b'{"id": 9999, "error": "x"}',
+        b'{"id": -1, "error": "x"}',
+    )
+    heads = (struct.pack("<I", 0xFFFFFFFF), struct.pack("<I", (1 << 20) + 1))
+    for rubbish in (*heads, *(struct.pack("<I", len(frame)) + frame for frame in frames)):
+        with world() as host:
+            agent, _ = host.created()
+            agent.control.sendall(rubbish)
+            lost(host, "the agent in the guest")
+
+
+def test_answer_that_is_none():
+    for answer in ({}, {"ok": 5}, {"ok": {}, "error": "x"}, {"error": 5}):
+        with world() as host:
+            agent, _ = host.running()
+            client = host.ask({"do": "ps"})
+            request = agent.request("ps")
+            send(agent.control, {"id": request["id"]} | answer)
+            assert "error" in receive(client)
+            assert host.end() == 255
+
+
+def test_events_that_mean_nothing():
+    with world() as host:
+        agent, _ = host.running()
+        agent.exit(1, "exec-77")
+        agent.exit(1, "nobody")
+        agent.exit(8)
+        agent.exit(9)
+        host.shut_down(agent)
+        assert host.end() == 8
+
+
+def test_streams_that_nobody_wants():
+    with world() as host:
+        agent, streams = host.running()
+        for process, which in (("init", "stdout"), ("init", "terminal"), ("exec-5", "stdin"), ("", "")):
+            stream = agent.stream(which, process)
+            assert read_all(stream) == b""
+        for message in ({}, {"stream": 5}, {"stream": {}}, {"stream": {"process": "init"}}, {"do": "x"}, b"rubbish"):
+            stranger = connect(host.agent_socket)
+            send(stranger, message)
+            try:
+                assert read_all(stranger) == b""
+            except ConnectionResetError:
+                pass
+        # The true ones are as they were.
+        streams[1].sendall(b"fine")
+        assert host.keeper.stdout.read(4) == b"fine"
+
+
+def test_connections_that_say_nothing():
+    with world() as host:
+        agent, _ = host.running()
+        silent = [connect(host.agent_socket) for _ in range(8)]
+        # One more is closed at once, as there is no place for it.
+        assert read_all(connect(host.agent_socket)) == b""
+        # After their time they are closed, and others can connect.
+        assert all(read_all(sock) == b"" for sock in silent)
+        session, ready = host.session({"args": ["x"]})
+        request = agent.request("exec")
+        agent.streams(request["process"])
+        send(agent.control, {"id": request["id"], "ok": {}})
+        assert receive(ready) == {"ok": {}}
+        agent.exit(0, request["process"])
+        assert host.end(session) == 0
+
+
+def test_agent_that_ends():
+    with world() as host:
+        agent, _ = host.running()
+        client = host.ask({"do": "ps"})
+        agent.request("ps")
+        agent.control.close()
+        assert receive(client)["error"] == "the agent in the guest has ended"
+        lost(host, "the agent in the guest has ended")
+
+
+def test_kill_that_the_guest_does_not_answer():
+    with world() as host:
+        host.running()
+        client = host.ask({"do": "kill", "signal": 9})
+        assert receive(client) == {"ok": {}}
+        assert host.end() == 137
+        wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
+def test_kill_that_the_guest_only_answers():
+    with world() as host:
+        agent, _ = host.running()
+        client = host.ask({"do": "kill", "signal": 9})
+        agent.serve("signal")
+        assert receive(client) == {"ok": {}}
+        assert host.end() == 137
+
+
+def test_machine_that_stops_by_itself():
+    with world() as host:
+        host.running()
+        assert host.call({"do": "pause"}) == {"ok": {}}
+        assert host.call({"do": "resume"}) == {"ok": {}}
+        os.kill(host.pid(), signal.SIGUSR1)
+        lost(host, "the machine has stopped, in run state internal-error")
+
+
+def test_requests_after_the_end():
+    with world() as host:
+        agent, streams = host.running()
+        agent.exit(0)
+        wait_for("the end", lambda: host.call({"do": "state"}) == {"ok": {"status": "stopped"}})
+        for request in ({"do": "kill", "signal": 15}, {"do": "ps"}, {"do": "start"}, {"do": "pause"}):
+            assert host.call(request)["error"] == "container not running"
+        for stream in streams:
+            stream.close()
+        host.shut_down(agent)
+        assert host.end() == 0
+
+
+def test_client_that_sends_rubbish():
+    with world() as host:
+        host.running()
+        for rubbish in (b"\xff\xff\xff\xff", b"\x02\0\0\0[]", b"\x01"):
+            client = connect(host.state / "control")
+            client.sendall(rubbish)
+            client.close()
+        assert host.call({"do": "kill"})["error"] == "kill: no signal"
+        assert host.call({"do": "state"}) == {"ok": {"status": "running"}}
+
+
+main({name[5:]: test for name, test in list(globals().items()) if name.startswith("test_")})

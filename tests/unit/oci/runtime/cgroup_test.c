@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control group of a container: its path, and its limits as the files of version 2. A directory stands for the group.
+#include "cgroup.h"
+#include "unit_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+static const char *v2_at; // where version 2 is mounted; NULL: nowhere
+static struct vpmem_error err;
+static char dir[64];
+
+static const char *const files[] = { "memory.max", "memory.swap.max", "memory.low",  "cpu.max",
+	                             "cpu.weight", "cpuset.cpus",     "cpuset.mems", "cgroup.procs" };
+
+int __wrap_statfs64(const char *path, struct statfs *fs);
+int __wrap_statfs64(const char *path, struct statfs *fs)
+{
+	*fs = (struct statfs) { .f_type = v2_at && strcmp(path, v2_at) == 0 ? CGROUP2_SUPER_MAGIC : TMPFS_MAGIC };
+	return 0;
+}
+
+static void path_is(const char *cgroups_path, bool is_systemd, const char *wanted)
+{
+	char *path;
+
+	assert_int_equal(cgroup_path(cgroups_path, is_systemd, "c1", &path, &err), 0);
+	assert_string_equal(path, wanted);
+	free(path);
+}
+
+static void a_path_is_below_the_root(void **state)
+{
+	(void)state;
+	v2_at = "/sys/fs/cgroup";
+	path_is("/libpod_parent/libpod-1", false, "/sys/fs/cgroup/libpod_parent/libpod-1");
+	path_is("k8s.io/x", false, "/sys/fs/cgroup/k8s.io/x");
+	path_is(NULL, false, "/sys/fs/cgroup/pmvm-oci-c1");
+	path_is("", true, "/sys/fs/cgroup/pmvm-oci-c1");
+	v2_at = "/sys/fs/cgroup/unified";
+	path_is("/a", false, "/sys/fs/cgroup/unified/a");
+}
+
+static void slices_are_inside_each_other(void **state)
+{
+	(void)state;
+	v2_at = "/sys/fs/cgroup";
+	path_is("machine.slice:libpod:1", true, "/sys/fs/cgroup/machine.slice/libpod-1.scope");
+	path_is("a-b-c.slice:cri:1", true, "/sys/fs/cgroup/a.slice/a-b.slice/a-b-c.slice/cri-1.scope");
+	path_is(":crio:1", true, "/sys/fs/cgroup/system.slice/crio-1.scope");
+	path_is("a.slice::1", true, "/sys/fs/cgroup/a.slice/1.scope");
+}
+
+static void other_paths_are_refused(void **state)
+{
+	const char *const wrong[] = { "/", "//", "..", "/a/../b", "a/..", "/../a" };
+	const char *const wrong_for_systemd[] = { "/a/b",  "a.slice",    "a.slice:b",      "a.slice:b:",
+		                                  "a:b:c", ".slice:b:c", "a.slice:../x:c", "../a.slice:b:c" };
+	char *path;
+
+	(void)state;
+	v2_at = "/sys/fs/cgroup";
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		assert_int_equal(cgroup_path(wrong[i], false, "c", &path, &err), -EINVAL);
+		assert_null(path);
+		assert_non_null(strstr(err.text, wrong[i]));
+	}
+	for (size_t i = 0; i < COUNT(wrong_for_systemd); i++)
+		assert_int_equal(cgroup_path(wrong_for_systemd[i], true, "c", &path, &err), -EINVAL);
+}
+
+static void there_is_no_group_without_version_2(void **state)
+{
+	char *path;
+
+	(void)state;
+	v2_at = NULL;
+	assert_int_equal(cgroup_path("/a", false, "c", &path, &err), 0);
+	assert_null(path);
+	assert_int_equal(cgroup_make(path, &err), 0);
+	assert_int_equal(cgroup_enter(path, &err), 0);
+	cgroup_kill(path);
+	assert_int_equal(cgroup_remove(path, &err), 0);
+}
+
+static void put(const char *file, const char *text)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/pmvm-cgroup-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < COUNT(files); i++)
+		put(files[i], "");
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	char path[96];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
+static void file_is(const char *file, const char *wanted)
+{
+	char path[96], text[64] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	assert_string_equal(text, wanted);
+}
+
+static int limit(const char *resources)
+{
+	struct json_object *json = json_tokener_parse(resources);
+	int rc;
+
+	assert_non_null(json);
+	rc = cgroup_limit(dir, json, 1000, &err);
+	json_object_put(json);
+	return rc;
+}
+
+static void limits_become_files(void **state)
+{
+	(void)state;
+	assert_int_equal(limit("{\"memory\": {\"limit\": 5000, \"swap\": 8000, \"reservation\": 100},"
+	                       "\"cpu\": {\"quota\": 50000, \"period\": 200000, \"shares\": 1024, \"cpus\": \"0-1\","
+	                       "\"mems\": \"0\"}, \"pids\": {\"limit\": 5}}"),
+	                 0);
+	file_is("memory.max", "6000");
+	file_is("memory.swap.max", "3000");
+	file_is("memory.low", "1100");
+	file_is("cpu.max", "50000 200000");
+	file_is("cpu.weight", "39");
+	file_is("cpuset.cpus", "0-1");
+	file_is("cpuset.mems", "0");
+}
+
+static void no_limit_is_max_and_nothing_is_left_as_it_is(void **state)
+{
+	(void)state;
+	assert_int_equal(limit("{\"memory\": {\"limit\": -1, \"swap\": -1}, \"cpu\": {\"quota\": -1, \"shares\": 0}}"),
+	                 0);
+	file_is("memory.max", "max");
+	file_is("memory.swap.max", "max");
+	file_is("cpu.max", "max 100000");
+	file_is("cpu.weight", "");
+	assert_int_equal(limit("{\"memory\": \"odd\", \"cpu\": {\"quota\": \"odd\"}}"), 0);
+	file_is("memory.max", "max");
+}
+
+static void a_group_with_processes_is_refused(void **state)
+{
+	(void)state;
+	v2_at = "/sys/fs/cgroup";
+	assert_int_equal(cgroup_make(dir, &err), 0);
+	put("cgroup.procs", "1\n");
+	assert_int_equal(cgroup_make(dir, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "in use"));
+}
+
+static void a_number_is_read(void **state)
+{
+	uint64_t val = 0;
+
+	(void)state;
+	put("memory.low", "42\n");
+	put("memory.max", "max\n");
+	assert_true(cgroup_read(dir, "memory.low", &val));
+	assert_int_equal(val, 42);
+	assert_false(cgroup_read(dir, "memory.max", &val));
+	assert_false(cgroup_read(dir, "none", &val));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_path_is_below_the_root),
+		cmocka_unit_test(slices_are_inside_each_other),
+		cmocka_unit_test(other_paths_are_refused),
+		cmocka_unit_test(there_is_no_group_without_version_2),
+		cmocka_unit_test_setup_teardown(limits_become_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(no_limit_is_max_and_nothing_is_left_as_it_is, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_group_with_processes_is_refused, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_number_is_read, make_dir, remove_dir),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,137 @@
+"""Calls pmvm-oci as an engine does, with bundles whose root file system is a directory with busybox.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = CHECKOUT / "build/pmvm-oci"
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# An emulated host needs most of it.
+COMMAND_MAX = 400
+APPLETS = ["cat", "echo", "false", "id", "kill", "ls", "ps", "sh", "sleep", "sync", "touch", "true", "tty", "uname"]
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper():
+    """The processes that outlive a command become our children, as conmon has it."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def make_bundle(folder, *args, terminal=False, **changes):
+    """A bundle whose program is args; a single one is a script. changes: members of config.json."""
+    rootfs = folder / "rootfs"
+    for name in ["bin", "dev", "etc", "proc", "sys", "tmp"]:
+        (rootfs / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", rootfs / "bin/busybox")
+    for applet in APPLETS:
+        (rootfs / "bin" / applet).symlink_to("busybox")
+    subprocess.run([PROGRAM, "spec", "--bundle", folder], check=True, timeout=COMMAND_MAX)
+    config = json.loads((folder / "config.json").read_text())
+    config["process"]["args"] = ["/bin/sh", "-c", *args] if len(args) == 1 else list(args)
+    config["process"]["terminal"] = terminal
+    config["root"]["readonly"] = False
+    config.update(changes)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+class Runtime:
+    """The program with a root of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.root = folder / "root"
+        self.containers = set()
+        self.settings = folder / "oci.conf"
+        self.settings.write_text(f"create-timeout = {COMMAND_MAX}\n")
+
+    def popen(self, *args, options=(), **kwargs):
+        command = [PROGRAM, "--root", self.root, "--config", self.settings, *options, *map(str, args)]
+        return subprocess.Popen(command, **({"env": {}, "stdin": subprocess.DEVNULL} | kwargs))
+
+    def __call__(self, *args, status=0, stdin="", **kwargs):
+        """What it prints; with another status what it prints as an error."""
+        with self.popen(
+            *args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
+        ) as process:  # fmt: skip
+            try:
+                output, errors = process.communicate(stdin, timeout=COMMAND_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert process.returncode == status, (args, process.returncode, output, errors)
+        return errors if status else output
+
+    def create(self, name, bundle, *options, status=0, output=None):
+        """Without pipes of ours: what outlives it keeps its streams. Returns the pid, or what it printed."""
+        pid_file, said = self.folder / f"{name}.pid", self.folder / f"{name}.said"
+        with open(output or "/dev/null", "wb") as out, open(said, "wb") as errors:
+            process = self.popen(
+                "create", "--bundle", bundle, "--pid-file", pid_file, *options, name, stdout=out, stderr=errors
+            )
+            got = process.wait(COMMAND_MAX)
+        self.containers.add(name)
+        assert got == status, (got, said.read_text())
+        return int(pid_file.read_text()) if status == 0 else said.read_text()
+
+    def status(self, name):
+        return json.loads(self("state", name))["status"]
+
+    def processes(self):
+        """Those that have anything to do with this root: keepers, pmvm, virtiofsd."""
+        found = {}
+        for path in pathlib.Path("/proc").iterdir():
+            try:
+                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if path.name.isdigit() and str(self.root) in words and int(path.name) != os.getpid():
+                found[int(path.name)] = words
+        return found
+
+    def members(self, name):
+        """{program: pid} of the container's control group; of several the first, which has started the others."""
+        procs = CGROUPS / f"pmvm-oci-{name}" / "cgroup.procs"
+        found = {}
+        for pid in sorted(map(int, procs.read_text().split() if procs.exists() else [])):
+            try:
+                found.setdefault(pathlib.Path(os.readlink(f"/proc/{pid}/exe")).name, pid)
+            except OSError:
+                pass  # a thread of the kernel (vhost), or it has ended
+        return found
+
+    def left(self):
+        """All that a deleted container must not leave."""
+        mounts = [line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if str(self.root) in line]
+        files = list(self.root.iterdir()) if self.root.exists() else []
+        groups = [CGROUPS / f"pmvm-oci-{name}" for name in self.containers]
+        return [*self.processes().values(), *mounts, *files, *[path for path in groups if path.exists()]]
+
+
+def wait_for(pid):
+    """The exit status of a child, as conmon gives it to its engine."""
+    end = time.monotonic() + COMMAND_MAX
+    while time.monotonic() < end:
+        got, status = os.waitpid(pid, os.WNOHANG)
+        if got == pid:
+            return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    raise AssertionError("it does not end")
+
+
+def eventually(question):
+    """Waits until the answer is true, and returns it."""
+    end = time.monotonic() + COMMAND_MAX
+    while not (answer := question()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+    return answer

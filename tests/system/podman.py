@@ -1,0 +1,98 @@
+"""Podman with a storage of its own, and images that are made without a registry.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import io
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+BUSYBOX = pathlib.Path("/bin/busybox")
+DIRECTORIES = ["bin", "data", "dev", "etc", "proc", "root", "sys", "tmp"]
+FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/data:/bin/sh\n",
+    "etc/group": "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n",
+    "data/greeting": "hello from the image\n",
+}
+CONF = """
+[containers]
+default_sysctls = []
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "{runtime}"
+[network]
+network_backend = "netavark"
+"""
+
+
+def base_tar(path):
+    """A root file system with busybox."""
+
+    def add(name, mode, content=None, **more):
+        info = tarfile.TarInfo(name)
+        info.mode, info.mtime = mode, 1700000000
+        for key, value in more.items():
+            setattr(info, key, value)
+        info.size = len(content or b"")
+        tar.addfile(info, io.BytesIO(content) if content else None)
+
+    with tarfile.open(path, "w") as tar:
+        for name in DIRECTORIES:
+            add(name, 0o1777 if name == "tmp" else 0o755, type=tarfile.DIRTYPE)
+        add("bin/busybox", 0o755, BUSYBOX.read_bytes())
+        applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        for applet in applets:
+            if applet != "busybox":
+                add(f"bin/{applet}", 0o777, type=tarfile.SYMTYPE, linkname="busybox")
+        for name, text in FILES.items():
+            add(name, 0o644, text.encode())
+
+
+def missing():
+    """What is not there that podman needs; empty: nothing."""
+    return [name for name in ("podman", "conmon", "crun", "netavark", "iptables") if not find(name)]
+
+
+def find(name):
+    return shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/sbin:/usr/lib/podman:/usr/libexec/podman")
+
+
+class Podman:
+    """podman(1) with its files in one folder."""
+
+    def __init__(self, folder, runtime):
+        self.folder = folder
+        folder.mkdir()
+        self.conf = folder / "containers.conf"
+        self.conf.write_text(CONF.format(runtime=runtime))
+
+    def command(self, *args):
+        """The command line of one call."""
+        settings = ["--root", self.folder / "root", "--runroot", self.folder / "run", "--tmpdir", self.folder / "tmp"]
+        return [
+            "env",
+            f"CONTAINERS_CONF={self.conf}",
+            "podman",
+            "--log-level=error",
+            "--storage-driver=overlay",
+            *map(str, settings),
+            *map(str, args),
+        ]
+
+    def __call__(self, *args, status=0, **more):
+        """Runs it; returns its standard output. The status must be the one that is expected."""
+        end = self.try_(*args, **more)
+        assert end.returncode == status, f"{args}: status {end.returncode}: {end.stdout[-2000:]}{end.stderr[-4000:]}"
+        return end.stdout
+
+    def try_(self, *args, timeout=300, **more):
+        """Runs it; returns how it ended."""
+        return subprocess.run(
+            self.command(*args), capture_output=True, text=True, timeout=timeout, check=False, errors="replace", **more
+        )
+
+    def run(self, *args, status=0, **more):
+        """`podman run --rm` without a network."""
+        return self("run", "--rm", "--network=none", *args, status=status, **more)

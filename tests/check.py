@@ -8,9 +8,10 @@ Usage: tests/check.py [--long] [style] [unit] [fuzz] [system] [powercut]      (a
 
 tests/style.py tests the style. Unit tests are cmocka programs, built and run once for each entry of BUILDS. Each fuzz
 target is one test: its corpus, and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` continues from there. System
-tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box. Power cuts of
-tests/powercut.py always run in the test box. Each suite prints a line with its totals; the last line is "N passed,
-N failed, N skipped". A skipped test prints its reason. Logs and reports are written to build/check.
+tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box, where one that fails
+runs once more (tests/system_suite.py). Power cuts of tests/powercut.py always run in the test box. Each suite prints a
+line with its totals; the last line is "N passed, N failed, N skipped". A skipped test prints its reason. Logs and
+reports are written to build/check.
 """
 import collections
 import concurrent.futures
@@ -21,21 +22,19 @@ import re
 import subprocess
 import sys
 import time
-from xml.etree import ElementTree
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(CHECKOUT / "tests/fuzz"))
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "tests/fuzz")]
 import fuzz
+import system_suite
+from totals import Totals, say
 
 REPORTS = CHECKOUT / "build/check"
 UNIT_MAX = 600  # seconds for one test program; the machine may be busy
 STYLE_MAX = 1500  # seconds for all tests of the sources' style; half a minute is usual
 FUZZ_TIME = 3  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
-GROUP = 3  # files of system tests in one pytest: its start takes some seconds in an emulated host
-GROUP_MAX = 3000  # seconds for a group: four minutes are usual, where nothing else runs
-BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
 CUTS = "bare=10,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
@@ -67,38 +66,10 @@ SANITIZERS = {
 ONCE = {"fences", "seccomp"}
 # ThreadSanitizer has nothing to find in a program with one thread.
 THREADS_ONLY = {"gcc-tsan-ndebug"}
-# The system tests that take longest come first, so that both lanes end at about the same time.
-LONGEST = [
-    *("guests", "net", "balloon", "bare_metal", "vhost_user", "device", "net_user", "real_pmem", "host_faults"),
-    *("plug_cycles", "hotplug", "many_devices", "qmp", "ram", "host_disk", "serial_ports", "rng"),
-]
-
 
 # Runs a command with the processor time that other programs do not use. With sched_autogroup the kernel divides the
 # time between sessions, so the command gets a session of its own at low priority. Elsewhere `nice` has that effect.
 MODEST = ["setsid", "--wait", "sh", "-c", 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"', "sh"]
-
-
-class Totals:
-    """Counts of tests."""
-
-    def __init__(self, failed=0):
-        self.passed = self.skipped = 0
-        self.left = 0  # not selected
-        self.failed = failed
-
-    def add(self, other):
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-        self.left += other.left
-
-    def __str__(self):
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
-
-
-def say(text):
-    print(text, flush=True)
 
 
 def build(name, directory, compiler, options):
@@ -223,118 +194,6 @@ def fuzz_targets():
     return totals
 
 
-def pytest_totals(report, output):
-    """The totals of a run of pytest, and the seconds of each file."""
-    totals, seconds = Totals(), collections.Counter()
-    totals.left = sum(map(int, re.findall(r"collected \d+ items? / (\d+) deselected", output)))
-    for suite in ElementTree.parse(report).iter("testsuite"):
-        count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-        totals.failed += count["failures"] + count["errors"]
-        totals.skipped += count["skipped"]
-        totals.passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-        for case in suite.iter("testcase"):
-            seconds[case.get("classname").rpartition("test_")[2]] += float(case.get("time"))
-    return totals, seconds
-
-
-class Place:
-    """Where system tests run: on this machine, or in a test box of its own, which starts with the first file."""
-
-    def __init__(self, number, is_box, marked):
-        self.is_box = is_box
-        self.marked = marked
-        # In every box, `shared` of this directory is mounted on build/box/shared, the writable part of the checkout.
-        self.directory = CHECKOUT / "build/box" / (f"lane{number}" if is_box else "")
-        self.reports = self.directory / "shared"
-        self.reports.mkdir(parents=True, exist_ok=True)
-        self.environment = os.environ | ({"PMVM_BOX_DIR": str(self.directory)} if is_box else {})
-
-    def box(self, *arguments, check=False):
-        if self.is_box:
-            subprocess.run([CHECKOUT / "tests/box/box.py", *arguments], check=check, env=self.environment)
-
-    def run_once(self, group):
-        """Runs files of tests; returns their totals, the seconds of each, and whether the box was lost meanwhile."""
-        report = self.reports / f"{group[0].stem}.xml"
-        report.unlink(missing_ok=True)
-        # -B, -p no:cacheprovider: in the box the checkout is read-only.
-        command = [
-            CHECKOUT / "tests/on-kvm",
-            "/usr/bin/python3",
-            "-B",
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-rsfE",
-            "-v",
-            "--tb=short",
-            "-m",
-            self.marked,
-            f"--junitxml=build/box/shared/{report.name}",
-            *group,
-        ]
-        try:
-            done = subprocess.run(
-                command,
-                timeout=GROUP_MAX,
-                cwd=CHECKOUT,
-                stdin=subprocess.DEVNULL,
-                check=False,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-            output, is_lost = done.stdout, self.is_box and done.returncode == BOX_LOST
-        except subprocess.TimeoutExpired as expired:
-            output, is_lost = (expired.stdout or b"").decode(errors="replace"), False
-            output += f"\n  {names_of(group)}: not finished after {GROUP_MAX} s"
-        totals, seconds = pytest_totals(report, output) if report.exists() else (Totals(failed=1), {})
-        if totals.failed or totals.skipped or is_lost:
-            say(output.rstrip())
-        return totals, seconds, is_lost
-
-    def run(self, group):
-        began = time.monotonic()
-        suite, seconds, is_lost = self.run_once(group)
-        if is_lost:
-            # The emulated host itself ended or hangs, which is no result of pmvm. Try again in a new one.
-            say(f"  {names_of(group)}: the box was lost; once more in a new one")
-            self.box("stop", "--now")
-            self.box("start", check=True)
-            suite, seconds, _ = self.run_once(group)
-        parts = ", ".join(f"{name} {seconds[name]:.0f} s" for name in seconds)
-        say(f"system {parts or names_of(group)}: {suite} ({time.monotonic() - began:.0f} s)")
-        return suite
-
-
-def names_of(group):
-    return ", ".join(path.stem.removeprefix("test_") for path in group)
-
-
-def taken(groups):
-    """Yields groups of files until there are no more; two lanes may share them."""
-    while True:
-        try:
-            yield groups.popleft()
-        except IndexError:
-            return
-
-
-def system(place, groups):
-    totals = Totals()
-    if groups:
-        place.box("start", check=True)
-        try:
-            for group in taken(groups):
-                totals.add(place.run(group))
-        finally:
-            place.box("stop")
-    return totals
-
-
 def powercut():
     began, totals, output = time.monotonic(), Totals(), ""
     command = [CHECKOUT / "tests/powercut.py", "--cuts", CUTS]
@@ -372,15 +231,8 @@ def run_lane(lane, names, place, groups):
     for name, suite in lane.items():
         if name in names:
             totals.add(suite())
-    totals.add(system(place, groups))
+    totals.add(system_suite.run(place, groups))
     return totals
-
-
-def system_groups():
-    """The files of system tests, in groups that run one after the other."""
-    paths = {path.stem.removeprefix("test_"): path for path in sorted((CHECKOUT / "tests/system").glob("test_*.py"))}
-    order = [paths.pop(name) for name in LONGEST] + list(paths.values())
-    return [order[i : i + GROUP] for i in range(0, len(order), GROUP)]
 
 
 def prepare(names):
@@ -406,14 +258,18 @@ def main():
     if unknown := sorted(names - set(SUITES)):
         sys.exit(f"tests/check.py: no suite '{unknown[0]}'; there are: {' '.join(SUITES)}")
     is_box = prepare(names)
-    groups = collections.deque(system_groups() if "system" in names else [])
+    groups = collections.deque(system_suite.groups() if "system" in names else [])
     # Directly on KVM they take one lane: there they are fast, and share the machine's devices.
     groups_of = [groups, groups if is_box else collections.deque()]
     totals = Totals()
     with concurrent.futures.ThreadPoolExecutor() as lanes:
         running = [
             lanes.submit(
-                run_lane, lane, names, Place(number, is_box, "long" if is_long else "not long"), groups_of[number]
+                run_lane,
+                lane,
+                names,
+                system_suite.Place(number, is_box, "long" if is_long else "not long"),
+                groups_of[number],
             )
             for number, lane in enumerate(LANES)
         ]
@@ -421,6 +277,8 @@ def main():
             totals.add(lane.result())
     if totals.left and not is_long:
         say(f"left out: {totals.left} long system tests; `make check-long` runs them")
+    for test in system_suite.second_runs.passed:
+        say(f"passed only when it ran once more: {test}")
     say(str(totals))
     return 1 if totals.failed or not totals.passed else 0
 

@@ -60,11 +60,10 @@ static void its_state_is_clean(void **state)
 	sigfillset(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	// Beyond 2 only the directory is open, which the shell reads.
-	assert_int_equal(
-		run("for f in /proc/$$/fd/*; do echo ${f##*/}; done; echo -$PMVM_TEST_LEAK-$LC_ALL-; cat; "
-	            "grep -E 'Sig(Blk|Ign)' /proc/self/status",
-	            &program, NULL),
-		0);
+	assert_int_equal(run("for f in /proc/$$/fd/*; do echo ${f##*/}; done; echo -$PMVM_TEST_LEAK-$LC_ALL-; cat; "
+	                     "grep -E 'Sig(Blk|Ign)' /proc/self/status",
+	                     &program, NULL),
+	                 0);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	close(leak);

@@ -14,7 +14,7 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["include", "virtio", "libvpmem", "vmm", "oci"]
+ROOMS = ["include", "virtio", "libvpmem", "vmm", "oci", "watch"]
 # "%:" and "??=" are other spellings of "#".
 INCLUDE = re.compile(r"^[ \t\f\v]*(?:#|%:|\?\?=)[ \t]*(?:include|include_next|import)\b[ \t]*(.*)$", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

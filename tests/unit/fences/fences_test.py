@@ -44,6 +44,8 @@ MAY_KNOW["oci/layers"] = ["vmm/base"]
 MAY_KNOW["oci/bundle"] = ["vmm/base"]
 MAY_KNOW["oci/machine"] = ["oci/bundle", "oci/layers", "oci/net", "oci/wire", "vmm/sandbox", "vmm/base"]
 MAY_KNOW["oci/runtime"] = ["oci/machine", "oci/bundle", "oci/layers", "oci/net", "oci/wire", "vmm/base"]
+MAY_KNOW["watch/client"] = ["vmm/base"]
+MAY_KNOW["watch/metrics"] = ["watch/client", "vmm/base"]
 # It has no list of its own: the front ends are compiled with the monitor.
 TARGETS_ONLY = ["vmm/monitor/hmp", "vmm/monitor/qmp"]
 

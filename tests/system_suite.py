@@ -18,7 +18,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 GROUP = 3  # files of system tests in one pytest: its start takes some seconds in an emulated host
 GROUP_MAX = 3000  # seconds for a group: four minutes are usual, where nothing else runs
 BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
-# An emulated host stands still for seconds when this machine has other work, and then time-outs of guests and peers pass.
+# An emulated host is stalled for seconds when this machine has other work, and then time-outs of guests and peers pass.
 # So a test that failed there runs once more. This is not for a fault that shows itself often: beyond so many tests in a
 # whole run, a failure counts at once, and each is named in the last lines.
 AGAIN_MAX = 3

@@ -468,6 +468,8 @@ static void a_table_has_its_bounds(void **state)
 	assert_int_equal(set_table(f, 5, 0, -4), VIRTIO_NET_ERR);
 	assert_int_equal(set_table(f, 5, 0, -10), VIRTIO_NET_ERR);
 	assert_int_equal(set_table(f, 0, 0, -5), VIRTIO_NET_ERR);
+	/* A list too long to be kept, and shorter than it says. */
+	assert_int_equal(set_table(f, VHOST_NET_MACS_MAX + 1, 0, -10), VIRTIO_NET_ERR);
 	assert_int_equal(COMMAND(f, 2, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, 255, 255, 255, 255, 0, 0, 0,
 	                         0),
 	                 VIRTIO_NET_ERR);

@@ -173,11 +173,24 @@ static void answers_that_are_none_stop_the_device(void **state)
 			assert_true(state_of(u).running);
 		} else {
 			turn_until_lost(u);
+			if (hows[i] == FAKE_USER_NO_FILE)
+				assert_string_equal(state_of(u).why, "the back end notes its requests in no file");
 		}
 		fake_user_be_bad(&u->fake, 0, FAKE_USER_FINE);
 		remove_device(u);
 		assert_int_equal(count_fds(), nfds);
 	}
+}
+
+static void a_back_end_that_refuses_the_notes_stops_the_device(void **state)
+{
+	struct rig_user *u = *state;
+
+	plug_new(u);
+	fake_user_be_bad(&u->fake, VHOST_USER_SET_INFLIGHT_FD, FAKE_USER_REFUSE);
+	start_driver(u);
+	assert_true(needs_reset(u) && !state_of(u).running);
+	assert_int_equal(fake_user_count(&u->fake, VHOST_USER_SET_INFLIGHT_FD), 1);
 }
 
 static void nothing_is_left_of_the_file(void **state)
@@ -203,6 +216,7 @@ int main(void)
 		TEST(notes_are_no_use_where_no_other_one_is_expected),
 		TEST(a_device_that_cannot_go_on_asks_for_none),
 		TEST(answers_that_are_none_stop_the_device),
+		TEST(a_back_end_that_refuses_the_notes_stops_the_device),
 		TEST(nothing_is_left_of_the_file),
 	};
 

@@ -13,7 +13,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,13 +26,20 @@
 #define LINE_MAX_LEN 1024u
 #define WAIT_MS 100
 
+// Each line begins with its priority as in sd-daemon(3), which only the journal gets.
+#define PRIORITY_LEN 3u
+#define ERROR "<3>"
+#define WARNING "<4>"
+#define INFO "<6>"
+
 // Standard error. `lock` is a leaf lock, and guards all of it; nothing that is done under it waits, but once WAIT_MS.
 static struct {
 	pthread_mutex_t lock;
 	struct nonblock to;
 	unsigned nlost;
-	bool mid_line; // the last message was written in part
-	bool is_final; // nothing is opened any more
+	bool mid_line;   // the last message was written in part
+	bool is_final;   // nothing is opened any more
+	bool is_journal; // it takes priorities
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .to = { .fd = -1 } };
 
 static bool timestamps; // accessed atomically
@@ -40,13 +49,28 @@ void log_set_timestamps(bool on)
 	__atomic_store_n(&timestamps, on, __ATOMIC_RELAXED);
 }
 
+// The journal names itself in the environment, by the device and inode of the stream that it gave the service.
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char name[48];
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(name, sizeof(name), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(stream, name) == 0;
+}
+
 static void open_out(void)
 {
 	nonblock_close(&out.to);
-	if (out.is_final)
+	if (out.is_final) {
 		nonblock_use(&out.to, STDERR_FILENO);
-	else
-		nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
+		return;
+	}
+	nonblock_open(&out.to, STDERR_FILENO, O_WRONLY);
+	out.is_journal = is_journal();
 }
 
 // Again where it failed: there may have been no descriptor left. Any thread does it, so not for good: a sandboxed one may
@@ -119,6 +143,10 @@ static bool write_whole(const char *line, size_t len, int wait_ms)
 {
 	size_t done;
 
+	if (!out.is_journal) {
+		line += PRIORITY_LEN;
+		len -= PRIORITY_LEN;
+	}
 	if (out.mid_line && write_some("\n", 1) == 1)
 		out.mid_line = false;
 	if (out.mid_line)
@@ -134,7 +162,8 @@ static bool write_whole(const char *line, size_t len, int wait_ms)
 static bool write_report(void)
 {
 	char line[80];
-	int len = snprintf(line, sizeof(line), "pmvm: %u messages were lost: nobody read standard error\n", out.nlost);
+	int len = snprintf(line, sizeof(line), WARNING "pmvm: %u messages were lost: nobody read standard error\n",
+	                   out.nlost);
 
 	if (!write_whole(line, (size_t)len, 0))
 		return false;
@@ -177,13 +206,14 @@ static int print_time(char *buf, size_t size)
 }
 
 // One write per line, so that lines of several threads and processes do not mix.
-static void print_line(const char *prefix, int wait_ms, const char *fmt, va_list args)
+static void print_line(const char *priority, const char *prefix, int wait_ms, const char *fmt, va_list args)
 {
 	char line[LINE_MAX_LEN];
-	int time_len = print_time(line, sizeof(line));
+	int time_len = (int)PRIORITY_LEN + print_time(line + PRIORITY_LEN, sizeof(line) - PRIORITY_LEN);
 	int prefix_len = time_len + snprintf(line + time_len, sizeof(line) - (size_t)time_len, "pmvm: %s", prefix);
 	size_t len;
 
+	memcpy(line, priority, PRIORITY_LEN);
 	vsnprintf(line + prefix_len, sizeof(line) - (size_t)prefix_len - 1, fmt, args);
 	replace_controls(line);
 	len = strlen(line);
@@ -196,7 +226,7 @@ void log_error(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", WAIT_MS, fmt, args);
+	print_line(ERROR, "", WAIT_MS, fmt, args);
 	va_end(args);
 }
 
@@ -205,7 +235,7 @@ void log_info(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", WAIT_MS, fmt, args);
+	print_line(INFO, "", WAIT_MS, fmt, args);
 	va_end(args);
 }
 
@@ -214,7 +244,7 @@ static void print_now(int wait_ms, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	print_line("", wait_ms, fmt, args);
+	print_line(WARNING, "", wait_ms, fmt, args);
 	va_end(args);
 }
 
@@ -247,7 +277,7 @@ void log_warn(const char *fmt, ...)
 	if (!take_place(&limit, WARN_MESSAGES, WAIT_MS))
 		return;
 	va_start(args, fmt);
-	print_line("warning: ", WAIT_MS, fmt, args);
+	print_line(WARNING, "warning: ", WAIT_MS, fmt, args);
 	va_end(args);
 }
 
@@ -263,6 +293,6 @@ void log_guest_at(struct log_limit *limit, const char *fmt, ...)
 	if (!take_place(limit, GUEST_MESSAGES, 0))
 		return;
 	va_start(args, fmt);
-	print_line("", 0, fmt, args);
+	print_line(WARNING, "", 0, fmt, args);
 	va_end(args);
 }

@@ -14,6 +14,9 @@
  * There is one exception: before a write to a terminal that belongs to another user and does not control our session,
  * or to such a pipe under an older kernel, there can only be a poll (nonblock.h). That write may wait for a reader.
  *
+ * Where standard error is the journal of systemd (JOURNAL_STREAM names it), a line begins with its priority: 3 for an
+ * error, 4 for a warning and for what a guest or a client causes, 6 for an info.
+ *
  * Any thread may call these functions, with or without locks.
  */
 #ifndef PMVM_LOG_H

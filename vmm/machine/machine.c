@@ -217,10 +217,12 @@ int machine_run(struct machine *m)
 		machine_report_sync_errors(m);
 		pause_for_faults(m);
 		machine_start_reapers(m);
+		machine_notify_state(m);
 		rc = loop_once(&m->loop);
 	}
 	if (rc < 0)
 		log_error("event loop: poll: %s", strerror(-rc));
+	machine_notify_end(m);
 	park_all(m);
 	pthread_mutex_unlock(&m->lock);
 	return rc ? rc : result;

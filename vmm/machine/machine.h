@@ -24,6 +24,7 @@
 #include "machine_device.h"
 #include "machine_event.h"
 #include "machine_netdev.h"
+#include "machine_notify.h"
 #include "machine_object.h"
 #include "pci_hotplug.h"
 #include "privileges.h"
@@ -103,6 +104,7 @@ struct machine {
 			refused_at_ms; /* stalls without a known reason: the first and the last; 0: none */
 	} stalls;
 	struct loop_timer watch;
+	struct machine_notify notify;
 	struct pending_store *stores;
 	unsigned nstores;
 

@@ -265,6 +265,7 @@ static const struct stage {
 } stages[] = {
 	{ .up = machine_broker_up, .down = machine_broker_down }, // before anything is open
 	{ .up = loop_up, .down = loop_down },
+	{ .up = machine_notify_up, .down = machine_notify_down }, // before a helper gets the environment
 	{ .up = user_up },
 	{ .up = files_up, .down = files_down },
 	{ .up = kvm_up, .down = kvm_down },

@@ -366,6 +366,34 @@ static void control_characters_are_replaced(void **state)
 	assert_string_equal(drain(), "pmvm: gr\xc3\xbc\xc3\x9f\xc2\xa9\n");
 }
 
+static void the_journal_gets_priorities(void **state)
+{
+	struct stat st;
+	char stream[48];
+
+	(void)state;
+	redirect_to_pipe();
+	assert_int_equal(__real_fstat64(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev, (unsigned long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open();
+	log_error("one");
+	log_info("two");
+	log_guest("three");
+	log_warn("four");
+	assert_string_equal(drain(), "<3>pmvm: one\n<6>pmvm: two\n<4>pmvm: three\n<4>pmvm: warning: four\n");
+	log_set_timestamps(true);
+	log_error("five");
+	log_set_timestamps(false);
+	assert_int_equal(strncmp(drain(), "<3>20", 5), 0);
+	// The variable is inherited by a process whose standard error is something else.
+	close(fixture.reader);
+	redirect_to_pipe();
+	log_error("six");
+	assert_string_equal(drain(), "pmvm: six\n");
+	unsetenv("JOURNAL_STREAM");
+}
+
 static void warnings_are_limited(void **state)
 {
 	unsigned n = 0;
@@ -396,6 +424,7 @@ int main(void)
 		TEST(a_file_gets_every_message),
 		TEST(a_closed_standard_error_is_no_fault),
 		TEST(control_characters_are_replaced),
+		TEST(the_journal_gets_priorities),
 		TEST(warnings_are_limited),
 	};
 

@@ -314,6 +314,7 @@ int fake_host_setup(void **state)
 	m->observer = &observer;
 	m->observer_state = fake_host;
 	m->run_state = RUN_STATE_RUNNING;
+	m->notify.manager.fd = -1;
 	m->pmem_gpa = UINT64_C(8) << 30;
 	m->pmem_size = UINT64_C(1) << 30;
 	pthread_mutex_init(&m->lock, NULL);

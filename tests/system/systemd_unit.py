@@ -108,7 +108,7 @@ class Service:
         self.process.wait()
 
     def log(self):
-        """What systemd and the service have printed."""
+        """What the service has printed, and systemd before it has a log."""
         texts = [(self.directory / name) for name in ("systemd", "output")]
         return "".join(path.read_text(errors="replace")[-8000:] for path in texts if path.exists())
 

@@ -153,14 +153,15 @@ def test_the_unit_is_active_only_when_the_guest_runs(public):
 @needs_systemd
 def test_the_unit_restarts_a_machine_that_hangs(public):
     """Its watchdog is fed by the main loop, which stands still with the process."""
-    with echo_service(public, settings=["WatchdogSec=8s"], environment="PMVM_STOP_SECONDS=0") as unit:
+    settings = ["WatchdogSec=8s", "ExecStopPost=sh -c 'echo result=$SERVICE_RESULT'"]
+    with echo_service(public, settings=settings, environment="PMVM_STOP_SECONDS=0") as unit:
         unit.systemctl("start", systemd_unit.UNIT)
         fed = unit.show("WatchdogTimestampMonotonic")
         wait_until(lambda: unit.show("WatchdogTimestampMonotonic") != fed)
         unit.systemctl("kill", "--kill-whom=main", "--signal=SIGSTOP", systemd_unit.UNIT)
         wait_until(lambda: int(unit.show("NRestarts")[0]) >= 1)
         wait_until(lambda: unit.state() == ["active", "running"])
-        assert "Watchdog timeout" in unit.log()
+        assert "result=watchdog" in unit.log()
 
 
 @needs_systemd

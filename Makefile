@@ -17,6 +17,7 @@
 #   make bench       measures pmvm and QEMU in turn: ONLY=part[,part] RUNS=7
 #   make dist        source archive of the commit, in build/dist
 #   make deb         Debian packages, in build/deb
+#   make check-deb   builds, installs and purges them in bare systems, as root; downloads some 500 MB
 #   make install     PREFIX=/usr/local DESTDIR=
 #   make clean       removes build results, but not the downloads in build/cache
 PREFIX ?= /usr/local
@@ -28,7 +29,7 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all containers demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench dist deb install clean python
+.PHONY: all containers demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench dist deb check-deb install clean python
 
 all: build/build.ninja
 	@ninja -C build
@@ -92,6 +93,10 @@ dist:
 deb:
 	@tools/install-packages build deb
 	@tools/make-deb
+
+check-deb:
+	@tools/install-packages deb
+	@tools/check-deb
 
 install: all
 	@meson configure build --prefix $(abspath $(PREFIX)) --libdir lib

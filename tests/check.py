@@ -235,9 +235,10 @@ def run_lane(lane, names, place, groups):
     return totals
 
 
-def prepare(names):
+def prepare(names, is_long):
     """Prepares what two lanes would otherwise make at the same time. Returns whether system tests need a box."""
     groups = ["build", "test"] + (["guest", "sqlite", "box", "power"] if {"system", "powercut"} & names else [])
+    groups += ["podman"] if is_long else []
     subprocess.run([CHECKOUT / "tools/install-packages", *groups], check=True)
     REPORTS.mkdir(parents=True, exist_ok=True)
     if not {"system", "powercut"} & names:
@@ -257,7 +258,7 @@ def main():
     names = set(sys.argv[1:]) - {"--long"} or ({"system"} if is_long else set(SUITES))
     if unknown := sorted(names - set(SUITES)):
         sys.exit(f"tests/check.py: no suite '{unknown[0]}'; there are: {' '.join(SUITES)}")
-    is_box = prepare(names)
+    is_box = prepare(names, is_long)
     groups = collections.deque(system_suite.groups() if "system" in names else [])
     # Directly on KVM they take one lane: there they are fast, and share the machine's devices.
     groups_of = [groups, groups if is_box else collections.deque()]

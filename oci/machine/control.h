@@ -10,7 +10,8 @@
  *   pause, resume
  *   ps                              {"pids": [...]}, as the guest numbers them
  *   update   resources              of the OCI configuration
- *   stats                           what the agent reports
+ *   stats                           what the agent reports, and "pmem", what pmvm counts of each layer and volume:
+ *                                   [{"file", "readonly", "size", "resident", "flushes", "failed"}, ...]
  *
  * `exec` is that of session.h.
  */

@@ -97,4 +97,7 @@ void keeper_exec_exited(struct keeper *k, const char *process, int status);
 void keeper_exec_gone(struct keeper *k, struct control_client *client);
 void keeper_exec_free(struct keeper *k);
 
+/* keeper_pmem.c: adds the member "pmem" if the machine has images: an object for each, as control.h says. */
+void keeper_add_pmem(struct keeper *k, struct json_object *stats);
+
 #endif

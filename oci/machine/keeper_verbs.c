@@ -77,7 +77,7 @@ static bool may_ask(struct keeper *k, struct control_ticket ticket)
 	return false;
 }
 
-// `ps`, `update`, `stats`: the agent does it.
+// `ps`, `update`: the agent does it.
 static void do_pass(struct keeper *k, struct control_client *client, struct json_object *request)
 {
 	const struct control_ticket ticket = control_ticket(client);
@@ -86,6 +86,25 @@ static void do_pass(struct keeper *k, struct control_client *client, struct json
 
 	if (wait)
 		link_ask(&k->link, verb, arguments_of(request), ANSWER_MS, pass_answer, wait);
+}
+
+static void pass_stats(void *owner, struct json_object *ok, const char *error)
+{
+	struct wait *wait = owner;
+
+	if (json_object_is_type(ok, json_type_object))
+		keeper_add_pmem(wait->k, ok);
+	pass_answer(wait, ok, error);
+}
+
+static void do_stats(struct keeper *k, struct control_client *client, struct json_object *request)
+{
+	const struct control_ticket ticket = control_ticket(client);
+	struct wait *wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+
+	(void)request;
+	if (wait)
+		link_ask(&k->link, "stats", NULL, ANSWER_MS, pass_stats, wait);
 }
 
 // ---- state
@@ -285,7 +304,7 @@ static const struct verb {
 } verbs[] = {
 	{ "exec", do_exec },     { "kill", do_kill },   { "pause", do_pause },        { "ps", do_pass },
 	{ "resume", do_resume }, { "start", do_start }, { "resize", do_for_session }, { "state", do_state },
-	{ "stats", do_pass },    { "update", do_pass }, { "signal", do_for_session },
+	{ "stats", do_stats },   { "update", do_pass }, { "signal", do_for_session },
 };
 
 static void on_request(void *owner, struct control_client *client, struct json_object *request)

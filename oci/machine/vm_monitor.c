@@ -43,6 +43,10 @@ static void on_return(struct vm_monitor *monitor, struct json_object *val)
 
 	if (status)
 		snprintf(monitor->status, sizeof(monitor->status), "%s", status);
+	if (monitor->value) {
+		*monitor->value = json_object_get(val);
+		monitor->value = NULL;
+	}
 	monitor->answer = QMP_DONE;
 }
 
@@ -125,6 +129,17 @@ int vm_monitor_resume(struct vm_monitor *monitor, struct vpmem_error *err)
 
 	if (rc == 0)
 		monitor->is_paused = false;
+	return rc;
+}
+
+int vm_monitor_query(struct vm_monitor *monitor, const char *name, struct json_object **answer, struct vpmem_error *err)
+{
+	int rc;
+
+	*answer = NULL;
+	monitor->value = answer;
+	rc = command(monitor, name, err);
+	monitor->value = NULL;
 	return rc;
 }
 

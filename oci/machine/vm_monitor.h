@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <vpmem.h>
 
+struct json_object;
 struct json_stream;
 
 struct vm_monitor {
@@ -22,8 +23,9 @@ struct vm_monitor {
 	struct json_stream *stream;
 	enum { QMP_WAITS, QMP_DONE, QMP_REFUSED, QMP_OVER } answer; /* to the command under way */
 	char refused[256], status[32];
-	bool is_paused;   /* by our own command */
-	bool has_stopped; /* by itself */
+	struct json_object **value; /* where the answer goes; NULL: nobody wants it */
+	bool is_paused;             /* by our own command */
+	bool has_stopped;           /* by itself */
 	/* The vCPUs were stopped, not by a command of ours; `state` is QEMU's name of the run state. From the event loop. */
 	void (*stopped)(void *owner, const char *state);
 	void *owner;
@@ -36,5 +38,8 @@ void vm_monitor_close(struct vm_monitor *monitor);
 
 int vm_monitor_pause(struct vm_monitor *monitor, struct vpmem_error *err);
 int vm_monitor_resume(struct vm_monitor *monitor, struct vpmem_error *err);
+/* A command without arguments; *answer is what it returns, of any type, the caller's. */
+int vm_monitor_query(struct vm_monitor *monitor, const char *name, struct json_object **answer,
+                     struct vpmem_error *err);
 
 #endif

@@ -44,16 +44,22 @@ static struct json_object *host_stats(const struct state *state)
 
 static int print_stats(const struct state *state, struct vpmem_error *err)
 {
-	struct json_object *event, *data;
+	struct json_object *event, *data, *pmem;
 	int rc = keeper_request(state, "stats", NULL, KEEPER_ANSWER_S, &data, err);
 
 	if (rc < 0)
 		return rc;
 	event = json_object_new_object();
+	// pmvm has counted it, not the guest.
+	pmem = json_object_is_type(data, json_type_object) ? json_object_object_get(data, "pmem") : NULL;
+	if (json_object_get(pmem))
+		json_object_object_del(data, "pmem");
 	json_object_object_add(event, "type", json_object_new_string("stats"));
 	json_object_object_add(event, "id", json_object_new_string(state->id));
 	json_object_object_add(event, "data", data);
 	json_object_object_add(event, "host", host_stats(state));
+	if (pmem)
+		json_object_object_add(event, "pmem", pmem);
 	return print_json(event, false, err);
 }
 

@@ -44,7 +44,8 @@ static int each_key(const char *cache, bool images_only, visit_fn *visit, void *
 
 struct listing {
 	FILE *out;
-	struct json_object *array; /* NULL: a table */
+	struct json_object *array;      /* NULL: a table */
+	struct json_object *containers; /* of layers_list */
 };
 
 struct row {
@@ -53,6 +54,7 @@ struct row {
 	uint64_t size, disk_size;
 	unsigned users;
 	char last_use[32];
+	struct json_object *containers; /* NULL: none is known */
 };
 
 static void add(struct json_object *object, const char *name, struct json_object *val)
@@ -75,7 +77,17 @@ static int add_json(struct json_object *array, const struct row *row)
 	add(object, "created", json_object_new_string(row->meta.created));
 	add(object, "source", json_object_new_string(row->meta.source ? row->meta.source : ""));
 	add(object, "sha256", json_object_new_string(row->meta.sha256));
+	add(object, "containers", row->containers ? json_object_get(row->containers) : json_object_new_array());
 	return json_object_array_add(array, object);
+}
+
+static void print_row(FILE *out, const struct row *row)
+{
+	fprintf(out, "%8.1f %5u  %-20s  %s  %s\n", (double)row->disk_size / (1u << 20), row->users, row->last_use,
+	        row->key, row->meta.source ? row->meta.source : "-");
+	for (size_t i = 0; row->containers && i < json_object_array_length(row->containers); i++)
+		fprintf(out, "%16s %s\n", "used by",
+		        json_object_get_string(json_object_array_get_idx(row->containers, i)));
 }
 
 static int list_one(const char *key, const struct layer_files *files, void *owner, struct vpmem_error *err)
@@ -92,18 +104,21 @@ static int list_one(const char *key, const struct layer_files *files, void *owne
 	(void)layer_meta_read(files->meta, &row.meta, NULL);
 	layer_meta_time(row.meta.last_use, row.last_use, sizeof(row.last_use));
 	(void)layer_cache_is_used(files, &row.users);
+	(void)json_object_object_get_ex(listing->containers, files->image, &row.containers);
 	if (listing->array)
 		rc = add_json(listing->array, &row);
 	else
-		fprintf(listing->out, "%8.1f %5u  %-20s  %s  %s\n", (double)row.disk_size / (1u << 20), row.users,
-		        row.last_use, key, row.meta.source ? row.meta.source : "-");
+		print_row(listing->out, &row);
 	layer_meta_fini(&row.meta);
 	return rc ? error_set(err, -ENOMEM, "layers: out of memory") : 0;
 }
 
-int layers_list(const struct layer_settings *settings, bool json, FILE *out, struct vpmem_error *err)
+int layers_list(const struct layer_settings *settings, struct json_object *containers, bool json, FILE *out,
+                struct vpmem_error *err)
 {
-	struct listing listing = { .out = out, .array = json ? json_object_new_array() : NULL };
+	struct listing listing = { .out = out,
+		                   .array = json ? json_object_new_array() : NULL,
+		                   .containers = containers };
 	int rc;
 
 	if (json && !listing.array)

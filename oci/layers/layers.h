@@ -79,8 +79,13 @@ int rootfs_find(const char *root_path, const struct layer_settings *settings, st
 /* Unlocks. In the process that keeps the images in use it is called at the end; in every other one at once. */
 void rootfs_fini(struct rootfs *rootfs);
 
-/* `pmvm-oci layers list`: the images with size, users, last use and source; as a table, or as a JSON array. */
-int layers_list(const struct layer_settings *settings, bool json, FILE *out, struct vpmem_error *err);
+struct json_object;
+/*
+ * `pmvm-oci layers list`: the images with size, users, last use and source; as a table, or as a JSON array. `containers` has
+ * for the path of an image the ids of containers that are known to use it, an array of strings; NULL: none is known.
+ */
+int layers_list(const struct layer_settings *settings, struct json_object *containers, bool json, FILE *out,
+                struct vpmem_error *err);
 /* `pmvm-oci layers prune`: removes all images that are not in use, and what a crash has left. Prints each, and the sum. */
 int layers_prune(const struct layer_settings *settings, FILE *out, struct vpmem_error *err);
 /* For `delete` with LAYER_SHARE_NEVER: removes the images that this container had for itself. Otherwise it does nothing. */

@@ -134,6 +134,14 @@ static int fill_state(struct creation *c, struct vpmem_error *err)
 	return process_id_of(getpid(), &state->process);
 }
 
+// For `layers list`. It is saved with the next change of the status.
+static void note_layers(struct creation *c)
+{
+	c->state.layers = json_object_new_array();
+	for (size_t i = 0; i < c->rootfs.nlayers; i++)
+		json_object_array_add(c->state.layers, json_object_new_string(c->rootfs.layers[i].path));
+}
+
 static int make_parts(struct creation *c, struct vpmem_error *err)
 {
 	const struct settings *settings = &c->cmd->settings;
@@ -157,6 +165,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
+	if (rc == 0)
+		note_layers(c);
 	if (rc == 0)
 		rc = nics_make(c->bundle.netns_path, &c->nics, err);
 	return rc;

@@ -93,6 +93,7 @@ static int take(struct json_object *json, struct state *state)
 {
 	struct json_object *status = json_object_object_get(json, "status");
 	struct json_object *annotations = json_object_object_get(json, "annotations");
+	struct json_object *layers = json_object_object_get(json, "layers");
 	int rc;
 
 	if (!json_object_is_type(json, json_type_object) || !json_object_is_type(status, json_type_string))
@@ -107,6 +108,8 @@ static int take(struct json_object *json, struct state *state)
 	state->process.start_time = json_object_get_uint64(json_object_object_get(json, "pidStartTime"));
 	if (json_object_is_type(annotations, json_type_object))
 		state->annotations = json_object_get(annotations);
+	if (json_object_is_type(layers, json_type_array))
+		state->layers = json_object_get(layers);
 	return state->status < COUNT(status_names) ? 0 : -EINVAL;
 }
 
@@ -175,6 +178,8 @@ int state_save(const struct state *state, struct vpmem_error *err)
 	char path[PATH_MAX];
 	int rc;
 
+	if (state->layers)
+		json_object_object_add(json, "layers", json_object_get(state->layers));
 	json_object_object_add(json, "pidStartTime", json_object_new_uint64(state->process.start_time));
 	file_path(state, path);
 	rc = json_file_write(path, json, err);
@@ -187,6 +192,7 @@ void state_fini(struct state *state)
 	for (size_t i = 0; i < COUNT(text_members); i++)
 		free(*text_field(state, &text_members[i]));
 	json_object_put(state->annotations);
+	json_object_put(state->layers);
 	*state = (struct state) { 0 };
 }
 

@@ -30,6 +30,7 @@ struct state {
 	char *bundle, *rootfs, *created, *owner; /* absolute paths, a time, a user */
 	char *cgroup, *netns;                    /* absolute paths; NULL: none */
 	struct json_object *annotations;         /* NULL: none */
+	struct json_object *layers;              /* paths of the images in the cache, the topmost first; NULL: none */
 	struct process_id process;               /* the keeper, or the command that creates */
 	enum status status;                      /* as written; see state_status */
 };

@@ -2,20 +2,52 @@
 // layers: the cache of images of layers.
 #include "error.h"
 #include "layers.h"
+#include "state.h"
 #include "verb.h"
 
 #include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
-static int act(const char *what, const struct layer_settings *settings, const char *format, struct vpmem_error *err)
+// Adds the container to the lists of its images.
+static int add_user(void *owner, const struct state *state)
+{
+	struct json_object *users = owner, *list;
+
+	if (!state->layers || state_status(state) == STATUS_STOPPED)
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(state->layers); i++) {
+		const char *path = json_object_get_string(json_object_array_get_idx(state->layers, i));
+
+		if (!json_object_object_get_ex(users, path, &list)) {
+			list = json_object_new_array();
+			json_object_object_add(users, path, list);
+		}
+		json_object_array_add(list, json_object_new_string(state->id));
+	}
+	return 0;
+}
+
+static int list(const struct command *cmd, const struct layer_settings *settings, bool is_json, struct vpmem_error *err)
+{
+	struct json_object *users = json_object_new_object();
+	int rc = users ? state_each(cmd->root, add_user, users, err) : error_set(err, -ENOMEM, "out of memory");
+
+	rc = rc ? rc : layers_list(settings, users, is_json, stdout, err);
+	json_object_put(users);
+	return rc;
+}
+
+static int act(const struct command *cmd, const char *what, const struct layer_settings *settings, const char *format,
+               struct vpmem_error *err)
 {
 	bool is_json = strcmp(format, "json") == 0;
 
 	if (!is_json && strcmp(format, "table") != 0)
 		return error_set(err, -EINVAL, "--format %s: neither table nor json", format);
 	if (strcmp(what, "list") == 0)
-		return layers_list(settings, is_json, stdout, err);
+		return list(cmd, settings, is_json, err);
 	if (strcmp(what, "prune") == 0)
 		return layers_prune(settings, stdout, err);
 	if (strcmp(what, "verify") == 0)
@@ -43,7 +75,7 @@ static int run(struct command *cmd, int argc, char **argv, struct vpmem_error *e
 		.mkfs_erofs = cmd->settings.mkfs_erofs,
 		.limit = cmd->settings.layer_cache_size,
 	};
-	return act(first < argc ? argv[first] : "list", &settings, format, err);
+	return act(cmd, first < argc ? argv[first] : "list", &settings, format, err);
 }
 
 const struct verb verb_layers = {

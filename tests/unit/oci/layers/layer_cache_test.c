@@ -37,12 +37,12 @@ typedef int report_fn(const struct layer_settings *settings, FILE *out, struct v
 
 static int list_json(const struct layer_settings *settings, FILE *out, struct vpmem_error *err)
 {
-	return layers_list(settings, true, out, err);
+	return layers_list(settings, NULL, true, out, err);
 }
 
 static int list_table(const struct layer_settings *settings, FILE *out, struct vpmem_error *err)
 {
-	return layers_list(settings, false, out, err);
+	return layers_list(settings, NULL, false, out, err);
 }
 
 // What it prints, in a buffer that the next call overwrites.

@@ -259,6 +259,9 @@ static void undo(struct creation *c)
 		waitpid(c->keeper, NULL, 0);
 	if (container_remove(&c->state, &err) < 0)
 		oci_log_warn("%s", err.text);
+	// Its own locks would keep them.
+	rootfs_fini(&c->rootfs);
+	container_drop_layers(c->cmd, c->opts->id);
 }
 
 static int create(struct creation *c, struct vpmem_error *err)

@@ -35,6 +35,8 @@ int container_delete(struct command *cmd, const char *id, bool is_forced, struct
 int container_stop(const struct state *state, struct vpmem_error *err);
 /* Removes what is left after that. Tries all, and returns the first error. */
 int container_remove(const struct state *state, struct vpmem_error *err);
+/* With share-layers=never nobody else uses the images of its layers: removes them. */
+void container_drop_layers(struct command *cmd, const char *id);
 
 /* Replaces the file by one with the number. */
 int pid_file_write(const char *path, pid_t pid, struct vpmem_error *err);

@@ -7,6 +7,7 @@
 #include "hooks.h"
 #include "json_file.h"
 #include "keeper_request.h"
+#include "layers.h"
 #include "oci_log.h"
 
 #include <errno.h>
@@ -70,6 +71,19 @@ int container_start(struct command *cmd, const char *id, struct vpmem_error *err
 	return rc;
 }
 
+void container_drop_layers(struct command *cmd, const char *id)
+{
+	struct vpmem_error err = { "", "" };
+	struct layer_settings settings;
+
+	if (command_settings(cmd, &err) < 0)
+		return;
+	settings = (struct layer_settings) { .cache = cmd->settings.layer_cache,
+		                             .share = (enum layer_share)cmd->settings.share_layers,
+		                             .container = id };
+	layers_drop(&settings);
+}
+
 static bool has_directory(const struct state *state)
 {
 	struct stat st;
@@ -99,6 +113,8 @@ static int delete (struct command *cmd, const char *id, bool is_forced, struct s
 		run_hooks(state, "poststop");
 		rc = container_remove(state, err);
 	}
+	if (rc == 0)
+		container_drop_layers(cmd, id);
 	return rc;
 }
 

@@ -41,7 +41,7 @@ class Runtime:
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         return done.stderr if status else done.stdout
 
-    def container(self, name, pid, status="running", start_time=None):
+    def container(self, name, pid, status="running", start_time=None, **more):
         """A container with this process; by default with its own start time."""
         place = self.root / name
         place.mkdir(parents=True)
@@ -50,7 +50,7 @@ class Runtime:
         state = {
             "ociVersion": "1.0.2", "id": name, "pid": pid, "status": status, "bundle": "/bundle", "rootfs": "/rootfs",
             "created": "2026-01-01T00:00:00.000000Z", "owner": "root", "annotations": {"a": "b"},
-            "pidStartTime": start_time,
+            "pidStartTime": start_time, **more,
         }  # fmt: skip
         (place / "state.json").write_text(json.dumps(state))
         return place
@@ -279,11 +279,12 @@ def test_an_error_of_the_keeper_is_the_error_of_the_verb(run):
 
 def test_ps_and_events_print_what_the_guest_says(run):
     with sleeper() as process:
-        Keeper(run.container("c", process.pid), {"ok": {"pids": [1, 7], "cpu": {"usage": 5}}})
+        Keeper(run.container("c", process.pid), {"ok": {"pids": [1, 7], "cpu": {"usage": 5}, "pmem": [{"size": 8}]}})
         assert run("ps", "--format", "json", "c") == "[1,7]\n"
         assert run("ps", "c", "-ef") == "PID\n1\n7\n"
         event = json.loads(run("events", "--stats", "c"))
         assert event["type"] == "stats" and event["id"] == "c" and event["data"]["cpu"] == {"usage": 5}, event
+        assert event["pmem"] == [{"size": 8}] and "pmem" not in event["data"], event
 
 
 def test_update_sends_the_resources(run):
@@ -370,6 +371,28 @@ def test_settings_are_read_and_checked(run):
     assert "/none: No such file" in run("layers", status=1, glob=["--config", "/none"])
     file.write_text(f" layer-cache = {run.folder}/cache \nmemory=1G\nshare-layers = never\n\n")
     run("layers", glob=["--config", file])
+
+
+def test_layers_say_which_containers_use_them(run):
+    cache, conf = run.folder / "cache", run.folder / "conf"
+    cache.mkdir()
+    conf.write_text(f"layer-cache = {cache}\nshare-layers = never\n")
+    base, own = cache / "base.erofs", cache / "top@container-c.erofs"
+    for image in base, own:
+        image.write_bytes(b"x")
+    with sleeper() as process:
+        run.container("c", process.pid, "created", layers=[str(own), str(base)])
+        run.container("d", process.pid, layers=[str(base)])
+        run.container("ended", process.pid, start_time=1, layers=[str(base)])
+        listed = json.loads(run("layers", "--format", "json", glob=["--config", conf]))
+        assert [(row["path"], row["containers"]) for row in listed] == [(str(base), ["c", "d"]), (str(own), ["c"])]
+        table = run("layers", glob=["--config", conf])
+        assert [line.split() for line in table.splitlines() if "used by" in line] == [
+            ["used", "by", name] for name in "cdc"
+        ], table
+    # With share-layers=never the end of a container is that of its images.
+    run("delete", "--force", "c", glob=["--config", conf])
+    assert base.exists() and not own.exists()
 
 
 def test_what_leaks_in_does_not_stay(run):

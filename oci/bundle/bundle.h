@@ -104,6 +104,9 @@ struct bundle {
 int bundle_load(const char *dir, struct bundle *bundle, struct vpmem_error *err);
 void bundle_fini(struct bundle *bundle);
 
+/* Reads the superblocks of the volumes of pmem. -EINVAL: one has no ext4 that can be mounted with DAX. -errno of a file. */
+int bundle_check_volumes(const struct bundle *bundle, struct vpmem_error *err);
+
 /*
  * config.json for the runtime inside the guest: its root is BUNDLE_GUEST_ROOTFS, its bind mounts are the shares, its
  * namespaces are new ones but for the network's, which is that of process 1 of the guest. The caller owns it. NULL: out

@@ -156,6 +156,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	int rc = fill_state(c, err);
 
 	if (rc == 0)
+		rc = bundle_check_volumes(&c->bundle, err);
+	if (rc == 0)
 		rc = state_save(&c->state, err);
 	if (rc == 0)
 		rc = save_config(c, err);

@@ -203,6 +203,41 @@ static void a_bundle_by_a_relative_path(void **state)
 	bundle_fini(&bundle);
 }
 
+static void a_volume_has_ext4_with_blocks_of_a_page(void **state)
+{
+	static const struct {
+		uint8_t log_size, magic;
+		int rc;
+		const char *said;
+	} cases[] = {
+		{ .log_size = 2, .magic = 0xef, .rc = 0, .said = "" },
+		{ .log_size = 0, .magic = 0xef, .rc = -EINVAL, .said = "no blocks of 4096 bytes" },
+		{ .log_size = 2, .magic = 0, .rc = -EINVAL, .said = "no ext4" },
+	};
+	struct vpmem_error err = { "", "" };
+	struct bundle bundle;
+
+	(void)state;
+	config_set("annotations/io.pmvm.pmem", "\"@DIR@/image:/data\"");
+	config_load(&bundle);
+	for (unsigned i = 0; i < COUNT(cases); i++) {
+		uint8_t image[4096] = { [1024 + 24] = cases[i].log_size, [1024 + 56] = 0x53, cases[i].magic };
+		FILE *file = fopen(bundle_file("image"), "w");
+
+		err = (struct vpmem_error) { "", "" };
+		assert_int_equal(fwrite(image, 1, sizeof(image), file), sizeof(image));
+		assert_int_equal(fclose(file), 0);
+		assert_int_equal(bundle_check_volumes(&bundle, &err), cases[i].rc);
+		assert_non_null(strstr(err.text, cases[i].said));
+		assert_true((cases[i].rc == 0) == (strstr(err.hint, "mkfs.ext4 -b 4096 ") == NULL));
+	}
+	assert_int_equal(truncate(bundle_file("image"), 1000), 0);
+	assert_int_equal(bundle_check_volumes(&bundle, &err), -EINVAL);
+	assert_int_equal(unlink(bundle_file("image")), 0);
+	assert_int_equal(bundle_check_volumes(&bundle, &err), -ENOENT);
+	bundle_fini(&bundle);
+}
+
 static void what_cannot_be_read_is_named(void **state)
 {
 	static const struct {
@@ -249,6 +284,7 @@ int main(void)
 		TEST(cpus_are_the_quota_rounded_up),
 		TEST(no_limit_of_memory),
 		TEST(annotations_of_ours),
+		TEST(a_volume_has_ext4_with_blocks_of_a_page),
 		TEST(hooks_of_the_host),
 		TEST(a_bundle_by_a_relative_path),
 		TEST(what_cannot_be_read_is_named),

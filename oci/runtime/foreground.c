@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits for a child of ours as a shell does.
-#include <stdbool.h>
-
 #include "foreground.h"
 
 #include "error.h"
@@ -119,8 +117,12 @@ static bool copy(int from, int to)
 		return errno == EINTR || errno == EAGAIN;
 	for (ssize_t done = 0; done < len;) {
 		ssize_t n = write(to, buf + done, (size_t)(len - done));
+		struct pollfd writable = { .fd = to, .events = POLLOUT };
 
-		if (n < 0 && errno != EINTR)
+		// Another program may have made our terminal one that does not block.
+		if (n < 0 && errno == EAGAIN)
+			poll(&writable, 1, -1);
+		else if (n < 0 && errno != EINTR)
 			return false;
 		done += n > 0 ? n : 0;
 	}
@@ -152,16 +154,32 @@ static void drain(const struct foreground *fg)
 		;
 }
 
+void foreground_attach(struct foreground *fg)
+{
+	if (fg->listen_fd < 0)
+		return;
+	take_master(fg);
+	copy_window(fg);
+	make_raw();
+}
+
+bool foreground_size(unsigned *rows, unsigned *columns)
+{
+	struct winsize size;
+
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+		return false;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return true;
+}
+
 int foreground_wait(struct foreground *fg, pid_t pid, void (*pass)(void *owner, int signal), void *owner)
 {
 	bool has_stdin = true;
 	int status = -1;
 
-	if (fg->listen_fd >= 0) {
-		take_master(fg);
-		copy_window(fg);
-		make_raw();
-	}
+	foreground_attach(fg);
 	while (status < 0) {
 		struct pollfd fds[] = {
 			{ .fd = fg->signal_fd, .events = POLLIN },

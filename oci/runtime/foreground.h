@@ -6,6 +6,7 @@
 #ifndef PMVM_OCI_FOREGROUND_H
 #define PMVM_OCI_FOREGROUND_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <vpmem.h>
 
@@ -21,7 +22,14 @@ struct foreground {
 /* Blocks the signals that are passed on from now on. has_terminal: makes the socket, in a directory that only we can read. */
 int foreground_open(struct foreground *fg, bool has_terminal, struct vpmem_error *err);
 /*
- * Until the process has ended: its exit status, or 128 + N. `pass` sends a signal to what the process stands for; it may fail.
+ * Takes the terminal of a container that is created: its size becomes that of ours, and ours goes into raw mode. Without a
+ * terminal, or for the second time, it does nothing.
+ */
+void foreground_attach(struct foreground *fg);
+/* The size of our terminal. false: there is none. */
+bool foreground_size(unsigned *rows, unsigned *columns);
+/*
+ * Attaches it if that is not done, and waits until the process has ended: its exit status, or 128 + N. `pass` sends a signal to what the process stands for; it may fail.
  */
 int foreground_wait(struct foreground *fg, pid_t pid, void (*pass)(void *owner, int signal), void *owner);
 /* Also gives the terminal back its settings. */

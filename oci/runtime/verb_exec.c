@@ -85,6 +85,20 @@ static void pass(void *owner, int signal)
 	kill(*(pid_t *)owner, signal);
 }
 
+// Of our terminal, if the file of the process has none.
+static void set_size(struct json_object *process)
+{
+	unsigned rows, columns;
+	struct json_object *size;
+
+	if (json_object_object_get(process, "consoleSize") || !foreground_size(&rows, &columns))
+		return;
+	size = json_object_new_object();
+	json_object_object_add(size, "height", json_object_new_int64(rows));
+	json_object_object_add(size, "width", json_object_new_int64(columns));
+	json_object_object_add(process, "consoleSize", size);
+}
+
 static int run_process(struct command *cmd, struct exec *exec, struct vpmem_error *err)
 {
 	struct foreground fg = { .listen_fd = -1, .master_fd = -1, .signal_fd = -1 };
@@ -96,8 +110,10 @@ static int run_process(struct command *cmd, struct exec *exec, struct vpmem_erro
 
 	if (!exec->is_detached)
 		rc = foreground_open(&fg, exec->args.has_terminal && !exec->console_socket, err);
-	if (rc == 0 && fg.socket_path[0])
+	if (rc == 0 && fg.socket_path[0]) {
 		exec->console_socket = fg.socket_path;
+		set_size(exec->process);
+	}
 	if (rc == 0)
 		rc = launch(&opts, &pid, &ready_fd, err);
 	if (rc == 0)

@@ -43,14 +43,17 @@ static int wants_terminal(const char *dir, bool *wants, struct vpmem_error *err)
 	return rc;
 }
 
-static int create_and_start(struct command *cmd, const struct create_options *opts, pid_t *keeper,
-                            struct vpmem_error *err)
+// fg: its terminal; NULL: none. The program sees the size of the terminal from its start.
+static int create_and_start(struct command *cmd, const struct create_options *opts, struct foreground *fg,
+                            pid_t *keeper, struct vpmem_error *err)
 {
 	struct vpmem_error ignored;
 	int rc = container_create(cmd, opts, keeper, err);
 
 	if (rc < 0)
 		return rc;
+	if (fg)
+		foreground_attach(fg);
 	rc = container_start(cmd, opts->id, err);
 	if (rc < 0 && container_delete(cmd, opts->id, true, &ignored) < 0)
 		oci_log_warn("%s", ignored.text);
@@ -70,7 +73,7 @@ static int run_attached(struct command *cmd, struct create_arguments *args, stru
 	if (rc == 0 && fg.socket_path[0])
 		args->create.console_socket = fg.socket_path;
 	if (rc == 0)
-		rc = create_and_start(cmd, &args->create, &keeper, err);
+		rc = create_and_start(cmd, &args->create, &fg, &keeper, err);
 	status = rc == 0 ? foreground_wait(&fg, keeper, pass, &run) : 0;
 	foreground_close(&fg);
 	if (rc == 0 && !args->keeps)
@@ -86,7 +89,8 @@ static int run(struct command *cmd, int argc, char **argv, struct vpmem_error *e
 
 	if (rc < 0)
 		return rc;
-	return args.is_detached ? create_and_start(cmd, &args.create, &keeper, err) : run_attached(cmd, &args, err);
+	return args.is_detached ? create_and_start(cmd, &args.create, NULL, &keeper, err) :
+	                          run_attached(cmd, &args, err);
 }
 
 const struct verb verb_run = {

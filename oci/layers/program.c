@@ -152,7 +152,9 @@ int program_run(struct program *program, struct vpmem_error *err)
 		return error_set(err, status, "%s: waitpid: %s", name, strerror(-status));
 	if (len == 1 + sizeof(error) && program->output[0] == '\0') {
 		memcpy(&error, program->output + 1, sizeof(error));
-		return error_set(err, error, "%s: %s", name, strerror(-error));
+		// podman takes the system's words for a program that is missing in the image, and its status for 127.
+		return error_set(err, error, "%s: %s", name,
+		                 error == -ENOENT ? "the host does not have it" : strerror(-error));
 	}
 	make_line(program->output);
 	return report(program, status, err);

@@ -69,7 +69,9 @@ _Noreturn static void run(const struct helper_options *opts, int output_fd, int 
 	}
 	if (failure.rc == 0) {
 		execve(opts->argv[0], (char *const *)opts->argv, environ);
-		failure.rc = error_set(&failure.err, -errno, "cannot run %s: %s", opts->argv[0], strerror(errno));
+		// podman takes the system's words for a program that is missing in the image, and its status for 127.
+		failure.rc = error_set(&failure.err, -errno, "cannot run %s: %s", opts->argv[0],
+		                       errno == ENOENT ? "the host does not have it" : strerror(errno));
 	}
 	// The pipe has room for it.
 	if (write(failure_fd, &failure, sizeof(failure)) != (ssize_t)sizeof(failure))

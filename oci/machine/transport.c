@@ -43,9 +43,11 @@ int transport_open_vsock(struct transport *transport, struct vpmem_error *err)
 
 	transport->vhost_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (transport->vhost_fd < 0) {
-		error_set(err, -errno, DEVICE ": %s", strerror(errno));
+		rc = -errno;
+		// podman takes the system's words for a program that is missing in the image, and its status for 127.
+		error_set(err, rc, DEVICE ": %s", rc == -ENOENT ? "the host does not have it" : strerror(-rc));
 		error_hint(err, "load the module: modprobe vhost_vsock");
-		return -errno;
+		return rc;
 	}
 	rc = choose_cid(transport->vhost_fd, &transport->cid);
 	if (rc < 0)

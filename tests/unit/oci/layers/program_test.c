@@ -41,7 +41,7 @@ static void its_failure_has_its_words(void **state)
 	assert_non_null(strstr(err.text, "signal 9"));
 	program.argv = (const char *const[]) { "/no/such/program", NULL };
 	assert_int_equal(program_run(&program, &err), -ENOENT);
-	assert_string_equal(err.text, "/no/such/program: No such file or directory");
+	assert_string_equal(err.text, "/no/such/program: the host does not have it");
 }
 
 static void its_state_is_clean(void **state)

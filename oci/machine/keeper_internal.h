@@ -97,7 +97,9 @@ void keeper_exec_exited(struct keeper *k, const char *process, int status);
 void keeper_exec_gone(struct keeper *k, struct control_client *client);
 void keeper_exec_free(struct keeper *k);
 
-/* keeper_pmem.c: adds the member "pmem" if the machine has images: an object for each, as control.h says. */
+/* keeper_pmem.c: the host's path of image number idx. */
+const char *keeper_image_file(const struct keeper *k, size_t idx);
+/* Adds the member "pmem" if the machine has images: an object for each, as control.h says. */
 void keeper_add_pmem(struct keeper *k, struct json_object *stats);
 
 #endif

@@ -46,7 +46,7 @@ static void copy_number(struct json_object *to, const char *name, struct json_ob
 }
 
 // parts.c adds the layers first, then the volumes.
-static const char *file_of(const struct keeper *k, size_t idx)
+const char *keeper_image_file(const struct keeper *k, size_t idx)
 {
 	const size_t nlayers = k->plan->rootfs->nlayers;
 
@@ -57,7 +57,7 @@ static struct json_object *image(const struct keeper *k, size_t idx, struct json
 {
 	struct json_object *flushes = member(device, "flushes", json_type_object), *out = json_object_new_object();
 
-	json_object_object_add(out, "file", json_object_new_string(file_of(k, idx)));
+	json_object_object_add(out, "file", json_object_new_string(keeper_image_file(k, idx)));
 	json_object_object_add(out, "readonly", json_object_new_boolean(k->parts.pmem[idx].readonly));
 	copy_number(out, "size", device, "size");
 	copy_number(out, "resident", device, "resident");

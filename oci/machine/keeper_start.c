@@ -178,6 +178,17 @@ static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_e
 	return rc ? rc : spawn_pmvm(k, &cfg, err);
 }
 
+// pmvm names an image as it sees it, in a mount namespace of its own.
+static void hint_at_image(const struct keeper *k, const char *words, struct vpmem_error *err)
+{
+	for (size_t i = 0; i < k->parts.npmem; i++) {
+		const char *path = k->parts.pmem[i].path, *at = strstr(words, path);
+
+		if (at && (at[strlen(path)] < '0' || at[strlen(path)] > '9'))
+			error_hint(err, "%s is %s", path, keeper_image_file(k, i));
+	}
+}
+
 // Its monitor answers when its command line is found good.
 static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err)
 {
@@ -199,6 +210,7 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		poll(&fd, 1, 1000);
 		error_set(err, rc, "could not start the machine: %.400s",
 		          helper_last_words(&k->pmvm, words, sizeof(words)));
+		hint_at_image(k, words, err);
 	}
 	return rc;
 }

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import pathlib
 import sys
 import tempfile
@@ -14,6 +15,7 @@ sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "tests/power")]
 
 
 # A machine that several tests share gets files of their directories.
+import oci_runtime
 import machine  # pylint: disable=wrong-import-position
 from kernel_log import QUIET_S, KernelLog  # pylint: disable=wrong-import-position
 
@@ -33,6 +35,36 @@ def no_process_left(tmp_path):
     while left := processes_of(tmp_path):
         assert time.monotonic() < end, f"pmvm processes left behind: {left}"
         time.sleep(0.05)
+
+
+@pytest.fixture(name="oci")
+def make_oci(tmp_path):
+    """pmvm-oci. Nothing of its containers may be left when they are deleted."""
+    if why := oci_runtime.why_not():
+        pytest.skip(why)
+    oci_runtime.become_subreaper()
+    runtime = oci_runtime.Runtime(tmp_path)
+    yield runtime
+    for name in runtime.containers:
+        runtime("delete", "--force", name)
+    assert runtime.left() == []
+
+
+@pytest.fixture(name="running")
+def make_running(oci, tmp_path):
+    """A container that runs until it is ended; the fixture is its runtime, name and pid."""
+    bundle = oci_runtime.make_bundle(tmp_path / "bundle", oci_runtime.FOREVER)
+    pid = oci.create("c", bundle, output=tmp_path / "output")
+    oci("start", "c")
+    oci_runtime.eventually((tmp_path / "output").read_text)
+    return oci, "c", pid
+
+
+@pytest.fixture(name="store")
+def make_store(tmp_path):
+    """Layers as an engine keeps them. To be named before `oci`, whose containers end first."""
+    with contextlib.closing(oci_runtime.Store(tmp_path / "store")) as store:
+        yield store
 
 
 def processes_of(tmp_path):

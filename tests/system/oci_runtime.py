@@ -16,8 +16,36 @@ PROGRAM = CHECKOUT / "build/pmvm-oci"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # An emulated host needs most of it.
 COMMAND_MAX = 400
-APPLETS = ["cat", "echo", "false", "id", "kill", "ls", "ps", "sh", "sleep", "sync", "touch", "true", "tty", "uname"]
+APPLETS = [
+    "cat",
+    "echo",
+    "false",
+    "grep",
+    "id",
+    "kill",
+    "ls",
+    "ps",
+    "sh",
+    "sleep",
+    "stty",
+    "sync",
+    "touch",
+    "true",
+    "tty",
+]
+APPLETS += ["uname"]
 PR_SET_CHILD_SUBREAPER = 36
+FOREVER = "trap 'exit 5' TERM; echo ready; while :; do sleep 1; done"
+
+
+def why_not():
+    """Why containers cannot run here; empty: they can."""
+    subprocess.run(["modprobe", "-a", "vhost_vsock"], check=False, capture_output=True)
+    if not pathlib.Path("/dev/vhost-vsock").exists():
+        return "this host has no /dev/vhost-vsock: modprobe vhost_vsock"
+    if not (PROGRAM.parent / "oci/initrd.img").exists():
+        return "there is no build/oci/initrd.img: oci/guest/build"
+    return ""
 
 
 def become_subreaper():
@@ -25,14 +53,18 @@ def become_subreaper():
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
+def make_tree(tree):
+    """A root file system: busybox and some of its applets."""
+    for name in ["bin", "dev", "etc", "proc", "sys", "tmp"]:
+        (tree / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", tree / "bin/busybox")
+    for applet in APPLETS:
+        (tree / "bin" / applet).symlink_to("busybox")
+
+
 def make_bundle(folder, *args, terminal=False, **changes):
     """A bundle whose program is args; a single one is a script. changes: members of config.json."""
-    rootfs = folder / "rootfs"
-    for name in ["bin", "dev", "etc", "proc", "sys", "tmp"]:
-        (rootfs / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", rootfs / "bin/busybox")
-    for applet in APPLETS:
-        (rootfs / "bin" / applet).symlink_to("busybox")
+    make_tree(folder / "rootfs")
     subprocess.run([PROGRAM, "spec", "--bundle", folder], check=True, timeout=COMMAND_MAX)
     config = json.loads((folder / "config.json").read_text())
     config["process"]["args"] = ["/bin/sh", "-c", *args] if len(args) == 1 else list(args)
@@ -43,6 +75,41 @@ def make_bundle(folder, *args, terminal=False, **changes):
     return folder
 
 
+class Store:
+    """Layers as an engine keeps them, and overlay mounts of them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.mounts = []
+        (folder / "l").mkdir(parents=True)
+
+    def layer(self, name, files=None):
+        """A directory with these files; without any, with a root file system."""
+        diff = self.folder / name / "diff"
+        if files is None:
+            make_tree(diff)
+        for path, content in (files or {}).items():
+            (diff / path).parent.mkdir(parents=True, exist_ok=True)
+            (diff / path).write_bytes(content)
+        (diff.parent / "link").write_text(name)
+        return diff
+
+    def bundle(self, folder, lowers, *args, **changes):
+        """A bundle of make_bundle, with an overlay of these layers, the topmost first, mounted over its root."""
+        make_bundle(folder, *args, **changes)
+        own = self.folder / f"{folder.name}-own"
+        (own / "diff").mkdir(parents=True)
+        (own / "work").mkdir()
+        options = f"lowerdir={':'.join(map(str, lowers))},upperdir={own}/diff,workdir={own}/work"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, folder / "rootfs"], check=True)
+        self.mounts.append(folder / "rootfs")
+        return folder
+
+    def close(self):
+        for mount in self.mounts:
+            subprocess.run(["umount", mount], check=True)
+
+
 class Runtime:
     """The program with a root of its own."""
 
@@ -51,7 +118,8 @@ class Runtime:
         self.root = folder / "root"
         self.containers = set()
         self.settings = folder / "oci.conf"
-        self.settings.write_text(f"create-timeout = {COMMAND_MAX}\n")
+        self.cache = folder / "cache"
+        self.settings.write_text(f"create-timeout = {COMMAND_MAX}\nlayer-cache = {self.cache}\nmemory = 256M\n")
 
     def popen(self, *args, options=(), **kwargs):
         command = [PROGRAM, "--root", self.root, "--config", self.settings, *options, *map(str, args)]

@@ -4,7 +4,6 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import threading
@@ -12,38 +11,7 @@ import time
 
 import pytest
 
-from oci_runtime import COMMAND_MAX, PROGRAM, Runtime, become_subreaper, eventually, make_bundle, wait_for
-
-FOREVER = "trap 'exit 5' TERM; echo ready; while :; do sleep 1; done"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def host_can_do_it():
-    subprocess.run(["modprobe", "-a", "vhost_vsock"], check=False, capture_output=True)
-    if not pathlib.Path("/dev/vhost-vsock").exists():
-        pytest.skip("this host has no /dev/vhost-vsock: modprobe vhost_vsock")
-    if not (PROGRAM.parent / "oci/initrd.img").exists():
-        pytest.skip("there is no build/oci/initrd.img: oci/guest/build")
-    become_subreaper()
-
-
-@pytest.fixture(name="oci")
-def make_runtime(tmp_path):
-    """Nothing of its containers may be left when the test has deleted them."""
-    runtime = Runtime(tmp_path)
-    yield runtime
-    for name in runtime.containers:
-        runtime("delete", "--force", name)
-    assert runtime.left() == []
-
-
-@pytest.fixture(name="running")
-def make_running(oci, tmp_path):
-    """A container that runs until it is ended; the fixture is its runtime, name and pid."""
-    pid = oci.create("c", make_bundle(tmp_path / "bundle", FOREVER), output=tmp_path / "output")
-    oci("start", "c")
-    eventually((tmp_path / "output").read_text)
-    return oci, "c", pid
+from oci_runtime import COMMAND_MAX, FOREVER, eventually, make_bundle, wait_for
 
 
 def test_run_gives_output_and_status(oci, tmp_path):
@@ -223,14 +191,3 @@ def test_a_hook_that_fails_fails_create(oci, tmp_path):
     error = oci.create("c", make_bundle(tmp_path / "bundle", "true", hooks=hooks), status=1)
     assert "createRuntime hook /bin/false: exit status 1" in error
     assert oci.left() == []
-
-
-@pytest.mark.long
-def test_twenty_in_a_row(oci, tmp_path):
-    bundle = make_bundle(tmp_path / "bundle", "exit 6")
-    for _ in range(20):
-        pid = oci.create("c", bundle)
-        oci("start", "c")
-        assert wait_for(pid) == 6
-        oci("delete", "c")
-        assert oci.left() == []

@@ -1,0 +1,87 @@
+"""pmvm-oci with layers of images: who shares them, and a host whose disk is full while one is made.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from oci_runtime import FOREVER
+
+MIB = 1 << 20
+
+
+def images(oci):
+    """{name of the layer: row of `layers list`}"""
+    rows = json.loads(oci("layers", "list", "--format", "json"))
+    return {pathlib.Path(row["source"]).parent.name: row for row in rows}
+
+
+def mapped_inodes(pid):
+    """The inodes of the files that a process has mapped. Their paths are those of its own mount namespace."""
+    return {int(line.split()[4]) for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()}
+
+
+@pytest.mark.long
+def test_two_machines_share_the_layer_that_they_have_in_common(store, oci, tmp_path):
+    base, top = store.layer("base"), store.layer("top", {"of-the-top": b"x"})
+    for name, lowers in ("c1", [top, base]), ("c2", [base]):
+        oci.create(name, store.bundle(tmp_path / name, lowers, FOREVER))
+        oci("start", name)
+    rows = images(oci)
+    assert rows["base"]["users"] >= 2 and rows["base"]["containers"] == ["c1", "c2"], rows
+    assert rows["top"]["containers"] == ["c1"], rows
+    # One file of the host, so one page cache; and in the guests no copy of it: a mapping by DAX has no pages of RAM.
+    inode = os.stat(rows["base"]["path"]).st_ino
+    for name in "c1", "c2":
+        assert inode in mapped_inodes(oci.members(name)["pmvm"])
+        smaps = oci("exec", name, "cat", "/proc/self/smaps")
+        text = smaps[: smaps.index("VmFlags")]
+        assert "/bin/busybox" in text and re.search(r"^Rss: +0 kB", text, re.MULTILINE), text
+    resident = {
+        name: {
+            image["file"]: image["resident"] for image in json.loads(oci("events", "--stats", name))["pmem"]
+        }
+        for name in ("c1", "c2")
+    }  # fmt: skip
+    path = rows["base"]["path"]
+    assert resident["c1"][path] > MIB and resident["c2"][path] > MIB, resident
+    # A layer in use stays.
+    assert "2 in use" in oci("layers", "prune") and images(oci).keys() == {"base", "top"}
+    assert oci("exec", "c1", "ls", "/of-the-top") == "/of-the-top\n"
+    oci("delete", "--force", "c1")
+    assert images(oci)["base"]["containers"] == ["c2"] and images(oci)["top"]["containers"] == []
+    oci("layers", "prune")
+    assert images(oci).keys() == {"base"}
+
+
+@contextlib.contextmanager
+def small_disk(path, size_mib):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m,mode=700", "none", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.long
+def test_a_full_disk_fails_create_and_leaves_nothing(store, oci, tmp_path):
+    # What fits, and what does not: busybox has 2 MB.
+    top, base = store.layer("top", {"big": os.urandom(6 * MIB)}), store.layer("base")
+    bundle = store.bundle(tmp_path / "c", [base, top], "true")
+    with small_disk(oci.cache, 4):
+        error = oci.create("c", bundle, status=1)
+        assert "No space left on device" in error and f"{top}" in error and "layers prune" in error, error
+        assert oci.left() == []
+        # The layer that did fit is whole, and is kept for the next one.
+        assert images(oci).keys() == {"base"} and oci("layers", "verify")
+        assert sorted(path.suffix for path in oci.cache.iterdir()) == [".erofs", ".json", ".lock"]
+        subprocess.run(["mount", "-o", "remount,size=64m", oci.cache], check=True)
+        assert oci.create("c", bundle) > 0
+        oci("delete", "--force", "c")

@@ -46,6 +46,7 @@ MAY_KNOW["oci/machine"] = ["oci/bundle", "oci/layers", "oci/net", "oci/wire", "v
 MAY_KNOW["oci/runtime"] = ["oci/machine", "oci/bundle", "oci/layers", "oci/net", "oci/wire", "vmm/base"]
 MAY_KNOW["watch/client"] = ["vmm/base"]
 MAY_KNOW["watch/metrics"] = ["watch/client", "vmm/base"]
+MAY_KNOW["watch/top"] = ["watch/client", "vmm/base"]
 # It has no list of its own: the front ends are compiled with the monitor.
 TARGETS_ONLY = ["vmm/monitor/hmp", "vmm/monitor/qmp"]
 

@@ -11,17 +11,15 @@ import contextlib
 import http.client
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
 
 import exposition_check
 from fake_qmp import GREETING, FakeMonitor, answering, answers, line, pmem_info, sending
+from tap import main
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 RUN_MAX = 300  # seconds for what a program does by itself
@@ -152,8 +150,17 @@ def bad_monitors(folder):
     for name in ups:
         assert (f"machine {name}: " in done.stderr) == (name != "good"), done.stderr
     for name, why in {"silent": "no answer in 10000 ms", "dies": "hung up", "left": "Connection refused",
-                      "not-qmp": "not QMP", "huge": "more than", "no-status": "no status"}.items():  # fmt: skip
+                      "not-qmp": "not QMP", "no-status": "no status"}.items():  # fmt: skip
         assert why in next(text for text in done.stderr.splitlines() if f"machine {name}:" in text), done.stderr
+
+
+def limits(folder):
+    """A message that is too long, or has too many values, is read no further."""
+    for name in "huge", "tokens":
+        with FakeMonitor(folder / f"{name}.qmp", BAD[name]):
+            done = run("--timeout", PATIENCE, "--directory", folder)
+        (folder / f"{name}.qmp").unlink()
+        assert f"machine {name}: " in done.stderr and "a message has more than" in done.stderr, done.stderr
 
 
 def wrong_shapes(folder):
@@ -350,26 +357,20 @@ def over_tcp(folder):
         assert exposition_check.read(text, "text").value("pmvm_up") == 1
 
 
-TESTS = [everything, failed_device, few_commands, bad_monitors, wrong_shapes, hostile_labels, finding_machines,
-         wrong_options, textfile, over_unix, over_tcp]  # fmt: skip
-
-
-def main():
-    failed = 0
-    for number, test in enumerate(TESTS, 1):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="pmvm-"))
-        try:
-            test(folder)
-            good = True
-        except Exception:  # pylint: disable=broad-exception-caught
-            print("\n".join(f"# {text}" for text in traceback.format_exc().splitlines()))
-            good = False
-        shutil.rmtree(folder, ignore_errors=True)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {test.__name__}", flush=True)
-    print(f"1..{len(TESTS)}")
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(
+        [
+            everything,
+            failed_device,
+            few_commands,
+            bad_monitors,
+        limits,
+            wrong_shapes,
+            hostile_labels,
+            finding_machines,
+            wrong_options,
+            textfile,
+            over_unix,
+            over_tcp,
+        ]
+    )

@@ -63,7 +63,7 @@ SANITIZERS = {
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1",
 }
 # Tests of the sources and the build, which have the same result in each of BUILDS: they run in the first.
-ONCE = {"fences", "seccomp"}
+ONCE = {"fences", "seccomp", "watch_dist"}
 # ThreadSanitizer has nothing to find in a program with one thread.
 THREADS_ONLY = {"gcc-tsan-ndebug"}
 

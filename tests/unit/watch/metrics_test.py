@@ -19,7 +19,7 @@ import time
 
 import exposition_check
 from fake_qmp import GREETING, FakeMonitor, answering, answers, line, pmem_info, sending
-from tap import main
+from tap_main import main
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 RUN_MAX = 300  # seconds for what a program does by itself
@@ -364,7 +364,7 @@ if __name__ == "__main__":
             failed_device,
             few_commands,
             bad_monitors,
-        limits,
+            limits,
             wrong_shapes,
             hostile_labels,
             finding_machines,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 from fake_qmp import FakeMonitor, answering, answers, pmem_info, sending
-from tap import main
+from tap_main import main
 from terminal import Program
 
 PROGRAM = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None

@@ -4,6 +4,7 @@
 #   make             builds build/pmvm, build/libvpmem.a, build/libvpmem.so
 #   make containers  makes the guest of pmvm-oci too: its kernel and its initramfs, in build/oci
 #   make demo        shows the main function with a real guest, in an emulated host where KVM is not usable
+#   make demo-containers  podman with pmvm-oci: images that share a base, each container in a machine of its own
 #   make check       runs all tests; the last line is "N passed, N failed, N skipped"
 #                    (make check-style, check-unit, check-system: a part of them; see tests/check.py)
 #   make check-long  the system tests that are more variants of those, and that take long
@@ -29,7 +30,8 @@ RUNS ?= 7
 HOURS ?= 1
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all containers demo check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format coverage bench dist deb check-deb install clean python
+.PHONY: all containers demo demo-containers check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format \
+	coverage bench dist deb check-deb install clean python
 
 all: build/build.ninja
 	@ninja -C build
@@ -43,6 +45,9 @@ containers: all
 
 demo: all
 	@demo/demo.py
+
+demo-containers: containers
+	@demo/containers.py
 
 check: all
 	@tests/check.py

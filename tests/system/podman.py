@@ -2,12 +2,28 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
+import contextlib
 import io
+import os
 import pathlib
 import shutil
 import subprocess
 import tarfile
+import time
 
+import oci_runtime
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+RUNTIME = os.environ.get("PMVM_OCI_RUNTIME", "")
+IS_OURS = not RUNTIME
+# The program, and what it finds beside itself.
+PARTS = ["pmvm-oci", "pmvm", "oci/kernel", "oci/initrd.img"]
+TWO_LAYERS = """
+FROM localhost/base
+RUN echo one >/data/one && rm /data/greeting && mkdir /data/dir && echo hidden >/data/dir/hidden && ln /data/one /data/link
+RUN rm -r /data/dir && mkdir /data/dir && chown 1000:2000 /data/dir && chmod 2750 /data/dir
+"""
 BUSYBOX = pathlib.Path("/bin/busybox")
 DIRECTORIES = ["bin", "data", "dev", "etc", "proc", "root", "sys", "tmp"]
 FILES = {
@@ -51,12 +67,16 @@ def base_tar(path):
 
 
 def missing():
-    """What is not there that podman needs; empty: nothing."""
-    return [name for name in ("podman", "conmon", "crun", "netavark", "iptables") if not find(name)]
+    """What is not there that the tests need; empty: nothing."""
+    programs = [name for name in ("podman", "conmon", "crun", "netavark", "iptables") if not find(name)]
+    return programs + [part for part in PARTS if IS_OURS and not (CHECKOUT / "build" / part).exists()]
 
 
 def find(name):
     return shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/sbin:/usr/lib/podman:/usr/libexec/podman")
+
+
+MISSING = missing()
 
 
 class Podman:
@@ -64,6 +84,7 @@ class Podman:
 
     def __init__(self, folder, runtime):
         self.folder = folder
+        self.runtime = runtime
         folder.mkdir()
         self.conf = folder / "containers.conf"
         self.conf.write_text(CONF.format(runtime=runtime))
@@ -96,3 +117,56 @@ class Podman:
     def run(self, *args, status=0, **more):
         """`podman run --rm` without a network."""
         return self("run", "--rm", "--network=none", *args, status=status, **more)
+
+
+@contextlib.contextmanager
+def engine(folder):
+    """Podman with the images localhost/base and localhost/two. No machine may be left."""
+    if IS_OURS and (why := oci_runtime.why_not()):
+        pytest.skip(why)
+    podman = Podman(folder / "engine", RUNTIME or installed(folder / "pmvm"))
+    base_tar(folder / "base.tar")
+    podman("import", folder / "base.tar", "localhost/base")
+    (folder / "Containerfile").write_text(TWO_LAYERS)
+    podman("--runtime=crun", "build", "--network=none", "-t", "localhost/two", folder)
+    yield podman
+    podman("rm", "-f", "-a", "-t", "0")
+    assert not machines(), "machines are left"
+    podman("network", "prune", "-f")
+
+
+def installed(folder):
+    """A copy of the runtime: in the box the checkout is slow, and each machine reads its kernel."""
+    for part in PARTS:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / "build" / part, folder / part)
+    return folder / "pmvm-oci"
+
+
+def machines():
+    """The command lines of the machines that run."""
+    found = []
+    for process in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0") if process.name.isdigit() else [b""]
+            if os.path.basename(words[0]) == b"pmvm":
+                found.append(words)
+    return found
+
+
+@contextlib.contextmanager
+def detached(podman, *args):
+    """A container that runs; its id."""
+    container = podman("run", "-d", *args).strip()
+    try:
+        yield container
+    finally:
+        podman("rm", "-f", "-t", "0", container)
+
+
+def wait_for(condition, what):
+    for _ in range(600):
+        if value := condition():
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"does not happen: {what}")

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "keeper_internal.h"
 #include "log.h"
+#include "monotonic.h"
 #include "ready.h"
 
 #include <poll.h>
@@ -54,8 +55,12 @@ static void on_shutdown(void *owner, struct json_object *ok, const char *error)
 static void on_drained(void *owner)
 {
 	struct keeper *k = owner;
+	const uint64_t now_ms = monotonic_ms();
+	unsigned limit_ms = SHUTDOWN_MS;
 
-	keeper_arm(k, SHUTDOWN_MS, on_shutdown_timeout);
+	if (k->kill_end_ms)
+		limit_ms = k->kill_end_ms > now_ms ? (unsigned)(k->kill_end_ms - now_ms) : 0;
+	keeper_arm(k, limit_ms, on_shutdown_timeout);
 	link_ask(&k->link, "shutdown", NULL, SHUTDOWN_MS, on_shutdown, k);
 }
 

@@ -62,7 +62,8 @@ struct keeper {
 	uint64_t last_exec;
 	struct loop_source signals;
 	struct loop_timer timer; /* what it bounds depends on the phase */
-	char why[512];           /* the link was lost: why, until the end of pmvm says more */
+	uint64_t kill_end_ms; /* SIGKILL: when the machine is ended at the latest, by monotonic_ms; 0: none was sent */
+	char why[512];        /* the link was lost: why, until the end of pmvm says more */
 };
 
 /* keeper_run with another way from the guest to here. */

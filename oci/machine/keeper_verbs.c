@@ -2,6 +2,7 @@
 // Requests of the control socket (control.h).
 #include "error.h"
 #include "keeper_internal.h"
+#include "monotonic.h"
 #include "nics.h"
 
 #include <json-c/json.h>
@@ -12,7 +13,12 @@
 
 #define ANSWER_MS 10000u
 #define START_MS 60000u
-#define KILL_MS 10000u /* from SIGKILL to the end of the container; then the machine is ended */
+/*
+ * From SIGKILL to the end of the machine. podman waits 5 s for the end of the process. The guest has nothing then that the
+ * host lacks, unless it has mounted a volume itself, which needs its journal written.
+ */
+#define KILL_MS 2500u
+#define KILL_VOLUME_MS 10000u
 
 // ---- what waits for the agent
 
@@ -192,14 +198,28 @@ static void on_signalled(void *owner, struct json_object *ok, const char *error)
 		pass_answer(wait, ok, error);
 		return;
 	}
-	// The guest may not do it, or not be able to.
-	if (wait->ticket.client)
-		control_answer(wait->ticket, NULL);
 	if (error)
 		keeper_killed(k);
-	else
-		keeper_arm(k, KILL_MS, on_kill_timeout);
 	free(wait);
+}
+
+static bool has_volume(const struct keeper *k)
+{
+	for (size_t i = 0; i < k->parts.npmem; i++)
+		if (!k->parts.pmem[i].readonly)
+			return true;
+	return false;
+}
+
+// The guest may not do it, or not be able to. Only the first one counts.
+static void limit_kill(struct keeper *k)
+{
+	const unsigned limit_ms = has_volume(k) ? KILL_VOLUME_MS : KILL_MS;
+
+	if (k->kill_end_ms)
+		return;
+	k->kill_end_ms = monotonic_ms() + limit_ms;
+	keeper_arm(k, limit_ms, on_kill_timeout);
 }
 
 void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket ticket)
@@ -213,6 +233,13 @@ void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket 
 	if (!wait)
 		return;
 	wait->signo = signo;
+	if (signo == SIGKILL) {
+		limit_kill(k);
+		// It is certain from here on.
+		if (ticket.client)
+			control_answer(ticket, NULL);
+		wait->ticket.client = NULL;
+	}
 	arguments = json_object_new_object();
 	json_object_object_add(arguments, "process", json_object_new_string("init"));
 	json_object_object_add(arguments, "signal", json_object_new_int(signo));

@@ -96,6 +96,14 @@ class Demo:
             raise machine.Failed(f"{line}: exit status {done.returncode}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
         return done.stdout
 
+    def remove(self, *names):
+        """podman waits 5 s for the end of a process, in which an emulated host does little: it is asked again."""
+        for name in names:
+            with contextlib.suppress(machine.Failed):
+                self.run(f"podman rm -f -t 0 {name}")
+                continue
+            self.run(f"podman rm -f -t 10 {name}")
+
     def show(self, line, status=0, **more):
         say(f"$ {line}")
         output = self.run(line, status, **more)
@@ -189,7 +197,7 @@ def show_sharing(demo):
 def show_memory(demo):
     title("The memory of the host for 1, 2, 4 and 8 containers, each of which has read the whole base")
     names, lines = ["c1", "c2"], []
-    demo.run("podman rm -f -t 0 c2")
+    demo.remove("c2")
     names.remove("c2")
     for count in COUNTS:
         if count > 2 and available_mib() < SPARE_MIB + (count - len(names)) * RAM_MIB:
@@ -209,7 +217,8 @@ def show_memory(demo):
         slope < first - BASE_MIB / 2,
         f"one more container takes {slope:.0f} MiB, the first {first:.0f} MiB: the base is there once",
     )
-    demo.show(f"podman rm -f -t 0 {' '.join(names)}")
+    say(f"$ podman rm -f -t 0 {' '.join(names)}")
+    demo.remove(*names)
     check(not set(demo.ids) & set(demo.run("pmvm-oci list -q").split()), "nothing of the containers is left")
     demo.show("pmvm-oci layers prune")
 

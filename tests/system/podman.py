@@ -130,7 +130,7 @@ def engine(folder):
     (folder / "Containerfile").write_text(TWO_LAYERS)
     podman("--runtime=crun", "build", "--network=none", "-t", "localhost/two", folder)
     yield podman
-    podman("rm", "-f", "-a", "-t", "0")
+    remove(podman, "-a")
     assert not machines(), "machines are left"
     podman("network", "prune", "-f")
 
@@ -154,6 +154,11 @@ def machines():
     return found
 
 
+def remove(podman, *what):
+    """podman waits 5 s for the end of a process, in which an emulated host does little."""
+    wait_for(lambda: podman.try_("rm", "-f", "-t", "0", *what).returncode == 0, f"the removal of {what}")
+
+
 @contextlib.contextmanager
 def detached(podman, *args):
     """A container that runs; its id."""
@@ -161,7 +166,7 @@ def detached(podman, *args):
     try:
         yield container
     finally:
-        podman("rm", "-f", "-t", "0", container)
+        remove(podman, container)
 
 
 def wait_for(condition, what):

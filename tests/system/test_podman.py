@@ -13,7 +13,7 @@ import time
 import urllib.request
 
 import pytest
-from podman import IS_OURS, MISSING, detached, engine, machines, wait_for
+from podman import IS_OURS, MISSING, detached, engine, machines, remove, wait_for
 
 BUILT = """
 FROM localhost/two
@@ -164,7 +164,7 @@ def test_changes_are_the_engines(podman, tmp_path):
         assert podman.run("localhost/three", "sh", "-c", "cat /data/new; ls /data") == "new\ndir\nlink\nnew\n"
         assert podman("start", "-a", "changed", status=1) == ""  # rm fails: it is gone
     finally:
-        podman("rm", "-f", "changed")
+        remove(podman, "changed")
 
 
 def test_build(podman, tmp_path):
@@ -341,6 +341,6 @@ def test_stats_and_commit_of_one_that_runs(podman):
 def test_removal_by_force_ends_exec(podman):
     with detached(podman, "--network=none", "localhost/base", "sleep", "1000") as container:
         podman("exec", "-d", container, "sleep", "1000")
-        podman("rm", "-f", "-t", "0", container)
+        remove(podman, container)
         assert container[:12] not in podman("ps", "-a", "-q")
         wait_for(lambda: not machines(), "the end of the machine")

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <vpmem.h>
 
-enum { PROCESSES_MAX = 64 };
+enum { PROCESSES_MAX = 64, TOKEN_BYTES = 16 };
 
 struct process;
 struct json_object;
@@ -25,7 +25,9 @@ struct json_object;
 struct agent {
 	pthread_mutex_t lock; /* of the loop; there is no other thread */
 	struct loop loop;
-	unsigned port;   /* of the host */
+	unsigned port; /* of the host */
+	char token[2 * TOKEN_BYTES +
+	           1];   /* the host knows our connections by it, from those of the container's processes */
 	int control_fd;  /* -1: the host is gone, and the guest powers off */
 	int children_fd; /* of SIGCHLD */
 	struct loop_source control, children;

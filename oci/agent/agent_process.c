@@ -138,6 +138,7 @@ static int connect_stream(struct stream *stream, const char *which, struct vpmem
 	names = json_object_new_object();
 	json_object_object_add(names, "process", json_object_new_string(stream->process->name));
 	json_object_object_add(names, "which", json_object_new_string(which));
+	json_object_object_add(names, "token", json_object_new_string(stream->process->agent->token));
 	json_object_object_add(hello, "stream", names);
 	rc = wire_send(stream->host_fd, hello, err);
 	json_object_put(hello);

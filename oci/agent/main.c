@@ -12,7 +12,9 @@
 #include <json-c/json.h>
 #include <linux/vm_sockets.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -83,15 +85,29 @@ static void children_ended(void *owner, short revents)
 	crun_reap(&agent->crun, process_ended, agent);
 }
 
+static int make_token(struct agent *agent, struct vpmem_error *err)
+{
+	uint8_t bytes[TOKEN_BYTES];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return error_set(err, -errno, "no random numbers: %s", strerror(errno));
+	for (unsigned i = 0; i < TOKEN_BYTES; i++)
+		snprintf(agent->token + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
+}
+
 static int say_hello(struct agent *agent, struct vpmem_error *err)
 {
-	int rc = agent_connect(agent, &agent->control_fd, err);
+	int rc = make_token(agent, err);
 	struct json_object *hello;
 
+	if (rc == 0)
+		rc = agent_connect(agent, &agent->control_fd, err);
 	if (rc)
 		return rc;
 	hello = json_object_new_object();
 	json_object_object_add(hello, "hello", json_object_new_int(1));
+	json_object_object_add(hello, "token", json_object_new_string(agent->token));
 	rc = wire_send(agent->control_fd, hello, err);
 	json_object_put(hello);
 	return rc;

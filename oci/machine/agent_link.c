@@ -214,11 +214,23 @@ static void on_control(void *owner, short revents)
 
 // ---- connections that have not said what they are
 
-static void become_control(struct link_stranger *stranger, int64_t version)
+static bool has_token(const struct agent_link *link, struct json_object *object)
+{
+	const char *token = string_of(object, "token");
+
+	return token && link->token[0] && strcmp(token, link->token) == 0;
+}
+
+static void become_control(struct link_stranger *stranger, int64_t version, struct json_object *message)
 {
 	struct agent_link *link = stranger->link;
+	const char *token = string_of(message, "token");
 	int rc;
 
+	if (link->token[0] && !has_token(link, message)) {
+		hang_up(stranger);
+		return;
+	}
 	if (link->control_fd >= 0 || link->is_lost) {
 		hang_up(stranger);
 		lose(link, "the agent in the guest has connected twice");
@@ -230,6 +242,12 @@ static void become_control(struct link_stranger *stranger, int64_t version)
 		     version, LINK_VERSION);
 		return;
 	}
+	if (!token || token[0] == '\0' || strlen(token) > LINK_TOKEN_MAX) {
+		hang_up(stranger);
+		lose(link, "the agent in the guest has sent a token that is none");
+		return;
+	}
+	snprintf(link->token, sizeof(link->token), "%s", token);
 	link->control_fd = stranger->fd;
 	forget(stranger);
 	link->control.fd = link->control_fd;
@@ -247,7 +265,7 @@ static void become_stream(struct link_stranger *stranger, struct json_object *st
 	int fd = stranger->fd;
 
 	forget(stranger);
-	if (!process || !which || link->ops->stream(link->owner, process, which, fd) < 0)
+	if (!process || !which || !has_token(link, stream) || link->ops->stream(link->owner, process, which, fd) < 0)
 		close_fd(&fd);
 }
 
@@ -264,7 +282,7 @@ static void on_stranger(void *owner, short revents)
 	if (rc != 1)
 		return;
 	if (number_of(message, "hello", &version))
-		become_control(stranger, version);
+		become_control(stranger, version, message);
 	else if (json_object_object_get_ex(message, "stream", &stream) && json_object_is_type(stream, json_type_object))
 		become_stream(stranger, stream);
 	else
@@ -346,23 +364,6 @@ void link_ask(struct agent_link *link, const char *verb, struct json_object *arg
 }
 
 // ---- the life of a link
-
-int link_listen(unsigned *port, struct vpmem_error *err)
-{
-	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VMADDR_PORT_ANY };
-	socklen_t len = sizeof(addr);
-	int rc, fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, LINK_STRANGERS_MAX) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
-		rc = error_set(err, -errno, "vsock: %s", strerror(errno));
-		error_hint(err, "load the module: modprobe vhost_vsock");
-		close_fd(&fd);
-		return rc;
-	}
-	*port = addr.svm_port;
-	return fd;
-}
 
 int link_open(struct agent_link *link, int listener_fd, uint32_t cid, struct loop *loop, const struct link_ops *ops,
               void *owner)

@@ -6,6 +6,9 @@
  * sends is bounded in size, number and time: a connection that does not say what it is within 10 s is closed, as is one
  * more when LINK_STRANGERS_MAX have not said so yet. An answer that nobody waits for, a second control connection, or what
  * is no frame at all, ends the link.
+ *
+ * A process of the container can connect as well, as vsock knows no namespaces. So the agent sends a token with its hello,
+ * before there is a container, and each further connection has to bring it; one without it is closed, and changes nothing.
  */
 #ifndef PMVM_OCI_AGENT_LINK_H
 #define PMVM_OCI_AGENT_LINK_H
@@ -20,6 +23,7 @@
 #define LINK_VERSION 1
 #define LINK_STRANGERS_MAX 8u
 #define LINK_REQUESTS_MAX 64u /* as many as the agent takes */
+#define LINK_TOKEN_MAX 64u    /* bytes */
 
 struct json_object;
 
@@ -62,15 +66,13 @@ struct agent_link {
 	bool is_lost;
 	struct loop_source listener, control;
 	struct wire_reader reader;
+	char token[LINK_TOKEN_MAX + 1]; /* of the agent; "": it has not said hello */
 	struct link_stranger strangers[LINK_STRANGERS_MAX];
 	struct loop_timer timer; /* the next deadline */
 	struct link_request *requests;
 	unsigned nrequests;
 	uint64_t last_id;
 };
-
-/* A vsock socket that listens on a port that the kernel chooses. The descriptor, or -errno. */
-int link_listen(unsigned *port, struct vpmem_error *err);
 
 /* Takes listener_fd, also on failure. *link is all zeros; link_close is legal afterwards in any case. */
 int link_open(struct agent_link *link, int listener_fd, uint32_t cid, struct loop *loop, const struct link_ops *ops,

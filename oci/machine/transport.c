@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhost.h>
+#include <linux/vm_sockets.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define DEVICE "/dev/vhost-vsock"
@@ -37,6 +39,25 @@ static int choose_cid(int vhost_fd, uint32_t *cid)
 	return -EADDRINUSE;
 }
 
+// On a port that the kernel chooses. The descriptor, or -errno.
+static int listen_vsock(unsigned *port, struct vpmem_error *err)
+{
+	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VMADDR_PORT_ANY };
+	socklen_t len = sizeof(addr);
+	int rc, fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(fd, LINK_STRANGERS_MAX) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&addr, &len) == 0) {
+		*port = addr.svm_port;
+		return fd;
+	}
+	rc = error_set(err, -errno, "vsock: %s", strerror(errno));
+	error_hint(err, "load the module: modprobe vhost_vsock");
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int transport_open_vsock(struct transport *transport, struct vpmem_error *err)
 {
 	int rc;
@@ -53,7 +74,7 @@ int transport_open_vsock(struct transport *transport, struct vpmem_error *err)
 	if (rc < 0)
 		error_set(err, rc, DEVICE ": no number for the guest: %s", strerror(-rc));
 	else
-		transport->listener_fd = rc = link_listen(&transport->port, err);
+		transport->listener_fd = rc = listen_vsock(&transport->port, err);
 	if (rc >= 0)
 		return 0;
 	close(transport->vhost_fd);

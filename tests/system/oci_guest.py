@@ -115,7 +115,9 @@ class OciGuest:
         self.events = []
         try:
             self.control = self.accept()
-            assert receive_frame(self.control) == {"hello": 1}
+            hello = receive_frame(self.control)
+            self.token = hello.pop("token")
+            assert hello == {"hello": 1} and len(self.token) == 32, hello
         except BaseException:
             self.vm.__exit__(AssertionError)
             raise
@@ -128,7 +130,8 @@ class OciGuest:
     def accept_streams(self, name, terminal):
         for expected in ["terminal"] if terminal else ["stdin", "stdout", "stderr"]:
             sock = self.accept()
-            assert receive_frame(sock) == {"stream": {"process": name, "which": expected}}
+            stream = {"process": name, "which": expected, "token": self.token}
+            assert receive_frame(sock) == {"stream": stream}
             self.streams[name, expected] = sock
 
     def send(self, verb, **members):

@@ -134,6 +134,37 @@ def test_second_control_connection():
         lost(host, "the agent in the guest has connected twice")
 
 
+def test_process_of_the_container_connects():
+    """It knows the port, and vsock has no namespaces; what it does not know is the token."""
+    with world() as host:
+        agent, _ = host.running()
+        session, ready = host.session({"args": ["x"]})
+        request = agent.request("exec")
+        for token in ({}, {"token": ""}, {"token": "0"}, {"token": 5}):
+            for message in ({"hello": 1}, {"stream": {"process": request["process"], "which": "stdin"} | token}):
+                stranger = connect(host.agent_socket)
+                send(stranger, message | token)
+                assert read_all(stranger) == b"", message
+        stdin, _, _ = agent.streams(request["process"])
+        send(agent.control, {"id": request["id"], "ok": {}})
+        assert receive(ready) == {"ok": {}}
+        session.stdin.write(b"a secret")
+        session.stdin.close()
+        assert read_all(stdin) == b"a secret"
+        agent.exit(0, request["process"])
+        assert host.end(session) == 0
+        assert host.call({"do": "state"}) == {"ok": {"status": "running"}}
+
+
+def test_token_that_is_none():
+    for token in ({"token": ""}, {"token": "x" * 65}):
+        with world() as host:
+            agent = host.agent()
+            agent.token = token
+            agent.hello()
+            failed(host, "a token that is none")
+
+
 def test_rubbish():
     frames = (
         b"abc",

@@ -68,16 +68,17 @@ class Agent:
     def __init__(self, world):
         self.world = world
         self.control = None
+        self.token = {"token": "0123456789abcdef0123456789abcdef"}
 
     def hello(self, version=1):
         self.world.kept.append(self)
         self.control = connect(self.world.agent_socket)
-        send(self.control, {"hello": version})
+        send(self.control, {"hello": version} | self.token)
         return self
 
     def stream(self, which, process="init"):
         sock = connect(self.world.agent_socket)
-        send(sock, {"stream": {"process": process, "which": which}})
+        send(sock, {"stream": {"process": process, "which": which} | self.token})
         self.world.kept.append(sock)
         return sock
 

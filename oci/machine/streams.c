@@ -12,6 +12,8 @@
 #define DRAIN_TICK_MS 100u
 #define DRAIN_GUEST_TICKS 20u   /* 2 s */
 #define DRAIN_READER_TICKS 300u /* 30 s */
+#define DRAIN_TOTAL_TICKS 100u  /* 10 s: of those in which no reader is waited for */
+#define DRAIN_BYTES_MAX (UINT64_C(64) << 20)
 
 static const char *const names[STREAMS] = { "stdin", "stdout", "stderr" };
 
@@ -206,7 +208,9 @@ static void on_tick(void *owner)
 
 	streams->drain_ticks = now_moved == streams->drain_moved ? streams->drain_ticks + 1 : 0;
 	streams->drain_moved = now_moved;
-	if (are_drained(streams) || streams->drain_ticks >= (waits ? DRAIN_READER_TICKS : DRAIN_GUEST_TICKS)) {
+	streams->drain_guest_ticks += !waits;
+	if (are_drained(streams) || streams->drain_ticks >= (waits ? DRAIN_READER_TICKS : DRAIN_GUEST_TICKS) ||
+	    streams->drain_guest_ticks >= DRAIN_TOTAL_TICKS || now_moved - streams->drain_begin > DRAIN_BYTES_MAX) {
 		loop_del_timer(streams->loop, &streams->drain);
 		streams->drained(streams->owner);
 		return;
@@ -216,9 +220,12 @@ static void on_tick(void *owner)
 
 void streams_drain(struct streams *streams, void (*drained)(void *owner), void *owner)
 {
+	bool waits;
+
 	streams->drained = drained;
 	streams->owner = owner;
 	streams->drain = (struct loop_timer) { .expired = on_tick, .owner = streams };
+	streams->drain_begin = moved(streams, &waits);
 	if (are_drained(streams) || loop_add_timer(streams->loop, &streams->drain) < 0) {
 		drained(owner);
 		return;

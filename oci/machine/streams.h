@@ -31,6 +31,8 @@ struct streams {
 	struct loop_timer drain;
 	uint64_t drain_moved; /* at the last tick of the timer */
 	unsigned drain_ticks; /* without progress */
+	unsigned drain_guest_ticks;
+	uint64_t drain_begin; /* bytes that were moved before */
 	void (*drained)(void *owner);
 	void *owner;
 };
@@ -49,7 +51,8 @@ bool streams_are_complete(const struct streams *streams);
 
 /*
  * The process has ended: moves what is under way, then calls `drained`, at once or from the event loop. It gives up after
- * 2 s without a byte from a guest that does not close a stream, and after 30 s without one taken by a reader.
+ * 2 s without a byte from a guest that does not close a stream, and after 30 s without one taken by a reader. What the
+ * process wrote is here already, or nearly so: a guest that goes on sending is cut off after 10 s, or after 64 MiB.
  */
 void streams_drain(struct streams *streams, void (*drained)(void *owner), void *owner);
 

@@ -5,9 +5,11 @@ SPDX-License-Identifier: Apache-2.0
 
 Usage: keeper_faults_test.py KEEPER_RIG. The test is the agent of the guest, and the engine. Prints TAP.
 """
+import contextlib
 import os
 import signal
 import struct
+import threading
 
 from keeper_world import Agent, connect, is_running, main, read_all, receive, send, wait_for, world
 
@@ -72,6 +74,36 @@ def test_pmvm_ends_while_streams_are_drained():
         host.kill_pmvm()
         # The status is known.
         assert host.end() == 4
+
+
+def drained_while_it_sends(chunk, pause):
+    with world() as host:
+        agent, (_, stdout, _) = host.running()
+        stop = threading.Event()
+
+        def flood():
+            with contextlib.suppress(OSError):
+                while not stop.wait(pause):
+                    stdout.sendall(chunk)
+
+        threads = [threading.Thread(target=flood), threading.Thread(target=host.keeper.stdout.read)]
+        for thread in threads:
+            thread.start()
+        agent.exit(5)
+        agent.serve("shutdown")
+        host.kill_pmvm()
+        assert host.end() == 5
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_guest_that_sends_without_end():
+    drained_while_it_sends(b"x" * 65536, 0)
+
+
+def test_guest_that_sends_a_byte_now_and_then():
+    drained_while_it_sends(b"x", 0.05)
 
 
 def test_guest_that_does_not_power_off():

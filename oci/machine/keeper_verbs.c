@@ -227,8 +227,13 @@ void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket 
 	struct json_object *arguments;
 	struct wait *wait;
 
-	if (signo == SIGKILL && k->monitor.is_paused)
-		(void)vm_monitor_resume(&k->monitor, NULL);
+	// A pmvm that does not even resume its vCPUs is ended with them.
+	if (signo == SIGKILL && k->monitor.is_paused && vm_monitor_resume(&k->monitor, NULL) < 0) {
+		if (ticket.client)
+			control_answer(ticket, NULL);
+		keeper_killed(k);
+		return;
+	}
 	wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 	if (!wait)
 		return;

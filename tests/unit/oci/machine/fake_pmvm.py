@@ -4,7 +4,8 @@
 SPDX-License-Identifier: Apache-2.0
 
 FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
-monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop command).
+monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop command); stay (refuse
+the cont command).
 """
 import json
 import os
@@ -33,7 +34,7 @@ for line in monitor.makefile("r", encoding="utf-8"):
     command = json.loads(line)["execute"]
     with open(folder / "commands", "a", encoding="utf-8") as commands:
         commands.write(command + "\n")
-    if command == "stop" and mode == "refuse":
+    if (command, mode) in (("stop", "refuse"), ("cont", "stay")):
         monitor.sendall(b'{"error": {"class": "GenericError", "desc": "not now"}}\r\n')
         continue
     if command == "stop":

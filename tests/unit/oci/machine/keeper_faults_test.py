@@ -306,6 +306,16 @@ def test_kill_that_the_guest_only_answers():
         assert host.end() == 137
 
 
+def test_kill_of_a_machine_that_cannot_be_resumed():
+    with world(mode="stay") as host:
+        host.running()
+        assert host.call({"do": "pause"}) == {"ok": {}}
+        assert "not now" in host.call({"do": "resume"})["error"]
+        assert host.call({"do": "kill", "signal": 9}) == {"ok": {}}
+        assert host.end() == 137
+        wait_for("the end of pmvm", lambda: not is_running(host.pid()))
+
+
 def test_machine_that_stops_by_itself():
     with world() as host:
         host.running()

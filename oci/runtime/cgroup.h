@@ -25,8 +25,13 @@ int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char 
 
 /* Makes it and its parents, with their controllers. -EEXIST: it has processes already. */
 int cgroup_make(const char *path, struct vpmem_error *err);
-/* The limits of linux.resources (may be NULL); the memory limit is `memory_overhead` larger: what the machine itself needs. */
-int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, struct vpmem_error *err);
+/*
+ * The limits of linux.resources (may be NULL); the memory limit is `memory_overhead` larger: what the machine itself needs.
+ * is_running: a machine is in it, whose RAM stays as large as it is. So its memory limit is raised, and never lowered: the
+ * kernel would kill the machine. The limit in the guest is what counts then.
+ */
+int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
+                 struct vpmem_error *err);
 /* The calling process enters it. */
 int cgroup_enter(const char *path, struct vpmem_error *err);
 /* true: within this time nothing was in it any more. */

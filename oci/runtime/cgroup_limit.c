@@ -19,6 +19,7 @@ struct limits {
 	const char *path;
 	struct json_object *resources;
 	uint64_t memory_overhead;
+	bool is_running;
 	struct vpmem_error *err;
 };
 
@@ -68,10 +69,22 @@ static int limit_bytes(const struct limits *l, const char *file, int64_t val)
 	return write_limit(l, file, text);
 }
 
+// Whether the limit would be smaller than it is. One that cannot be read is "max".
+static bool is_lowered(const struct limits *l, int64_t limit)
+{
+	uint64_t is_now;
+
+	return limit > 0 &&
+	       (!cgroup_read(l->path, "memory.max", &is_now) || (uint64_t)limit + l->memory_overhead < is_now);
+}
+
 static int limit_memory(const struct limits *l)
 {
 	int64_t limit = 0, swap;
-	int rc = number(l, "memory", "limit", &limit) ? limit_bytes(l, "memory.max", limit) : 0;
+	int rc = 0;
+
+	if (number(l, "memory", "limit", &limit) && !(l->is_running && is_lowered(l, limit)))
+		rc = limit_bytes(l, "memory.max", limit);
 
 	// The specification's limit is that of memory and swap together, this one's of swap alone.
 	if (rc == 0 && number(l, "memory", "swap", &swap)) {
@@ -117,11 +130,14 @@ static int limit_set(const struct limits *l, const char *name, const char *file)
 	return write_limit(l, file, json_object_get_string(val));
 }
 
-int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, struct vpmem_error *err)
+int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
+                 struct vpmem_error *err)
 {
-	const struct limits l = {
-		.path = path, .resources = resources, .memory_overhead = memory_overhead, .err = err
-	};
+	const struct limits l = { .path = path,
+		                  .resources = resources,
+		                  .memory_overhead = memory_overhead,
+		                  .is_running = is_running,
+		                  .err = err };
 	int rc;
 
 	if (!path || !json_object_is_type(resources, json_type_object))

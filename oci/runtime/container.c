@@ -164,7 +164,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	if (rc == 0)
 		rc = cgroup_make(c->state.cgroup, err);
 	if (rc == 0)
-		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, err);
+		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, false, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
 	if (rc == 0)

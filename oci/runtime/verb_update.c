@@ -97,7 +97,7 @@ static int apply(struct command *cmd, const char *id, struct json_object *resour
 
 	json_object_object_add(more, "resources", json_object_get(resources));
 	if (rc == 0)
-		rc = cgroup_limit(state.cgroup, resources, cmd->settings.memory_overhead, err);
+		rc = cgroup_limit(state.cgroup, resources, cmd->settings.memory_overhead, true, err);
 	if (rc == 0) {
 		rc = keeper_request(&state, "update", more, KEEPER_ANSWER_S, NULL, err);
 		more = NULL;

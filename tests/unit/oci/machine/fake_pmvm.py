@@ -4,8 +4,8 @@
 SPDX-License-Identifier: Apache-2.0
 
 FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
-monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop command); stay (refuse
-the cont command).
+monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop
+command); stay (refuse the cont command).
 """
 import json
 import os

@@ -138,15 +138,20 @@ static void file_is(const char *file, const char *wanted)
 	assert_string_equal(text, wanted);
 }
 
-static int limit(const char *resources)
+static int limit_as(const char *resources, bool is_running)
 {
 	struct json_object *json = json_tokener_parse(resources);
 	int rc;
 
 	assert_non_null(json);
-	rc = cgroup_limit(dir, json, 1000, &err);
+	rc = cgroup_limit(dir, json, 1000, is_running, &err);
 	json_object_put(json);
 	return rc;
+}
+
+static int limit(const char *resources)
+{
+	return limit_as(resources, false);
 }
 
 static void limits_become_files(void **state)
@@ -176,6 +181,24 @@ static void no_limit_is_max_and_nothing_is_left_as_it_is(void **state)
 	file_is("cpu.weight", "");
 	assert_int_equal(limit("{\"memory\": \"odd\", \"cpu\": {\"quota\": \"odd\"}}"), 0);
 	file_is("memory.max", "max");
+}
+
+static void the_memory_of_a_running_machine_is_never_lowered(void **state)
+{
+	(void)state;
+	put("memory.max", "6000\n");
+	assert_int_equal(limit_as("{\"memory\": {\"limit\": 4999}, \"cpu\": {\"quota\": 7}}", true), 0);
+	file_is("memory.max", "6000\n");
+	file_is("cpu.max", "7 100000");
+	assert_int_equal(limit_as("{\"memory\": {\"limit\": 7000}}", true), 0);
+	file_is("memory.max", "8000\n");
+	// A container without a limit has the RAM of the settings.
+	put("memory.max", "max\n");
+	assert_int_equal(limit_as("{\"memory\": {\"limit\": 5000}}", true), 0);
+	file_is("memory.max", "max\n");
+	put("memory.max", "6000\n");
+	assert_int_equal(limit_as("{\"memory\": {\"limit\": -1}}", true), 0);
+	file_is("memory.max", "max0\n");
 }
 
 static void a_group_with_processes_is_refused(void **state)
@@ -210,6 +233,7 @@ int main(void)
 		cmocka_unit_test(there_is_no_group_without_version_2),
 		cmocka_unit_test_setup_teardown(limits_become_files, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(no_limit_is_max_and_nothing_is_left_as_it_is, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(the_memory_of_a_running_machine_is_never_lowered, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_group_with_processes_is_refused, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_number_is_read, make_dir, remove_dir),
 	};

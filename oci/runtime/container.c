@@ -91,9 +91,15 @@ static int make_dir(struct creation *c, struct vpmem_error *err)
 	c->is_made = true;
 	if (mkdir(c->state.dir, 0700) == 0)
 		return 0;
-	if (errno != EEXIST || container_remove(&c->state, err) < 0 || mkdir(c->state.dir, 0700) < 0)
-		return error_set(err, -errno, "%s: %s", c->state.dir, strerror(errno));
-	return 0;
+	if (errno == EEXIST) {
+		int rc = container_remove(&c->state, err);
+
+		if (rc < 0)
+			return rc;
+		if (mkdir(c->state.dir, 0700) == 0)
+			return 0;
+	}
+	return error_set(err, -errno, "%s: %s", c->state.dir, strerror(errno));
 }
 
 static int save_config(const struct creation *c, struct vpmem_error *err)
@@ -101,7 +107,7 @@ static int save_config(const struct creation *c, struct vpmem_error *err)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/config.json", c->state.dir);
-	return json_file_write(path, c->bundle.config, err);
+	return json_file_write(path, c->bundle.config, false, err);
 }
 
 static struct json_object *resources_of(const struct bundle *bundle)

@@ -91,13 +91,19 @@ static bool has_directory(const struct state *state)
 	return lstat(state->dir, &st) == 0;
 }
 
+// Then the state is there, and so may be its processes: only this command cannot read it now.
+static bool is_short_of_something(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
+}
+
 static int delete (struct command *cmd, const char *id, bool is_forced, struct state *state, struct vpmem_error *err)
 {
 	enum status status;
 	int rc = state_load(cmd->root, id, state, err);
 
-	// Its state was never written, or cannot be read: what is there can be removed, and nothing else is known.
-	if (rc < 0 && is_forced && state->dir[0] && has_directory(state))
+	// Its state was never written, or is none: what is there can be removed, and nothing else is known.
+	if (rc < 0 && is_forced && !is_short_of_something(rc) && state->dir[0] && has_directory(state))
 		return container_remove(state, err);
 	if (rc < 0)
 		return rc;

@@ -68,13 +68,15 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
-int json_file_write(const char *path, struct json_object *json, struct vpmem_error *err)
+int json_file_write(const char *path, struct json_object *json, bool is_pretty, struct vpmem_error *err)
 {
-	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
-	const char *text = json_object_to_json_string_ext(json, flags);
+	const int form = is_pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+	const char *text = json_object_to_json_string_ext(json, form | JSON_C_TO_STRING_NOSLASHESCAPE);
 	char temporary[PATH_MAX + 8];
 	int fd, rc;
 
+	if (text && strlen(text) > JSON_FILE_MAX)
+		return error_set(err, -EFBIG, "%s: more than %u bytes", path, JSON_FILE_MAX);
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

@@ -31,7 +31,7 @@ static int read_stat(pid_t pid, struct process_stat *stat)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -ESRCH;
+		return errno == ENOENT ? -ESRCH : -errno;
 	len = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (len <= 0)
@@ -60,9 +60,12 @@ int process_id_of(pid_t pid, struct process_id *id)
 bool process_id_is_alive(const struct process_id *id)
 {
 	struct process_stat stat;
+	int rc = id->pid > 0 ? read_stat(id->pid, &stat) : -ESRCH;
 
-	return id->pid > 0 && read_stat(id->pid, &stat) == 0 && stat.start_time == id->start_time &&
-	       stat.state != 'Z' && stat.state != 'X';
+	// Where there is no descriptor left to see it, a container must not pass for one that has stopped.
+	if (rc < 0)
+		return rc != -ESRCH;
+	return stat.start_time == id->start_time && stat.state != 'Z' && stat.state != 'X';
 }
 
 int process_id_kill(const struct process_id *id, int signal)
@@ -70,7 +73,7 @@ int process_id_kill(const struct process_id *id, int signal)
 	int fd = id->pid > 0 ? pidfd_open(id->pid, 0) : -1, rc;
 
 	if (fd < 0)
-		return -ESRCH;
+		return id->pid > 0 ? -errno : -ESRCH;
 	// The descriptor names one process: if that is the one that was meant, it stays so.
 	rc = process_id_is_alive(id) ? 0 : -ESRCH;
 	if (rc == 0 && pidfd_send_signal(fd, signal, NULL, 0) < 0)

@@ -17,7 +17,7 @@ struct process_id {
 
 /* -ESRCH: there is no such process. */
 int process_id_of(pid_t pid, struct process_id *id);
-/* It exists, and is not a zombie that only waits for its parent. */
+/* It exists, and is not a zombie that only waits for its parent. True also where that cannot be found out. */
 bool process_id_is_alive(const struct process_id *id);
 /* Sends a signal to that process and to no other. -ESRCH: it is gone. */
 int process_id_kill(const struct process_id *id, int signal);

@@ -182,7 +182,7 @@ int state_save(const struct state *state, struct vpmem_error *err)
 		json_object_object_add(json, "layers", json_object_get(state->layers));
 	json_object_object_add(json, "pidStartTime", json_object_new_uint64(state->process.start_time));
 	file_path(state, path);
-	rc = json_file_write(path, json, err);
+	rc = json_file_write(path, json, false, err);
 	json_object_put(json);
 	return rc;
 }

@@ -57,7 +57,7 @@ static int write_config(const char *dir, struct vpmem_error *err)
 	rc = json_parse(default_config, &config, err);
 	if (rc < 0)
 		return rc;
-	rc = json_file_write(path, config, err);
+	rc = json_file_write(path, config, true, err);
 	json_object_put(config);
 	return rc;
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 struct exec {
 	struct exec_arguments args;
@@ -99,6 +100,13 @@ static void set_size(struct json_object *process)
 	json_object_object_add(process, "consoleSize", size);
 }
 
+// Nobody would know of it. The process in the guest ends with it.
+static void end_session(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static int run_process(struct command *cmd, struct exec *exec, struct vpmem_error *err)
 {
 	struct foreground fg = { .listen_fd = -1, .master_fd = -1, .signal_fd = -1 };
@@ -106,7 +114,7 @@ static int run_process(struct command *cmd, struct exec *exec, struct vpmem_erro
 		.cgroup = exec->state.cgroup, .lock_fd = -1, .run = run_session, .owner = exec
 	};
 	int rc = 0, ready_fd;
-	pid_t pid;
+	pid_t pid = 0;
 
 	if (!exec->is_detached)
 		rc = foreground_open(&fg, exec->args.has_terminal && !exec->console_socket, err);
@@ -120,6 +128,8 @@ static int run_process(struct command *cmd, struct exec *exec, struct vpmem_erro
 		rc = launch_wait(ready_fd, "exec", (unsigned)cmd->settings.create_timeout_s, err);
 	if (rc == 0)
 		rc = pid_file_write(exec->pid_file, pid, err);
+	if (rc < 0 && pid > 0)
+		end_session(pid);
 	if (rc == 0 && !exec->is_detached)
 		rc = foreground_wait(&fg, pid, pass, &pid);
 	foreground_close(&fg);

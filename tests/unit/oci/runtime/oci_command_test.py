@@ -65,11 +65,22 @@ def sleeper():
             process.kill()
 
 
-class Keeper:
-    """Answers requests on the control socket of a container, and keeps them."""
+def processes_of(run):
+    """The pids of the program's processes that work with this root."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(run.root).encode() in (entry / "cmdline").read_bytes():
+                found.append(entry.name)
+    return found
 
-    def __init__(self, place, answer=None):
+
+class Keeper:
+    """Answers requests on the control socket of a container, and keeps them; with `holds`, the connections as well."""
+
+    def __init__(self, place, answer=None, holds=False):
         self.requests = []
+        self.held = [] if holds else None
         self.answer = answer or {"ok": {}}
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(place / "control"))
@@ -79,6 +90,8 @@ class Keeper:
     def serve(self):
         while True:
             client, _ = self.listener.accept()
+            if self.held is not None:
+                self.held.append(client.dup())
             with client, client.makefile("rwb") as stream:
                 (length,) = struct.unpack("<I", stream.read(4))
                 self.requests.append(json.loads(stream.read(length)))
@@ -275,6 +288,17 @@ def test_an_error_of_the_keeper_is_the_error_of_the_verb(run):
     with sleeper() as process:
         Keeper(run.container("c", process.pid, "created"), {"error": "the guest says no"})
         assert "the guest says no" in run("start", "c", status=1)
+
+
+def test_exec_that_cannot_write_its_pid_leaves_no_session(run):
+    with sleeper() as process:
+        place = run.container("c", process.pid)
+        keeper = Keeper(place, holds=True)
+        (place / "config.json").write_text(json.dumps({"process": {"cwd": "/", "args": ["x"]}}))
+        error = run("exec", "--detach", "--pid-file", "/nowhere/pid", "c", "true", status=255)
+        assert "--pid-file /nowhere/pid: No such file" in error, error
+        assert [request["do"] for request in keeper.requests] == ["exec"], keeper.requests
+        assert processes_of(run) == []
 
 
 def test_ps_and_events_print_what_the_guest_says(run):

@@ -101,6 +101,15 @@ static char *escape(const char *value)
 	return out;
 }
 
+/*
+ * Limits of memory are any number of bytes, such as 10^9; RAM is whole MiB, which all page sizes and the guest's kernel
+ * take. The rest is within what the limit of the control group is larger.
+ */
+static uint64_t ram_kib(uint64_t size)
+{
+	return ((size >> 20) + ((size & ((1u << 20) - 1)) != 0)) << 10;
+}
+
 static void add_base(struct words *words, const struct vm_config *cfg)
 {
 	add(words, "%s", cfg->pmvm);
@@ -112,9 +121,9 @@ static void add_base(struct words *words, const struct vm_config *cfg)
 	add(words, "%u", cfg->cpus);
 	// virtiofsd maps the guest's RAM.
 	add(words, "-m");
-	add(words, "%" PRIu64 "K", cfg->ram_size >> 10);
+	add(words, "%" PRIu64 "K", ram_kib(cfg->ram_size));
 	add(words, "-object");
-	add(words, "memory-backend-memfd,id=ram,share=on,size=%" PRIu64 "K", cfg->ram_size >> 10);
+	add(words, "memory-backend-memfd,id=ram,share=on,size=%" PRIu64 "K", ram_kib(cfg->ram_size));
 	add(words, "-machine");
 	add(words, "memory-backend=ram");
 	add(words, "-kernel");

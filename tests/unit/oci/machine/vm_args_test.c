@@ -49,6 +49,20 @@ static void assert_contains(const struct vm_config *cfg, const char *part)
 	free(line);
 }
 
+static void test_memory_is_whole_mib(void **state)
+{
+	struct vm_config cfg = minimal();
+
+	(void)state;
+	cfg.ram_size = 1000000000;
+	assert_contains(&cfg, " -m 976896K ");
+	assert_contains(&cfg, ",size=976896K ");
+	cfg.ram_size = 1;
+	assert_contains(&cfg, " -m 1024K ");
+	cfg.ram_size = UINT64_MAX;
+	assert_contains(&cfg, " -m 18014398509481984K ");
+}
+
 static void test_minimal(void **state)
 {
 	const struct vm_config cfg = minimal();
@@ -168,8 +182,10 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_minimal), cmocka_unit_test(test_console),   cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_nics),    cmocka_unit_test(test_addresses), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_minimal), cmocka_unit_test(test_memory_is_whole_mib),
+		cmocka_unit_test(test_console), cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_nics),    cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

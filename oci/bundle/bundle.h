@@ -34,6 +34,7 @@ struct json_object;
 struct share {
 	char *host; /* absolute; it exists */
 	bool readonly, is_file;
+	bool recursive; /* with what is mounted below it: rbind */
 };
 
 /* Annotation io.pmvm.pmem, or io.pmvm.pmem.NAME for several: an image that is a volume, FILE:TARGET[:ro]. */

@@ -14,7 +14,7 @@
 
 // What a mount asks for, from its options.
 struct wishes {
-	bool is_bind, is_readonly;
+	bool is_bind, is_recursive, is_readonly;
 };
 
 // ---- options
@@ -62,7 +62,10 @@ static int take_options(struct json_object *mount, const char *where, struct wis
 			return refuse_option(where, text, err);
 		if (is_one_of(text, done))
 			continue;
-		wishes->is_bind |= strcmp(text, "bind") == 0 || strcmp(text, "rbind") == 0;
+		if (strcmp(text, "bind") == 0 || strcmp(text, "rbind") == 0) {
+			wishes->is_bind = true;
+			wishes->is_recursive |= *text == 'r';
+		}
 		if (strcmp(text, "ro") == 0 || strcmp(text, "rro") == 0)
 			wishes->is_readonly = true;
 		if (strcmp(text, "rw") == 0)
@@ -91,14 +94,17 @@ static bool is_of_kernel(const char *path)
 	return strcmp(path, "/dev") == 0 || (strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm", 8) != 0);
 }
 
-static int add_share(struct bundle *bundle, const char *host, bool is_readonly, bool is_file)
+static int add_share(struct bundle *bundle, const char *host, const struct wishes *wishes, bool is_file)
 {
 	struct share *shares = reallocarray(bundle->shares, bundle->nshares + 1, sizeof(*shares));
 
 	if (!shares)
 		return -ENOMEM;
 	bundle->shares = shares;
-	shares[bundle->nshares] = (struct share) { .host = strdup(host), .readonly = is_readonly, .is_file = is_file };
+	shares[bundle->nshares] = (struct share) { .host = strdup(host),
+		                                   .readonly = wishes->is_readonly,
+		                                   .is_file = is_file,
+		                                   .recursive = wishes->is_recursive };
 	if (!shares[bundle->nshares].host)
 		return -ENOMEM;
 	bundle->nshares++;
@@ -170,19 +176,20 @@ static bool is_tmpfs(const char *path)
 }
 
 // The guest's mount of a share.
-static int make_bind(struct bundle *bundle, struct json_object *mount, const char *path, bool is_readonly, bool is_file)
+static int make_bind(struct bundle *bundle, struct json_object *mount, const char *path, const struct wishes *wishes,
+                     bool is_file)
 {
 	char source[64];
 	int rc;
 
 	snprintf(source, sizeof(source), BUNDLE_GUEST_SHARES "/%zu", bundle->nshares);
-	rc = add_share(bundle, path, is_readonly, is_file);
+	rc = add_share(bundle, path, wishes, is_file);
 	rc = rc ? rc : json_add(mount, "type", json_object_new_string("bind"));
 	return rc ? rc : json_add(mount, "source", json_object_new_string(source));
 }
 
 static int take_bind(struct bundle *bundle, struct json_object *mount, const char *where, const char *source,
-                     bool is_readonly, struct vpmem_error *err)
+                     const struct wishes *wishes, struct vpmem_error *err)
 {
 	const char *target = json_object_get_string(json_object_object_get(mount, "destination"));
 	struct stat st;
@@ -193,7 +200,7 @@ static int take_bind(struct bundle *bundle, struct json_object *mount, const cha
 		if (strcmp(target, "/dev/shm") == 0 && is_tmpfs(path))
 			rc = make_shm(mount, path);
 		else
-			rc = make_bind(bundle, mount, path, is_readonly, S_ISREG(st.st_mode));
+			rc = make_bind(bundle, mount, path, wishes, S_ISREG(st.st_mode));
 		if (rc)
 			error_set(err, rc, "%s: out of memory", where);
 	}
@@ -237,9 +244,12 @@ static int take_mount(struct bundle *bundle, struct json_object *mount, const ch
 		return error_set(err, -ENOMEM, "%s: out of memory", where);
 	if (!wishes.is_bind && !(type && strcmp(type, "bind") == 0))
 		return check_type(where, type, err);
-	if (!wishes.is_bind && json_append(kept, json_object_new_string("rbind")))
-		return error_set(err, -ENOMEM, "%s: out of memory", where);
-	return take_bind(bundle, mount, where, source, wishes.is_readonly, err);
+	if (!wishes.is_bind) {
+		wishes.is_recursive = true;
+		if (json_append(kept, json_object_new_string("rbind")))
+			return error_set(err, -ENOMEM, "%s: out of memory", where);
+	}
+	return take_bind(bundle, mount, where, source, &wishes, err);
 }
 
 static int take_entry(struct bundle *bundle, struct json_object *mounts, size_t i, struct vpmem_error *err)

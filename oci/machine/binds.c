@@ -64,7 +64,8 @@ static int bind_error(const struct bind *bind, int rc, struct vpmem_error *err)
 static int take_trees(const struct bind *binds, size_t nbinds, int *fds, struct vpmem_error *err)
 {
 	for (size_t i = 0; i < nbinds; i++) {
-		fds[i] = open_tree(AT_FDCWD, binds[i].source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		fds[i] = open_tree(AT_FDCWD, binds[i].source,
+		                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (binds[i].recursive ? AT_RECURSIVE : 0));
 		if (fds[i] < 0)
 			return error_set(err, -errno, "cannot share '%s': %s", binds[i].source, strerror(errno));
 	}

@@ -15,9 +15,10 @@
 #define BIND_NAME_SIZE 24u
 
 struct bind {
-	const char *source; /* a file or a directory of the host, with the mounts below it; links are followed */
+	const char *source; /* a file or a directory of the host; links are followed */
 	char name[BIND_NAME_SIZE];
-	bool readonly; /* with all that is mounted below */
+	bool readonly;  /* with all that is mounted below */
+	bool recursive; /* with the mounts below it; otherwise they are not in the view */
 };
 
 /*

@@ -109,11 +109,11 @@ static void add_volumes(struct parts *parts, const struct bundle *bundle)
 
 // ---- shares
 
-static void add_share(struct parts *parts, const char *source, const char *name, bool readonly)
+static void add_share(struct parts *parts, const char *source, const char *name, bool readonly, bool recursive)
 {
 	struct bind *bind = &parts->shares[parts->nshares++];
 
-	*bind = (struct bind) { .source = source, .readonly = readonly };
+	*bind = (struct bind) { .source = source, .readonly = readonly, .recursive = recursive };
 	snprintf(bind->name, sizeof(bind->name), "%s", name);
 }
 
@@ -129,7 +129,7 @@ static void add_shares(struct parts *parts, const struct bundle *bundle)
 
 		if (!name)
 			continue;
-		add_share(parts, bundle->shares[i].host, name, bundle->shares[i].readonly);
+		add_share(parts, bundle->shares[i].host, name, bundle->shares[i].readonly, bundle->shares[i].recursive);
 		add_rule(parts, name, bundle->shares[i].readonly);
 	}
 }
@@ -157,7 +157,8 @@ static struct json_object *add_upper(struct parts *parts, const struct rootfs *r
 		json_object_object_add(upper, "kind", json_object_new_string("none"));
 		return upper;
 	}
-	add_share(parts, rootfs->writable_dir, ROOT, false);
+	// Without the root of the host's overlay, which is mounted in it.
+	add_share(parts, rootfs->writable_dir, ROOT, false, false);
 	add_rule(parts, diff, false);
 	add_rule(parts, work, false);
 	json_object_object_add(upper, "kind", json_object_new_string("share"));
@@ -185,7 +186,7 @@ static void add_root(struct parts *parts, const struct rootfs *rootfs)
 	struct json_object *root = json_object_new_object();
 
 	if (rootfs->nlayers == 0) {
-		add_share(parts, rootfs->directory, ROOT, false);
+		add_share(parts, rootfs->directory, ROOT, false, true);
 		add_rule(parts, ROOT, false);
 		json_object_object_add(root, "kind", json_object_new_string("share"));
 		json_object_object_add(root, "path", json_object_new_string(ROOT));

@@ -75,6 +75,8 @@ static void bind_mounts_are_shares(void **state)
 		assert_string_equal(bundle.shares[n].host, bundle_file(expected[i].name));
 		assert_int_equal(bundle.shares[n].readonly, expected[i].readonly);
 		assert_int_equal(bundle.shares[n].is_file, expected[i].is_file);
+		// The others are "bind", without what is mounted below them.
+		assert_int_equal(bundle.shares[n].recursive, strcmp(expected[i].name, "data") == 0);
 		n++;
 	}
 	assert_int_equal(n, bundle.nshares);

@@ -18,7 +18,7 @@ struct json_object *bundle_guest_config(const struct bundle *bundle)
 }
 
 static struct share shares[] = {
-	{ .host = (char *)"/srv/data" },
+	{ .host = (char *)"/srv/data", .recursive = true },
 	{ .host = (char *)"/etc/hosts", .readonly = true, .is_file = true },
 };
 static struct pmem_volume volumes[] = { { .file = (char *)"/srv/db.img", .target = (char *)"/db" } };
@@ -60,6 +60,8 @@ static void test_directory(void **state)
 	assert_string_equal(parts.shares[1].source, "/srv/data");
 	assert_string_equal(parts.shares[1].name, "0");
 	assert_false(parts.shares[1].readonly);
+	assert_true(parts.shares[0].recursive && parts.shares[1].recursive);
+	assert_false(parts.shares[2].recursive);
 	assert_string_equal(parts.shares[2].name, "1");
 	assert_true(parts.shares[2].readonly);
 	assert_int_equal(parts.nrules, 3);
@@ -96,6 +98,7 @@ static void test_layers(void **state)
 	assert_false(parts.images[2].readonly);
 	// Of the engine's directory, only these two.
 	assert_int_equal(parts.nshares, 1);
+	assert_false(parts.shares[0].recursive);
 	assert_int_equal(parts.nrules, 2);
 	assert_string_equal(parts.rules[0].path, "root/diff");
 	assert_string_equal(parts.rules[1].path, "root/work");

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ static void try_all(bool has_landlock)
 	expect(opens("1", O_RDONLY), "a file that is a volume");
 	expect(!opens("1", O_RDWR) && errno == EROFS, "a read-only volume is written");
 	expect(!opens("2/file", O_RDWR) && errno == EROFS, "a read-only directory is written");
+	expect(opens("0/mounted/under", O_RDONLY), "a file that is mounted below a volume");
+	expect(!opens("3/mounted/under", O_RDONLY) && errno == ENOENT, "the same, of a volume that is not recursive");
 	expect(!opens("/etc/shadow", O_RDONLY) || !has_landlock, "a file of the host is read");
 	if (!has_landlock)
 		return;
@@ -93,6 +96,9 @@ static void make_tree(char *dir)
 	write_file("layer/lower");
 	mkdir("volume", 0700);
 	write_file("volume/file");
+	mkdir("volume/mounted", 0700);
+	assert_int_equal(mount("test", "volume/mounted", "tmpfs", 0, NULL), 0);
+	write_file("volume/mounted/under");
 }
 
 static void start(const char *source, int expected, struct vpmem_error *err)
@@ -100,15 +106,15 @@ static void start(const char *source, int expected, struct vpmem_error *err)
 	char dir[] = "/tmp/share-XXXXXX", view[64];
 	struct bind binds[] = {
 		{ .source = "layer", .name = "root" },
-		{ .source = source, .name = "0" },
+		{ .source = source, .name = "0", .recursive = true },
 		{ .source = "volume/file", .name = "1", .readonly = true },
-		{ .source = "volume", .name = "2", .readonly = true },
+		{ .source = "volume", .name = "2", .readonly = true, .recursive = true },
+		{ .source = "volume", .name = "3" },
 	};
-	const struct share_rule rules[] = {
-		{ "root/diff", false }, { "root/work", false }, { "0", false }, { "1", true }, { "2", true }
-	};
+	const struct share_rule rules[] = { { "root/diff", false }, { "root/work", false }, { "0", false },
+		                            { "1", true },          { "2", true },          { "3", false } };
 	struct share_plan plan = {
-		.program = program, .dir = view, .binds = binds, .nbinds = 4, .rules = rules, .nrules = 5
+		.program = program, .dir = view, .binds = binds, .nbinds = 5, .rules = rules, .nrules = 6
 	};
 	struct helper helper = { 0 };
 	struct loop loop;
@@ -126,6 +132,7 @@ static void start(const char *source, int expected, struct vpmem_error *err)
 	pthread_mutex_unlock(&lock);
 	if (rc != expected)
 		fail_msg("%d: %s", rc, err->text);
+	assert_int_equal(umount2("volume/mounted", MNT_DETACH), 0);
 	// Its mounts were its own.
 	assert_int_equal(access("view/root", F_OK), -1);
 	assert_int_equal(chdir("/"), 0);

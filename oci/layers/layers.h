@@ -46,6 +46,7 @@ struct layer_settings {
 	enum layer_share share;
 	const char *owner;     /* LAYER_SHARE_SAME_OWNER: any text */
 	const char *container; /* LAYER_SHARE_NEVER: the id of the container */
+	bool readonly_only;    /* an overlay that can be written is an ordinary directory */
 };
 
 struct layer {

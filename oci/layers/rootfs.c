@@ -139,8 +139,13 @@ static bool is_in_store(const char *lower)
 	return is;
 }
 
-static bool has_images(const struct overlay *overlay, struct rootfs *rootfs)
+static bool has_images(const struct overlay *overlay, const struct layer_settings *settings, struct rootfs *rootfs)
 {
+	if (overlay->upper && settings->readonly_only) {
+		snprintf(rootfs->why_none, sizeof(rootfs->why_none),
+		         "the directory with the writable layer cannot be shared on this host");
+		return false;
+	}
 	if (overlay->has_data_only) {
 		snprintf(rootfs->why_none, sizeof(rootfs->why_none), "the overlay has directories for data only");
 		return false;
@@ -213,7 +218,7 @@ static int take_overlay(const struct mount *mount, const struct layer_settings *
 	}
 	if (rc)
 		return error_set(err, rc, "%s", why.text);
-	if (has_images(&overlay, rootfs)) {
+	if (has_images(&overlay, settings, rootfs)) {
 		rc = set_writable(rootfs, &overlay, err);
 		rc = rc ? rc : open_layers(&overlay, settings, rootfs, err);
 		rootfs->metacopy = overlay.metacopy;

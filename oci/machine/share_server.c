@@ -23,6 +23,11 @@
 #define START_MS 30000
 #define LANDLOCK_VERSION_MIN 2 /* before, a file cannot be renamed to another directory, which overlayfs does */
 
+bool share_server_is_confined(void)
+{
+	return landlock_version() >= LANDLOCK_VERSION_MIN;
+}
+
 // ---- in the new process
 
 // What the program itself needs to start. What does not exist is left out.
@@ -67,7 +72,7 @@ static int prepare(void *owner, struct vpmem_error *err)
 	const struct share_plan *plan = owner;
 	int rc = binds_make(plan->dir, plan->binds, plan->nbinds, err);
 
-	if (rc == 0 && landlock_version() >= LANDLOCK_VERSION_MIN)
+	if (rc == 0 && share_server_is_confined())
 		rc = confine(plan, err);
 	return rc;
 }
@@ -146,7 +151,7 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 		.owner = owner,
 	};
 
-	if (landlock_version() < LANDLOCK_VERSION_MIN)
+	if (!share_server_is_confined())
 		log_warn("virtiofsd runs without Landlock, which this kernel does not have in version %d",
 		         LANDLOCK_VERSION_MIN);
 	// trusted.* attributes, which overlayfs keeps in the writable layer, need CAP_SYS_ADMIN.

@@ -12,7 +12,15 @@
 #include "binds.h"
 #include "helper.h"
 
+#include <stdbool.h>
+
 #define SHARES_MAX 512u
+
+/*
+ * Whether this kernel has the Landlock that it takes. Without it a guest could change the files of the engine beside `diff`
+ * and `work`, such as the list of the layers below, so that directory must not be shared then.
+ */
+bool share_server_is_confined(void);
 
 struct share_rule {
 	const char *path; /* below the view: "0", "root/diff" */

@@ -13,6 +13,7 @@
 #include "layers.h"
 #include "nics.h"
 #include "oci_log.h"
+#include "share_server.h"
 #include "text.h"
 
 #include <errno.h>
@@ -158,6 +159,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		.share = (enum layer_share)settings->share_layers,
 		.owner = c->state.owner,
 		.container = c->state.id,
+		.readonly_only = !share_server_is_confined(),
 	};
 	int rc = fill_state(c, err);
 
@@ -173,6 +175,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, false, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
+	if (rc == 0 && c->rootfs.nlayers == 0)
+		oci_log_debug("the root is shared as one directory, without images of layers: %s", c->rootfs.why_none);
 	if (rc == 0)
 		note_layers(c);
 	if (rc == 0)

@@ -124,6 +124,15 @@ static void other_roots_are_ordinary_directories(void **state)
 	store_run("umount bind");
 }
 
+static void an_overlay_that_can_be_written_can_be_left_alone(void **state)
+{
+	struct store *store = store_of(state);
+
+	store_mount(store);
+	store->settings.readonly_only = true;
+	check_is_directory(store, store->merged, store->merged);
+}
+
 static void a_lower_directory_that_may_change_has_no_image(void **state)
 {
 	struct store *store = store_of(state);
@@ -268,6 +277,7 @@ int main(void)
 		TEST(a_bind_mount_of_the_overlay_is_the_overlay),
 		TEST(of_stacked_mounts_the_topmost_counts),
 		TEST(other_roots_are_ordinary_directories),
+		TEST(an_overlay_that_can_be_written_can_be_left_alone),
 		TEST(a_lower_directory_that_may_change_has_no_image),
 		TEST(directories_that_are_not_found_are_no_layers),
 		TEST(snapshots_of_containerd_are_layers),

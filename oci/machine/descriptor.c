@@ -2,10 +2,14 @@
 // Descriptors that go to another process.
 #include "descriptor.h"
 
+#include "socket_wait.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#define SEND_MS 10000 /* for the peer to take it: as for a message, frame.h */
 
 union control {
 	char buf[CMSG_SPACE(sizeof(int))];
@@ -21,12 +25,19 @@ int descriptor_send(int socket_fd, int fd)
 		.msg_iov = &span, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)
 	};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	const int64_t deadline_ms = socket_deadline(SEND_MS);
 
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return sendmsg(socket_fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	while (sendmsg(socket_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		int rc = errno == EAGAIN ? socket_wait(socket_fd, POLLOUT, deadline_ms) : errno == EINTR ? 0 : -errno;
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
 
 int descriptor_receive(int socket_fd, int timeout_ms)

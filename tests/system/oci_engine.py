@@ -1,0 +1,26 @@
+"""The runtime that an engine of the tests calls: pmvm-oci, or another one with PMVM_OCI_RUNTIME in the environment.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import pathlib
+import shutil
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+RUNTIME = os.environ.get("PMVM_OCI_RUNTIME", "")
+IS_OURS = not RUNTIME
+# The program, and what it finds beside itself.
+PARTS = ["pmvm-oci", "pmvm", "oci/kernel", "oci/initrd.img"]
+
+
+def missing():
+    """What is not built yet."""
+    return [part for part in PARTS if IS_OURS and not (CHECKOUT / "build" / part).exists()]
+
+
+def installed(folder):
+    """A copy of the runtime: in the box the checkout is slow, and each machine reads its kernel."""
+    for part in PARTS:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / "build" / part, folder / part)
+    return folder / "pmvm-oci"

@@ -40,7 +40,7 @@ FOREVER = "trap 'exit 5' TERM; echo ready; while :; do sleep 1; done"
 
 def why_not():
     """Why containers cannot run here; empty: they can."""
-    subprocess.run(["modprobe", "-a", "vhost_vsock"], check=False, capture_output=True)
+    subprocess.run(["modprobe", "-a", "vhost_vsock", "vhost_net", "tun"], check=False, capture_output=True)
     if not pathlib.Path("/dev/vhost-vsock").exists():
         return "this host has no /dev/vhost-vsock: modprobe vhost_vsock"
     if not (PROGRAM.parent / "oci/initrd.img").exists():

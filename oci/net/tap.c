@@ -20,7 +20,9 @@
 
 static int open_error(struct vpmem_error *err, int rc)
 {
-	error_set(err, rc, "could not open " TUN_FILE ": %s", strerror(-rc));
+	// podman takes the system's words for a program that is missing in the image, and its status for 127.
+	error_set(err, rc, "could not open " TUN_FILE ": %s",
+	          rc == -ENOENT ? "the host does not have it" : strerror(-rc));
 	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
 		error_hint(err, "load the module: modprobe tun");
 	return rc;

@@ -223,6 +223,10 @@ def on_a_terminal(folder):
         )
         program.type("g\x7f\x7f\x7f\n")
         program.wait_for(lambda lines: lines[29].startswith("q quit") and has("base", "  log")(lines), "no filter")
+        program.type("/web\x1b")
+        program.wait_for(
+            lambda lines: lines[29].startswith("q quit") and "filter" not in lines[0] and has("base")(lines), "Escape"
+        )
         program.resize(6, 40)
         program.wait_for(begins(r2="db ", r3="  base ", r4="hangs ", r5="q quit"), "a small screen")
         program.type("\x1b[B" * 3 + "jjjjjj")

@@ -40,6 +40,7 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs);
 /* The names that the same calls have with _FILE_OFFSET_BITS=64. */
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
 int __wrap_open64(const char *path, int flags, ...);
+int __wrap___open64_2(const char *path, int flags);
 int __wrap_fstatvfs64(int fd, struct statvfs *fs);
 
 static int fail_with(int error)
@@ -168,6 +169,12 @@ int __wrap_open64(const char *path, int flags, ...)
 	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
 	va_end(args);
 	return do_open(path, flags, mode);
+}
+
+/* What open is with _FORTIFY_SOURCE, as packages are built, where it has two arguments. */
+int __wrap___open64_2(const char *path, int flags)
+{
+	return do_open(path, flags, 0);
 }
 
 /* ---- directories and files ------------------------------------------------------------------------ */

@@ -16,6 +16,7 @@ import oci_engine
 import pytest
 
 WAIT_MAX = 200
+CACHE = pathlib.Path("/var/lib/pmvm/layers")
 
 MISSING = containerd_module.missing() + oci_engine.missing()
 pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}")]
@@ -126,15 +127,15 @@ def test_two_containers_share_the_image_of_the_layer(containerd):
 
 
 def shared_files(name):
-    """The images of layers that the machine of a container has mapped: device and inode."""
+    """The inodes of the layer cache that the machine of a container has mapped."""
+    cached = {str(path.stat().st_ino) for path in CACHE.rglob("*") if path.is_file()}
     found = set()
     for path in pathlib.Path("/proc").iterdir():
         try:
             words = (path / "cmdline").read_bytes().split(b"\0")
             group = (path / "cgroup").read_text()
             if os.path.basename(words[0]) == b"pmvm" and group.strip().endswith(f"/{name}"):
-                lines = (path / "maps").read_text().splitlines()
-                found |= {tuple(line.split()[3:5]) for line in lines if "/layers/" in line}
+                found |= {line.split()[4] for line in (path / "maps").read_text().splitlines()} & cached
         except OSError:
             continue
     return found

@@ -11,14 +11,11 @@ import subprocess
 import tarfile
 import time
 
+import oci_engine
 import oci_runtime
 import pytest
+from oci_engine import IS_OURS
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-RUNTIME = os.environ.get("PMVM_OCI_RUNTIME", "")
-IS_OURS = not RUNTIME
-# The program, and what it finds beside itself.
-PARTS = ["pmvm-oci", "pmvm", "oci/kernel", "oci/initrd.img"]
 TWO_LAYERS = """
 FROM localhost/base
 RUN echo one >/data/one && rm /data/greeting && mkdir /data/dir && echo hidden >/data/dir/hidden && ln /data/one /data/link
@@ -69,7 +66,7 @@ def base_tar(path):
 def missing():
     """What is not there that the tests need; empty: nothing."""
     programs = [name for name in ("podman", "conmon", "crun", "netavark", "iptables") if not find(name)]
-    return programs + [part for part in PARTS if IS_OURS and not (CHECKOUT / "build" / part).exists()]
+    return programs + oci_engine.missing()
 
 
 def find(name):
@@ -124,7 +121,7 @@ def engine(folder):
     """Podman with the images localhost/base and localhost/two. No machine may be left."""
     if IS_OURS and (why := oci_runtime.why_not()):
         pytest.skip(why)
-    podman = Podman(folder / "engine", RUNTIME or installed(folder / "pmvm"))
+    podman = Podman(folder / "engine", oci_engine.RUNTIME or oci_engine.installed(folder / "pmvm"))
     base_tar(folder / "base.tar")
     podman("import", folder / "base.tar", "localhost/base")
     (folder / "Containerfile").write_text(TWO_LAYERS)
@@ -133,14 +130,6 @@ def engine(folder):
     remove(podman, "-a")
     assert not machines(), "machines are left"
     podman("network", "prune", "-f")
-
-
-def installed(folder):
-    """A copy of the runtime: in the box the checkout is slow, and each machine reads its kernel."""
-    for part in PARTS:
-        (folder / part).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / "build" / part, folder / part)
-    return folder / "pmvm-oci"
 
 
 def machines():

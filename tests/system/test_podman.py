@@ -200,7 +200,7 @@ def test_detached(podman):
         assert int(podman("exec", container, "sh", "-c", "ps | grep -c '[w]hile :'")) in (1, 2)
         podman("exec", "-d", container, "sh", "-c", "echo later >/data/later")
         wait_for(lambda: podman.try_("exec", container, "cat", "/data/later").stdout == "later\n", "a detached exec")
-        assert "0%" in podman("stats", "--no-stream", container) or IS_OURS
+        assert re.search(r"\d%", podman("stats", "--no-stream", container))
         podman("stop", "-t", "60", container)
         assert podman("wait", container).strip() == "5"
         assert podman("logs", container).split() == ["ready", "bye"]

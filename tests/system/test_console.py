@@ -27,6 +27,13 @@ from taken_over import Taken, stopped, threads
 PRINTED = int(os.environ.get("PMVM_CONSOLE_BYTES", MIB // 128))
 PASTED = PRINTED // 2
 GETCWD = 79  # no thread may make this call
+# hlt; ud2; xor ecx, ecx and div ecx; int3
+FAULTS = {
+    signal.SIGSEGV: b"\xf4",
+    signal.SIGILL: b"\x0f\x0b",
+    signal.SIGFPE: b"\x31\xc9\xf7\xf1",
+    signal.SIGTRAP: b"\xcc",
+}
 
 
 # ---- Linux's driver of the serial port
@@ -215,27 +222,37 @@ def test_terminal_is_restored_after_a_signal(number, status):
         assert terminal.is_restored()
 
 
-@pytest.mark.forbidden
-@pytest.mark.parametrize("thread", ["CPU 0/KVM", "flush/nv1"])
-def test_terminal_is_restored_after_a_forbidden_call(tmp_path, thread):
-    """Made by a thread that has a filter of its own."""
+def end_by_call(tmp_path, thread, *call):
+    """The status when such a thread of a sandboxed machine makes the call."""
     with started_terminal(*pmem(tmp_path / "a.img", size="4M"), "-sandbox", "on") as terminal:
         pid = terminal.process.pid
         (tid,) = [tid for tid, name in threads(pid).items() if name == thread]
         with stopped(tid):
-            Taken(pid, tid).prepare(GETCWD, 0, 0)
-        assert terminal.end() == -signal.SIGSYS
+            Taken(pid, tid).prepare(*call)
+        status = terminal.end()
         assert terminal.is_restored()
+        return status
 
 
+@pytest.mark.forbidden
 @pytest.mark.parametrize("thread", ["CPU 0/KVM", "flush/nv1"])
-def test_terminal_is_restored_after_a_crash_of_a_thread(tmp_path, thread):
+def test_terminal_is_restored_after_a_forbidden_call(tmp_path, thread):
+    """Made by a thread that has a filter of its own."""
+    assert end_by_call(tmp_path, thread, GETCWD, 0, 0) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize(
+    "thread,number",
+    [("CPU 0/KVM", signal.SIGSEGV), *(("flush/nv1", number) for number in FAULTS)],
+)
+def test_terminal_is_restored_after_a_crash_of_a_thread(tmp_path, thread, number):
+    """The signal is that of the fault: a flush worker may not send one."""
     with started_terminal(*pmem(tmp_path / "a.img", size="4M")) as terminal:
         pid = terminal.process.pid
         (tid,) = [tid for tid, name in threads(pid).items() if name == thread]
         with stopped(tid):
-            Taken(pid, tid).jump(0)
-        assert terminal.end() in (-signal.SIGSEGV, -signal.SIGSYS)
+            Taken(pid, tid).execute(FAULTS[number])
+        assert terminal.end() == -number
         assert terminal.is_restored()
 
 

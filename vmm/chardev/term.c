@@ -38,9 +38,35 @@ void term_restore(void)
 	errno = saved_errno;
 }
 
-static void on_fatal(int signo)
+// A fault like the first. The signal is blocked in its handler, so the kernel ends the process by it.
+static void fault_again(int signo, const void *addr)
 {
+	switch (signo) {
+	case SIGSEGV:
+		__asm__ volatile("hlt");
+		break;
+	case SIGBUS:
+		(void)*(const volatile char *)addr;
+		break;
+	case SIGILL:
+		__asm__ volatile("ud2");
+		break;
+	case SIGFPE:
+		__asm__ volatile("xorl %%ecx, %%ecx; divl %%ecx" : : : "eax", "ecx", "edx");
+		break;
+	case SIGTRAP:
+		__asm__ volatile("int3");
+		break;
+	}
+}
+
+static void on_fatal(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
 	term_restore();
+	// Of this thread's own making. A sandbox may refuse it to send signals.
+	if (info->si_code > 0)
+		fault_again(signo, info->si_addr);
 	// SA_RESETHAND gave the signal its default action back: it ends the process on return from here. The main thread has
 	// the number of the process; raise asks the kernel for both, which a sandbox refuses.
 	(void)syscall(SYS_tgkill, thread_process_id(), thread_process_id(), signo);
@@ -58,7 +84,7 @@ static void on_continue(int signo)
 
 int term_raw(bool signals)
 {
-	struct sigaction fatal = { .sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction fatal = { .sa_sigaction = on_fatal, .sa_flags = (int)(SA_RESETHAND | SA_SIGINFO) };
 	struct sigaction resume = { .sa_handler = on_continue, .sa_flags = SA_RESTART };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 

@@ -27,6 +27,7 @@ from taken_over import Taken, stopped, threads
 PRINTED = int(os.environ.get("PMVM_CONSOLE_BYTES", MIB // 128))
 PASTED = PRINTED // 2
 GETCWD = 79  # no thread may make this call
+GETTID = 186  # main may
 # hlt; ud2; xor ecx, ecx and div ecx; int3
 FAULTS = {
     signal.SIGSEGV: b"\xf4",
@@ -239,6 +240,12 @@ def end_by_call(tmp_path, thread, *call):
 def test_terminal_is_restored_after_a_forbidden_call(tmp_path, thread):
     """Made by a thread that has a filter of its own."""
     assert end_by_call(tmp_path, thread, GETCWD, 0, 0) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize("thread", ["CPU 0/KVM", "flush/nv1"])
+def test_terminal_is_restored_after_abort(tmp_path, thread):
+    """What abort does first that its thread may not: it asks for the number of the thread."""
+    assert end_by_call(tmp_path, thread, GETTID) == -signal.SIGABRT
 
 
 @pytest.mark.parametrize(

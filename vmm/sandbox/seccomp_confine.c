@@ -4,17 +4,23 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #define PROGRAM_MAX 512u /* instructions */
 #define SECCOMP_SIGNAL 1 /* SYS_SECCOMP of si_code */
+#define PARTS_MAX 8u     /* of a last message of the C library */
+#define ABORT_MAX_S 5    /* the main thread may be in a call that no signal interrupts */
 
 struct program {
 	const struct sock_filter *insns;
@@ -27,7 +33,8 @@ static_assert(sizeof(programs) / sizeof(programs[0]) == THREAD_KINDS, "one for e
 static struct {
 	enum seccomp_mode mode;
 	void (*before_end)(void);
-} setup;
+	int abort_fd; /* what is written into it gives this process SIGABRT */
+} setup = { .abort_fd = -1 };
 
 // For the message. What asks the kernel for it may be forbidden by then.
 static _Thread_local char thread_name[THREAD_NAME_SIZE];
@@ -72,31 +79,93 @@ static void add_number(struct line *line, uint64_t val, unsigned base)
 		line->text[line->len++] = digits[--n];
 }
 
-// In the thread that made it. Only what a signal handler may call, and what all kinds may: write.
-static void on_forbidden(int signo, siginfo_t *info, void *context)
+// How the C library ends a process: by a message, and abort, which sends SIGABRT to its thread. A new thread asks for its
+// number only before it is confined.
+static bool is_abort(long nr, const greg_t *regs)
 {
-	static const int args[] = { REG_RDI, REG_RSI, REG_RDX };
-	const ucontext_t *at = context;
+	return nr == SYS_gettid || nr == SYS_tkill || (nr == SYS_tgkill && regs[REG_RDX] == SIGABRT) ||
+	       (nr == SYS_writev && regs[REG_RDI] == STDERR_FILENO);
+}
+
+static void write_parts(const struct iovec *parts, size_t nparts)
+{
+	for (size_t i = 0; i < nparts && i < PARTS_MAX; i++)
+		(void)!write(STDERR_FILENO, parts[i].iov_base, parts[i].iov_len);
+}
+
+static void report_abort(long nr, const greg_t *regs)
+{
 	struct line line = { .len = 0 };
 
-	(void)signo;
-	if (info->si_code == SECCOMP_SIGNAL) {
-		add_text(&line, "pmvm: sandbox: thread ");
-		add_text(&line, thread_name);
-		add_text(&line, " made the forbidden system call ");
-		add_number(&line, (uint64_t)info->si_syscall, 10);
-		for (unsigned i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
-			add_text(&line, i == 0 ? " (0x" : ", 0x");
-			add_number(&line, (uint64_t)at->uc_mcontext.gregs[args[i]], 16);
-		}
-		add_text(&line, "): the process ends\n");
-		(void)!write(STDERR_FILENO, line.text, line.len);
+	if (nr == SYS_writev)
+		write_parts((const struct iovec *)regs[REG_RSI], (size_t)regs[REG_RDX]);
+	add_text(&line, "pmvm: thread ");
+	add_text(&line, thread_name);
+	add_text(&line, " aborts, in the system call ");
+	add_number(&line, (uint64_t)nr, 10);
+	add_text(&line, ": a fault of pmvm, or damaged memory: the process ends\n");
+	(void)!write(STDERR_FILENO, line.text, line.len);
+}
+
+static void report_forbidden(long nr, const greg_t *regs)
+{
+	static const int args[] = { REG_RDI, REG_RSI, REG_RDX };
+	struct line line = { .len = 0 };
+
+	add_text(&line, "pmvm: sandbox: thread ");
+	add_text(&line, thread_name);
+	add_text(&line, " made the forbidden system call ");
+	add_number(&line, (uint64_t)nr, 10);
+	for (unsigned i = 0; i < sizeof(args) / sizeof(args[0]); i++) {
+		add_text(&line, i == 0 ? " (0x" : ", 0x");
+		add_number(&line, (uint64_t)regs[args[i]], 16);
 	}
+	add_text(&line, "): the process ends\n");
+	(void)!write(STDERR_FILENO, line.text, line.len);
+}
+
+// The kernel sends the signal to the process, and the main thread has it. Returns if that takes too long.
+static void end_by_abort(void)
+{
+	static const struct timespec limit = { .tv_sec = ABORT_MAX_S };
+	static int never;
+
+	if (write(setup.abort_fd, "", 1) == 1)
+		(void)syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0);
+}
+
+// In the thread that made it. Only what a signal handler may call, and what all kinds may: write, and to wait by futex.
+static void on_forbidden(int signo, siginfo_t *info, void *context)
+{
+	const greg_t *regs = ((const ucontext_t *)context)->uc_mcontext.gregs;
+	bool is_call = info->si_code == SECCOMP_SIGNAL, aborts = is_call && is_abort(info->si_syscall, regs);
+
+	(void)signo;
+	if (aborts)
+		report_abort(info->si_syscall, regs);
+	else if (is_call)
+		report_forbidden(info->si_syscall, regs);
 	if (setup.before_end)
 		setup.before_end();
+	if (aborts)
+		end_by_abort();
 	// The programs answer this one by the end of the process.
 	for (;;)
 		(void)syscall(LAST_CALL);
+}
+
+// With it, no kind has to be allowed to send a signal to abort. No program allows to direct it to another process.
+static int open_abort_pipe(void)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	setup.abort_fd = fds[1];
+	if (fcntl(fds[0], F_SETOWN, getpid()) < 0 || fcntl(fds[0], F_SETSIG, SIGABRT) < 0 ||
+	    fcntl(fds[0], F_SETFL, O_NONBLOCK | O_ASYNC) < 0)
+		return -errno;
+	return 0;
 }
 
 int seccomp_set_up(enum seccomp_mode mode, void (*before_end)(void))
@@ -108,8 +177,11 @@ int seccomp_set_up(enum seccomp_mode mode, void (*before_end)(void))
 	setup.mode = mode;
 	setup.before_end = before_end;
 	thread_set_confine(mode == SECCOMP_OFF ? NULL : seccomp_confine);
+	if (mode != SECCOMP_KILL)
+		return 0;
 	sigfillset(&action.sa_mask);
-	return mode == SECCOMP_KILL && sigaction(SIGSYS, &action, NULL) < 0 ? -errno : 0;
+	sigdelset(&action.sa_mask, SIGABRT);
+	return sigaction(SIGSYS, &action, NULL) < 0 ? -errno : open_abort_pipe();
 }
 
 // ---- installing

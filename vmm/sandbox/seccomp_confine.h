@@ -6,6 +6,10 @@
  * program of its own kind (thread.h). The broker process is forked before, and has the program of its kind alone. A
  * forbidden call ends the process by SIGSYS, after a message that names the thread and the call. Nothing that was
  * acknowledged is lost by that: a flush is answered after its fdatasync.
+ *
+ * abort of the C library, which a failed assertion or a damaged heap or stack calls, sends a signal, which no kind may.
+ * So its first forbidden call is reported as that, and ends the process by SIGABRT: by a pipe whose owner the kernel
+ * signals when something is written into it (F_SETSIG). With SECCOMP_LOG it ends by SIGSEGV, the last means of glibc.
  */
 #ifndef PMVM_SECCOMP_CONFINE_H
 #define PMVM_SECCOMP_CONFINE_H
@@ -28,8 +32,9 @@ const char *seccomp_missing(void);
 
 /*
  * Handles SIGSYS, and has every later thread confine itself (thread_set_confine). This process is not forked any more, and
- * has one thread, which seccomp_confine(THREAD_MAIN) then confines. `before_end` is called after the message, in the
- * thread that made the call and with its limits: to restore a terminal. It may be NULL. -ENOSYS: seccomp_missing. Once.
+ * has one thread, which does not block SIGABRT, and which seccomp_confine(THREAD_MAIN) then confines. `before_end` is
+ * called after the message, in the thread that made the call and with its limits: to restore a terminal. It may be NULL.
+ * -ENOSYS: seccomp_missing. Otherwise 0 or -errno. Once.
  */
 int seccomp_set_up(enum seccomp_mode mode, void (*before_end)(void));
 

@@ -12,6 +12,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -514,6 +515,121 @@ static void a_forbidden_call_is_named_and_ends_the_process(void **state)
 	close(fds[1]);
 }
 
+// ---- abort of the C library
+
+// Of glibc: what assert and the protection of the stack call.
+_Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
+void __stack_chk_fail(void);
+
+static void break_stack(void)
+{
+	__stack_chk_fail();
+}
+
+static void break_heap(void)
+{
+	static char none[64];
+	char *volatile part = none + 16;
+
+	free(part);
+}
+
+static void fail_assertion(void)
+{
+	__assert_fail("what holds", "file.c", 7, "function");
+}
+
+struct end {
+	enum thread_kind kind;
+	void (*cause)(void);
+};
+
+static void cause_end(void *opaque)
+{
+	((const struct end *)opaque)->cause();
+}
+
+static int end_in_thread(void *arg)
+{
+	const struct end *end = arg;
+	const struct thread_options opts = { .kind = end->kind, .run = cause_end, .opaque = arg };
+	struct thread t;
+
+	dup2(efd, STDERR_FILENO);
+	signal(SIGABRT, SIG_DFL); // cmocka has set it
+	mallopt(M_ARENA_MAX, 1);  // as pmvm does
+	if (confine_process(SECCOMP_KILL, before_end) != 0)
+		return 1;
+	if (end->kind == THREAD_MAIN)
+		end->cause();
+	else if (thread_start(&t, &opts, "kind %u", end->kind) == 0)
+		pthread_join(t.id, NULL);
+	return 2;
+}
+
+static void assert_aborts(enum thread_kind kind, void (*cause)(void), const char *message)
+{
+	struct end end = { kind, cause };
+	char text[1024] = "", wanted[64];
+	int fds[2], status;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	efd = fds[1];
+	status = run_confined(end_in_thread, &end);
+	assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+	if (status != -SIGABRT)
+		fail_msg("kind %u ends with status %d: %s", kind, status, text);
+	snprintf(wanted, sizeof(wanted), "pmvm: thread kind %u aborts, in the system call ", kind);
+	assert_non_null(strstr(text, kind == THREAD_MAIN ? " aborts, in the system call " : wanted));
+	assert_non_null(strstr(text, "the process ends\nbefore the end\n"));
+	if (!strstr(text, message))
+		fail_msg("kind %u: '%s' is not in: %s", kind, message, text);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void abort_of_each_kind_is_an_abort(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < THREAD_BROKER; kind++)
+		assert_aborts((enum thread_kind)kind, abort, "");
+}
+
+static void a_failed_assertion_is_named(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < THREAD_BROKER; kind++)
+		assert_aborts((enum thread_kind)kind, fail_assertion, "Assertion `what holds' failed");
+}
+
+static void damage_of_the_stack_is_named(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < THREAD_BROKER; kind++)
+		assert_aborts((enum thread_kind)kind, break_stack, "stack smashing detected");
+}
+
+static void damage_of_the_heap_is_named(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < THREAD_BROKER; kind++)
+		assert_aborts((enum thread_kind)kind, break_heap, "free(): invalid");
+}
+
+static void end_otherwise(void)
+{
+	syscall(SYS_tgkill, getpid(), 1, SIGKILL);
+}
+
+static void a_signal_to_others_is_no_abort(void **state)
+{
+	struct end end = { THREAD_MAIN, end_otherwise };
+
+	(void)state;
+	efd = STDERR_FILENO;
+	assert_int_equal(run_confined(end_in_thread, &end), -SIGSYS);
+}
+
 static void to_log_it_is_to_make_it(void **state)
 {
 	enum seccomp_mode mode = SECCOMP_LOG;
@@ -532,6 +648,11 @@ int main(void)
 		cmocka_unit_test(calls_of_i386_end_the_process),
 		cmocka_unit_test(threads_of_each_kind_begin_work_and_end),
 		cmocka_unit_test(a_forbidden_call_is_named_and_ends_the_process),
+		cmocka_unit_test(abort_of_each_kind_is_an_abort),
+		cmocka_unit_test(a_failed_assertion_is_named),
+		cmocka_unit_test(damage_of_the_stack_is_named),
+		cmocka_unit_test(damage_of_the_heap_is_named),
+		cmocka_unit_test(a_signal_to_others_is_no_abort),
 		cmocka_unit_test(to_log_it_is_to_make_it),
 	};
 

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import time
 
+import machine
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = CHECKOUT / "build/pmvm-oci"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -119,7 +121,17 @@ class Runtime:
         self.containers = set()
         self.settings = folder / "oci.conf"
         self.cache = folder / "cache"
-        self.settings.write_text(f"create-timeout = {COMMAND_MAX}\nlayer-cache = {self.cache}\nmemory = 256M\n")
+        settings = f"create-timeout = {COMMAND_MAX}\nlayer-cache = {self.cache}\nmemory = 256M\n"
+        if machine.SANDBOX != "on":
+            settings += f"pmvm = {self._pmvm_with_other_sandbox()}\n"
+        self.settings.write_text(settings)
+
+    def _pmvm_with_other_sandbox(self):
+        """pmvm-oci has no setting for that."""
+        program = self.folder / "pmvm"
+        program.write_text(f'#!/bin/sh\nexec {PROGRAM.parent}/pmvm "$@" -sandbox {machine.SANDBOX}\n')
+        program.chmod(0o755)
+        return program
 
     def popen(self, *args, options=(), **kwargs):
         command = [PROGRAM, "--root", self.root, "--config", self.settings, *options, *map(str, args)]

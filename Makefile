@@ -10,6 +10,7 @@
 #   make check-long  the system tests that are more variants of those, and that take long
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a defective pmvm
+#   make failover    kills the active one of two emulated hosts, N=10 times; STORAGE=device|file
 #   make root-on-pmem  builds the Debian machine of docs/root-on-pmem.md, and runs it as the page says
 #   make soak        HOURS=1: one machine under load, with reboots and hotplug; checks its data and detects leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
@@ -28,9 +29,10 @@ ONLY ?=
 N ?= 10
 RUNS ?= 7
 HOURS ?= 1
+STORAGE ?= device
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all containers demo demo-containers check check-style check-unit check-system check-long powercut root-on-pmem soak fuzz format \
+.PHONY: all containers demo demo-containers check check-style check-unit check-system check-long powercut failover root-on-pmem soak fuzz format \
 	coverage bench dist deb check-deb install clean python
 
 all: build/build.ninja
@@ -82,6 +84,9 @@ coverage:
 
 powercut: all
 	@tests/powercut.py --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
+
+failover: all
+	@tests/failover.py --failovers $(N) --storage $(STORAGE) $(if $(BROKEN),--broken $(BROKEN))
 
 root-on-pmem: all
 	@tests/root_on_pmem.py

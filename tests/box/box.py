@@ -127,6 +127,11 @@ def parse():
                 default=[],
                 help="a disk from an NBD server, /dev/vda and so on; it is not mounted",
             )
+            p.add_argument(
+                "--peer",
+                metavar="DIR",
+                help="a network card, connected to that of the box of another PMVM_BOX_DIR; relative to this one",
+            )
             p.add_argument("--append", default="", help="further kernel arguments")
         if runs:
             p.add_argument("--timeout", type=float, metavar="S", help="kill the command after so many seconds")

@@ -1,0 +1,21 @@
+# The guest's whole work, without anybody at its console: reads what is on its persistent memory, checks the file
+# system, and writes until its host ends. SPDX-License-Identifier: Apache-2.0
+set -e
+mkdir /mnt/db
+mount -t ext4 -o dax=always /dev/pmem0 /mnt/db
+for file in grown one two; do
+    path=/mnt/db/$file
+    echo "found $file $([ ! -f $path ] && echo 0 || dax-tool check-records $path)"
+done
+umount /mnt/db
+e2fsck -fn /dev/pmem0 || { echo "damaged $?"; exit 1; }
+mount -t ext4 -o dax=always /dev/pmem0 /mnt/db
+cd /mnt/db
+for file in one two; do
+    [ -f $file ] || dd if=/dev/zero of=$file bs=1M count=1 conv=fsync 2>/dev/null
+done
+echo checked
+dax-tool named-records grown 100000000 append &
+dax-tool named-records one 100000000 in-place &
+dax-tool named-records two 100000000 in-place &
+wait

@@ -1,0 +1,165 @@
+"""The real machine's side of two hosts: their boxes, what runs in them, and the switch that ends one.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import power_switch
+from plan import CHECKOUT, Lost, Trouble
+
+WORK = CHECKOUT / "build/failover"
+BOX = CHECKOUT / "tests/box/box.py"
+PEER = {"a": "b", "b": "a"}
+DISK_LEN = 96 << 20
+MEM = "1280M"
+STEP_MAX = 600  # seconds for anything; bounds a wait that would otherwise have no end
+
+
+def log():
+    """The file for all that the boxes and the programs in them print."""
+    return open(WORK / "log", "ab")
+
+
+class Output:
+    """A command in a box that stays, and what it prints."""
+
+    def __init__(self, command, env):
+        self.text = ""
+        self.changed = threading.Condition()
+        self.log = log()
+        self.process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log
+        )
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            self.log.write(data)
+            self.log.flush()
+            with self.changed:
+                self.text += data.decode(errors="replace").replace("\r", "")
+                self.changed.notify_all()
+
+    def wait_for(self, test, what):
+        """Waits until test(text) is true; returns its value."""
+        end = time.monotonic() + STEP_MAX
+        with self.changed:
+            while not (value := test(self.text)):
+                if found := re.search(r"^damaged .*$", self.text, re.MULTILINE):
+                    raise Lost(f"the file system: {found[0]}\n{self.text[-3000:]}")
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise Trouble(f"did not come to {what}; see {self.log.name}\n{self.text[-3000:]}")
+                self.changed.wait(0.5)
+        return value
+
+    def join(self):
+        """After the end of the box: all that it had printed is in the text."""
+        self.process.wait(STEP_MAX)
+        self.thread.join(30)
+        self.log.close()
+
+
+class Host:
+    """One of the two, by name. It has a disk that stays, and a box while it is switched on."""
+
+    def __init__(self, name):
+        self.name = name
+        self.directory = WORK / name
+        self.shared = self.directory / "shared"
+        self.shared.mkdir(parents=True, exist_ok=True)
+        self.env = os.environ | {"PMVM_BOX_DIR": str(self.directory)}
+        self.pid = None
+        self.lock = threading.Lock()
+        # An empty one: box.py keeps a disk of this length, and makes a file system on others.
+        disk = self.directory / "disk.img"
+        disk.unlink(missing_ok=True)
+        with open(disk, "wb") as f:
+            f.truncate(DISK_LEN)
+
+    def box(self, *args, check=True, timeout=STEP_MAX):
+        with log() as errors:
+            try:
+                done = subprocess.run(
+                    [BOX, *args],
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    timeout=timeout,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise Trouble(f"host {self.name}: {' '.join(map(str, args))}: no end in {timeout} s") from None
+            errors.write(done.stdout.encode())
+        if check and done.returncode:
+            raise Trouble(
+                f"host {self.name}: {' '.join(map(str, args))}: status {done.returncode}\n{done.stdout[-3000:]}"
+            )
+        return done.stdout
+
+    def is_on(self):
+        return self.pid is not None
+
+    def switch_on(self):
+        for path in self.shared.glob("switch-*"):
+            path.unlink()
+        peer = f"../{PEER[self.name]}"
+        self.box("start", "--mem", MEM, "--disk", str(DISK_LEN), "--append", "box.mount=no", "--peer", peer)
+        self.pid = json.loads((self.directory / "state.json").read_text(encoding="utf-8"))["pid"]
+
+    def switch_off(self):
+        """Without warning. Returns whether it was on."""
+        with self.lock:
+            if not self.pid:
+                return False
+            os.kill(self.pid, signal.SIGKILL)
+            self.pid = None
+            self.box("stop", "--now")
+            return True
+
+    def step(self, *args):
+        """Runs a command of by_hand.py in the box; returns what it prints."""
+        return self.box("run", "--timeout", str(STEP_MAX), "--", *self._command(args)).strip()
+
+    def start(self, *args, env=()):
+        """The same, for a command that stays."""
+        settings = [f"--env={setting}" for setting in env]
+        return Output([BOX, "run", *settings, "--", *self._command(args)], self.env)
+
+    @staticmethod
+    def _command(args):
+        return [sys.executable, "-B", CHECKOUT / "tests/cluster/by_hand.py", *args]
+
+
+class Switches(threading.Thread):
+    """Does what the hosts ask for, until stopped."""
+
+    def __init__(self, hosts):
+        super().__init__(daemon=True)
+        self.hosts = hosts
+        self.stopped = threading.Event()
+        self.ended = []  # hosts that were on, and that another one has switched off
+
+    def act(self, what):
+        action, name = what.split()
+        host = self.hosts[name]
+        if action == "off":
+            if host.switch_off():
+                self.ended.append(name)
+            return "off"
+        return "on" if host.is_on() else "off"
+
+    def run(self):
+        while not self.stopped.wait(0.2):
+            for host in self.hosts.values():
+                power_switch.serve(host.shared, self.act)

@@ -49,13 +49,19 @@ PARTS = {
     "group": "kvm",
     "flood": "kvm",
     "instructions": "count",
+    "write-back": "count",
+    "write-back-bound": "count",
     "size": "host",
 }
 
 
+def module_of(part):
+    return importlib.import_module(f"part_{part.replace('-', '_')}")
+
+
 def measure(part, runs, where, directory):
     """Measures one part here, and saves it."""
-    module, samples, began, failed = importlib.import_module(f"part_{part}"), Samples(), time.monotonic(), None
+    module, samples, began, failed = module_of(part), Samples(), time.monotonic(), None
     try:
         module.measure(peers.present()[0], runs, samples)
     except (Failed, Refused, OSError, subprocess.SubprocessError, ValueError) as e:
@@ -116,7 +122,7 @@ def show(parts):
         if not (RESULTS / f"{part}.json").exists():
             failed.append(part)
             continue
-        module, samples = importlib.import_module(f"part_{part}"), Samples()
+        module, samples = module_of(part), Samples()
         data = report.load(RESULTS, part)
         samples.values = {figure["name"]: figure["samples"] for figure in data["figures"]}
         report.table(f"{part} ({data['where']}, processors: {data['processors']})", module.FIGURES, samples)
@@ -150,7 +156,7 @@ def main():
             measure(part, args.runs, args.inside, SHARED)
         return 0
     subprocess.run([CHECKOUT / "tools/install-packages", "test", "demo", "bench"], check=True)
-    subprocess.run([CHECKOUT / "guest/build", "cloud"], check=True)
+    subprocess.run([CHECKOUT / "guest/build", "cloud", "sqlite", "fio"], check=True)
     found, missing = peers.present()
     for peer in found:
         say(f"{peer.name}: {peer.about}")

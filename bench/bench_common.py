@@ -57,6 +57,12 @@ def directory(kind="tmpfs"):
 
 HUGETLB_MIB = 192
 DISK_MIB = 1024
+RAM_DISK_MIB = 1536
+
+
+def make_file_system(kind, disk):
+    path = "/usr/sbin:/sbin:" + os.environ["PATH"]
+    subprocess.run([f"mkfs.{kind}", "-q", disk], check=True, env=os.environ | {"PATH": path})
 
 
 def mount(kind, where, beside):
@@ -76,9 +82,7 @@ def mount(kind, where, beside):
         disk = store / f"bench-{os.getpid()}.{kind}"
         disk.unlink(missing_ok=True)
         subprocess.run(["fallocate", "-l", f"{DISK_MIB}M", disk], check=True)
-        subprocess.run(
-            [f"mkfs.{kind}", "-q", disk], check=True, env=os.environ | {"PATH": "/usr/sbin:/sbin:" + os.environ["PATH"]}
-        )
+        make_file_system(kind, disk)
         # Direct I/O: a sync of a file waits for the disk, and what is cached is cached once.
         loop = subprocess.run(
             ["/sbin/losetup", "--direct-io=on", "--show", "--find", disk], stdout=subprocess.PIPE, text=True, check=True
@@ -87,6 +91,20 @@ def mount(kind, where, beside):
         # The loop device is freed when its file system is unmounted.
         subprocess.run(["/sbin/losetup", "--detach", loop], check=True)
         disk.unlink()
+
+
+@contextlib.contextmanager
+def ram_disk(kind, size_mib=RAM_DISK_MIB):
+    """As `directory`, on a disk in the memory of this machine: no processor is ever idle for it."""
+    subprocess.run(["modprobe", "brd", "rd_nr=1", f"rd_size={size_mib << 10}"], check=True)
+    with tempfile.TemporaryDirectory(prefix="pmvm-bench-") as name:
+        make_file_system(kind, "/dev/ram0")
+        subprocess.run(["mount", "/dev/ram0", name], check=True)
+        try:
+            yield pathlib.Path(name)
+        finally:
+            subprocess.run(["umount", name], check=True)
+            subprocess.run(["rmmod", "brd"], check=True)
 
 
 def pmem(path, number=1, size_mib=64):
@@ -144,6 +162,7 @@ __all__ = [
     "format_and_mount",
     "fsyncs",
     "pmem",
+    "ram_disk",
     "say",
     "settle",
 ]

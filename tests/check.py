@@ -38,22 +38,29 @@ FUZZ_MAX = 1800  # seconds for all targets, and for building them
 CUTS = "bare=10,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
+OPTIMIZATION = 0
 # name, directory, compiler, Meson options. The first is what `make` has built. The second has clang's address and
 # undefined-behaviour sanitizers, which find what gcc's find and more, and serves the fuzz targets as well. The third
-# has no assertions. -Db_lundef=false: clang's sanitizers need undefined symbols in shared libraries.
+# has no assertions. The sanitizers' builds are not optimized: compiling took most of their time.
 BUILDS = [
     ("default", CHECKOUT / "build", None, None),
     (
         "clang-asan-ubsan",
-        fuzz.directory_of(fuzz.SANITIZE),
+        fuzz.directory_of(fuzz.SANITIZE, OPTIMIZATION),
         "clang",
-        [*fuzz.options(fuzz.SANITIZE), "-Dwerror=true"],
+        [*fuzz.options(fuzz.SANITIZE, OPTIMIZATION), "-Dwerror=true"],
     ),
     (
         "gcc-tsan-ndebug",
         REPORTS / "gcc-tsan-ndebug",
         "gcc",
-        ["-Db_sanitize=thread", "-Db_ndebug=true", "-Dwerror=true"],
+        [
+            "-Db_sanitize=thread",
+            "-Db_ndebug=true",
+            f"-Doptimization={OPTIMIZATION}",
+            "-Dc_link_args=-fuse-ld=gold",
+            "-Dwerror=true",
+        ],
     ),
 ]
 UNIT_JOBS = 3  # test programs at once: many wait for a time-out, or for the programs that they start
@@ -63,7 +70,7 @@ SANITIZERS = {
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1",
 }
 # Tests of the sources and the build, which have the same result in each of BUILDS: they run in the first.
-ONCE = {"fences", "seccomp", "watch_dist"}
+ONCE = {"completion", "fences", "install_packages", "seccomp", "watch_dist"}
 # ThreadSanitizer has nothing to find in a program with one thread.
 THREADS_ONLY = {"gcc-tsan-ndebug"}
 
@@ -73,32 +80,36 @@ MODEST = ["setsid", "--wait", "sh", "-c", 'echo 19 2>/dev/null >/proc/self/autog
 
 
 def build(name, directory, compiler, options):
-    """Builds one variant, and configures it if it has options; returns its test programs, or None."""
-    commands = [["ninja", "-C", directory]]
-    if options is not None:
-        # An older build of that name may have had other options.
-        again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
-        commands.insert(0, ["meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options])
+    """Builds one variant's unit tests, and configures it if it has options; returns them, or None."""
     with open(REPORTS / f"{name}.log", "wb") as log:
-        for command in commands:
-            done = subprocess.run(
+
+        def is_done(*command):
+            return not subprocess.run(
                 [*MODEST, *command],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 check=False,
                 env=os.environ | ({"CC": compiler} if compiler else {}),
-            )
-            if done.returncode:
-                say(f"  {name}: cannot build, see {log.name}; its end:")
-                say((REPORTS / f"{name}.log").read_text(errors="replace")[-3000:])
-                return None
-    tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", directory], text=True))
-    return [
-        (test["name"], absolute(test["cmd"], directory), test.get("env", {}))
-        for test in tests
-        if "pmvm:unit" in test["suite"]
-    ]
+            ).returncode
+
+        # An older build of that name may have had other options.
+        again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
+        if options is None or is_done(
+            "meson", "setup", *again, directory, CHECKOUT, "-Ddefault_library=static", *options
+        ):
+            tests = [test for test in introspect(directory, "tests") if is_wanted(name, directory, test)]
+            files = {target["id"]: target["filename"] for target in introspect(directory, "targets")}
+            needed = sorted({file for test in tests for target in test["depends"] for file in files[target]})
+            if is_done("ninja", "-C", directory, *[os.path.relpath(file, directory) for file in needed]):
+                return tests
+    say(f"  {name}: cannot build, see {log.name}; its end:")
+    say((REPORTS / f"{name}.log").read_text(errors="replace")[-3000:])
+    return None
+
+
+def introspect(directory, what):
+    return json.loads(subprocess.check_output(["meson", "introspect", f"--{what}", directory], text=True))
 
 
 def absolute(command, directory):
@@ -106,20 +117,17 @@ def absolute(command, directory):
     return [str(directory / word) if (directory / word).is_file() else word for word in command]
 
 
+def is_wanted(build_name, directory, test):
+    """Whether a test runs in a build."""
+    if "pmvm:unit" not in test["suite"] or (test["name"] in ONCE and build_name != BUILDS[0][0]):
+        return False
+    return build_name not in THREADS_ONLY or has_threads(BUILDS[0][1] / os.path.relpath(test["cmd"][0], directory))
+
+
 def has_threads(program):
-    """Whether a program calls pthread_create; one that is a script may."""
+    """Whether a program of the first build calls pthread_create; one that is a script may."""
     done = subprocess.run(["nm", "--dynamic", "--undefined-only", program], capture_output=True, text=True, check=False)
     return done.returncode != 0 or "pthread_create" in done.stdout
-
-
-def selected(build_name, tests):
-    """The unit tests that are run in a build."""
-    return [
-        test
-        for test in tests
-        if (test[0] not in ONCE or build_name == BUILDS[0][0])
-        and (build_name not in THREADS_ONLY or has_threads(test[1][0]))
-    ]
 
 
 def run_program(name, command, environment, time_max=UNIT_MAX):
@@ -178,8 +186,8 @@ def unit():
             say(f"  {name}: no test was built")
         with concurrent.futures.ThreadPoolExecutor(UNIT_JOBS) as jobs:
             for totals_of_one in [
-                jobs.submit(run_program, f"{name}/{test}", command, environment)
-                for test, command, environment in selected(name, tests or [])
+                jobs.submit(run_program, f"{name}/{test['name']}", absolute(test["cmd"], directory), test["env"])
+                for test in tests or []
             ]:
                 suite.add(totals_of_one.result())
         say(f"unit {name}: {suite} ({time.monotonic() - began:.0f} s)")
@@ -189,7 +197,9 @@ def unit():
 
 def fuzz_targets():
     began = time.monotonic()
-    totals = run_program("fuzz", [CHECKOUT / "tests/fuzz/fuzz.py", f"--time={FUZZ_TIME}"], {}, FUZZ_MAX)
+    totals = run_program(
+        "fuzz", [CHECKOUT / "tests/fuzz/fuzz.py", f"--time={FUZZ_TIME}", f"--optimization={OPTIMIZATION}"], {}, FUZZ_MAX
+    )
     say(f"fuzz: {totals} ({time.monotonic() - began:.0f} s)")
     return totals
 

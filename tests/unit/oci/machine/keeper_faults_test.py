@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 Usage: keeper_faults_test.py KEEPER_RIG. The test is the agent of the guest, and the engine. Prints TAP.
 """
 import contextlib
+import functools
 import os
 import signal
 import struct
@@ -197,39 +198,39 @@ def test_token_that_is_none():
             failed(host, "a token that is none")
 
 
-def test_rubbish():
-    frames = (
-        b"abc",
-        b"[]",
-        b"{}",
-        b"{" * 2000,
-        b'{"id": 1}',
-        b'{"event": "x"}',
-        b'{"event": "exit", "process": "init"}',
-        b'{"event": "exit", "process": 1, "status": 0}',
-        b'{"event": "exit", "process": "init", "status": "zero"}',
-        b'{"event": "exit", "process": "init", "status": 1000}',
-        b'{"event": "exit", "process": "init", "status": -1}',
-        b'{"id": 9999, "error": "x"}',
-        b'{"id": -1, "error": "x"}',
-    )
-    heads = (struct.pack("<I", 0xFFFFFFFF), struct.pack("<I", (1 << 20) + 1))
-    for rubbish in (*heads, *(struct.pack("<I", len(frame)) + frame for frame in frames)):
-        with world() as host:
-            agent, _ = host.created()
-            agent.control.sendall(rubbish)
-            lost(host, "the agent in the guest")
+RUBBISH = (
+    b"abc",
+    b"[]",
+    b"{}",
+    b"{" * 2000,
+    b'{"id": 1}',
+    b'{"event": "x"}',
+    b'{"event": "exit", "process": "init"}',
+    b'{"event": "exit", "process": 1, "status": 0}',
+    b'{"event": "exit", "process": "init", "status": "zero"}',
+    b'{"event": "exit", "process": "init", "status": 1000}',
+    b'{"event": "exit", "process": "init", "status": -1}',
+    b'{"id": 9999, "error": "x"}',
+    b'{"id": -1, "error": "x"}',
+)
+HEADS = (struct.pack("<I", 0xFFFFFFFF), struct.pack("<I", (1 << 20) + 1))
 
 
-def test_answer_that_is_none():
-    for answer in ({}, {"ok": 5}, {"ok": {}, "error": "x"}, {"error": 5}):
-        with world() as host:
-            agent, _ = host.running()
-            client = host.ask({"do": "ps"})
-            request = agent.request("ps")
-            send(agent.control, {"id": request["id"]} | answer)
-            assert "error" in receive(client)
-            assert host.end() == 255
+def rubbish(data):
+    with world() as host:
+        agent, _ = host.created()
+        agent.control.sendall(data)
+        lost(host, "the agent in the guest")
+
+
+def answer_that_is_none(answer):
+    with world() as host:
+        agent, _ = host.running()
+        client = host.ask({"do": "ps"})
+        request = agent.request("ps")
+        send(agent.control, {"id": request["id"]} | answer)
+        assert "error" in receive(client)
+        assert host.end() == 255
 
 
 def test_events_that_mean_nothing():
@@ -349,4 +350,9 @@ def test_client_that_sends_rubbish():
         assert host.call({"do": "state"}) == {"ok": {"status": "running"}}
 
 
-main({name[5:]: test for name, test in list(globals().items()) if name.startswith("test_")})
+tests = {name[5:]: test for name, test in list(globals().items()) if name.startswith("test_")}
+for frame in (*HEADS, *(struct.pack("<I", len(text)) + text for text in RUBBISH)):
+    tests[f"rubbish {frame[:60]}"] = functools.partial(rubbish, frame)
+for no_answer in ({}, {"ok": 5}, {"ok": {}, "error": "x"}, {"error": 5}):
+    tests[f"answer {no_answer}"] = functools.partial(answer_that_is_none, no_answer)
+main(tests)

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import array
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -19,6 +20,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 RIG = sys.argv[1] if len(sys.argv) > 1 else "keeper_rig"
 WAIT_MAX = 60
+AT_ONCE = 6  # tests
 
 
 def wait_for(what, condition):
@@ -213,17 +215,18 @@ def is_running(pid):
 
 
 def main(tests):
-    """Runs each function and prints TAP. A test is a function of a World, or of nothing."""
+    """Runs each function and prints TAP. Several run at once, as they wait for time-outs most of the time."""
     print(f"1..{len(tests)}")
     failed = 0
-    for number, (name, test) in enumerate(tests.items(), 1):
-        try:
-            test()
-            print(f"ok {number} {name}", flush=True)
-        except Exception:  # pylint: disable=broad-exception-caught
-            failed += 1
-            print(f"not ok {number} {name}")
-            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        running = {name: pool.submit(test) for name, test in tests.items()}
+        for number, (name, test) in enumerate(running.items(), 1):
+            if error := test.exception():
+                failed += 1
+                print(f"not ok {number} {name}")
+                print("".join(f"# {line}\n" for line in traceback.format_exception(error)), flush=True)
+            else:
+                print(f"ok {number} {name}", flush=True)
     sys.exit(failed > 0)
 
 

@@ -350,7 +350,7 @@ def calls_before_a_guest(log):
     return [line for line in calls if not line.startswith(broker)]
 
 
-@pytest.mark.parametrize("sandbox,cpus,calls_max", [("off", 1, 99), ("off", 2, 115), ("on", 1, 165)])
+@pytest.mark.parametrize("sandbox,cpus,calls_max", [("off", 1, 99), ("off", 2, 115), ("on", 1, 169)])
 def test_syscalls_of_a_start(tmp_path, sandbox, cpus, calls_max):
     """Of all threads, from execve until Linux runs, with a pmem whose file is new, and a QMP socket.
 

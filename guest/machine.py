@@ -209,7 +209,7 @@ class Guest(Vm):
         self,
         *args,
         flavour="cloud",
-        image="bzImage",
+        image="vmlinux",
         memory="256M",
         cpus=1,
         append="",

@@ -15,7 +15,7 @@ def flush_works(guest, image):
 @pytest.mark.parametrize(
     "flavour,image,memory,cpus",
     [
-        ("cloud", "vmlinux", "256M", 8),
+        ("cloud", "bzImage", "256M", 8),
         ("generic", "bzImage", "5G", 2),
         pytest.param("generic", "vmlinux", "3G", 4, marks=pytest.mark.long),
     ],

@@ -10,7 +10,7 @@
 #   make check-long  the system tests that are more variants of those, and that take long
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a defective pmvm
-#   make failover    kills the active one of two emulated hosts, N=10 times; STORAGE=device|file
+#   make failover    kills the active one of two emulated hosts, N=10 times; STORAGE=device|file, BY=hand|pacemaker
 #   make root-on-pmem  builds the Debian machine of docs/root-on-pmem.md, and runs it as the page says
 #   make soak        HOURS=1: one machine under load, with reboots and hotplug; checks its data and detects leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]
@@ -30,6 +30,7 @@ N ?= 10
 RUNS ?= 7
 HOURS ?= 1
 STORAGE ?= device
+BY ?= hand
 MAKEFLAGS += --no-print-directory
 
 .PHONY: all containers demo demo-containers check check-style check-unit check-system check-long powercut failover root-on-pmem soak fuzz format \
@@ -86,7 +87,7 @@ powercut: all
 	@tests/powercut.py --cuts $(N) $(if $(BROKEN),--broken $(BROKEN))
 
 failover: all
-	@tests/failover.py --failovers $(N) --storage $(STORAGE) $(if $(BROKEN),--broken $(BROKEN))
+	@tests/failover.py --failovers $(N) --storage $(STORAGE) --by $(BY) $(if $(BROKEN),--broken $(BROKEN))
 
 root-on-pmem: all
 	@tests/root_on_pmem.py

@@ -40,10 +40,12 @@ class ByHand:
         self.program = program
 
     def setup(self):
-        for host in self.hosts.values():
+        """Returns the host on which the machine starts."""
+        for name, host in self.hosts.items():
             host.switch_on()
-            host.step("setup", host.name, "first")
+            host.step("setup", name, "first")
         self.hosts["a"].step("format", self.storage)
+        return "a"
 
     def start_on(self, name):
         """Returns the console of the machine."""
@@ -58,6 +60,45 @@ class ByHand:
         self.hosts[name].step("connected")
 
 
+class ByPacemaker:
+    """The cluster of both hosts starts the machine, and notices that a host is lost. The test waits."""
+
+    def __init__(self, hosts, storage, program):
+        self.hosts = hosts
+        self.storage = storage
+        self.program = program
+        self.outputs = {}
+
+    def join(self, name):
+        """The host becomes a member of the cluster. Its output is the machine's console, once that runs there."""
+        self.outputs[name] = self.hosts[name].start(
+            "join", self.storage, env=[f"PMVM={self.program}"], part="pacemaker"
+        )
+
+    def setup(self):
+        for name, host in self.hosts.items():
+            host.switch_on()
+            host.step("setup", name, "first", part="pacemaker")
+        self.hosts["a"].step("format", self.storage, part="pacemaker")
+        for name in self.hosts:
+            self.join(name)
+        return self.hosts["a"].step("configure", self.storage, part="pacemaker").split()[-1]
+
+    def start_on(self, name):
+        return self.outputs[name]
+
+    def bring_back(self, name):
+        self.hosts[name].switch_on()
+        self.hosts[name].step("setup", name, "again", part="pacemaker")
+        self.join(name)
+
+    def wait_replicated(self, name):
+        self.hosts[name].step("ready", part="pacemaker")
+
+
+MANAGERS = {"hand": ByHand, "pacemaker": ByPacemaker}
+
+
 class Series:
     """Failovers, one after the other, on the same disks."""
 
@@ -66,7 +107,7 @@ class Series:
         self.switches = switches
         self.manager = manager
         self.chance = chance
-        self.active = "a"
+        self.active = None
         self.durable = {}
         self.console = None
 
@@ -82,7 +123,7 @@ class Series:
         return found
 
     def start(self):
-        self.manager.setup()
+        self.active = self.manager.setup()
         self.console = self.manager.start_on(self.active)
         self.check()
 
@@ -120,6 +161,7 @@ def parse():
         default="device",
         help="the machine's mem-path: the replicated device, or a file on its ext4",
     )
+    parser.add_argument("--by", choices=MANAGERS, default="hand", help="what starts the machine on the other host")
     parser.add_argument(
         "--broken", choices=["early-ack"], help="with a defective pmvm; the status is 0 when the defect is detected"
     )
@@ -148,16 +190,16 @@ def run_series(args, program):
             )
     switches = Switches(hosts)
     switches.start()
-    series = Series(hosts, switches, ByHand(hosts, args.storage, program), random.Random(args.seed))
+    series = Series(hosts, switches, MANAGERS[args.by](hosts, args.storage, program), random.Random(args.seed))
     survived = 0
     try:
         series.start()
         for number in range(1, args.failovers + 1):
             text = series.failover()
-            say(f"  {args.storage}: failover {number}: {text}")
+            say(f"  {args.by}, {args.storage}: failover {number}: {text}")
             survived += 1
     except Lost as lost:
-        say(f"  {args.storage}: failover {survived + 1}: LOST: {lost}")
+        say(f"  {args.by}, {args.storage}: failover {survived + 1}: LOST: {lost}")
         return survived, lost
     finally:
         switches.stopped.set()

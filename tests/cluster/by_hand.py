@@ -22,7 +22,7 @@ ADDRESSES = {"a": "10.77.0.1/24", "b": "10.77.0.2/24"}
 DISK = "/dev/drbd0"
 MOUNTED = pathlib.Path("/mnt/replicated")
 LEN = "64M"
-STEP_MAX = 300  # seconds for anything; bounds a wait that would otherwise have no end
+STEP_MAX = 500  # seconds for anything; bounds a wait that would otherwise have no end
 
 
 def run(*command, check=True):
@@ -55,25 +55,25 @@ def wait_until(condition, what):
         time.sleep(0.5)
 
 
-def handlers():
-    """The programs that DRBD calls: they ask for the peer's end."""
-    switch = f"/usr/bin/python3 -B {HERE}/power_switch.py off-peer"
-    return {"@fence_peer@": switch, "@handlers@": ""}
+# The programs that DRBD calls; this one asks for the peer's end.
+HANDLERS = {"@fence_peer@": f"/usr/bin/python3 -B {HERE}/power_switch.py", "@handlers@": ""}
 
 
-def cmd_setup(name, is_first):
+def cmd_setup(name, when, handlers=None, brought_up=True):
     """Network and disk of the host called `name`."""
+    pathlib.Path("/etc/hostname").write_text(f"{name}\n", encoding="ascii")  # where systemd looks for it
     run("hostname", name)
     run("modprobe", "-a", "virtio_net", "drbd")
     run("ip", "address", "add", ADDRESSES[name], "dev", "eth0")
     run("ip", "link", "set", "eth0", "up")
     text = (HERE / "drbd.conf").read_text(encoding="utf-8")
-    for place, value in handlers().items():
+    for place, value in (handlers or HANDLERS).items():
         text = text.replace(place, value)
     pathlib.Path("/etc/drbd.conf").write_text(text, encoding="utf-8")
-    if is_first:
+    if when == "first":
         run("drbdadm", "create-md", "--force", "r0")
-    run("drbdadm", "up", "r0")
+    if brought_up:
+        run("drbdadm", "up", "r0")
 
 
 def cmd_connected():
@@ -135,12 +135,7 @@ def cmd_machine(storage):
 
 def main():
     command, *args = sys.argv[1:]
-    if command == "setup":
-        cmd_setup(args[0], args[1] == "first")
-    elif command == "states":
-        print(states())
-    else:
-        {"connected": cmd_connected, "format": cmd_format, "machine": cmd_machine}[command](*args)
+    {"setup": cmd_setup, "connected": cmd_connected, "format": cmd_format, "machine": cmd_machine}[command](*args)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@
 #define PROGRAM_MAX 512u /* instructions */
 #define SECCOMP_SIGNAL 1 /* SYS_SECCOMP of si_code */
 #define PARTS_MAX 8u     /* of a last message of the C library */
-#define ABORT_MAX_S 5    /* the main thread may be in a call that no signal interrupts */
+#define ABORT_MAX_S 30   /* the main thread may be in a call that no signal interrupts */
 
 struct program {
 	const struct sock_filter *insns;

@@ -32,10 +32,10 @@ BROKEN = {
     # Answers before the sync.
     "early-ack": (
         "libvpmem/pmem.c",
-        "\t\tdo {\n\t\t\tpmem_worker_unlock(dev);\n",
+        "\t\tdo {\n\t\t\tfair_lock_worker_release(&dev->lock);\n",
         (
             "\t\tbatch_complete(dev, batch, 0);\n\t\tbatch->nrequests = 0;\n"
-            "\t\tdo {\n\t\t\tpmem_worker_unlock(dev);\n"
+            "\t\tdo {\n\t\t\tfair_lock_worker_release(&dev->lock);\n"
         ),
     ),
     # Lets one sync answer what came while it ran.

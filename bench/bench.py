@@ -130,7 +130,9 @@ def show(parts):
             say(f"    FAILED: {data['failed']}")
             failed.append(part)
         if samples.values:
-            bench_svg.draw(PICTURES / f"{part}.svg", data)
+            drawn = getattr(module, "DRAWN", [figure["name"] for figure in data["figures"]])
+            figures = [figure for figure in data["figures"] if figure["name"] in drawn]
+            bench_svg.draw(PICTURES / f"{part}.svg", data | {"figures": figures})
     say(f"\nraw samples: {RESULTS.relative_to(CHECKOUT)}; pictures: {PICTURES.relative_to(CHECKOUT)}")
     return failed
 

@@ -6,8 +6,8 @@
  * thread makes the stores durable. docs/performance.md explains the figures.
  *
  * Usage: bench-write-back FILE SIZE-MIB MODE WAY WORK NPAGES STEP ROUNDS [count] [unread]
- *   MODE   shared | private | bitmap | ring                       (write_back.h)
- *   WAY    direct | dsync | uring | uring-dsync | buffered | redo        (of bitmap and ring)
+ *   MODE   shared | private | bitmap | unarmed | ring             (write_back.h)
+ *   WAY    direct | dsync | uring | uring-dsync | buffered | redo        (of the last three)
  *   WORK   hot    each round stores to the same NPAGES pages, STEP pages apart, and flushes them
  *          cold   each round stores to pages that the guest has not touched before, and flushes them
  *          store  each round stores to the same pages, without a flush; all rounds are measured
@@ -36,7 +36,7 @@
 #define WARM_ROUNDS 3u
 #define SYS_ENTER "/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id"
 
-static const char *const mode_names[] = { "shared", "private", "bitmap", "ring", NULL };
+static const char *const mode_names[] = { "shared", "private", "bitmap", "unarmed", "ring", NULL };
 static const char *const way_names[] = { "direct", "dsync", "uring", "uring-dsync", "buffered", "redo", NULL };
 static const char *const work_names[] = { "hot", "cold", "store", "load", NULL };
 enum work { WORK_HOT, WORK_COLD, WORK_STORE, WORK_LOAD };

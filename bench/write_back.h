@@ -5,7 +5,9 @@
  * The *window* is a file that the guest has as memory. In the mode `shared` it is a shared mapping and a flush is one
  * fdatasync, as in pmvm. In the modes `bitmap` and `ring` it is a private mapping: the kernel neither writes it back nor
  * write-protects it. KVM's dirty log (its bitmap or its ring) reports the pages that the guest stored to, and a flush
- * writes these pages to the file. The mode `private` is the private mapping without a log: no flush is possible.
+ * writes these pages to the file. The mode `private` is the private mapping without a log: no flush is possible. The mode
+ * `unarmed` never clears the bitmap: stores do not fault again, and each flush writes all pages that were ever dirty. For
+ * the same pages again and again, it is a bound for processors that log stores without an exit (PML).
  */
 #ifndef BENCH_WRITE_BACK_H
 #define BENCH_WRITE_BACK_H
@@ -19,7 +21,7 @@
 #define WINDOW_GPA 0x40000000u
 #define WINDOW_SLOT 1u
 
-enum mode { MODE_SHARED, MODE_PRIVATE, MODE_BITMAP, MODE_RING };
+enum mode { MODE_SHARED, MODE_PRIVATE, MODE_BITMAP, MODE_UNARMED, MODE_RING };
 
 /* How the dirty pages get to the file and become durable. */
 enum way {

@@ -69,7 +69,7 @@ static void take_bitmap(struct dirty *dirty)
 			add_page(dirty, (uint32_t)(i * WORD_PAGES) + (uint32_t)__builtin_ctzll(word));
 	}
 	// A store after this is dirty again, for the next flush; what the pages hold from here on is written by this one.
-	if (end > 0)
+	if (end > 0 && mode != MODE_UNARMED)
 		clear_words(first, end);
 }
 

@@ -52,7 +52,7 @@ void redo_open(const struct window *of, const char *path)
 		die(path);
 }
 
-/* `len` is a multiple of 4 words but for its end, which is left out: what is measured is its cost. */
+/* The bytes after the last group of four words are left out: only the cost matters here. */
 __attribute__((target("sse4.2"))) static uint32_t checksum(const uint8_t *from, size_t len)
 {
 	uint64_t sum = ~0u, words[4];

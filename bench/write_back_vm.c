@@ -138,7 +138,7 @@ void vm_open(struct vm *vm, enum mode mode, const struct window *window)
 	if (vm->vm_fd < 0)
 		die("/dev/kvm");
 	// INITIALLY_SET is not asked for: the window is clean at first.
-	if (mode == MODE_BITMAP)
+	if (mode == MODE_BITMAP || mode == MODE_UNARMED)
 		enable(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
 		       "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2");
 	if (mode == MODE_RING)
@@ -146,7 +146,7 @@ void vm_open(struct vm *vm, enum mode mode, const struct window *window)
 		       "KVM_CAP_DIRTY_LOG_RING");
 	add_guest(vm);
 	add_slot(vm, WINDOW_SLOT, WINDOW_GPA, window->hva, window->size,
-	         mode == MODE_BITMAP || mode == MODE_RING ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+	         mode == MODE_SHARED || mode == MODE_PRIVATE ? 0u : (unsigned)KVM_MEM_LOG_DIRTY_PAGES);
 	add_kick(vm);
 	vm->vcpu_fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
 	if (vm->vcpu_fd < 0)

@@ -95,8 +95,11 @@ static int make_view(const char *dir, struct vpmem_error *err)
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_set(err, -errno, "cannot make a mount namespace: %s", strerror(errno));
 	// A file system that the host unmounts later must not stay here.
-	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
-	    mount("pmvm", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return error_set(err, -errno, "cannot separate the mounts below / from the host's%s: %s",
+		                 errno == EINVAL ? ", because / is no mount point, as in a chroot" : "",
+		                 strerror(errno));
+	if (mount("pmvm", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
 		return error_set(err, -errno, "cannot mount a tmpfs on %s: %s", dir, strerror(errno));
 	return 0;
 }

@@ -24,14 +24,23 @@ void *__wrap_realloc(void *mem, size_t size);
 
 static atomic_int probed_fd = -1;
 static atomic_uint nreads, nallocs;
+#define MARK (UINT64_C(1) << 32) /* a kick that is none of the driver's */
+static atomic_bool mark_is_read;
+static atomic_uint mark_nreads; /* how many reads there were when the one that got it began, with it */
 static void (*_Atomic kicks_on_hook)(void *opaque);
 static void *kicks_on_opaque;
 
 ssize_t __wrap_read(int fd, void *buf, size_t len)
 {
-	if (fd == atomic_load(&probed_fd))
-		atomic_fetch_add(&nreads, 1);
-	return __real_read(fd, buf, len);
+	// The worker may be in its first read when the probe is set.
+	unsigned number = fd == atomic_load(&probed_fd) ? atomic_fetch_add(&nreads, 1) + 1 : atomic_load(&nreads);
+	ssize_t rc = __real_read(fd, buf, len);
+
+	if (fd == atomic_load(&probed_fd) && rc == sizeof(uint64_t) && *(uint64_t *)buf >= MARK) {
+		atomic_store(&mark_nreads, number);
+		atomic_store(&mark_is_read, true);
+	}
+	return rc;
 }
 
 void __wrap_virtq_kicks_on(struct virtq *q)
@@ -82,28 +91,21 @@ unsigned worker_nreads(void)
 	return atomic_load(&nreads);
 }
 
-static bool wait_reads(unsigned n)
+/*
+ * An eventfd adds up what is written, so the read that gets the mark gets all earlier kicks, too. When the next one has
+ * begun, the worker has looked at everything, and waits.
+ */
+bool worker_settle(struct vpmem_device *dev)
 {
+	static const uint64_t mark = MARK;
+
+	atomic_store(&mark_is_read, false);
+	if (write(vpmem_queue_kick_efd(dev, 0), &mark, sizeof(mark)) != sizeof(mark))
+		return false;
 	for (unsigned i = 0; i < WAIT_MS * 5; i++) {
-		if (worker_nreads() - n < 1u << 31)
+		if (atomic_load(&mark_is_read) && worker_nreads() != atomic_load(&mark_nreads))
 			return true;
 		nanosleep(&(struct timespec) { .tv_nsec = 200000 }, NULL);
 	}
 	return false;
-}
-
-bool worker_settle(struct vpmem_device *dev)
-{
-	/*
-	 * After a first kick the worker begins to wait at least once more; but it may do so with an older
-	 * kick still to be seen, if it was busy just now. After the second it has seen all of them.
-	 */
-	for (int i = 0; i < 2; i++) {
-		unsigned before = worker_nreads();
-
-		vpmem_queue_kick(dev, 0);
-		if (!wait_reads(before + 1))
-			return false;
-	}
-	return true;
 }

@@ -117,12 +117,20 @@ static void on_output(void *owner, short revents)
 
 static void say_end(const struct helper *helper, char *buf, size_t size)
 {
-	if (helper->pid > 0)
-		snprintf(buf, size, "it runs, and has printed nothing");
-	else if (WIFSIGNALED(helper->status))
-		snprintf(buf, size, "it was killed by signal %d", WTERMSIG(helper->status));
-	else
-		snprintf(buf, size, "it ended with status %d", WEXITSTATUS(helper->status));
+	siginfo_t end = { 0 };
+	bool is_killed = WIFSIGNALED(helper->status);
+	int number = is_killed ? WTERMSIG(helper->status) : WEXITSTATUS(helper->status);
+
+	// It may have ended just now, and the loop has not seen it.
+	if (helper->pid > 0) {
+		if (waitid(P_PID, (id_t)helper->pid, &end, WEXITED | WNOHANG | WNOWAIT) < 0 || end.si_pid == 0) {
+			snprintf(buf, size, "it runs, and has printed nothing");
+			return;
+		}
+		is_killed = end.si_code != CLD_EXITED;
+		number = end.si_status;
+	}
+	snprintf(buf, size, is_killed ? "it was killed by signal %d" : "it ended with status %d", number);
 }
 
 const char *helper_last_words(struct helper *helper, char *buf, size_t size)

@@ -39,7 +39,8 @@ def test_pmvm_ends_before_hello():
     with world() as host:
         host.agent()
         host.kill_pmvm()
-        failed(host, "the machine has ended: it was killed by signal 9")
+        # "could not start the machine", or "the machine has ended": the keeper may be at either.
+        failed(host, ": it was killed by signal 9")
 
 
 def test_pmvm_ends_before_create_is_answered():

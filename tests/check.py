@@ -38,7 +38,7 @@ FUZZ_MAX = 1800  # seconds for all targets, and for building them
 CUTS = "bare=6,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
-OPTIMIZATION = 0
+OPTIMIZATION = 0  # of the builds with sanitizers
 # name, directory, compiler, Meson options. The first is what `make` has built. The second has clang's address and
 # undefined-behaviour sanitizers, which find what gcc's find and more, and serves the fuzz targets as well. The third
 # has no assertions. The sanitizers' builds are not optimized: compiling took most of their time.
@@ -58,7 +58,7 @@ BUILDS = [
             "-Db_sanitize=thread",
             "-Db_ndebug=true",
             f"-Doptimization={OPTIMIZATION}",
-            "-Dc_link_args=-fuse-ld=gold",
+            fuzz.GOLD,
             "-Dwerror=true",
         ],
     ),

@@ -201,6 +201,12 @@ class OciGuest:
         outputs = [self.output(name, which) for which in ("stdout", "stderr")]
         return (self.wait(name)["status"], *outputs)
 
+    def shutdown(self):
+        """The exit status of pmvm. The answer may be lost with the machine."""
+        with contextlib.suppress(ConnectionResetError):
+            assert self.call("shutdown") == {}
+        return self.vm.end()
+
     def __enter__(self):
         return self
 

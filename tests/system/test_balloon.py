@@ -129,8 +129,8 @@ def gives_and_takes_back(guest, qmp, is_huge=False):
     before = rss(guest)
     assert before >= WORK
     plug(guest, qmp, **{"free-page-reporting": True})
-    # Of huge pages, those that the guest has whole: its other files leave parts of some.
-    freed = WORK // 2 if is_huge else WORK * 3 // 4
+    # The guest reports whole huge pages only, and its other files leave parts of some.
+    freed = WORK // 2
     shrinks(guest, before, freed)
     uses_and_frees(guest)
     shrinks(guest, before, freed)

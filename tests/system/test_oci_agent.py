@@ -182,8 +182,7 @@ def test_the_life_of_init(layers):
         assert guest.output("init") == "before the start\n"
         assert guest.output("init", "stderr") == "to stderr\n"
         assert guest.wait("init") == {"event": "exit", "process": "init", "status": 42, "oom": False}
-        assert guest.call("shutdown") == {}
-        assert guest.vm.end() == 0
+        assert guest.shutdown() == 0
 
 
 def test_init_without_a_handler_is_not_terminated(layers):
@@ -231,8 +230,7 @@ def test_what_is_written_is_in_the_hosts_directory(layers, tmp_path):
             guest.start()
             assert guest.output("init") == "from the host\n"
             assert guest.wait("init")["status"] == 0, guest.output("init", "stderr")
-            assert guest.call("shutdown") == {}
-            guest.vm.end()
+            assert guest.shutdown() == 0
     assert (share / "root/diff/etc/new").read_text() == "new\n"
     assert (share / "root/diff/top").is_char_device()
     assert (share / "0/back").read_text() == "back\n"

@@ -202,6 +202,11 @@ class Vm:
             self.process.stdin.close()
 
 
+# The kernel's command line. Without its self-tests and the preparation of traces, which no test needs, a guest starts
+# in four fifths of the time where the processor is emulated.
+KERNEL = "console=ttyS0 quiet cryptomgr.notests initcall_blacklist=crypto_kdf108_init,init_kprobe_trace"
+
+
 class Guest(Vm):
     """A Linux guest with a shell on ttyS0."""
 
@@ -235,7 +240,7 @@ class Guest(Vm):
                 "-initrd",
                 initrd,
                 "-append",
-                f"console=ttyS0 quiet {append}",
+                f"{KERNEL} {append}",
                 *args,
             ],
             cwd=cwd,
@@ -299,7 +304,7 @@ def with_archives(initrd, names):
 def linux_options(append=""):
     """The options of a machine with 256 MiB and the cloud kernel, without a console."""
     kernel, initrd = kernel_files()
-    return ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet {append}"]
+    return ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", f"{KERNEL} {append}"]
 
 
 def pmem(path, number=1, size=None, **properties):

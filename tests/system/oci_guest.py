@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 
-from machine import BOOT_MAX, COMMAND_MAX, MIB, Vm, near
+from machine import BOOT_MAX, COMMAND_MAX, KERNEL, MIB, Vm, near
 
 OCI = pathlib.Path(__file__).resolve().parents[2] / "build/oci"
 ENV = ["PATH=/bin", "TERM=xterm"]
@@ -102,7 +102,7 @@ class OciGuest:
         port = self.listener.getsockname()[1]
         options = [
             "-m", memory, "-nographic", "-kernel", near(OCI / "kernel"), "-initrd", near(OCI / "initrd.img"),
-            "-append", f"console=ttyS0 quiet panic=-1 pmvm.port={port}",
+            "-append", f"{KERNEL} panic=-1 pmvm.port={port}",
             "-device", f"vhost-vsock-pci,guest-cid={random.randrange(3, 1 << 31)}", *args,
         ]  # fmt: skip
         for i, layer in enumerate(layers):

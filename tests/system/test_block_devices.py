@@ -144,6 +144,7 @@ def goes_on(guest, after):
     assert "error" not in guest.text.lower() and guest.error_text == ""
 
 
+@pytest.mark.long
 @needs_nbd
 def test_a_network_that_is_restored_and_a_server_that_comes_back(disk, tmp_path):
     with (

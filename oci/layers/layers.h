@@ -31,6 +31,8 @@
 #include <vpmem.h>
 
 #define LAYER_PADDING (2u << 20) /* a size of an image is a multiple of it: a huge page */
+/* The guest keeps 64 bytes of its RAM for each page of it. */
+#define SCRATCH_SIZE (1ull << 30)
 
 /* Who shares one image, and so pages of the host: a neighbour can measure which pages are in memory. */
 enum layer_share {
@@ -68,6 +70,8 @@ struct rootfs {
 	char *upper, *work, *writable_dir;
 	/* Options of the overlay mount that say how its layers are to be read: the guest has to mount with the same. */
 	bool metacopy, redirect_dir, userxattr;
+	bool has_scratch; /* the container writes to the file scratch_fd, not to `upper` */
+	int scratch_fd;   /* O_CLOEXEC; has no name */
 };
 
 /*
@@ -77,6 +81,13 @@ struct rootfs {
  */
 int rootfs_find(const char *root_path, const struct layer_settings *settings, struct rootfs *rootfs,
                 struct vpmem_error *err);
+/*
+ * An ext4 for what the container writes, in a sparse file in the directory of the cache. It has no name, so it is gone
+ * with the last process that has it open. size: bytes, 0: SCRATCH_SIZE. -ENOTSUP: the root has no layers. -EIO:
+ * mkfs.ext4 has failed; err has its words.
+ */
+int rootfs_make_scratch(struct rootfs *rootfs, const struct layer_settings *settings, uint64_t size,
+                        struct vpmem_error *err);
 /* Unlocks. In the process that keeps the images in use it is called at the end; in every other one at once. */
 void rootfs_fini(struct rootfs *rootfs);
 

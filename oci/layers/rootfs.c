@@ -255,6 +255,8 @@ void rootfs_fini(struct rootfs *rootfs)
 		free(rootfs->layers[i].path);
 		close(rootfs->layers[i].fd);
 	}
+	if (rootfs->has_scratch)
+		close(rootfs->scratch_fd);
 	free(rootfs->layers);
 	free(rootfs->directory);
 	free(rootfs->upper);

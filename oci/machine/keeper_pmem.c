@@ -45,12 +45,17 @@ static void copy_number(struct json_object *to, const char *name, struct json_ob
 		json_object_object_add(to, name, json_object_new_int64(json_object_get_int64(val)));
 }
 
-// parts.c adds the layers first, then the volumes.
+// parts.c adds the layers first, then the scratch file, then the volumes.
 const char *keeper_image_file(const struct keeper *k, size_t idx)
 {
-	const size_t nlayers = k->plan->rootfs->nlayers;
+	const struct rootfs *rootfs = k->plan->rootfs;
 
-	return idx < nlayers ? k->plan->rootfs->layers[idx].path : k->plan->bundle->pmem[idx - nlayers].file;
+	if (idx < rootfs->nlayers)
+		return rootfs->layers[idx].path;
+	idx -= rootfs->nlayers;
+	if (rootfs->has_scratch && idx-- == 0)
+		return "upper";
+	return k->plan->bundle->pmem[idx].file;
 }
 
 static struct json_object *image(const struct keeper *k, size_t idx, struct json_object *device)

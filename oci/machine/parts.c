@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static char *text(struct parts *parts, con
 
 static int make_lists(struct parts *parts, const struct machine_plan *plan, struct vpmem_error *err)
 {
-	const size_t nimages = plan->rootfs->nlayers + plan->bundle->npmem + 1, nshares = plan->bundle->nshares + 2;
+	const size_t nimages = plan->rootfs->nlayers + plan->bundle->npmem + 2, nshares = plan->bundle->nshares + 2;
 
 	if (plan->bundle->nshares >= SHARES_MAX) {
 		error_set(err, -E2BIG, "%zu bind mounts: a machine can have %u", plan->bundle->nshares, SHARES_MAX - 1);
@@ -148,11 +148,17 @@ static char *below_root(struct parts *parts, const struct rootfs *rootfs, const 
 
 static struct json_object *add_upper(struct parts *parts, const struct rootfs *rootfs)
 {
-	struct json_object *upper = json_object_new_object();
+	struct json_object *upper = json_object_new_object(), *scratch;
 	char *diff = rootfs->upper ? below_root(parts, rootfs, rootfs->upper) : NULL;
 	char *work = rootfs->upper ? below_root(parts, rootfs, rootfs->work) : NULL;
 	char *own = work ? text(parts, "%s/pmvm", work) : NULL;
 
+	if (rootfs->has_scratch) {
+		json_object_put(upper);
+		scratch = add_image(parts, text(parts, "/proc/self/fd/%d", rootfs->scratch_fd), false);
+		json_object_object_add(scratch, "kind", json_object_new_string("pmem"));
+		return scratch;
+	}
 	if (!diff || !own) {
 		json_object_object_add(upper, "kind", json_object_new_string("none"));
 		return upper;
@@ -206,11 +212,6 @@ int parts_make(struct parts *parts, const struct machine_plan *plan, struct vpme
 
 	if (rc < 0)
 		return rc;
-	if (plan->bundle->upper == UPPER_PMEM) {
-		error_set(err, -ENOTSUP, "annotation io.pmvm.upper=pmem is not supported yet");
-		error_hint(err, "leave it out: what the container writes is then in the engine's directory");
-		return -ENOTSUP;
-	}
 	config = bundle_guest_config(plan->bundle);
 	if (!config)
 		return error_set(err, -ENOMEM, "out of memory");

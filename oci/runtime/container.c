@@ -159,7 +159,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		.share = (enum layer_share)settings->share_layers,
 		.owner = c->state.owner,
 		.container = c->state.id,
-		.readonly_only = !share_server_is_confined(),
+		.readonly_only = c->bundle.upper == UPPER_SHARE && !share_server_is_confined(),
 	};
 	int rc = fill_state(c, err);
 
@@ -175,6 +175,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, false, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
+	if (rc == 0 && c->bundle.upper == UPPER_PMEM)
+		rc = rootfs_make_scratch(&c->rootfs, &layers, c->bundle.upper_size, err);
 	if (rc == 0 && c->rootfs.nlayers == 0)
 		oci_log_debug("the root is shared as one directory, without images of layers: %s", c->rootfs.why_none);
 	if (rc == 0)

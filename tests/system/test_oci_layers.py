@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from oci_runtime import FOREVER
+from oci_runtime import FOREVER, make_bundle
 
 MIB = 1 << 20
 
@@ -58,6 +58,37 @@ def test_two_machines_share_the_layer_that_they_have_in_common(store, oci, tmp_p
     assert images(oci)["base"]["containers"] == ["c2"] and images(oci)["top"]["containers"] == []
     oci("layers", "prune")
     assert images(oci).keys() == {"base"}
+
+
+def test_what_a_container_writes_can_be_persistent_memory(store, oci, tmp_path):
+    """It is a DAX mapping of a file without a name, which ends with the machine; the engine gets nothing of it."""
+    annotations = {"io.pmvm.upper": "pmem,size=64M"}
+    lowers = [store.layer("base", {"file": b"of the layer"})]
+    bundle = store.bundle(tmp_path / "c", lowers, FOREVER, annotations=annotations)
+    oci.create("c", bundle)
+    oci("start", "c")
+    oci("exec", "c", "sh", "-c", "echo changed >/file; cp /bin/busybox /new; sync /new")
+    assert oci("exec", "c", "cat", "/file") == "changed\n"
+    smaps = oci("exec", "c", "/new", "cat", "/proc/self/smaps")
+    text = smaps[: smaps.index("VmFlags")]
+    assert "/new" in text and re.search(r"^Rss: +0 kB", text, re.MULTILINE), text
+    upper = next(row for row in json.loads(oci("events", "--stats", "c"))["pmem"] if row["file"] == "upper")
+    assert upper["size"] == 64 * MIB and upper["flushes"] > 0 and upper["failed"] == 0, upper
+    assert not any((store.folder / "c-own/diff").iterdir())
+    names = {path.suffix for path in oci.cache.iterdir()}
+    assert names == {".erofs", ".json", ".lock"}, names
+    oci("delete", "--force", "c")
+    # The next one begins anew.
+    oci.create("c", bundle)
+    oci("start", "c")
+    assert oci("exec", "c", "cat", "/file") == "of the layer"
+
+
+def test_a_root_without_layers_has_no_persistent_memory(oci, tmp_path):
+    bundle = make_bundle(tmp_path / "c", "true", annotations={"io.pmvm.upper": "pmem"})
+    error = oci.create("c", bundle, status=1)
+    assert "io.pmvm.upper=pmem: the root has no layers" in error and "leave the annotation out" in error, error
+    assert oci.left() == []
 
 
 @contextlib.contextmanager

@@ -270,6 +270,67 @@ static void what_is_missing_is_named(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_make, store_remove)
 
+static void a_scratch_file_is_an_ext4_without_a_name(void **state)
+{
+	struct store *store = store_of(state);
+	struct vpmem_error err = { .text = "" };
+	struct rootfs rootfs;
+	struct stat st;
+	int fd;
+
+	store_mount(store);
+	find(store, store->merged, &rootfs);
+	if (rootfs_make_scratch(&rootfs, &store->settings, (64 << 20) + 1, &err))
+		fail_msg("%s", err.text);
+	assert_true(rootfs.has_scratch);
+	assert_int_equal(fstat(rootfs.scratch_fd, &st), 0);
+	assert_int_equal(st.st_size, (64 << 20) + LAYER_PADDING);
+	assert_in_range(st.st_blocks, 1, (8 << 20) / 512); // sparse
+	assert_int_equal(st.st_nlink, 0);
+	assert_true(fcntl(rootfs.scratch_fd, F_GETFD) & FD_CLOEXEC);
+	store_run("dumpe2fs -h /proc/%d/fd/%d 2>&1 | grep -q 'Block count: *16896'", getpid(), rootfs.scratch_fd);
+	fd = rootfs.scratch_fd;
+	rootfs_fini(&rootfs);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void an_ordinary_directory_has_no_scratch_file(void **state)
+{
+	struct store *store = store_of(state);
+	struct vpmem_error err = { .text = "" };
+	struct rootfs rootfs;
+
+	find(store, store->dir, &rootfs);
+	assert_int_equal(rootfs_make_scratch(&rootfs, &store->settings, 0, &err), -ENOTSUP);
+	assert_string_equal(err.text, "annotation io.pmvm.upper=pmem: the root has no layers: "
+	                              "it is not the root of an overlay mount");
+	assert_non_null(strstr(err.hint, store->dir));
+	rootfs_fini(&rootfs);
+}
+
+static void a_scratch_file_needs_a_file_system_that_has_such(void **state)
+{
+	struct store *store = store_of(state);
+	struct layer_settings settings = store->settings;
+	struct vpmem_error err = { .text = "" };
+	struct rootfs rootfs;
+
+	store_mount(store);
+	find(store, store->merged, &rootfs);
+	settings.cache = "/proc";
+	assert_int_equal(rootfs_make_scratch(&rootfs, &settings, 0, &err), -EOPNOTSUPP);
+	assert_string_equal(err.text, "annotation io.pmvm.upper=pmem: a file of 1073741824 bytes in /proc: "
+	                              "Operation not supported");
+	assert_non_null(strstr(err.hint, "layer-cache"));
+	// A disk that is full: the words of mkfs.ext4.
+	settings.cache = store->cache;
+	store_limit_cache(store, "4k");
+	assert_int_not_equal(rootfs_make_scratch(&rootfs, &settings, 0, &err), 0);
+	assert_non_null(strstr(err.text, "mkfs.ext4"));
+	assert_false(rootfs.has_scratch);
+	rootfs_fini(&rootfs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +347,9 @@ int main(void)
 		TEST(a_changed_directory_is_another_layer),
 		TEST(sharing_is_limited_as_set),
 		TEST(what_is_missing_is_named),
+		TEST(a_scratch_file_is_an_ext4_without_a_name),
+		TEST(an_ordinary_directory_has_no_scratch_file),
+		TEST(a_scratch_file_needs_a_file_system_that_has_such),
 	};
 
 	return cmocka_run_group_tests_name("rootfs", tests, NULL, NULL);

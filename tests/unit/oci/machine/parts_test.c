@@ -119,9 +119,35 @@ static void test_readonly_layers(void **state)
 	parts_fini(&parts);
 }
 
+// What the container writes goes to a file of its own, and nothing of the engine's directory is shared.
+static void test_scratch(void **state)
+{
+	const struct bundle bundle = { .pmem = volumes, .npmem = 1, .upper = UPPER_PMEM };
+	const struct rootfs rootfs = { .layers = layers,
+		                       .nlayers = 2,
+		                       .upper = (char *)"/store/L/diff",
+		                       .work = (char *)"/store/L/work",
+		                       .writable_dir = (char *)"/store/L",
+		                       .has_scratch = true,
+		                       .scratch_fd = 9 };
+	struct parts parts = { 0 };
+
+	(void)state;
+	make(&parts, &bundle, &rootfs);
+	assert_create(&parts, "{'config': {}, 'rootfs': {'kind': 'layers',"
+	                      "  'layers': [{'pci': '0000:00:0d.0'}, {'pci': '0000:00:0e.0'}],"
+	                      "  'upper': {'kind': 'pmem', 'pci': '0000:00:0f.0'}, 'options': []},"
+	                      " 'mounts': [{'pci': '0000:00:10.0', 'filesystem': 'ext4', 'readonly': false}]}");
+	assert_int_equal(parts.npmem, 4);
+	assert_string_equal(parts.images[2].source, "/proc/self/fd/9");
+	assert_false(parts.images[2].readonly || parts.pmem[2].readonly);
+	assert_int_equal(parts.nshares, 0);
+	parts_fini(&parts);
+}
+
 static void test_refused(void **state)
 {
-	struct bundle bundle = { .shares = shares, .nshares = SHARES_MAX };
+	const struct bundle bundle = { .shares = shares, .nshares = SHARES_MAX };
 	const struct rootfs rootfs = { 0 };
 	const struct machine_plan plan = { .state_dir = "/run/x", .bundle = &bundle, .rootfs = &rootfs };
 	struct parts parts = { 0 };
@@ -131,18 +157,13 @@ static void test_refused(void **state)
 	assert_int_equal(parts_make(&parts, &plan, &err), -E2BIG);
 	assert_non_null(strstr(err.text, "512 bind mounts"));
 	parts_fini(&parts);
-	bundle = (struct bundle) { .upper = UPPER_PMEM };
-	assert_int_equal(parts_make(&parts, &plan, &err), -ENOTSUP);
-	assert_non_null(strstr(err.text, "io.pmvm.upper"));
-	parts_fini(&parts);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_directory),
-		cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_readonly_layers),
+		cmocka_unit_test(test_directory),       cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_readonly_layers), cmocka_unit_test(test_scratch),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -156,6 +156,8 @@ static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_e
 		.console_path = plan->debug ? console_path : NULL,
 		.ram_size = plan->ram_size,
 		.cpus = plan->cpus,
+		// No other machine of this host has its CID.
+		.uid = plan->uid_base ? plan->uid_base + (k->transport.cid & 0x0fffffff) : 0,
 		.cid = k->transport.cid,
 		.port = k->transport.port,
 		.qmp_fd = qmp_fd,

@@ -23,6 +23,7 @@ struct machine_plan {
 	struct machine_paths paths;
 	uint64_t ram_size; /* bytes */
 	unsigned cpus;
+	uint32_t uid_base; /* pmvm runs as a user of its own, with a number of 28 bits added to this; 0: as root */
 	const struct bundle *bundle;
 	const struct rootfs *rootfs;
 	struct nics *nics;          /* of nics_make; the keeper calls nics_join and nics_fini */

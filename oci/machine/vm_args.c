@@ -117,6 +117,10 @@ static void add_base(struct words *words, const struct vm_config *cfg)
 	                                                       "-no-reboot", NULL };
 	     *word; word++)
 		add(words, "%s", *word);
+	if (cfg->uid) {
+		add(words, "-run-with");
+		add(words, "user=%" PRIu32 ":%" PRIu32, cfg->uid, cfg->uid);
+	}
 	add(words, "-smp");
 	add(words, "%u", cfg->cpus);
 	// virtiofsd maps the guest's RAM.

@@ -29,6 +29,7 @@ struct vm_config {
 	const char *console_path; /* the serial port goes to this file; NULL: there is none */
 	uint64_t ram_size;
 	unsigned cpus;
+	uint32_t uid; /* the user and group that it runs as; 0: as its starter */
 	uint32_t cid;
 	unsigned port; /* of the keeper, for the agent */
 	int qmp_fd;

@@ -218,6 +218,7 @@ static int run_keeper(void *owner, int ready_fd)
 		           .virtiofsd = settings->virtiofsd },
 		.ram_size = ram_of(c),
 		.cpus = c->bundle.cpus ? c->bundle.cpus : (unsigned)settings->cpus,
+		.uid_base = (uint32_t)settings->machine_uid,
 		.bundle = &c->bundle,
 		.rootfs = &c->rootfs,
 		.nics = &c->nics,

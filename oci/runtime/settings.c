@@ -25,6 +25,9 @@ struct setting {
 	uint64_t min, max;
 };
 
+// The last 2^28 user ids below 2^31: no system gives them to anybody.
+#define MACHINE_UID 0x70000000u
+
 #define FIELD(name) offsetof(struct settings, name)
 
 static const struct setting settings_table[] = {
@@ -40,6 +43,7 @@ static const struct setting settings_table[] = {
 	{ .name = "memory-overhead", .type = SETTING_SIZE, .offset = FIELD(memory_overhead), .max = INT64_MAX },
 	{ .name = "cpus", .type = SETTING_NUMBER, .offset = FIELD(cpus), .min = 1, .max = 256 },
 	{ .name = "create-timeout", .type = SETTING_NUMBER, .offset = FIELD(create_timeout_s), .min = 1, .max = 86400 },
+	{ .name = "machine-uid", .type = SETTING_NUMBER, .offset = FIELD(machine_uid), .max = MACHINE_UID },
 };
 
 static const char *const share_words[] = {
@@ -190,6 +194,7 @@ int settings_set_defaults(const char *program, struct settings *settings, struct
 	settings->memory_overhead = 128u << 20;
 	settings->cpus = 1;
 	settings->create_timeout_s = 120;
+	settings->machine_uid = MACHINE_UID;
 	return rc;
 }
 

@@ -27,6 +27,7 @@ struct settings {
 	uint64_t memory_overhead; /* bytes that the cgroup's limit has beyond the container's */
 	uint64_t cpus;            /* vCPUs of a machine without a cpu limit */
 	uint64_t create_timeout_s;
+	uint64_t machine_uid; /* users of machines have a number of 28 bits added to it; 0: root */
 };
 
 /*

@@ -75,6 +75,10 @@ def test_what_a_container_writes_can_be_persistent_memory(store, oci, tmp_path):
     upper = next(row for row in json.loads(oci("events", "--stats", "c"))["pmem"] if row["file"] == "upper")
     assert upper["size"] == 64 * MIB and upper["flushes"] > 0 and upper["failed"] == 0, upper
     assert not any((store.folder / "c-own/diff").iterdir())
+    # Nobody else is this user.
+    status = pathlib.Path(f"/proc/{oci.members('c')['pmvm']}/status").read_text()
+    user, group = (int(re.search(rf"^{name}:\t(\d+)", status, re.MULTILINE)[1]) for name in ("Uid", "Gid"))
+    assert user == group and 0x70000000 <= user < 0x80000000, status
     names = {path.suffix for path in oci.cache.iterdir()}
     assert names == {".erofs", ".json", ".lock"}, names
     oci("delete", "--force", "c")

@@ -65,17 +65,20 @@ static void test_memory_is_whole_mib(void **state)
 
 static void test_minimal(void **state)
 {
-	const struct vm_config cfg = minimal();
+	struct vm_config cfg = minimal();
 	char *line = line_of(&cfg);
 
 	(void)state;
 	assert_ptr_equal(strstr(line, "/bin/pmvm -nodefaults "), line);
+	assert_null(strstr(line, "-run-with"));
 	assert_null(strstr(line, "-netdev"));
 	assert_null(strstr(line, "pmem"));
 	assert_null(strstr(line, "vhost-user"));
 	assert_null(strstr(line, "console="));
 	free(line);
 	assert_contains(&cfg, " -serial none ");
+	cfg.uid = 1879048200;
+	assert_contains(&cfg, " -run-with user=1879048200:1879048200 -smp ");
 	assert_contains(&cfg, " -smp 3 -m 65536K ");
 	assert_contains(&cfg, " memory-backend-memfd,id=ram,share=on,size=65536K -machine memory-backend=ram ");
 	assert_contains(&cfg, " panic=-1 cryptomgr.notests pmvm.port=77 ");

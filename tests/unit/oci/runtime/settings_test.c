@@ -45,6 +45,7 @@ static void an_installed_program_has_those_of_its_prefix(void **state)
 	assert_string_equal(settings.kernel, "/usr/local/lib/pmvm/kernel");
 	assert_string_equal(settings.initrd, "/usr/local/lib/pmvm/initrd.img");
 	assert_string_equal(settings.layer_cache, "/var/lib/pmvm/layers");
+	assert_int_equal(settings.machine_uid, 1879048192);
 }
 
 static void a_program_in_the_root_directory(void **state)
@@ -71,21 +72,25 @@ static int load(const char *text)
 static void a_file_changes_what_it_names(void **state)
 {
 	(void)state;
-	assert_int_equal(load("# ours\n\n  kernel=/boot/a = b\t\nmemory = 1.5G\ncpus = 4\ncreate-timeout = 7\n"
-	                      "share-layers = same-owner\nkernel = /boot/last\nlayer-cache-size = 0"),
-	                 0);
+	assert_int_equal(
+		load("# ours\n\n  kernel=/boot/a = b\t\nmemory = 1.5G\ncpus = 4\ncreate-timeout = 7\nmachine-uid = 0\n"
+	             "share-layers = same-owner\nkernel = /boot/last\nlayer-cache-size = 0"),
+		0);
 	assert_string_equal(settings.kernel, "/boot/last");
 	assert_int_equal(settings.memory, 3ull << 29);
 	assert_int_equal(settings.cpus, 4);
 	assert_int_equal(settings.create_timeout_s, 7);
+	assert_int_equal(settings.machine_uid, 0);
 	assert_int_equal(settings.share_layers, 1);
 	assert_string_equal(settings.virtiofsd, "/usr/lib/qemu/virtiofsd");
 }
 
 static void values_have_bounds(void **state)
 {
-	const char *const wrong[] = { "memory = 1M",        "memory = -1", "cpus = 257",           "cpus = ",
-		                      "create-timeout = 0", "pmvm =",      "layer-cache-size = 9E" };
+	const char *const wrong[] = {
+		"memory = 1M",        "memory = -1", "machine-uid = 1879048193", "cpus = 257", "cpus = ",
+		"create-timeout = 0", "pmvm =",      "layer-cache-size = 9E"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(wrong); i++) {

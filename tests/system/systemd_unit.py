@@ -17,6 +17,8 @@ NSENTER = shutil.which("nsenter")
 JOB_MAX = 400
 TARGET = "pmvm-test.target"
 UNIT = "pmvm@test.service"
+METRICS = CHECKOUT / "build/pmvm-metrics"
+METRICS_UNIT, METRICS_SOCKET = "pmvm-metrics.service", "/run/pmvm-metrics/http"
 
 # What is special about the test: no other units, a directory of its own, and the group that /dev/kvm has meanwhile.
 DROP_IN = """
@@ -47,6 +49,8 @@ def install(directory, conf, env):
         directory / "bin/pmvm": pmvm(),
         directory / "libexec/pmvm/pmvm-stop": near(CHECKOUT / "build/dist/systemd/pmvm-stop"),
     }
+    if METRICS.exists():
+        files[directory / "bin/pmvm-metrics"] = METRICS
     for path, program in files.items():
         path.parent.mkdir(parents=True)
         shutil.copy(program, path)
@@ -55,11 +59,14 @@ def install(directory, conf, env):
     etc.mkdir(parents=True)
     (etc / "test.conf").write_text(conf)
     (etc / "test.env").write_text(env)
-    text = (CHECKOUT / "dist/systemd/pmvm@.service.in").read_text()
-    for name, place in (("bindir", "bin"), ("libexecdir", "libexec"), ("sysconfdir", "etc")):
-        text = text.replace(f"@{name}@", str(directory / place))
     units.mkdir()
-    (units / "pmvm@.service").write_text(text)
+    for template in (CHECKOUT / "dist/systemd").glob("*.service.in"):
+        text = template.read_text()
+        for name, place in (("bindir", "bin"), ("libexecdir", "libexec"), ("sysconfdir", "etc")):
+            text = text.replace(f"@{name}@", str(directory / place))
+        (units / template.stem).write_text(text)
+    (directory / "etc/default").mkdir()
+    (directory / "etc/default/pmvm-metrics").write_text(f'PMVM_METRICS_ARGS="--listen unix:{METRICS_SOCKET}"\n')
     (units / TARGET).write_text("[Unit]\nDefaultDependencies=no\n")
     return units
 
@@ -103,7 +110,7 @@ class Service:
         if kind is not None:
             print(self.log())
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self.systemctl("stop", UNIT, check=False)
+            self.systemctl("stop", UNIT, METRICS_UNIT, check=False)
         self.process.kill()
         self.process.wait()
 

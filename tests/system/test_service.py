@@ -103,6 +103,14 @@ def echo_service(public, config="", args="", **more):
         yield unit
 
 
+def scraped(unit):
+    """What Prometheus would get from the unit of the metrics. Its socket is there some time after its start."""
+    wait_until(unit.path(systemd_unit.METRICS_SOCKET).exists)
+    with connect(unit.path(systemd_unit.METRICS_SOCKET)) as client, client.makefile("rb") as answer:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        return answer.read().decode()
+
+
 PMEM = """
 [object "mem1"]
   qom-type = "memory-backend-file"
@@ -133,6 +141,9 @@ def test_the_unit_follows_the_run_state(public):
             qmp.run("cont")
             wait_until(lambda: unit.state() == ["active", "running"])
         assert unit.path("/var/lib/pmvm/test/data.img").stat().st_size == 4 << 20
+        if systemd_unit.METRICS.exists():
+            unit.systemctl("start", systemd_unit.METRICS_UNIT)
+            assert 'pmvm_pmem_size_bytes{machine="test",device="nv1"} 4194304' in scraped(unit)
         unit.systemctl("stop", systemd_unit.UNIT)
         assert unit.show("ActiveState", "Result", "ExecMainStatus") == ["inactive", "success", "0"]
         assert "the guest has not powered off in 1 s: quit" in unit.log()

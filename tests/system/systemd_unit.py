@@ -21,17 +21,19 @@ METRICS = CHECKOUT / "build/pmvm-metrics"
 METRICS_UNIT, METRICS_SOCKET = "pmvm-metrics.service", "/run/pmvm-metrics/http"
 
 # What is special about the test: no other units, a directory of its own, and the group that /dev/kvm has meanwhile.
-DROP_IN = """
+OF_ALL = """
 [Unit]
 DefaultDependencies=no
 
 [Service]
 BindPaths={directory}
 ReadWritePaths={directory}
-SupplementaryGroups=
-SupplementaryGroups={group}
 StandardOutput=append:{directory}/output
 StandardError=append:{directory}/output
+"""
+OF_MACHINES = """
+SupplementaryGroups=
+SupplementaryGroups={group}
 {settings}
 """
 
@@ -52,7 +54,7 @@ def install(directory, conf, env):
     if METRICS.exists():
         files[directory / "bin/pmvm-metrics"] = METRICS
     for path, program in files.items():
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(program, path)
         path.chmod(0o755)
     etc, units = directory / "etc/pmvm", directory / "units"
@@ -77,9 +79,11 @@ class Service:
     def __init__(self, directory, group, args, config="", settings=(), environment=""):
         self.directory = directory
         units = install(directory, config, f'PMVM_ARGS="{args}"\n{environment}\n')
-        drop_in = units / f"{UNIT}.d/test.conf"
-        drop_in.parent.mkdir()
-        drop_in.write_text(DROP_IN.format(directory=directory, group=group, settings="\n".join(settings)))
+        own = OF_MACHINES.format(group=group, settings="\n".join(settings))
+        for unit, text in (UNIT, OF_ALL + own), (METRICS_UNIT, OF_ALL):
+            drop_in = units / f"{unit}.d/test.conf"
+            drop_in.parent.mkdir()
+            drop_in.write_text(text.replace("{directory}", str(directory)))
         self.manager = self.process = None
 
     def __enter__(self):

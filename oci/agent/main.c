@@ -3,6 +3,7 @@
 #include "agent.h"
 #include "agent_boot.h"
 #include "agent_file.h"
+#include "agent_net.h"
 #include "agent_process.h"
 #include "agent_request.h"
 #include "error.h"
@@ -134,6 +135,9 @@ static int start(struct agent *agent, struct vpmem_error *err)
 		rc = file_write("/proc/self/oom_score_adj", "-1000", err);
 	if (rc == 0)
 		rc = boot_modules(err);
+	// lo, as a runtime of the host would; the rest of the network comes with a request, if there is any.
+	if (rc == 0)
+		rc = agent_net_configure(NULL, err);
 	if (rc == 0)
 		rc = boot_port(&agent->port, err);
 	if (rc == 0)

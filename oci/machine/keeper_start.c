@@ -3,6 +3,7 @@
 #include "bundle.h"
 #include "error.h"
 #include "keeper_internal.h"
+#include "layers.h"
 #include "nics.h"
 #include "ready.h"
 
@@ -104,7 +105,7 @@ static int prepare_images(void *owner, struct vpmem_error *err)
 {
 	const struct keeper *k = owner;
 
-	return binds_make(k->parts.image_dir, k->parts.images, k->parts.npmem, err);
+	return binds_make(k->parts.image_dir, k->parts.images, k->parts.nimages, err);
 }
 
 static void copy_nics(const struct keeper *k, struct vm_nic *nics, size_t *n)
@@ -120,13 +121,15 @@ static void copy_nics(const struct keeper *k, struct vm_nic *nics, size_t *n)
 static int spawn_pmvm(struct keeper *k, const struct vm_config *cfg, struct vpmem_error *err)
 {
 	char **argv = vm_args_make(cfg, err);
-	int fds[3 + 2 * VM_NICS_MAX] = { cfg->qmp_fd, cfg->vhost_vsock_fd, cfg->share_fd };
+	const struct rootfs *rootfs = k->plan->rootfs;
+	int fds[4 + 2 * VM_NICS_MAX] = { cfg->qmp_fd, cfg->vhost_vsock_fd, cfg->share_fd,
+		                         rootfs->has_scratch ? rootfs->scratch_fd : -1 };
 	struct helper_options opts = {
 		.name = "pmvm",
 		.argv = (const char *const *)argv,
 		.fds = fds,
-		.nfds = 3,
-		.prepare = k->parts.npmem > 0 ? prepare_images : NULL,
+		.nfds = 4,
+		.prepare = k->parts.nimages > 0 ? prepare_images : NULL,
 		.prepare_owner = k,
 		.ended = keeper_on_pmvm_ended,
 		.owner = k,

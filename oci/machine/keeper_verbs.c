@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests of the control socket (control.h).
+#include "bundle.h"
 #include "error.h"
 #include "keeper_internal.h"
 #include "monotonic.h"
@@ -205,8 +206,8 @@ static void on_signalled(void *owner, struct json_object *ok, const char *error)
 
 static bool has_volume(const struct keeper *k)
 {
-	for (size_t i = 0; i < k->parts.npmem; i++)
-		if (!k->parts.pmem[i].readonly)
+	for (size_t i = 0; i < k->plan->bundle->npmem; i++)
+		if (!k->plan->bundle->pmem[i].readonly)
 			return true;
 	return false;
 }

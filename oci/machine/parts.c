@@ -57,23 +57,30 @@ static int make_lists(struct parts *parts, const struct machine_plan *plan, stru
 
 // ---- images
 
-// The path and its PCI address: {"pci": "0000:00:0d.0"}. NULL: out of memory.
-static struct json_object *add_image(struct parts *parts, const char *source, bool readonly)
+// A path of pmvm's, and its PCI address: {"pci": "0000:00:0d.0"}. NULL: out of memory.
+static struct json_object *add_pmem(struct parts *parts, const char *path, bool readonly)
 {
-	struct json_object *device = json_object_new_object();
+	struct json_object *device = path ? json_object_new_object() : NULL;
 	const size_t idx = parts->npmem++;
 	char address[VM_ADDRESS_SIZE];
-	char *path = text(parts, "%s/%zu", parts->image_dir, idx);
 
-	if (!source || !path || !device) {
-		json_object_put(device);
+	if (!device)
 		return NULL;
-	}
-	parts->images[idx] = (struct bind) { .source = source, .readonly = readonly };
-	snprintf(parts->images[idx].name, BIND_NAME_SIZE, "%zu", idx);
 	parts->pmem[idx] = (struct vm_pmem) { .path = path, .readonly = readonly };
 	json_object_object_add(device, "pci", json_object_new_string(vm_pmem_address(idx, address)));
 	return device;
+}
+
+// A file of the host, which pmvm has in a directory of its own.
+static struct json_object *add_image(struct parts *parts, const char *source, bool readonly)
+{
+	struct bind *bind = &parts->images[parts->nimages];
+
+	if (!source)
+		return NULL;
+	*bind = (struct bind) { .source = source, .readonly = readonly };
+	snprintf(bind->name, sizeof(bind->name), "%zu", parts->nimages++);
+	return add_pmem(parts, text(parts, "%s/%s", parts->image_dir, bind->name), readonly);
 }
 
 // By the descriptor that has the lock: what is locked is what the machine gets.
@@ -155,8 +162,10 @@ static struct json_object *add_upper(struct parts *parts, const struct rootfs *r
 
 	if (rootfs->has_scratch) {
 		json_object_put(upper);
-		scratch = add_image(parts, text(parts, "/proc/self/fd/%d", rootfs->scratch_fd), false);
-		json_object_object_add(scratch, "kind", json_object_new_string("pmem"));
+		// pmvm inherits it: what has no name cannot be mounted.
+		scratch = add_pmem(parts, text(parts, "/proc/self/fd/%d", rootfs->scratch_fd), false);
+		if (scratch)
+			json_object_object_add(scratch, "kind", json_object_new_string("pmem"));
 		return scratch;
 	}
 	if (!diff || !own) {

@@ -20,7 +20,8 @@ struct json_object;
 
 struct parts {
 	char *image_dir, *share_dir; /* absolute */
-	struct bind *images;         /* one for each of pmem */
+	struct bind *images;         /* for those of pmem whose file has a name */
+	size_t nimages;
 	struct vm_pmem *pmem;
 	size_t npmem;
 	struct bind *shares;

@@ -139,8 +139,12 @@ static void test_scratch(void **state)
 	                      "  'upper': {'kind': 'pmem', 'pci': '0000:00:0f.0'}, 'options': []},"
 	                      " 'mounts': [{'pci': '0000:00:10.0', 'filesystem': 'ext4', 'readonly': false}]}");
 	assert_int_equal(parts.npmem, 4);
-	assert_string_equal(parts.images[2].source, "/proc/self/fd/9");
-	assert_false(parts.images[2].readonly || parts.pmem[2].readonly);
+	// Without a name it is no file that could be mounted.
+	assert_string_equal(parts.pmem[2].path, "/proc/self/fd/9");
+	assert_false(parts.pmem[2].readonly);
+	assert_int_equal(parts.nimages, 3);
+	assert_string_equal(parts.images[2].source, "/srv/db.img");
+	assert_string_equal(parts.pmem[3].path, "/run/x/images/2");
 	assert_int_equal(parts.nshares, 0);
 	parts_fini(&parts);
 }

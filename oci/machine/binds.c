@@ -90,7 +90,7 @@ static int place_trees(const char *dir, const struct bind *binds, size_t nbinds,
 	return rc;
 }
 
-static int make_view(const char *dir, struct vpmem_error *err)
+static int leave_namespace(struct vpmem_error *err)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return error_set(err, -errno, "cannot make a mount namespace: %s", strerror(errno));
@@ -99,9 +99,16 @@ static int make_view(const char *dir, struct vpmem_error *err)
 		return error_set(err, -errno, "cannot separate the mounts below / from the host's%s: %s",
 		                 errno == EINVAL ? ", because / is no mount point, as in a chroot" : "",
 		                 strerror(errno));
-	if (mount("pmvm", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
-		return error_set(err, -errno, "cannot mount a tmpfs on %s: %s", dir, strerror(errno));
 	return 0;
+}
+
+static int make_view(const char *dir, struct vpmem_error *err)
+{
+	int rc = leave_namespace(err);
+
+	if (rc == 0 && mount("pmvm", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=1m") < 0)
+		rc = error_set(err, -errno, "cannot mount a tmpfs on %s: %s", dir, strerror(errno));
+	return rc;
 }
 
 int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err)
@@ -114,5 +121,15 @@ int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct 
 	if (rc == 0)
 		rc = place_trees(dir, binds, nbinds, fds, err);
 	free(fds);
+	return rc;
+}
+
+// Who joins a namespace begins at what is mounted last on its root; who is in it stays where it is.
+int binds_cover_root(const char *dir, struct vpmem_error *err)
+{
+	int rc = leave_namespace(err);
+
+	if (rc == 0 && mount(dir, "/", NULL, MS_BIND, NULL) < 0)
+		rc = error_set(err, -errno, "cannot mount %s on /: %s", dir, strerror(errno));
 	return rc;
 }

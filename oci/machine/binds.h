@@ -27,4 +27,11 @@ struct bind {
  */
 int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err);
 
+/*
+ * Leaves the mount namespace of the host for one in which everybody who joins it has this directory as root. An engine
+ * joins that of a container's pid to copy files (`podman cp`), and would read and write those of the host. This process
+ * and those that it starts go on with the host's root.
+ */
+int binds_cover_root(const char *dir, struct vpmem_error *err);
+
 #endif

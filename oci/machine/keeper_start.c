@@ -34,8 +34,16 @@ static int make_dir(const char *path, struct vpmem_error *err)
 // The streams and the answer are several connections, so what was sent first may be seen last.
 static void check_created(struct keeper *k)
 {
+	const char *dir = k->plan->joined_dir;
+	struct vpmem_error err = { 0 };
+
 	if (k->phase != KEEPER_CREATING || !k->has_answered || !streams_are_complete(&k->streams))
 		return;
+	// Not earlier: the helpers take files by descriptors, whose mounts are in the host's namespace.
+	if (dir && binds_cover_root(dir, &err) < 0) {
+		keeper_fail(k, "%s", err.text);
+		return;
+	}
 	loop_del_timer(&k->loop, &k->timer);
 	keeper_set_phase(k, KEEPER_CREATED);
 	ready_report(&k->ready_fd, NULL);

@@ -19,7 +19,8 @@ struct machine_paths {
 
 struct machine_plan {
 	const char *id;
-	const char *state_dir; /* ROOT/ID; it exists */
+	const char *state_dir;  /* ROOT/ID; it exists */
+	const char *joined_dir; /* what those see as root who join the keeper's mount namespace; NULL: the host's */
 	struct machine_paths paths;
 	uint64_t ram_size; /* bytes */
 	unsigned cpus;

@@ -212,6 +212,7 @@ static int run_keeper(void *owner, int ready_fd)
 	const struct machine_plan plan = {
 		.id = c->state.id,
 		.state_dir = c->state.dir,
+		.joined_dir = c->rootfs.directory,
 		.paths = { .pmvm = settings->pmvm,
 		           .kernel = c->bundle.kernel ? c->bundle.kernel : settings->kernel,
 		           .initrd = settings->initrd,

@@ -214,10 +214,17 @@ def test_copies_into_a_container_that_runs(podman, tmp_path):
     (tmp_path / "file").write_text("copied\n")
     with detached(podman, "--network=none", "localhost/base", "sh", "-c", SERVICE) as container:
         podman("cp", tmp_path / "file", f"{container}:/data/copied")
+        assert podman("exec", container, "cat", "/data/copied") == "copied\n"
         podman("exec", container, "sh", "-c", "echo made >/data/made")
         podman("cp", f"{container}:/data/made", tmp_path / "made")
         assert (tmp_path / "made").read_text() == "made\n"
         assert "A /data/made" in podman("diff", container)
+        # Of a directory that both have, it is never the host's.
+        podman("cp", tmp_path / "file", f"{container}:/etc/pmvm-copied")
+        assert not os.path.exists("/etc/pmvm-copied")
+        podman("cp", f"{container}:/etc/passwd", tmp_path / "passwd")
+        with open("/etc/passwd", encoding="utf-8") as of_the_host:
+            assert (tmp_path / "passwd").read_text() != of_the_host.read()
 
 
 def settled(podman, container):

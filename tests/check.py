@@ -35,7 +35,7 @@ UNIT_MAX = 600  # seconds for one test program; the machine may be busy
 STYLE_MAX = 1500  # seconds for all tests of the sources' style; half a minute is usual
 FUZZ_TIME = 3  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
-CUTS = "bare=6,linux=1"  # power cuts with each guest; `make powercut` does more
+CUTS = "bare=4,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
 OPTIMIZATION = 0  # of the builds with sanitizers

@@ -15,7 +15,7 @@ from totals import Totals, say
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 
-GROUP = 3  # files of system tests in one pytest: its start takes some seconds in an emulated host
+GROUP = 5  # files of system tests in one pytest: its start takes some seconds in an emulated host
 GROUP_MAX = 3000  # seconds for a group: four minutes are usual, where nothing else runs
 BOX_LOST = 125  # tests/box/box.py: the box failed, not the command
 # An emulated host is stalled for seconds when this machine has other work, and then time-outs of guests and peers pass.

@@ -65,7 +65,7 @@ def test_what_a_container_writes_can_be_persistent_memory(store, oci, tmp_path):
     annotations = {"io.pmvm.upper": "pmem,size=64M"}
     lowers = [store.layer("top", {"file": b"of the layer"}), store.layer("base")]
     bundle = store.bundle(tmp_path / "c", lowers, FOREVER, annotations=annotations)
-    oci.create("c", bundle)
+    pid = oci.create("c", bundle)
     oci("start", "c")
     oci("exec", "c", "sh", "-c", "echo changed >/file; mkdir /x; cp /bin/busybox /x/cat; sync /x/cat")
     assert oci("exec", "c", "cat", "/file") == "changed\n"
@@ -75,6 +75,9 @@ def test_what_a_container_writes_can_be_persistent_memory(store, oci, tmp_path):
     upper = next(row for row in json.loads(oci("events", "--stats", "c"))["pmem"] if row["file"] == "upper")
     assert upper["size"] == 64 * MIB and upper["flushes"] > 0 and upper["failed"] == 0, upper
     assert not any((store.folder / "c-own/diff").iterdir())
+    # An engine that joins the pid's mount namespace, as podman cp does, is in the container's root and not the host's.
+    joined = ["nsenter", "-t", str(pid), "-m", "/bin/busybox", "cat", "/file"]
+    assert subprocess.run(joined, check=True, capture_output=True, text=True).stdout == "of the layer"
     # Nobody else is this user.
     status = pathlib.Path(f"/proc/{oci.members('c')['pmvm']}/status").read_text()
     user, group = (int(re.search(rf"^{name}:\t(\d+)", status, re.MULTILINE)[1]) for name in ("Uid", "Gid"))

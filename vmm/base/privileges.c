@@ -8,10 +8,12 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static bool parse_id(const char *text, char end, unsigned *id, const char **rest)
@@ -110,19 +112,34 @@ static int change_root(const char *root, struct vpmem_error *err)
 	return rc;
 }
 
+// The kernel takes it away with the user. Whoever set it relies on it: this process must not outlive the parent.
+static int keep_death_signal(int signo, pid_t parent)
+{
+	if (signo == 0)
+		return 0;
+	if (prctl(PR_SET_PDEATHSIG, signo) < 0)
+		return -errno;
+	return getppid() == parent ? 0 : raise(signo);
+}
+
 static int change_user(const struct privileges *to, struct vpmem_error *err)
 {
+	const pid_t parent = getppid();
 	const char *call = NULL;
-	int rc;
+	int death_signal = 0, rc;
 
 	if (getuid() == to->uid && geteuid() == to->uid && getgid() == to->gid && getegid() == to->gid)
 		return 0;
-	if (setgroups(to->ngroups, to->groups) < 0)
+	if (prctl(PR_GET_PDEATHSIG, &death_signal) < 0)
+		call = "prctl";
+	else if (setgroups(to->ngroups, to->groups) < 0)
 		call = "setgroups";
 	else if (setresgid(to->gid, to->gid, to->gid) < 0)
 		call = "setresgid";
 	else if (setresuid(to->uid, to->uid, to->uid) < 0)
 		call = "setresuid";
+	else if (keep_death_signal(death_signal, parent) < 0)
+		call = "prctl";
 	if (!call)
 		return 0;
 	rc = -errno;

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -103,8 +105,10 @@ static void *other_thread(void *opaque)
 static int changed(const char *root)
 {
 	pthread_t thread;
+	int death_signal = 0;
 
-	if (pipe2(release, O_CLOEXEC) < 0 || pthread_create(&thread, NULL, other_thread, NULL))
+	if (prctl(PR_SET_PDEATHSIG, SIGUSR1) < 0 || pipe2(release, O_CLOEXEC) < 0 ||
+	    pthread_create(&thread, NULL, other_thread, NULL))
 		return 1;
 	if (privileges_find("12345:54321", &to, &err) < 0 || privileges_drop(&to, root, &err) < 0) {
 		fprintf(stderr, "# %s\n", err.text);
@@ -116,6 +120,9 @@ static int changed(const char *root)
 		return 3;
 	if (getgroups(0, NULL) != 1 || setuid(0) == 0 || setgid(0) == 0)
 		return 4;
+	// The kernel drops it with the user.
+	if (prctl(PR_GET_PDEATHSIG, &death_signal) < 0 || death_signal != SIGUSR1)
+		return 6;
 	return access("/here", F_OK) == 0 && access("/etc/passwd", F_OK) < 0 ? 0 : 5;
 }
 

@@ -110,6 +110,8 @@ static int open_error(int rc, struct vpmem_error *err)
 	error_set(err, rc, "could not open " DEVICE_FILE ": %s", strerror(-rc));
 	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
 		error_hint(err, "load the module: sudo modprobe tun");
+	else if (rc == -EACCES)
+		error_hint(err, "its user needs access, and with -sandbox it has to be there when the machine starts");
 	return rc;
 }
 

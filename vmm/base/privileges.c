@@ -112,7 +112,8 @@ static int change_root(const char *root, struct vpmem_error *err)
 	return rc;
 }
 
-// The kernel takes it away with the user. Whoever set it relies on it: this process must not outlive the parent.
+// The kernel clears the signal of the parent's end when the user changes. Who has set it relies on it: this process must
+// not run longer than the parent.
 static int keep_death_signal(int signo, pid_t parent)
 {
 	if (signo == 0)

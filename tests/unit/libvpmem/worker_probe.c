@@ -92,8 +92,8 @@ unsigned worker_nreads(void)
 }
 
 /*
- * An eventfd adds up what is written, so the read that gets the mark gets all earlier kicks, too. When the next one has
- * begun, the worker has looked at everything, and waits.
+ * What is written to an eventfd is added, so the read that returns the mark returns all earlier kicks as well. Once the
+ * next read has begun, the worker has handled everything, and waits.
  */
 bool worker_settle(struct vpmem_device *dev)
 {

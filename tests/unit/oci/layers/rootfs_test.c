@@ -268,8 +268,6 @@ static void what_is_missing_is_named(void **state)
 	assert_int_equal(store_count(store, ""), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_make, store_remove)
-
 static void a_scratch_file_is_an_ext4_without_a_name(void **state)
 {
 	struct store *store = store_of(state);
@@ -330,6 +328,8 @@ static void a_scratch_file_needs_a_file_system_that_has_such(void **state)
 	assert_false(rootfs.has_scratch);
 	rootfs_fini(&rootfs);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_make, store_remove)
 
 int main(void)
 {

@@ -24,6 +24,14 @@ static struct share shares[] = {
 static struct pmem_volume volumes[] = { { .file = (char *)"/srv/db.img", .target = (char *)"/db" } };
 static struct layer layers[] = { { .path = (char *)"/cache/a", .fd = 7 }, { .path = (char *)"/cache/b", .fd = 8 } };
 
+static const struct rootfs writable = {
+	.layers = layers,
+	.nlayers = 2,
+	.upper = (char *)"/store/L/diff",
+	.work = (char *)"/store/L/work",
+	.writable_dir = (char *)"/store/L",
+};
+
 static void make(struct parts *parts, const struct bundle *bundle, const struct rootfs *rootfs)
 {
 	const struct machine_plan plan = { .state_dir = "/run/x", .bundle = bundle, .rootfs = rootfs };
@@ -74,15 +82,11 @@ static void test_directory(void **state)
 static void test_layers(void **state)
 {
 	const struct bundle bundle = { .pmem = volumes, .npmem = 1 };
-	const struct rootfs rootfs = { .layers = layers,
-		                       .nlayers = 2,
-		                       .upper = (char *)"/store/L/diff",
-		                       .work = (char *)"/store/L/work",
-		                       .writable_dir = (char *)"/store/L",
-		                       .metacopy = true };
+	struct rootfs rootfs = writable;
 	struct parts parts = { 0 };
 
 	(void)state;
+	rootfs.metacopy = true;
 	make(&parts, &bundle, &rootfs);
 	assert_create(&parts, "{'config': {}, 'share': 'share', 'rootfs': {'kind': 'layers',"
 	                      "  'layers': [{'pci': '0000:00:0d.0'}, {'pci': '0000:00:0e.0'}],"
@@ -123,16 +127,12 @@ static void test_readonly_layers(void **state)
 static void test_scratch(void **state)
 {
 	const struct bundle bundle = { .pmem = volumes, .npmem = 1, .upper = UPPER_PMEM };
-	const struct rootfs rootfs = { .layers = layers,
-		                       .nlayers = 2,
-		                       .upper = (char *)"/store/L/diff",
-		                       .work = (char *)"/store/L/work",
-		                       .writable_dir = (char *)"/store/L",
-		                       .has_scratch = true,
-		                       .scratch_fd = 9 };
+	struct rootfs rootfs = writable;
 	struct parts parts = { 0 };
 
 	(void)state;
+	rootfs.has_scratch = true;
+	rootfs.scratch_fd = 9;
 	make(&parts, &bundle, &rootfs);
 	assert_create(&parts, "{'config': {}, 'rootfs': {'kind': 'layers',"
 	                      "  'layers': [{'pci': '0000:00:0d.0'}, {'pci': '0000:00:0e.0'}],"

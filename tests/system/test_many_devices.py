@@ -121,7 +121,7 @@ def test_many_devices_from_the_start_and_two_more(tmp_path):
         assert guest.power_off() == 0
 
 
-@pytest.mark.parametrize("append", ["", "pci=nomsi"])
+@pytest.mark.parametrize("append", ["", pytest.param("pci=nomsi", marks=pytest.mark.long)])
 def test_each_of_eight_buses(tmp_path, append):
     """Plugged, used, reset and unplugged on some of them; interrupts by message and by line."""
     pair = pmem(image(tmp_path, 7), size="2M")

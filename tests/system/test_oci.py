@@ -140,7 +140,10 @@ def test_delete_by_force_ends_what_runs(running):
     oci("delete", "--force", name)
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.5, 2, 6])
+LATER = [pytest.param(delay, marks=pytest.mark.long) for delay in (0.5, 6)]
+
+
+@pytest.mark.parametrize("delay", [0.05, 2, *LATER])
 def test_an_engine_that_was_killed_leaves_what_delete_removes(oci, tmp_path, delay):
     """create is killed at some moment of the machine's start."""
     bundle = make_bundle(tmp_path / "bundle", FOREVER)

@@ -262,7 +262,7 @@ def state(rig):
     }
 
 
-@pytest.mark.parametrize("ncycles", [3, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("ncycles", [2, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_all_is_where_it_began(rig, kind, ncycles):
     with kind(rig) as cycle:

@@ -19,11 +19,22 @@
 #define KICK_SIGNAL SIGUSR1
 #define KERNEL_SIGSET_LEN 8u /* the beginning of a sigset_t */
 #define PAGE_SIZE 4096u
-#define EXITS_MAX 16u /* that a vCPU which parks may have before it */
+#define NS_PER_S 1000000000L
+#define STATS_WAIT_NS (NS_PER_S / 10) /* for vCPUs to leave the guest */
+#define EXITS_MAX 16u                 /* that a vCPU which parks may have before it */
 
 static _Thread_local struct vcpu *self;
 
 // ---- in the guest
+
+// Without statistics, a guest access that never succeeds is not noticed: stall.h.
+static void open_stats(struct vcpu *vcpu)
+{
+	vcpu->stats_wanted = false;
+	if (!vcpu->stats.is_asked)
+		(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
+	pthread_cond_broadcast(&vcpu->vcpus->changed);
+}
 
 // What vcpus_sample asked for.
 static void take_sample(struct vcpu *vcpu)
@@ -32,12 +43,6 @@ static void take_sample(struct vcpu *vcpu)
 	struct kvm_regs regs;
 
 	vcpu->sample_wanted = false;
-	if (vcpu->vcpus->running)
-		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
-	// Here, because another thread would wait until the vCPU has left the guest. Without statistics, a guest access that
-	// never succeeds is not noticed: stall.h.
-	if (!vcpu->stats.is_asked)
-		(void)kvm_stats_open(&vcpu->stats, vcpu->fd);
 	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) < 0 || state.mp_state != KVM_MP_STATE_RUNNABLE ||
 	    ioctl(vcpu->fd, KVM_GET_REGS, &regs) < 0)
 		return;
@@ -50,8 +55,15 @@ static void run_once(struct vcpu *vcpu)
 	int rc = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
 
 	pthread_mutex_lock(vcpu->vcpus->lock);
-	if (vcpu->sample_wanted)
-		take_sample(vcpu);
+	if (vcpu->sample_wanted || vcpu->stats_wanted) {
+		// It was kicked out of the guest for that.
+		if (vcpu->vcpus->running)
+			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+		// Here, because another thread would wait until the vCPU has left the guest.
+		open_stats(vcpu);
+		if (vcpu->sample_wanted)
+			take_sample(vcpu);
+	}
 	if (rc == 0)
 		vcpu_serve_exit(vcpu);
 	else if (rc != EINTR && rc != EAGAIN)
@@ -223,6 +235,36 @@ enum vcpus_sample vcpus_sample(struct vcpus *vcpus)
 			worst = seen;
 	}
 	return worst;
+}
+
+void vcpus_open_stats(struct vcpus *vcpus)
+{
+	struct timespec end;
+
+	assert(!self);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += STATS_WAIT_NS;
+	if (end.tv_nsec >= NS_PER_S) {
+		end.tv_nsec -= NS_PER_S;
+		end.tv_sec++;
+	}
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		vcpu->stats_wanted = !vcpu->stats.is_asked;
+		if (vcpu->stats_wanted)
+			kick(vcpu);
+	}
+	for (unsigned i = 0; i < vcpus->n; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		while (vcpu->stats_wanted && vcpu->has_thread && !vcpu->parked &&
+		       pthread_cond_clockwait(&vcpus->changed, vcpus->lock, CLOCK_MONOTONIC, &end) == 0)
+			;
+		// Nobody is in KVM with a vCPU that is parked.
+		if (vcpu->stats_wanted && (!vcpu->has_thread || vcpu->parked))
+			open_stats(vcpu);
+	}
 }
 
 void vcpus_forget_samples(struct vcpus *vcpus)

@@ -3,7 +3,7 @@
  * vcpu.h - the vCPUs: one thread each, which runs the guest and serves its exits.
  *
  * A vCPU is in the guest, or serves an exit with the lock held, or is parked. All functions are called with that lock
- * held; vcpus_pause and vcpus_destroy release it while they wait.
+ * held; vcpus_pause, vcpus_open_stats and vcpus_destroy release it while they wait.
  *
  * What an exit means for the machine is decided above this room: by the I/O space and by vcpu_ops. What a vCPU's
  * registers are when it begins is decided there as well, through vcpu.fd.
@@ -58,6 +58,7 @@ struct vcpu {
 	uint64_t nfaults; /* taken at the last sample */
 	struct stall stall;
 	bool sample_wanted; /* it adds to stall when it comes out of the guest */
+	bool stats_wanted;  /* it opens stats then */
 	struct thread thread;
 	bool has_thread;
 	bool parked;
@@ -115,6 +116,12 @@ enum vcpus_sample { VCPUS_QUIET, VCPUS_FAULTING, VCPUS_STALLED, VCPUS_REFUSED };
 enum vcpus_sample vcpus_sample(struct vcpus *vcpus);
 /* Drops the samples taken so far. */
 void vcpus_forget_samples(struct vcpus *vcpus);
+/*
+ * Opens the statistics of each vCPU that has none yet. Its own thread does that, when it has left the guest: one that
+ * does not leave it in a tenth of a second, as for a page that the host cannot read, stays without. Not from a vCPU's
+ * thread.
+ */
+void vcpus_open_stats(struct vcpus *vcpus);
 /* They go on after a stop: guests' watchdogs learn that time has passed without them. They must be parked. */
 void vcpus_forgive_pause(struct vcpus *vcpus);
 

@@ -41,6 +41,8 @@
 	entry(query_kvm) \
 	entry(query_accelerators) \
 	entry(query_cpus_fast) \
+	entry(query_stats) \
+	entry(query_stats_schemas) \
 	entry(query_chardev) \
 	entry(query_pci) \
 	entry(query_memory_devices) \

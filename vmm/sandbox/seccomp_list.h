@@ -115,7 +115,7 @@ ANSWER(M | V | F | R | W, process_vm_writev, EPERM, "the guarded copy of libvpme
 ALLOW_IF(V, ioctl, 1, ALL, KVM_RUN, "vcpu.c")
 ALLOW_IF(V, ioctl, 1, ALL, KVM_GET_REGS, "where a vCPU is that cannot go on")
 ALLOW_IF(V, ioctl, 1, ALL, KVM_GET_MP_STATE, "samples of a vCPU that may be stalled; reset")
-ALLOW_IF(V, ioctl, 1, ALL, KVM_GET_STATS_FD, "samples of a vCPU that may be stalled")
+ALLOW_IF(V, ioctl, 1, ALL, KVM_GET_STATS_FD, "samples of a vCPU that may be stalled; query-stats")
 ALLOW_IF(V, ioctl, 1, ALL, KVM_SET_SIGNAL_MASK, "a vCPU that parks lets KVM serve its requests")
 ALLOW_IF(V | F | R | W, ioctl, 1, ALL, KVM_IRQ_LINE, "INTx of a device; COM1, the event device")
 ALLOW_IF(V | R, ioctl, 1, ALL, KVM_SET_USER_MEMORY_REGION, "a BAR that the guest moves; a device that leaves")

@@ -17,13 +17,24 @@
 
 #define CONNECT_PAUSE_MS 20 /* until a monitor whose queue of connections is full is tried again */
 
-static const char *const commands[NQUERIES] = {
-	[QUERY_STATUS] = "query-status",   [QUERY_VERSION] = "query-version",
-	[QUERY_NAME] = "query-name",       [QUERY_UUID] = "query-uuid",
-	[QUERY_CPUS] = "query-cpus-fast",  [QUERY_MEMORY] = "query-memory-size-summary",
-	[QUERY_BALLOON] = "query-balloon", [QUERY_PMEM] = "query-pmem",
-	[QUERY_NET] = "query-net-clients", [QUERY_VHOST_USER] = "query-vhost-user",
-	[QUERY_SANDBOX] = "query-sandbox",
+#define EXITS_OF_VCPUS                                                                                         \
+	"{\"target\": \"vcpu\", \"providers\": [{\"provider\": \"kvm\", \"names\": [\"exits\", \"io_exits\", " \
+	"\"mmio_exits\", \"halt_exits\", \"irq_exits\", \"irq_window_exits\", \"nmi_window_exits\", "          \
+	"\"signal_exits\", \"request_irq_exits\"]}]}"
+
+static const struct qmp_command commands[NQUERIES] = {
+	[QUERY_STATUS] = { "query-status", NULL },
+	[QUERY_VERSION] = { "query-version", NULL },
+	[QUERY_NAME] = { "query-name", NULL },
+	[QUERY_UUID] = { "query-uuid", NULL },
+	[QUERY_CPUS] = { "query-cpus-fast", NULL },
+	[QUERY_EXITS] = { "query-stats", EXITS_OF_VCPUS },
+	[QUERY_MEMORY] = { "query-memory-size-summary", NULL },
+	[QUERY_BALLOON] = { "query-balloon", NULL },
+	[QUERY_PMEM] = { "query-pmem", NULL },
+	[QUERY_NET] = { "query-net-clients", NULL },
+	[QUERY_VHOST_USER] = { "query-vhost-user", NULL },
+	[QUERY_SANDBOX] = { "query-sandbox", NULL },
 };
 static_assert(NQUERIES <= QMP_COMMANDS_MAX, "a session takes all queries");
 
@@ -145,7 +156,7 @@ void machines_free(struct machines *machines)
 
 // ---- a sample
 
-static void take(struct machine *m, struct qmp_session *s, uint64_t started_ns, const char *debugfs)
+static void take(struct machine *m, struct qmp_session *s, uint64_t started_ns)
 {
 	struct sample *now = &m->now;
 
@@ -160,7 +171,7 @@ static void take(struct machine *m, struct qmp_session *s, uint64_t started_ns, 
 		s->answers[i] = NULL;
 	}
 	if (now->is_up)
-		process_stats_read(&now->process, s->peer_pid, now->answers[QUERY_CPUS], debugfs);
+		process_stats_read(&now->process, s->peer_pid, now->answers[QUERY_CPUS]);
 }
 
 /* Waits until one of the sessions can go on, for timeout_ms at most. */
@@ -201,7 +212,7 @@ static void run(struct machines *machines, struct qmp_session *sessions, struct 
 			if (!qmp_session_is_over(s))
 				left++;
 			else if (m->now.at_ns == 0)
-				take(m, s, started_ns, machines->debugfs);
+				take(m, s, started_ns);
 		}
 		if (left > 0)
 			wait_for_some(sessions, polls, machines->n,

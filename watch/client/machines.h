@@ -35,6 +35,7 @@ enum query {
 	QUERY_NAME,
 	QUERY_UUID,
 	QUERY_CPUS,
+	QUERY_EXITS,
 	QUERY_MEMORY,
 	QUERY_BALLOON,
 	QUERY_PMEM,
@@ -64,7 +65,6 @@ struct machine {
 struct machines {
 	const char *directory; /* borrowed; NULL: none */
 	unsigned timeout_ms;
-	const char *debugfs;       /* borrowed: where debugfs is mounted, which has KVM's counters */
 	char directory_error[128]; /* why the directory cannot be read; empty: it can, or is not there */
 	unsigned n;
 	struct machine **list; /* sorted by name */

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads /proc and KVM's part of debugfs.
+// Reads /proc.
 #include "process_stats.h"
 
 #include "json_at.h"
 
-#include <dirent.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-const char *const exit_reasons[EXIT_REASONS] = { "io",         "mmio",       "halt",   "irq",
-	                                         "irq_window", "nmi_window", "signal", "request_irq" };
 
 static bool read_file(const char *path, char *buf, size_t size)
 {
@@ -68,49 +63,7 @@ static bool read_vcpus(struct process_stats *stats, pid_t pid, struct json_objec
 	return true;
 }
 
-static bool read_count(const char *directory, const char *name, uint64_t *out)
-{
-	char path[PATH_MAX], buf[32];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	return read_file(path, buf, sizeof(buf)) && sscanf(buf, "%" SCNu64, out) == 1;
-}
-
-/* The directory of a machine is named PID-FD. */
-static bool find_kvm(const char *debugfs, pid_t pid, char directory[PATH_MAX])
-{
-	char kvm[PATH_MAX / 2], prefix[16];
-	bool found = false;
-	DIR *dir;
-
-	snprintf(kvm, sizeof(kvm), "%s/kvm", debugfs);
-	snprintf(prefix, sizeof(prefix), "%d-", pid);
-	dir = opendir(kvm);
-	if (!dir)
-		return false;
-	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
-		found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
-		if (found)
-			snprintf(directory, PATH_MAX, "%s/%s", kvm, entry->d_name);
-	}
-	closedir(dir);
-	return found;
-}
-
-static void read_exits(struct process_stats *stats, pid_t pid, const char *debugfs)
-{
-	char directory[PATH_MAX], name[32];
-
-	if (!find_kvm(debugfs, pid, directory))
-		return;
-	stats->has_exits = read_count(directory, "exits", &stats->exits);
-	for (unsigned i = 0; i < EXIT_REASONS && stats->has_exits; i++) {
-		snprintf(name, sizeof(name), "%s_exits", exit_reasons[i]);
-		stats->has_reason[i] = read_count(directory, name, &stats->exits_by_reason[i]);
-	}
-}
-
-void process_stats_read(struct process_stats *stats, pid_t pid, struct json_object *cpus, const char *debugfs)
+void process_stats_read(struct process_stats *stats, pid_t pid, struct json_object *cpus)
 {
 	char path[64];
 
@@ -122,5 +75,4 @@ void process_stats_read(struct process_stats *stats, pid_t pid, struct json_obje
 	if (!stats->is_known)
 		return;
 	read_resident(stats, pid);
-	read_exits(stats, pid, debugfs);
 }

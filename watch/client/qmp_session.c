@@ -98,12 +98,16 @@ static void send_rest(struct qmp_session *s)
 static void send_commands(struct qmp_session *s)
 {
 	struct text text = { 0 };
-	char line[128];
+	char end[32];
 
 	text_add_str(&text, "{\"execute\": \"qmp_capabilities\"}\n");
 	for (unsigned i = 0; i < s->ncommands; i++) {
-		snprintf(line, sizeof(line), "{\"execute\": \"%s\", \"id\": %u}\n", s->commands[i], i);
-		text_add_str(&text, line);
+		text_add_str(&text, "{\"execute\": \"");
+		text_add_str(&text, s->commands[i].name);
+		text_add_str(&text, "\", \"arguments\": ");
+		text_add_str(&text, s->commands[i].arguments ? s->commands[i].arguments : "{}");
+		snprintf(end, sizeof(end), ", \"id\": %u}\n", i);
+		text_add_str(&text, end);
 	}
 	s->out = text.buf;
 	s->out_len = text.len;
@@ -197,7 +201,7 @@ static void receive(struct qmp_session *s)
 	}
 }
 
-void qmp_session_start(struct qmp_session *s, const char *path, const char *const *commands, unsigned ncommands)
+void qmp_session_start(struct qmp_session *s, const char *path, const struct qmp_command *commands, unsigned ncommands)
 {
 	*s = (struct qmp_session) { .fd = -1, .path = path, .commands = commands, .ncommands = ncommands };
 	s->parser = json_tokener_new_ex(QMP_DEPTH_MAX);

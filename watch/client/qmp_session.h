@@ -27,6 +27,11 @@
 struct json_object;
 struct json_tokener;
 
+struct qmp_command {
+	const char *name;
+	const char *arguments; /* JSON; NULL: none */
+};
+
 enum qmp_state {
 	QMP_CONNECTS, /* the peer's queue of connections is full: to be served again after a pause */
 	QMP_GREETING, /* waits for the greeting */
@@ -41,7 +46,7 @@ struct qmp_session {
 	bool writes;    /* not all commands are sent: poll for POLLOUT also */
 	pid_t peer_pid; /* the process that listens; 0: unknown */
 	const char *path;
-	const char *const *commands;
+	const struct qmp_command *commands;
 	unsigned ncommands, nanswered;
 	bool answered[QMP_COMMANDS_MAX];
 	struct json_object *answers[QMP_COMMANDS_MAX]; /* NULL: an error, or no answer yet */
@@ -54,7 +59,7 @@ struct qmp_session {
 };
 
 /* Begins; borrows path and commands (at most QMP_COMMANDS_MAX) until the end. A failure is the state QMP_FAILED. */
-void qmp_session_start(struct qmp_session *s, const char *path, const char *const *commands, unsigned ncommands);
+void qmp_session_start(struct qmp_session *s, const char *path, const struct qmp_command *commands, unsigned ncommands);
 
 /* Continues as far as possible without waiting, but by one read at most. */
 void qmp_session_serve(struct qmp_session *s);

@@ -32,11 +32,8 @@ int watch_option(struct machines *machines, int letter, const char *arg, struct 
 		return 0;
 	case 'm':
 		return machines_add(machines, arg, err);
-	case 't':
-		return watch_seconds("timeout", arg, &machines->timeout_ms, err);
 	default:
-		machines->debugfs = arg;
-		return 0;
+		return watch_seconds("timeout", arg, &machines->timeout_ms, err);
 	}
 }
 
@@ -57,8 +54,6 @@ void watch_defaults(struct machines *machines)
 		machines->directory = default_directory();
 	if (machines->timeout_ms == 0)
 		machines->timeout_ms = TIMEOUT_MS_DEFAULT;
-	if (!machines->debugfs)
-		machines->debugfs = "/sys/kernel/debug";
 }
 
 void watch_complain(const char *program, const struct vpmem_error *err)

@@ -10,12 +10,11 @@
 #include <getopt.h>
 
 /* For a table of getopt_long. Their values are letters that are no short options. */
-#define WATCH_OPTIONS                                                                                     \
-	{ "directory", required_argument, NULL, 'd' }, { "machine", required_argument, NULL, 'm' },       \
-		{ "timeout", required_argument, NULL, 't' }, { "debugfs", required_argument, NULL, 'k' }, \
-		{ "help", no_argument, NULL, 'h' },                                                       \
-	{                                                                                                 \
-		"version", no_argument, NULL, 'V'                                                         \
+#define WATCH_OPTIONS                                                                               \
+	{ "directory", required_argument, NULL, 'd' }, { "machine", required_argument, NULL, 'm' }, \
+		{ "timeout", required_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' },    \
+	{                                                                                           \
+		"version", no_argument, NULL, 'V'                                                   \
 	}
 
 #define WATCH_HELP                                                                                     \
@@ -23,10 +22,9 @@
 	"                         users $XDG_RUNTIME_DIR/pmvm\n"                                       \
 	"  --machine NAME=PATH    watch this socket; may be repeated\n"                                \
 	"  --timeout SECONDS      for all answers of a machine; by default 3\n"                        \
-	"  --debugfs DIR          where debugfs is mounted; by default /sys/kernel/debug\n"            \
 	"  --help, --version\n"
 
-/* Takes one of d, m, t and k. -EINVAL: its argument is wrong. */
+/* Takes one of d, m and t. -EINVAL: its argument is wrong. */
 int watch_option(struct machines *machines, int letter, const char *arg, struct vpmem_error *err);
 
 /* Seconds with a fraction, from 0.1 to a day, as milliseconds. `name` is the option's. */

@@ -45,8 +45,8 @@ const struct collector collectors[] = {
 	OTHER("pmvm_vcpu_cpu_seconds", COUNTER, "seconds", "Processor time of the thread of a vCPU.", write_vcpu_time),
 	VCPU("pmvm_vcpu_bus_locks", "Accesses of a vCPU that locked the memory bus of the host.", "bus-locks"),
 	VCPU("pmvm_vcpu_notify_exits", "Times that a vCPU blocked interrupts of the host for too long.", "notify-exits"),
-	OTHER("pmvm_vcpu_exits", COUNTER, NULL, "Exits of all vCPUs, as KVM counts them.", write_exits),
-	OTHER("pmvm_vcpu_exits_by_reason", COUNTER, NULL, "Exits of all vCPUs for the reasons that KVM counts.",
+	OTHER("pmvm_vcpu_exits", COUNTER, NULL, "Exits of a vCPU, as KVM counts them.", write_exits),
+	OTHER("pmvm_vcpu_exits_by_reason", COUNTER, NULL, "Exits of a vCPU for the reasons that KVM counts.",
 	      write_exits_by_reason),
 
 	OTHER("pmvm_pmem", INFO, NULL, "File and options of a pmem device.", write_pmem_info),

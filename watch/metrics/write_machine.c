@@ -107,22 +107,6 @@ void write_resident(struct exposition *e, const struct collector *c, const struc
 		exposition_uint(e, "", LABELS(NO_MORE), process(view)->resident_size);
 }
 
-void write_exits(struct exposition *e, const struct collector *c, const struct machine_view *view)
-{
-	(void)c;
-	if (process(view)->has_exits)
-		exposition_uint(e, "", LABELS(NO_MORE), process(view)->exits);
-}
-
-void write_exits_by_reason(struct exposition *e, const struct collector *c, const struct machine_view *view)
-{
-	(void)c;
-	for (unsigned i = 0; i < EXIT_REASONS; i++)
-		if (process(view)->has_reason[i])
-			exposition_uint(e, "", LABELS({ "reason", exit_reasons[i] }, NO_MORE),
-			                process(view)->exits_by_reason[i]);
-}
-
 // ---- vCPUs
 
 void write_vcpus(struct exposition *e, const struct collector *c, const struct machine_view *view)
@@ -153,4 +137,56 @@ void write_vcpu_time(struct exposition *e, const struct collector *c, const stru
 		snprintf(index, sizeof(index), "%u", i);
 		exposition_double(e, "", LABELS({ "vcpu", index }, NO_MORE), process(view)->vcpu_s[i]);
 	}
+}
+
+/* "/machine/unattached/device[3]": the vCPU 3. */
+static bool vcpu_of(struct json_object *result, unsigned *index)
+{
+	const char *path = json_at_str(result, "qom-path"), *bracket = path ? strrchr(path, '[') : NULL;
+
+	return bracket && sscanf(bracket, "[%u]", index) == 1 && *index < VCPUS_MAX;
+}
+
+/* Calls fn with each of KVM's counts of exits: "exits" for all, "io_exits" for a reason. */
+static void write_counts(struct exposition *e, const struct machine_view *view, bool by_reason)
+{
+	static const char suffix[] = "_exits";
+	struct json_object *results = view->machine->now.answers[QUERY_EXITS];
+	char vcpu[16], reason[64];
+	uint64_t value;
+	unsigned index;
+
+	for (size_t i = 0; i < json_at_length(results, ""); i++) {
+		struct json_object *result = json_object_array_get_idx(results, i), *stats = json_at(result, "stats");
+
+		if (!vcpu_of(result, &index))
+			continue;
+		snprintf(vcpu, sizeof(vcpu), "%u", index);
+		for (size_t j = 0; j < json_at_length(stats, ""); j++) {
+			struct json_object *stat = json_object_array_get_idx(stats, j);
+			const char *name = json_at_str(stat, "name");
+			size_t len = name ? strlen(name) : 0;
+			bool is_reason = len > strlen(suffix) && strcmp(name + len - strlen(suffix), suffix) == 0;
+
+			if (len == 0 || len >= sizeof(reason) || is_reason != by_reason ||
+			    !json_at_uint(stat, "value", &value))
+				continue;
+			snprintf(reason, sizeof(reason), "%.*s", (int)(len - (is_reason ? strlen(suffix) : 0)), name);
+			exposition_uint(e, "",
+			                LABELS({ "vcpu", vcpu }, { by_reason ? "reason" : NULL, reason }, NO_MORE),
+			                value);
+		}
+	}
+}
+
+void write_exits(struct exposition *e, const struct collector *c, const struct machine_view *view)
+{
+	(void)c;
+	write_counts(e, view, false);
+}
+
+void write_exits_by_reason(struct exposition *e, const struct collector *c, const struct machine_view *view)
+{
+	(void)c;
+	write_counts(e, view, true);
 }

@@ -26,8 +26,6 @@ OF_THE_PROCESS = {
     "pmvm_process_cpu_seconds_total": {"machine"},
     "pmvm_process_resident_memory_bytes": {"machine"},
     "pmvm_vcpu_cpu_seconds_total": {"machine", "vcpu"},
-    "pmvm_vcpu_exits_total": {"machine"},
-    "pmvm_vcpu_exits_by_reason_total": {"machine", "reason"},
 }
 OF_PROMETHEUS = {"instance", "job"}
 

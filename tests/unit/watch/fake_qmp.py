@@ -60,6 +60,18 @@ def answers(*pmems):
             {"cpu-index": i, "qom-path": f"/machine/{i}", "thread-id": 1, "bus-locks": 5 + i, "notify-exits": 2}
             for i in range(2)
         ],
+        "query-stats": [
+            {
+                "provider": "kvm",
+                "qom-path": f"/machine/unattached/device[{i}]",
+                "stats": [
+                    {"name": "exits", "value": 100 + i},
+                    {"name": "io_exits", "value": 17},
+                    {"name": "halt_exits", "value": [1, 2]},
+                ],
+            }
+            for i in range(2)
+        ],
         "query-memory-size-summary": {"base-memory": 256 << 20, "plugged-memory": 64 << 20},
         "query-balloon": {"actual": 200 << 20},
         "query-pmem": [*pmems],

@@ -59,6 +59,10 @@ def everything(folder):
             assert got.value("pmvm_balloon_memory_bytes") == 200 << 20
             assert got.value("pmvm_vcpus") == 2 and got.value("pmvm_vcpu_bus_locks_total", vcpu="1") == 6
             assert got.values_of("pmvm_vcpu_notify_exits_total") == [2, 2]
+            assert got.values_of("pmvm_vcpu_exits_total") == [100, 101]
+            assert got.value("pmvm_vcpu_exits_by_reason_total", vcpu="1", reason="io") == 17
+            # A value of another shape than a number is left out.
+            assert got.values_of("pmvm_vcpu_exits_by_reason_total") == [17, 17]
             assert got.value("pmvm_pmem_size_bytes", **device) == 64 << 20
             assert got.value("pmvm_pmem_resident_bytes", **device) == 16 << 20
             assert got.value("pmvm_pmem_allocated_bytes", **device) == 32 << 20

@@ -31,7 +31,9 @@ static struct {
 	int fds[NCPUS];
 	atomic_uint nruns[NCPUS]; /* entries */
 	unsigned nthreads;        /* that may be created */
-	atomic_uint nstats;       /* requests of statistics */
+	atomic_uint nstats;       /* requests of statistics by the vCPU's thread; WRONG for each by another one */
+	atomic_uint nparked;      /* the same by another one, while the vCPU was parked */
+	atomic_bool is_stuck;     /* vCPU 1 is at a page that the host cannot read: no signal gets it out */
 } fake;
 static struct kvm kvm;
 static struct vcpus vcpus;
@@ -67,7 +69,7 @@ static bool is_kicked(const struct kvm_run *run)
 static int run_guest(unsigned idx)
 {
 	fake.nruns[idx]++;
-	while (!is_kicked(vcpus.vcpu[idx].run))
+	while (!is_kicked(vcpus.vcpu[idx].run) || (idx == 1 && fake.is_stuck))
 		usleep(TURN_US);
 	errno = EINTR;
 	return -1;
@@ -87,7 +89,12 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case KVM_RUN:
 		return run_guest(idx_of(fd));
 	case KVM_GET_STATS_FD:
-		fake.nstats += pthread_equal(pthread_self(), vcpus.vcpu[idx_of(fd)].thread.id) ? 1 : WRONG;
+		if (pthread_equal(pthread_self(), vcpus.vcpu[idx_of(fd)].thread.id))
+			fake.nstats++;
+		else if (vcpus.vcpu[idx_of(fd)].parked)
+			fake.nparked++;
+		else
+			fake.nstats += WRONG;
 		errno = ENOTTY;
 		return -1;
 	case KVM_SET_SIGNAL_MASK:
@@ -237,6 +244,54 @@ static void statistics_are_requested_once_by_the_first_sample(void **state)
 	assert_int_equal(fake.nstats, NCPUS);
 }
 
+static void statistics_of_vcpus_that_run_are_opened(void **state)
+{
+	(void)state;
+	vcpus_resume(&vcpus);
+	assert_int_equal(vcpus_start(&vcpus, NULL), 0);
+	wait_until_all_ran();
+	// In a tenth of a second, which a busy machine may not have.
+	while (fake.nstats < NCPUS)
+		vcpus_open_stats(&vcpus);
+	vcpus_open_stats(&vcpus);
+	assert_int_equal(fake.nstats, NCPUS);
+	assert_int_equal(fake.nparked, 0);
+	for (unsigned i = 0; i < NCPUS; i++) {
+		unsigned before = fake.nruns[i];
+
+		// It is in the guest again.
+		while (fake.nruns[i] == before && vcpus.vcpu[i].run->immediate_exit)
+			turn();
+	}
+}
+
+static void statistics_of_parked_vcpus_are_opened(void **state)
+{
+	(void)state;
+	assert_int_equal(vcpus_start(&vcpus, NULL), 0);
+	vcpus_open_stats(&vcpus);
+	assert_int_equal(fake.nparked, NCPUS);
+	assert_int_equal(fake.nstats, 0);
+}
+
+/* The monitor does not wait for it. */
+static void a_vcpu_that_cannot_leave_the_guest_stays_without(void **state)
+{
+	(void)state;
+	fake.is_stuck = true;
+	vcpus_resume(&vcpus);
+	assert_int_equal(vcpus_start(&vcpus, NULL), 0);
+	wait_until_all_ran();
+	while (fake.nstats < NCPUS - 1)
+		vcpus_open_stats(&vcpus);
+	vcpus_open_stats(&vcpus);
+	assert_false(vcpus.vcpu[1].stats.is_asked);
+	fake.is_stuck = false;
+	while (!vcpus.vcpu[1].stats.is_asked)
+		vcpus_open_stats(&vcpus);
+	assert_int_equal(fake.nstats, NCPUS);
+}
+
 static int setup_running(void **state)
 {
 	int rc = setup(state);
@@ -257,6 +312,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_start_may_be_followed_by_the_end, setup_running, teardown),
 		TEST(vcpu_0_has_not_run_when_a_thread_is_refused),
 		TEST(statistics_are_requested_once_by_the_first_sample),
+		TEST(statistics_of_vcpus_that_run_are_opened),
+		TEST(statistics_of_parked_vcpus_are_opened),
+		TEST(a_vcpu_that_cannot_leave_the_guest_stays_without),
 	};
 
 	return cmocka_run_group_tests_name("vcpu", tests, NULL, NULL);

@@ -60,6 +60,7 @@ struct fake_machine *fake_machine_create(void)
 	fake->m.vcpus.vcpu = fake->vcpu;
 	fake->m.vcpus.n = 2;
 	for (unsigned i = 0; i < 2; i++) {
+		fake->m.vcpus.vcpu[i].vcpus = &fake->m.vcpus;
 		fake->m.vcpus.vcpu[i].idx = i;
 		fake->m.vcpus.vcpu[i].thread.tid = (pid_t)(100 + i);
 	}

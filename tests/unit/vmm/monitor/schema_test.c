@@ -166,6 +166,8 @@ static void the_commands_that_tools_ask_for_are_there(void **state)
 		"query-kvm",
 		"query-accelerators",
 		"query-cpus-fast",
+		"query-stats",
+		"query-stats-schemas",
 		"query-pci",
 		"query-memory-devices",
 		"query-memdev",
@@ -264,6 +266,8 @@ static const char *args_for(const struct command *cmd)
 		{ "chardev-add", "{\"id\": \"r\", \"backend\": {\"type\": \"ringbuf\", \"data\": {}}}" },
 		{ "ringbuf-read", "{\"device\": \"r\", \"size\": 1}" },
 		{ "query-rx-filter", "{}" },
+		{ "query-stats", "{\"target\": \"vcpu\"}" },
+		{ "query-stats-schemas", "{}" },
 	};
 
 	for (unsigned i = 0; i < COUNT(cases); i++)

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // pmvm: the life of a virtual machine.
 #include "daemon.h"
+#include "error.h"
 #include "log.h"
 #include "machine.h"
 #include "monitor.h"
 #include "options.h"
 #include "term.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int fail(const struct vpmem_error *err)
@@ -32,6 +36,23 @@ static void open_standard_fds(void)
 			(void)!open("/dev/null", O_RDWR);
 }
 
+// `pmvm top`: the program pmvm-top beside this one. Returns only if that cannot be run.
+static int run_top(char **argv)
+{
+	struct vpmem_error err = { "", "" };
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("pmvm-top"));
+	char *end = len > 0 ? memrchr(path, '/', (size_t)len) : NULL;
+
+	if (end) {
+		strcpy(end + 1, "pmvm-top");
+		execv(path, argv);
+	}
+	error_set(&err, -errno, "top: cannot run %s: %s", end ? path : "pmvm-top", strerror(errno));
+	error_hint(&err, "it is in the package pmvm-watch, and is built where libncurses-dev is installed");
+	return fail(&err);
+}
+
 static struct machine machine;
 
 int main(int argc, char **argv)
@@ -43,6 +64,8 @@ int main(int argc, char **argv)
 	// One heap for all threads: they allocate seldom, and each further one is memory of its own.
 	mallopt(M_ARENA_MAX, 1);
 	open_standard_fds();
+	if (argc > 1 && strcmp(argv[1], "top") == 0)
+		return run_top(argv + 1);
 	switch (options_parse(argc, argv, &opts, &err)) {
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;

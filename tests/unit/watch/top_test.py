@@ -3,13 +3,14 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: top_test.py PMVM_TOP
+Usage: top_test.py PMVM_TOP PMVM
 
 Prints TAP.
 """
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ from fake_qmp import FakeMonitor, answering, answers, pmem_info, sending
 from tap_main import main
 from terminal import Program
 
-PROGRAM = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+PROGRAM, PMVM = (pathlib.Path(word).resolve() for word in sys.argv[1:3]) if len(sys.argv) > 2 else (None, None)
 RUN_MAX = 300  # seconds
 PATIENCE = "100"  # seconds that a monitor may take
 
@@ -246,6 +247,18 @@ def without_machines(folder):
         assert program.end() == 0
 
 
+def by_pmvm(folder):
+    """`pmvm top` is the program beside pmvm; elsewhere it names what is missing."""
+    command = [PMVM, "top", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_MAX, check=True)
+    assert done.stdout == run("--help").stdout
+    alone = folder / "pmvm"
+    shutil.copy(PMVM, alone)
+    done = subprocess.run([alone, "top"], capture_output=True, text=True, timeout=RUN_MAX, check=False)
+    assert done.returncode == 1 and f"top: cannot run {folder}/pmvm-top: No such file" in done.stderr, done.stderr
+    assert "hint: it is in the package pmvm-watch" in done.stderr
+
+
 if __name__ == "__main__":
     main([rates, one_sample_has_no_rates, a_reset_counter_begins_at_zero, sorts, filters, text_once, wrong_options,
-          on_a_terminal, without_machines])  # fmt: skip
+          on_a_terminal, without_machines, by_pmvm])  # fmt: skip

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <vpmem.h>
 
-enum { PROCESSES_MAX = 64, TOKEN_BYTES = 16 };
+enum { PROCESSES_MAX = 64, TOKEN_BYTES = 16, CONTAINERS_MAX = 64 };
 
 struct process;
 struct json_object;
@@ -34,7 +34,10 @@ struct agent {
 	struct wire_reader reader;
 	struct crun crun;
 	struct process *processes[PROCESSES_MAX]; /* NULL: free */
-	bool is_created;                          /* or creating it failed */
+	struct container {
+		bool is_there; /* also when creating it failed */
+		unsigned number;
+	} containers[CONTAINERS_MAX];
 };
 
 /* A connection to the host, which does not block once it is there. */

@@ -19,7 +19,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUNDLE AGENT_DIR "/bundle"
+#define BUNDLE_FORMAT AGENT_DIR "/bundle-%u"
+
+// What crun knows it by. Borrowed until the next call.
+static const char *name_of(unsigned container)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "container-%u", container);
+	return name;
+}
 
 typedef void done_fn(void *agent, struct crun_job *job, int rc, const struct vpmem_error *err);
 
@@ -79,8 +88,8 @@ static void process_is_there(void *agent, struct crun_job *job, int rc, const st
 }
 
 /* Runs crun with what "create" and "exec" have in common: a process with streams. */
-static int run_with_process(struct agent *agent, struct crun_job *job, const char *name, bool is_terminal,
-                            const char *const *args, struct vpmem_error *err)
+static int run_with_process(struct agent *agent, struct crun_job *job, const char *name, unsigned container,
+                            bool is_terminal, const char *const *args, struct vpmem_error *err)
 {
 	char pid_file[80] = "--pid-file=", socket[96] = "--console-socket=";
 	const char *argv[CRUN_ARGS_MAX + 1] = { args[0], pid_file };
@@ -88,7 +97,7 @@ static int run_with_process(struct agent *agent, struct crun_job *job, const cha
 	unsigned n = 2;
 	int fds[3], rc;
 
-	rc = process_open(agent, name, is_terminal, &process, err);
+	rc = process_open(agent, name, container, is_terminal, &process, err);
 	if (rc)
 		return rc;
 	job->process = process;
@@ -125,45 +134,80 @@ static void set_member(struct json_object *obj, const char *name, const char *me
 	json_object_object_add(inner, member, json_object_new_string(val));
 }
 
-int container_create(struct agent *agent, int64_t id, struct json_object *config, const struct rootfs_spec *rootfs,
-                     struct vpmem_error *err)
+static struct container *find(struct agent *agent, unsigned number)
 {
-	static const char *const args[] = { "create", "--bundle=" BUNDLE, CONTAINER_ID, NULL };
+	for (unsigned i = 0; i < CONTAINERS_MAX; i++)
+		if (agent->containers[i].is_there && agent->containers[i].number == number)
+			return &agent->containers[i];
+	return NULL;
+}
+
+static int add(struct agent *agent, unsigned number, struct vpmem_error *err)
+{
+	if (find(agent, number))
+		return error_set(err, -EEXIST, "the container was created before");
+	for (unsigned i = 0; i < CONTAINERS_MAX; i++) {
+		if (agent->containers[i].is_there)
+			continue;
+		agent->containers[i] = (struct container) { .is_there = true, .number = number };
+		return 0;
+	}
+	return error_set(err, -EBUSY, "there are %d containers already: remove one of them", CONTAINERS_MAX);
+}
+
+static int write_bundle(unsigned container, struct json_object *config, struct vpmem_error *err)
+{
+	char path[80];
+	int rc;
+
+	snprintf(path, sizeof(path), ROOTFS_FORMAT, container);
+	set_member(config, "root", "path", path);
+	snprintf(path, sizeof(path), CGROUP_FORMAT, container);
+	set_member(config, "linux", "cgroupsPath", path);
+	snprintf(path, sizeof(path), BUNDLE_FORMAT, container);
+	rc = directory_make(path, err);
+	snprintf(path, sizeof(path), BUNDLE_FORMAT "/config.json", container);
+	return rc ? rc : write_json(path, config, err);
+}
+
+int container_create(struct agent *agent, int64_t id, unsigned container, struct json_object *config,
+                     const struct rootfs_spec *rootfs, struct vpmem_error *err)
+{
+	char bundle[80], name[PROCESS_NAME_SIZE];
+	const char *args[] = { "create", bundle, name_of(container), NULL };
 	struct json_object *process = json_object_object_get(config, "process");
 	struct crun_job *job;
 	bool is_terminal;
-	int rc;
+	int rc = add(agent, container, err);
 
-	if (agent->is_created)
-		return error_set(err, -EEXIST, "the container was created before");
-	agent->is_created = true;
-	rc = member_bool(process, "terminal", &is_terminal, err);
+	snprintf(bundle, sizeof(bundle), "--bundle=" BUNDLE_FORMAT, container);
 	if (rc == 0)
-		rc = rootfs_mount(rootfs, err);
+		rc = member_bool(process, "terminal", &is_terminal, err);
 	if (rc == 0)
-		rc = directory_make(BUNDLE, err);
-	set_member(config, "root", "path", ROOTFS_PATH);
-	set_member(config, "linux", "cgroupsPath", CGROUP_PATH);
+		rc = rootfs_mount(container, rootfs, err);
 	if (rc == 0)
-		rc = write_json(BUNDLE "/config.json", config, err);
+		rc = write_bundle(container, config, err);
 	if (rc)
 		return rc;
 	job = new_job(agent, id, process_is_there, err);
-	return job ? run_with_process(agent, job, "init", is_terminal, args, err) : -EBUSY;
+	return job ? run_with_process(agent, job, process_init_name(container, name), container, is_terminal, args,
+	                              err) :
+	             -EBUSY;
 }
 
-int container_start(struct agent *agent, int64_t id, struct vpmem_error *err)
+int container_start(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
-	static const char *const args[] = { "start", CONTAINER_ID, NULL };
+	const char *args[] = { "start", name_of(container), NULL };
 	struct crun_job *job = new_job(agent, id, answer_nothing, err);
 
 	return job ? crun_start(job, args, NULL, err) : -EBUSY;
 }
 
-int container_exec(struct agent *agent, int64_t id, const char *name, struct json_object *spec, struct vpmem_error *err)
+int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
+                   struct vpmem_error *err)
 {
 	char file[80] = "--process=";
-	const char *args[] = { "exec", "--detach", file, CONTAINER_ID, NULL };
+	const char *args[] = { "exec", "--detach", file, name_of(container), NULL };
 	char *path = file + strlen(file);
 	struct crun_job *job = new_job(agent, id, process_is_there, err);
 	bool is_terminal;
@@ -175,13 +219,13 @@ int container_exec(struct agent *agent, int64_t id, const char *name, struct jso
 	rc = member_bool(spec, "terminal", &is_terminal, err);
 	if (rc == 0)
 		rc = write_json(path, spec, err);
-	return rc ? rc : run_with_process(agent, job, name, is_terminal, args, err);
+	return rc ? rc : run_with_process(agent, job, name, container, is_terminal, args, err);
 }
 
-int container_signal_all(struct agent *agent, int64_t id, int signo, struct vpmem_error *err)
+int container_signal_all(struct agent *agent, int64_t id, unsigned container, int signo, struct vpmem_error *err)
 {
 	char number[16];
-	const char *args[] = { "kill", "--all", CONTAINER_ID, number, NULL };
+	const char *args[] = { "kill", "--all", name_of(container), number, NULL };
 	struct crun_job *job = new_job(agent, id, answer_nothing, err);
 
 	snprintf(number, sizeof(number), "%d", signo);
@@ -206,18 +250,19 @@ static void answer_pids(void *agent, struct crun_job *job, int rc, const struct 
 	request_answer(agent, job->request_id, rc, result, &err);
 }
 
-int container_ps(struct agent *agent, int64_t id, struct vpmem_error *err)
+int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
-	static const char *const args[] = { "ps", "--format=json", CONTAINER_ID, NULL };
+	const char *args[] = { "ps", "--format=json", name_of(container), NULL };
 	struct crun_job *job = new_job(agent, id, answer_pids, err);
 
 	return job ? crun_start(job, args, NULL, err) : -EBUSY;
 }
 
-int container_update(struct agent *agent, int64_t id, struct json_object *resources, struct vpmem_error *err)
+int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,
+                     struct vpmem_error *err)
 {
 	char file[80] = "--resources=";
-	const char *args[] = { "update", file, CONTAINER_ID, NULL };
+	const char *args[] = { "update", file, name_of(container), NULL };
 	char *path = file + strlen(file);
 	struct crun_job *job = new_job(agent, id, answer_nothing, err);
 	int rc;
@@ -229,17 +274,68 @@ int container_update(struct agent *agent, int64_t id, struct json_object *resour
 	return rc ? rc : crun_start(job, args, NULL, err);
 }
 
+// ---- the end
+
+static void has_gone(void *owner, struct crun_job *job, int rc, const struct vpmem_error *err)
+{
+	struct container *container = job->process;
+
+	(void)rc;
+	container->is_there = false;
+	request_answer(owner, job->request_id, 0, NULL, err);
+}
+
+// A job of crun that has ended is still in use here.
+static void unmount(void *owner, struct crun_job *job, int rc, const struct vpmem_error *err)
+{
+	struct container *container = job->process;
+	struct vpmem_error failed;
+	struct crun_job *next;
+	char path[80];
+
+	(void)rc; // There may have been no container.
+	(void)err;
+	snprintf(path, sizeof(path), BUNDLE_FORMAT "/config.json", container->number);
+	unlink(path);
+	snprintf(path, sizeof(path), BUNDLE_FORMAT, container->number);
+	rmdir(path);
+	next = new_job(owner, job->request_id, has_gone, &failed);
+	if (next) {
+		next->process = container;
+		rc = crun_start_task(next, rootfs_unmount, container->number, &failed);
+	}
+	if (!next || rc)
+		request_answer(owner, job->request_id, -EBUSY, NULL, &failed);
+}
+
+int container_remove(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
+{
+	const char *args[] = { "delete", "--force", name_of(container), NULL };
+	struct container *found = find(agent, container);
+	struct crun_job *job;
+
+	if (!found) {
+		request_answer(agent, id, 0, NULL, err);
+		return 0;
+	}
+	job = new_job(agent, id, unmount, err);
+	if (!job)
+		return -EBUSY;
+	job->process = found;
+	return crun_start(job, args, NULL, err);
+}
+
 static void power_off(void *agent, struct crun_job *job, int rc, const struct vpmem_error *err)
 {
 	(void)rc; // There may have been no container.
-	rootfs_unmount();
+	rootfs_unmount(0);
 	request_answer(agent, job->request_id, 0, NULL, err);
 	boot_power_off();
 }
 
 int container_shutdown(struct agent *agent, int64_t id, struct vpmem_error *err)
 {
-	static const char *const args[] = { "delete", "--force", CONTAINER_ID, NULL };
+	const char *args[] = { "delete", "--force", name_of(0), NULL };
 	struct crun_job *job = new_job(agent, id, power_off, err);
 
 	return job ? crun_start(job, args, NULL, err) : -EBUSY;

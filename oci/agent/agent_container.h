@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * agent_container.h - the container, by crun: each function starts crun and returns; the answer to the request is sent when
+ * agent_container.h - containers, by crun. Each has a number, `container`, which the host has chosen: 0 is the first. Each function starts crun and returns; the answer to the request is sent when
  * crun has ended. An error is one that is known before.
  */
 #ifndef PMVM_OCI_AGENT_CONTAINER_H
@@ -14,17 +14,22 @@ struct agent;
 struct json_object;
 struct rootfs_spec;
 
-/* Changes config, which is an object with the object "process". */
-int container_create(struct agent *agent, int64_t id, struct json_object *config, const struct rootfs_spec *rootfs,
-                     struct vpmem_error *err);
-int container_start(struct agent *agent, int64_t id, struct vpmem_error *err);
+enum { CONTAINER_NUMBER_MAX = 99999999 };
+
+/* Changes config, which is an object with the object "process". -EEXIST; -EBUSY: there are too many. */
+int container_create(struct agent *agent, int64_t id, unsigned container, struct json_object *config,
+                     const struct rootfs_spec *rootfs, struct vpmem_error *err);
+int container_start(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
 /* name is well-formed, spec an OCI process object. */
-int container_exec(struct agent *agent, int64_t id, const char *name, struct json_object *spec,
+int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
                    struct vpmem_error *err);
-int container_signal_all(struct agent *agent, int64_t id, int signo, struct vpmem_error *err);
-int container_ps(struct agent *agent, int64_t id, struct vpmem_error *err);
-int container_update(struct agent *agent, int64_t id, struct json_object *resources, struct vpmem_error *err);
-/* Ends the container, unmounts, and powers off after the answer. */
+int container_signal_all(struct agent *agent, int64_t id, unsigned container, int signo, struct vpmem_error *err);
+int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
+int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,
+                     struct vpmem_error *err);
+/* Ends it with all its processes, and unmounts what it has. Legal if there is none. */
+int container_remove(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
+/* Ends container 0, unmounts, and powers off after the answer. */
 int container_shutdown(struct agent *agent, int64_t id, struct vpmem_error *err);
 
 #endif

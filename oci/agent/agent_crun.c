@@ -101,6 +101,20 @@ int crun_start(struct crun_job *job, const char *const *args, const int fds[3], 
 	return 0;
 }
 
+int crun_start_task(struct crun_job *job, void (*task)(unsigned arg), unsigned arg, struct vpmem_error *err)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return error_set(err, -errno, "no process can be started: %s", strerror(errno));
+	if (pid == 0) {
+		task(arg);
+		_exit(0);
+	}
+	job->pid = pid;
+	return 0;
+}
+
 // The log has a JSON object a line; the last one says why it failed.
 static void read_error(const struct crun_job *job, int wait_status, struct vpmem_error *err)
 {

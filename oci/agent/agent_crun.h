@@ -10,7 +10,6 @@
 #include <sys/types.h>
 #include <vpmem.h>
 
-#define CONTAINER_ID "container"
 #define AGENT_DIR "/run/pmvm"
 
 enum { CRUN_JOBS_MAX = 64, CRUN_ARGS_MAX = 12, DEATHS_MAX = 64 };
@@ -25,7 +24,7 @@ struct crun_job {
 	void (*done)(void *owner, struct crun_job *job, int rc, const struct vpmem_error *err);
 	void *owner;
 	int64_t request_id;
-	void *process; /* of the request, or NULL */
+	void *process; /* of the request: a process or a container, or NULL */
 };
 
 struct crun {
@@ -46,6 +45,12 @@ struct crun_job *crun_job(struct crun *crun, struct vpmem_error *err);
  * (its output then goes to crun_output). done, owner and the rest of job are set. An error leaves the job free.
  */
 int crun_start(struct crun_job *job, const char *const *args, const int fds[3], struct vpmem_error *err);
+
+/*
+ * Runs a function of ours in a process of its own instead, because it may block: done gets 0, or -EIO with an error text of no
+ * use. An error leaves the job free.
+ */
+int crun_start_task(struct crun_job *job, void (*task)(unsigned arg), unsigned arg, struct vpmem_error *err);
 
 /* A file of this job in AGENT_DIR: "pid", "log", "out", "json", "socket". */
 void crun_file(const struct crun_job *job, const char *kind, char *path, size_t size);

@@ -20,12 +20,16 @@ static const char *const stream_names[STREAMS_MAX] = { "stdin", "stdout", "stder
 
 bool process_name_wellformed(const char *name)
 {
-	if (strcmp(name, "init") == 0)
-		return true;
 	if (strncmp(name, "exec-", 5) != 0)
 		return false;
 	name += 5;
 	return *name && strlen(name) <= 9 && name[strspn(name, "0123456789")] == '\0';
+}
+
+const char *process_init_name(unsigned container, char name[PROCESS_NAME_SIZE])
+{
+	snprintf(name, PROCESS_NAME_SIZE, container ? "init-%u" : "init", container);
+	return name;
 }
 
 struct process *process_find(struct agent *agent, const char *name)
@@ -79,7 +83,7 @@ static void report_end(struct process *process)
 	json_object_object_add(event, "event", json_object_new_string("exit"));
 	json_object_object_add(event, "process", json_object_new_string(process->name));
 	json_object_object_add(event, "status", json_object_new_int(process->status));
-	json_object_object_add(event, "oom", json_object_new_boolean(cgroup_oom_kills() > 0));
+	json_object_object_add(event, "oom", json_object_new_boolean(cgroup_oom_kills(process->container) > 0));
 	agent_send(process->agent, event);
 	process_drop(process);
 }
@@ -106,13 +110,14 @@ static void input_finished(void *owner)
 	report_end(stream->process);
 }
 
-static struct process *new_process(struct agent *agent, const char *name, bool is_terminal)
+static struct process *new_process(struct agent *agent, const char *name, unsigned container, bool is_terminal)
 {
 	struct process *process = calloc(1, sizeof(*process));
 
 	if (!process)
 		return NULL;
 	process->agent = agent;
+	process->container = container;
 	process->is_terminal = is_terminal;
 	process->console_fd = -1;
 	snprintf(process->name, sizeof(process->name), "%s", name);
@@ -186,7 +191,7 @@ static int open_streams(struct process *process, struct vpmem_error *err)
 	return rc;
 }
 
-int process_open(struct agent *agent, const char *name, bool is_terminal, struct process **process,
+int process_open(struct agent *agent, const char *name, unsigned container, bool is_terminal, struct process **process,
                  struct vpmem_error *err)
 {
 	unsigned i = 0;
@@ -199,7 +204,7 @@ int process_open(struct agent *agent, const char *name, bool is_terminal, struct
 		i++;
 	if (i == PROCESSES_MAX)
 		return error_set(err, -EBUSY, "there are %d processes already: wait until one ends", PROCESSES_MAX);
-	*process = new_process(agent, name, is_terminal);
+	*process = new_process(agent, name, container, is_terminal);
 	if (!*process)
 		return error_set(err, -ENOMEM, "no memory for the process '%s'", name);
 	agent->processes[i] = *process;

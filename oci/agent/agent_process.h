@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * agent_process.h - a process of the container that the host knows by name: "init", or "exec-N".
+ * agent_process.h - a process of a container that the host knows by name: "init", "init-K", or "exec-N".
  *
  * Its streams are connections to the host, one each. Without a terminal the process gets pipes: it may open /dev/stdout,
  * which a socket would refuse. Life: process_open (connected), then process_run (crun has started it) or process_drop;
@@ -30,6 +30,7 @@ struct stream {
 struct process {
 	struct agent *agent;
 	char name[PROCESS_NAME_SIZE];
+	unsigned container; /* its number */
 	bool is_terminal;
 	int console_fd; /* where crun sends its terminal; -1 */
 	pid_t pid;      /* 0: it does not run yet; -1: it has ended */
@@ -38,12 +39,15 @@ struct process {
 	struct stream streams[STREAMS_MAX]; /* stdin, stdout, stderr; or one terminal */
 };
 
+/* Of exec. */
 bool process_name_wellformed(const char *name);
+/* "init" of container 0, "init-K" of container K. Returns name. */
+const char *process_init_name(unsigned container, char name[PROCESS_NAME_SIZE]);
 /* NULL: there is none of this name. */
 struct process *process_find(struct agent *agent, const char *name);
 
 /* Connects its streams. -EEXIST, -EBUSY: too many processes. */
-int process_open(struct agent *agent, const char *name, bool is_terminal, struct process **process,
+int process_open(struct agent *agent, const char *name, unsigned container, bool is_terminal, struct process **process,
                  struct vpmem_error *err);
 /* What crun gets as 0, 1 and 2. Borrowed until process_run. False: it has a terminal, and gets none. */
 bool process_child_fds(const struct process *process, int fds[3]);

@@ -17,6 +17,7 @@
 struct request {
 	int64_t id;
 	struct json_object *body;
+	unsigned container;         /* which it is about; 0 where it does not say */
 	struct json_object *result; /* of a request that is served at once; the answer takes it */
 };
 
@@ -46,32 +47,27 @@ static int do_create(struct agent *agent, struct request *request, struct vpmem_
 		rc = member_get(config, "process", json_type_object, &process, err);
 	if (rc == 0)
 		rc = rootfs_spec_parse(request->body, &rootfs, err);
-	return rc ? rc : container_create(agent, request->id, config, &rootfs, err);
+	return rc ? rc : container_create(agent, request->id, request->container, config, &rootfs, err);
 }
 
 static int do_start(struct agent *agent, struct request *request, struct vpmem_error *err)
 {
-	return container_start(agent, request->id, err);
+	return container_start(agent, request->id, request->container, err);
 }
 
-static int member_name(struct json_object *obj, const char **name, struct vpmem_error *err)
-{
-	int rc = member_string(obj, "process", name, err);
-
-	if (rc == 0 && !process_name_wellformed(*name))
-		rc = error_set(err, -EINVAL, "'process' is not init or exec-N");
-	return rc;
-}
-
-static int member_process(struct agent *agent, struct json_object *obj, struct process **process,
+// "init" is that of the container.
+static int member_process(struct agent *agent, const struct request *request, struct process **process,
                           struct vpmem_error *err)
 {
+	char init[PROCESS_NAME_SIZE];
 	const char *name;
-	int rc = member_name(obj, &name, err);
+	int rc = member_string(request->body, "process", &name, err);
 
+	if (rc == 0 && strcmp(name, "init") != 0 && !process_name_wellformed(name))
+		rc = error_set(err, -EINVAL, "'process' is not init or exec-N");
 	if (rc)
 		return rc;
-	*process = process_find(agent, name);
+	*process = process_find(agent, strcmp(name, "init") == 0 ? process_init_name(request->container, init) : name);
 	if (!*process || (*process)->pid <= 0)
 		return error_set(err, -ESRCH, "the process '%s' does not run", name);
 	return 0;
@@ -89,13 +85,13 @@ static int do_exec(struct agent *agent, struct request *request, struct vpmem_er
 {
 	struct json_object *spec;
 	const char *name;
-	int rc = member_name(request->body, &name, err);
+	int rc = member_string(request->body, "process", &name, err);
 
+	if (rc == 0 && !process_name_wellformed(name))
+		rc = error_set(err, -EINVAL, "'process' is not exec-N");
 	if (rc == 0)
 		rc = member_get(request->body, "spec", json_type_object, &spec, err);
-	if (rc == 0 && strcmp(name, "init") == 0)
-		rc = error_set(err, -EINVAL, "'process' is not exec-N");
-	return rc ? rc : container_exec(agent, request->id, name, spec, err);
+	return rc ? rc : container_exec(agent, request->id, request->container, name, spec, err);
 }
 
 static int do_signal(struct agent *agent, struct request *request, struct vpmem_error *err)
@@ -110,8 +106,8 @@ static int do_signal(struct agent *agent, struct request *request, struct vpmem_
 	if (rc)
 		return rc;
 	if (all)
-		return container_signal_all(agent, request->id, (int)signo, err);
-	rc = member_process(agent, request->body, &process, err);
+		return container_signal_all(agent, request->id, request->container, (int)signo, err);
+	rc = member_process(agent, request, &process, err);
 	if (rc)
 		return rc;
 	if (kill(process->pid, (int)signo) < 0)
@@ -128,7 +124,7 @@ static int do_resize(struct agent *agent, struct request *request, struct vpmem_
 	if (rc == 0)
 		rc = member_number(request->body, "columns", 0, UINT16_MAX, &columns, err);
 	if (rc == 0)
-		rc = member_process(agent, request->body, &process, err);
+		rc = member_process(agent, request, &process, err);
 	if (rc == 0)
 		rc = process_resize(process, (unsigned short)rows, (unsigned short)columns, err);
 	return rc ? rc : NOW;
@@ -136,7 +132,7 @@ static int do_resize(struct agent *agent, struct request *request, struct vpmem_
 
 static int do_ps(struct agent *agent, struct request *request, struct vpmem_error *err)
 {
-	return container_ps(agent, request->id, err);
+	return container_ps(agent, request->id, request->container, err);
 }
 
 static int do_update(struct agent *agent, struct request *request, struct vpmem_error *err)
@@ -144,15 +140,22 @@ static int do_update(struct agent *agent, struct request *request, struct vpmem_
 	struct json_object *resources;
 	int rc = member_get(request->body, "resources", json_type_object, &resources, err);
 
-	return rc ? rc : container_update(agent, request->id, resources, err);
+	return rc ? rc : container_update(agent, request->id, request->container, resources, err);
 }
 
 static int do_stats(struct agent *agent, struct request *request, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)err;
-	request->result = cgroup_stats();
+	request->result = cgroup_stats(request->container);
 	return NOW;
+}
+
+static int do_remove(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	if (request->container == 0)
+		return error_set(err, -EINVAL, "the first container ends with the guest: ask for its shutdown");
+	return container_remove(agent, request->id, request->container, err);
 }
 
 static int do_shutdown(struct agent *agent, struct request *request, struct vpmem_error *err)
@@ -164,12 +167,37 @@ static const struct verb {
 	const char *name;
 	int (*serve)(struct agent *agent, struct request *request, struct vpmem_error *err); /* LATER, NOW or -errno */
 } verbs[] = {
-	{ .name = "create", .serve = do_create },   { .name = "start", .serve = do_start },
-	{ .name = "network", .serve = do_network }, { .name = "exec", .serve = do_exec },
-	{ .name = "signal", .serve = do_signal },   { .name = "resize", .serve = do_resize },
-	{ .name = "ps", .serve = do_ps },           { .name = "update", .serve = do_update },
-	{ .name = "stats", .serve = do_stats },     { .name = "shutdown", .serve = do_shutdown },
+	{ .name = "create", .serve = do_create },
+	{ .name = "start", .serve = do_start },
+	{ .name = "network", .serve = do_network },
+	{ .name = "exec", .serve = do_exec },
+	{ .name = "signal", .serve = do_signal },
+	{ .name = "resize", .serve = do_resize },
+	{ .name = "ps", .serve = do_ps },
+	{ .name = "update", .serve = do_update },
+	{ .name = "stats", .serve = do_stats },
+	{ .name = "remove", .serve = do_remove },
+	{ .name = "shutdown", .serve = do_shutdown },
 };
+
+static int member_container(struct request *request, struct vpmem_error *err)
+{
+	int64_t number = 0;
+	int rc = 0;
+
+	if (json_object_object_get(request->body, "container"))
+		rc = member_number(request->body, "container", 0, CONTAINER_NUMBER_MAX, &number, err);
+	request->container = (unsigned)number;
+	return rc;
+}
+
+static int serve(struct agent *agent, struct request *request, const char *name, struct vpmem_error *err)
+{
+	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return verbs[i].serve(agent, request, err);
+	return error_set(err, -EINVAL, "there is no request '%.32s'", name);
+}
 
 int request_serve(struct agent *agent, struct json_object *message, struct vpmem_error *err)
 {
@@ -182,10 +210,9 @@ int request_serve(struct agent *agent, struct json_object *message, struct vpmem
 		rc = member_string(message, "do", &name, err);
 	if (rc)
 		return -EBADMSG;
-	rc = error_set(&answer, -EINVAL, "there is no request '%.32s'", name);
-	for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(verbs[i].name, name) == 0)
-			rc = verbs[i].serve(agent, &request, &answer);
+	rc = member_container(&request, &answer);
+	if (rc == 0)
+		rc = serve(agent, &request, name, &answer);
 	if (rc != LATER)
 		request_answer(agent, request.id, rc == NOW ? 0 : rc, request.result, &answer);
 	return 0;

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * agent_rootfs.h - mounts the root file system of the container and what its bind mounts need.
+ * agent_rootfs.h - mounts the root file system of a container and what its bind mounts need, in a directory of its own.
  */
 #ifndef PMVM_OCI_AGENT_ROOTFS_H
 #define PMVM_OCI_AGENT_ROOTFS_H
 
 #include <vpmem.h>
 
-#define ROOTFS_PATH "/run/oci/rootfs"
+/* Of a container by its number. */
+#define ROOTFS_FORMAT "/run/oci/%u/rootfs"
 
 struct rootfs_spec;
 
-/* What was mounted before an error stays: the host ends the machine. */
-int rootfs_mount(const struct rootfs_spec *spec, struct vpmem_error *err);
-/* What can be written reaches its device; legal at any time. */
-void rootfs_unmount(void);
+/* What was mounted before an error stays until rootfs_unmount, or the end of the machine. */
+int rootfs_mount(unsigned container, const struct rootfs_spec *spec, struct vpmem_error *err);
+/*
+ * What can be written reaches its device. Legal at any time. It waits for virtiofsd: where that may hang and others must go
+ * on, it is to be called in a process of its own.
+ */
+void rootfs_unmount(unsigned container);
 
 #endif

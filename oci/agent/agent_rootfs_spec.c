@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The members `rootfs`, `share` and `mounts` of a request: checked, so that they can be parts of mount options.
+// The members `rootfs`, `share`, `mounts` and `memory` of a request: checked, so that they can be parts of mount options.
 #include "agent_rootfs_spec.h"
 
 #include "agent_json.h"
 #include "agent_pmem.h"
 #include "error.h"
 
+#include <limits.h>
 #include <string.h>
 
 // One that has to be quoted in mount options is refused.
@@ -149,6 +150,41 @@ static int parse_mounts(struct json_object *request, struct rootfs_spec *spec, s
 	return 0;
 }
 
+static int parse_volume(struct json_object *volume, struct memory_mount *to, struct vpmem_error *err)
+{
+	int64_t mode, uid, gid;
+	int rc = member_string(volume, "name", &to->name, err);
+
+	if (rc == 0 && (to->name[0] == '.' || strchr(to->name, '/') || strlen(to->name) > NAME_MAX))
+		rc = error_set(err, -EINVAL, "'name' is no name of a volume");
+	rc = rc ? rc : member_number(volume, "size", 0, INT64_MAX, &to->size, err);
+	rc = rc ? rc : member_number(volume, "mode", 0, 07777, &mode, err);
+	rc = rc ? rc : member_number(volume, "uid", 0, UINT32_MAX, &uid, err);
+	rc = rc ? rc : member_number(volume, "gid", 0, UINT32_MAX, &gid, err);
+	if (rc == 0) {
+		to->mode = (unsigned)mode;
+		to->uid = (unsigned)uid;
+		to->gid = (unsigned)gid;
+	}
+	return rc;
+}
+
+static int parse_memory(struct json_object *request, struct rootfs_spec *spec, struct vpmem_error *err)
+{
+	struct json_object *memory, *volume;
+	int rc = member_optional(request, "memory", json_type_array, &memory, err);
+
+	if (rc || !memory)
+		return rc;
+	if (json_object_array_length(memory) > MEMORY_MOUNTS_MAX)
+		return error_set(err, -EINVAL, "'memory' has more than %d elements", MEMORY_MOUNTS_MAX);
+	for (; rc == 0 && spec->nmemory < json_object_array_length(memory); spec->nmemory++) {
+		rc = element(memory, spec->nmemory, "memory", &volume, err);
+		rc = rc ? rc : parse_volume(volume, &spec->memory[spec->nmemory], err);
+	}
+	return rc;
+}
+
 static int parse_rootfs(struct json_object *rootfs, struct rootfs_spec *spec, struct vpmem_error *err)
 {
 	const char *kind;
@@ -178,5 +214,7 @@ int rootfs_spec_parse(struct json_object *request, struct rootfs_spec *spec, str
 		rc = member_string(request, "share", &spec->share, err);
 	if (rc == 0 && !spec->share && (spec->path || spec->upper == UPPER_SHARE))
 		rc = error_set(err, -EINVAL, "'share' is missing, and 'rootfs' needs it");
-	return rc ? rc : parse_mounts(request, spec, err);
+	if (rc == 0)
+		rc = parse_mounts(request, spec, err);
+	return rc ? rc : parse_memory(request, spec, err);
 }

@@ -6,9 +6,10 @@
 #define PMVM_OCI_AGENT_ROOTFS_SPEC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <vpmem.h>
 
-enum { LAYERS_MAX = 248, PMEM_MOUNTS_MAX = 64 };
+enum { LAYERS_MAX = 248, PMEM_MOUNTS_MAX = 64, MEMORY_MOUNTS_MAX = 64 };
 
 struct json_object;
 
@@ -27,6 +28,13 @@ struct rootfs_spec {
 		bool readonly;
 	} mounts[PMEM_MOUNTS_MAX];
 	unsigned nmounts;
+	/* Volumes of memory, which the containers of a guest share by their names. */
+	struct memory_mount {
+		const char *name; /* of a file */
+		int64_t size;     /* bytes; 0: half of the RAM */
+		unsigned mode, uid, gid;
+	} memory[MEMORY_MOUNTS_MAX];
+	unsigned nmemory;
 };
 
 int rootfs_spec_parse(struct json_object *request, struct rootfs_spec *spec, struct vpmem_error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Init of a guest that runs one container: boots, connects to the host, serves it until one of them ends.
+// Init of a guest that runs one container or several: boots, connects to the host, serves it until one of them ends.
 #include "agent.h"
 #include "agent_boot.h"
 #include "agent_file.h"
@@ -107,7 +107,7 @@ static int say_hello(struct agent *agent, struct vpmem_error *err)
 	if (rc)
 		return rc;
 	hello = json_object_new_object();
-	json_object_object_add(hello, "hello", json_object_new_int(1));
+	json_object_object_add(hello, "hello", json_object_new_int(2));
 	json_object_object_add(hello, "token", json_object_new_string(agent->token));
 	rc = wire_send(agent->control_fd, hello, err);
 	json_object_put(hello);

@@ -170,6 +170,10 @@ void bundle_fini(struct bundle *bundle)
 		free(bundle->pmem[i].file);
 		free(bundle->pmem[i].target);
 	}
+	for (size_t i = 0; i < bundle->nmemory; i++)
+		free(bundle->memory[i].name);
+	free(bundle->memory);
+	free(bundle->pod.pidns_path);
 	free(bundle->shares);
 	free(bundle->pmem);
 	bundle_hooks_fini(bundle->hooks);

@@ -3,12 +3,15 @@
  * bundle.h - a container as the engine describes it: config.json of the OCI runtime specification, version 1.
  *
  * bundle_load reads and checks it, and refuses by name, with the reason, what a machine cannot do: namespaces of the
- * host, namespaces of others but a network, propagation of mounts to the host, devices of the host, Intel RDT, and
+ * host, namespaces of others but a network and a pod, propagation of mounts to the host, devices of the host, Intel RDT, and
  * hooks that would have to run inside the guest. What remains is split in two: the fields below, which are for the
  * host, and bundle_guest_config, which is for the runtime inside the guest.
  *
  * A *share* is a directory or file of the host that the container sees by a bind mount. It has a number, its index
- * here; the guest finds it at /run/share/NUMBER.
+ * here; the guest finds it at share/NUMBER in the container's directory.
+ *
+ * A *pod* is a machine with several containers: the sandbox, which is created first, and those that are created in it. They
+ * share the network, and the namespaces of the sandbox that they have a path for.
  *
  * /dev/shm is no share, also where the engine gives a tmpfs of the host: the guest has a tmpfs of the same size, as
  * shared memory needs one page for all who map it. Labels of SELinux and AppArmor are left out: the guest has neither.
@@ -26,10 +29,11 @@
 
 struct json_object;
 
-#define BUNDLE_GUEST_SHARES "/run/share"      /* in the guest: where the shares are mounted */
-#define BUNDLE_GUEST_ROOTFS "/run/oci/rootfs" /* in the guest: where the agent mounts the root file system */
-#define BUNDLE_GUEST_PMEM "/run/pmem"    /* in the guest: NUMBER below it is where volume NUMBER of pmem is mounted */
-#define BUNDLE_GUEST_CGROUP "/container" /* in the guest: cgroupsPath, below /sys/fs/cgroup */
+/* In the guest: the directory of a container by its number there, with `rootfs`, `share` and `pmem`; volumes of memory. */
+#define BUNDLE_GUEST_DIR "/run/oci/%u"
+#define BUNDLE_GUEST_MEMORY "/run/oci/memory"
+#define BUNDLE_GUEST_CGROUP "/container-%u" /* cgroupsPath, below /sys/fs/cgroup */
+#define BUNDLE_GUEST_SHM "/dev/shm"         /* what the containers of a pod have at the same path */
 
 struct share {
 	char *host; /* absolute; it exists */
@@ -41,6 +45,30 @@ struct share {
 struct pmem_volume {
 	char *file, *target; /* absolute path of the host; absolute path in the container */
 	bool readonly;
+};
+
+/* A directory in memory that the containers of a pod share: an emptyDir of Kubernetes. The guest has it, not the host. */
+struct memory_volume {
+	char *name; /* within the pod */
+	uint64_t size;
+	unsigned mode, uid, gid;
+};
+
+enum pod_role {
+	POD_NONE,
+	POD_SANDBOX,   /* it starts the machine of a pod */
+	POD_CONTAINER, /* it comes into the machine of a sandbox */
+};
+
+/* By the annotations of containerd and CRI-O. Texts are borrowed from config. */
+struct pod {
+	enum pod_role role;
+	const char *sandbox_id; /* POD_CONTAINER: of the sandbox */
+	const char *name;       /* NULL: not given */
+	bool has_ipc, has_uts;  /* it has that of the sandbox */
+	char *pidns_path;       /* of the pid namespace that it joins; NULL: it has its own */
+	uint64_t memory;        /* POD_SANDBOX: the limits of the containers that will come, as far as known */
+	unsigned cpus;
 };
 
 enum bundle_net {
@@ -83,12 +111,15 @@ struct bundle {
 	uint64_t ram;                           /* of io.pmvm.memory; 0: not given */
 	unsigned cpus; /* io.pmvm.cpus, else the quota of cpu time rounded up; at most the host's; 0: not given */
 	enum bundle_net net;
-	char *netns_path;   /* NET_PATH; else NULL */
+	char *netns_path;   /* NET_PATH; else NULL. Of a POD_CONTAINER it is another name of the machine's network. */
 	char *cgroups_path; /* as it stands there; NULL: none */
 	struct share *shares;
 	size_t nshares;
 	struct pmem_volume *pmem;
 	size_t npmem;
+	struct memory_volume *memory;
+	size_t nmemory;
+	struct pod pod;
 	enum upper_kind upper;
 	uint64_t upper_size; /* UPPER_PMEM; 0: not given */
 	char *kernel;        /* io.pmvm.kernel: absolute path; NULL: not given */
@@ -105,15 +136,24 @@ struct bundle {
 int bundle_load(const char *dir, struct bundle *bundle, struct vpmem_error *err);
 void bundle_fini(struct bundle *bundle);
 
+/* The name of its pod, or the id, for a message. */
+const char *bundle_pod_name(const struct bundle *bundle);
+
 /* Reads the superblocks of the volumes of pmem. -EINVAL: one has no ext4 that can be mounted with DAX. -errno of a file. */
 int bundle_check_volumes(const struct bundle *bundle, struct vpmem_error *err);
 
+/* Where a container is in its guest. */
+struct guest_place {
+	unsigned number; /* of the container; 0 is the first */
+	int pod_pid;     /* the guest's number of the process whose namespaces a POD_CONTAINER shares */
+};
+
 /*
- * config.json for the runtime inside the guest: its root is BUNDLE_GUEST_ROOTFS, its bind mounts are the shares, its
- * namespaces are new ones but for the network's, which is that of process 1 of the guest. The caller owns it. NULL: out
- * of memory.
+ * config.json for the runtime inside the guest: its root and its bind mounts are in the directory of this number. Its
+ * namespaces are new ones but for the network's, which is that of process 1 of the guest, and those that a container shares
+ * with its pod. The caller owns it. NULL: out of memory.
  */
-struct json_object *bundle_guest_config(const struct bundle *bundle);
+struct json_object *bundle_guest_config(const struct bundle *bundle, const struct guest_place *place);
 
 /* Checks an OCI process, such as that of exec --process. -EINVAL with the name of the field. */
 int bundle_process_check(struct json_object *process, struct vpmem_error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// annotations: what a user chose for the machine, and to which pod the container belongs.
+// annotations: what a user chose for the machine.
 #include "bundle_field.h"
 #include "bundle_parts.h"
 #include "error.h"
@@ -150,39 +150,6 @@ static int take_ours(struct bundle *bundle, const char *name, const char *val, s
 	return -EINVAL;
 }
 
-// ---- pods
-
-static const char *text_of(struct json_object *annotations, const char *name)
-{
-	return json_object_get_string(json_object_object_get(annotations, name));
-}
-
-// Of containerd and of CRI-O: the sandbox is a container as well, and the first one.
-static int check_pod(struct json_object *annotations, struct vpmem_error *err)
-{
-	static const struct {
-		const char *type, *id, *name;
-	} engines[] = {
-		{ "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id",
-		  "io.kubernetes.cri.sandbox-name" },
-		{ "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID",
-		  "io.kubernetes.cri-o.SandboxName" },
-	};
-
-	for (unsigned i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
-		const char *type = text_of(annotations, engines[i].type), *id = text_of(annotations, engines[i].id),
-			   *name = text_of(annotations, engines[i].name);
-
-		if (!type || strcmp(type, "container") != 0)
-			continue;
-		error_set(err, -ENOTSUP, "annotations: a container in the machine of pod %s (%s): not supported",
-		          name ? name : "without a name", id ? id : "without an id");
-		error_hint(err, "use another runtime class for pods");
-		return -ENOTSUP;
-	}
-	return 0;
-}
-
 int bundle_take_annotations(struct bundle *bundle, struct vpmem_error *err)
 {
 	int rc = 0;
@@ -198,5 +165,5 @@ int bundle_take_annotations(struct bundle *bundle, struct vpmem_error *err)
 		if (rc)
 			return rc;
 	}
-	return check_pod(bundle->annotations, err);
+	return bundle_take_pod(bundle, err);
 }

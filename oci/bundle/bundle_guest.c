@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,15 +82,36 @@ static int add_namespace(struct json_object *list, const char *type, const char 
  * The network is that of the guest, which the agent configures. It is named by its path, and not left out, as crun sets
  * sysctls net.* only where there is an entry.
  */
-static int replace_namespaces(struct json_object *linux_object)
+static int add_common(const struct bundle *bundle, const struct guest_place *place, struct json_object *list)
 {
-	static const char *const fresh[] = { "pid", "ipc", "uts", "mount", "cgroup" };
-	struct json_object *old = json_object_object_get(linux_object, "namespaces"), *list = json_object_new_array();
-	int rc = list ? 0 : -ENOMEM;
+	const struct {
+		const char *type;
+		bool is_shared;
+	} common[] = {
+		{ "pid", bundle->pod.pidns_path },
+		{ "ipc", bundle->pod.has_ipc },
+		{ "uts", bundle->pod.has_uts },
+		{ "mount", false },
+		{ "cgroup", false },
+	};
+	char path[64];
+	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < sizeof(fresh) / sizeof(*fresh); i++)
-		rc = add_namespace(list, fresh[i], NULL);
-	rc = rc ? rc : add_namespace(list, "network", "/proc/1/ns/net");
+	for (unsigned i = 0; rc == 0 && i < sizeof(common) / sizeof(*common); i++) {
+		const bool is_shared = bundle->pod.role == POD_CONTAINER && common[i].is_shared;
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", place->pod_pid, common[i].type);
+		rc = add_namespace(list, common[i].type, is_shared ? path : NULL);
+	}
+	return rc ? rc : add_namespace(list, "network", "/proc/1/ns/net");
+}
+
+static int replace_namespaces(const struct bundle *bundle, const struct guest_place *place,
+                              struct json_object *linux_object)
+{
+	struct json_object *old = json_object_object_get(linux_object, "namespaces"), *list = json_object_new_array();
+	int rc = list ? add_common(bundle, place, list) : -ENOMEM;
+
 	for (size_t i = 0; rc == 0 && i < json_object_array_length(old); i++) {
 		const char *type =
 			json_object_get_string(json_object_object_get(json_object_array_get_idx(old, i), "type"));
@@ -104,36 +126,64 @@ static int replace_namespaces(struct json_object *linux_object)
 	return json_add(linux_object, "namespaces", list);
 }
 
-static int change_linux(struct json_object *linux_object)
+static int change_linux(const struct bundle *bundle, const struct guest_place *place, struct json_object *linux_object)
 {
-	int rc = replace_namespaces(linux_object);
+	char path[64];
+	int rc = replace_namespaces(bundle, place, linux_object);
 
 	keep_resources(json_object_object_get(linux_object, "resources"));
 	json_object_object_del(linux_object, "mountLabel");
-	return rc ? rc : json_add(linux_object, "cgroupsPath", json_object_new_string(BUNDLE_GUEST_CGROUP));
+	snprintf(path, sizeof(path), BUNDLE_GUEST_CGROUP, place->number);
+	return rc ? rc : json_add(linux_object, "cgroupsPath", json_object_new_string(path));
 }
 
-static int change_root(const struct bundle *bundle, struct json_object *config)
+// Those of bundle_mounts.c are relative to the directory of the container.
+static int change_sources(const struct guest_place *place, struct json_object *mounts)
 {
+	char path[128];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < json_object_array_length(mounts); i++) {
+		struct json_object *mount = json_object_array_get_idx(mounts, i);
+		const char *type = json_object_get_string(json_object_object_get(mount, "type"));
+		const char *source = json_object_get_string(json_object_object_get(mount, "source"));
+
+		if (!type || strcmp(type, "bind") != 0 || *source == '/')
+			continue;
+		snprintf(path, sizeof(path), BUNDLE_GUEST_DIR "/%s", place->number, source);
+		rc = json_add(mount, "source", json_object_new_string(path));
+	}
+	return rc;
+}
+
+static int change_root(const struct bundle *bundle, const struct guest_place *place, struct json_object *config)
+{
+	char path[64];
 	struct json_object *root = json_object_new_object();
 	int rc = json_add(config, "root", root);
 
-	rc = rc ? rc : json_add(root, "path", json_object_new_string(BUNDLE_GUEST_ROOTFS));
+	snprintf(path, sizeof(path), BUNDLE_GUEST_DIR "/rootfs", place->number);
+	rc = rc ? rc : json_add(root, "path", json_object_new_string(path));
 	return rc ? rc : json_add(root, "readonly", json_object_new_boolean(bundle->root_readonly));
 }
 
-// A container without a name has the host's, as under other runtimes.
-static int change_hostname(struct json_object *config)
+// A container without a name has the host's, as under other runtimes; one that shares the pod's sets none.
+static int change_hostname(const struct bundle *bundle, struct json_object *config)
 {
 	char name[HOST_NAME_MAX + 1];
 
+	if (bundle->pod.role == POD_CONTAINER && bundle->pod.has_uts) {
+		json_object_object_del(config, "hostname");
+		json_object_object_del(config, "domainname");
+		return 0;
+	}
 	if (json_object_object_get(config, "hostname") || gethostname(name, sizeof(name)) < 0)
 		return 0;
 	name[HOST_NAME_MAX] = '\0';
 	return json_add(config, "hostname", json_object_new_string(name));
 }
 
-struct json_object *bundle_guest_config(const struct bundle *bundle)
+struct json_object *bundle_guest_config(const struct bundle *bundle, const struct guest_place *place)
 {
 	struct json_object *config = NULL, *mounts = NULL;
 	int rc = 0;
@@ -141,11 +191,12 @@ struct json_object *bundle_guest_config(const struct bundle *bundle)
 	if (json_object_deep_copy(bundle->config, &config, NULL) < 0 ||
 	    json_object_deep_copy(bundle->guest_mounts, &mounts, NULL) < 0)
 		rc = -ENOMEM;
+	rc = rc ? rc : change_sources(place, mounts);
 	rc = rc ? rc : json_add(config, "mounts", json_object_get(mounts));
-	rc = rc ? rc : change_root(bundle, config);
+	rc = rc ? rc : change_root(bundle, place, config);
 	rc = rc ? rc : json_add(config, "process", bundle_guest_process(json_object_object_get(config, "process")));
-	rc = rc ? rc : change_linux(json_object_object_get(config, "linux"));
-	rc = rc ? rc : change_hostname(config);
+	rc = rc ? rc : change_linux(bundle, place, json_object_object_get(config, "linux"));
+	rc = rc ? rc : change_hostname(bundle, config);
 	json_object_put(mounts);
 	if (rc) {
 		json_object_put(config);

@@ -5,6 +5,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,22 @@ static bool is_tmpfs(const char *path)
 	return statfs(path, &st) == 0 && (long)st.f_type == TMPFS_MAGIC;
 }
 
+// All containers of a pod have one, which is the guest's.
+static int make_pod_shm(struct json_object *mount)
+{
+	static const char *const flags[] = { "rbind", "nosuid", "noexec", "nodev" };
+	struct json_object *options = json_object_new_array();
+	int rc = options ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; rc == 0 && i < sizeof(flags) / sizeof(*flags); i++)
+		rc = json_append(options, json_object_new_string(flags[i]));
+	rc = rc ? rc : json_add(mount, "options", json_object_get(options));
+	rc = rc ? rc : json_add(mount, "type", json_object_new_string("bind"));
+	rc = rc ? rc : json_add(mount, "source", json_object_new_string(BUNDLE_GUEST_SHM));
+	json_object_put(options);
+	return rc;
+}
+
 // The guest's mount of a share.
 static int make_bind(struct bundle *bundle, struct json_object *mount, const char *path, const struct wishes *wishes,
                      bool is_file)
@@ -182,25 +199,74 @@ static int make_bind(struct bundle *bundle, struct json_object *mount, const cha
 	char source[64];
 	int rc;
 
-	snprintf(source, sizeof(source), BUNDLE_GUEST_SHARES "/%zu", bundle->nshares);
+	snprintf(source, sizeof(source), "share/%zu", bundle->nshares);
 	rc = add_share(bundle, path, wishes, is_file);
 	rc = rc ? rc : json_add(mount, "type", json_object_new_string("bind"));
 	return rc ? rc : json_add(mount, "source", json_object_new_string(source));
 }
 
+// The name of an emptyDir with `medium: Memory`, for which the kubelet mounts a tmpfs; NULL: it is something else.
+static const char *memory_volume_of(const struct bundle *bundle, const char *path, const struct stat *st)
+{
+	static const char kind[] = "/kubernetes.io~empty-dir/";
+	const char *at = bundle->pod.role == POD_CONTAINER && is_tmpfs(path) ? strstr(path, kind) : NULL;
+	char parent[PATH_MAX];
+	struct stat parent_st;
+
+	if (!at || !at[strlen(kind)] || at[strlen(kind)] == '.' || strchr(at + strlen(kind), '/'))
+		return NULL;
+	// A disk's emptyDir may lie on a tmpfs as well, which is not its own.
+	snprintf(parent, sizeof(parent), "%s/..", path);
+	return stat(parent, &parent_st) == 0 && parent_st.st_dev != st->st_dev ? at + strlen(kind) : NULL;
+}
+
+static int make_memory(struct bundle *bundle, struct json_object *mount, const char *path, const char *name,
+                       const struct stat *st)
+{
+	struct memory_volume *list = reallocarray(bundle->memory, bundle->nmemory + 1, sizeof(*list));
+	struct statfs fs = { .f_blocks = 0 };
+	char source[PATH_MAX];
+	int rc;
+
+	if (!list)
+		return -ENOMEM;
+	bundle->memory = list;
+	(void)statfs(path, &fs);
+	list[bundle->nmemory] = (struct memory_volume) { .name = strdup(name),
+		                                         .size = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize,
+		                                         .mode = st->st_mode & 07777,
+		                                         .uid = st->st_uid,
+		                                         .gid = st->st_gid };
+	if (!list[bundle->nmemory].name)
+		return -ENOMEM;
+	bundle->nmemory++;
+	snprintf(source, sizeof(source), BUNDLE_GUEST_MEMORY "/%s", name);
+	rc = json_add(mount, "type", json_object_new_string("bind"));
+	return rc ? rc : json_add(mount, "source", json_object_new_string(source));
+}
+
+static int take_source(struct bundle *bundle, struct json_object *mount, const char *path, const struct stat *st,
+                       const struct wishes *wishes)
+{
+	const char *target = json_object_get_string(json_object_object_get(mount, "destination"));
+	const char *memory = memory_volume_of(bundle, path, st);
+
+	if (strcmp(target, "/dev/shm") == 0 && is_tmpfs(path))
+		return bundle->pod.role == POD_NONE ? make_shm(mount, path) : make_pod_shm(mount);
+	if (memory)
+		return make_memory(bundle, mount, path, memory, st);
+	return make_bind(bundle, mount, path, wishes, S_ISREG(st->st_mode));
+}
+
 static int take_bind(struct bundle *bundle, struct json_object *mount, const char *where, const char *source,
                      const struct wishes *wishes, struct vpmem_error *err)
 {
-	const char *target = json_object_get_string(json_object_object_get(mount, "destination"));
 	struct stat st;
 	char *path;
 	int rc = find_source(bundle, where, source, &path, &st, err);
 
 	if (rc == 0) {
-		if (strcmp(target, "/dev/shm") == 0 && is_tmpfs(path))
-			rc = make_shm(mount, path);
-		else
-			rc = make_bind(bundle, mount, path, wishes, S_ISREG(st.st_mode));
+		rc = take_source(bundle, mount, path, &st, wishes);
 		if (rc)
 			error_set(err, rc, "%s: out of memory", where);
 	}
@@ -280,7 +346,7 @@ static int add_volume(struct bundle *bundle, size_t i)
 	char source[64];
 	int rc = mount && options ? 0 : -ENOMEM;
 
-	snprintf(source, sizeof(source), BUNDLE_GUEST_PMEM "/%zu", i);
+	snprintf(source, sizeof(source), "pmem/%zu", i);
 	rc = rc ? rc : json_append(options, json_object_new_string("rbind"));
 	rc = rc ? rc : json_append(options, json_object_new_string(bundle->pmem[i].readonly ? "ro" : "rw"));
 	rc = rc ? rc : json_add(mount, "destination", json_object_new_string(bundle->pmem[i].target));

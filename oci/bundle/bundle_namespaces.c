@@ -46,8 +46,45 @@ static int find_type(const char *where, const char *name, struct vpmem_error *er
 	return -EINVAL;
 }
 
+// Of the pod. That of a sandbox is new in the guest, whatever the host has made for it.
+static int take_shared(struct bundle *bundle, int type, const char *path, struct vpmem_error *err)
+{
+	bundle->pod.has_ipc |= type == IPC;
+	bundle->pod.has_uts |= type == UTS;
+	if (type != PID)
+		return 0;
+	bundle->pod.pidns_path = strdup(path);
+	return bundle->pod.pidns_path ? 0 : error_set(err, -ENOMEM, "linux.namespaces: out of memory");
+}
+
+static bool is_of_pod(const struct bundle *bundle, int type)
+{
+	switch (bundle->pod.role) {
+	case POD_SANDBOX:
+		return type == IPC || type == UTS;
+	case POD_CONTAINER:
+		return type == IPC || type == UTS || type == PID;
+	case POD_NONE:
+		break;
+	}
+	return false;
+}
+
+static int check_network(const struct bundle *bundle, struct vpmem_error *err)
+{
+	if (bundle->pod.role != POD_CONTAINER || bundle->net == NET_PATH)
+		return 0;
+	error_set(err, -ENOTSUP,
+	          "linux.namespaces: network: one of its own for a container in the machine of pod %s: not supported",
+	          bundle_pod_name(bundle));
+	error_hint(err, "the containers of a pod share its network: give the path of the sandbox's namespace");
+	return -ENOTSUP;
+}
+
 static int take_path(struct bundle *bundle, int type, const char *path, struct vpmem_error *err)
 {
+	if (is_of_pod(bundle, type))
+		return take_shared(bundle, type, path, err);
 	if (type == NETWORK && *path == '/') {
 		bundle->net = NET_PATH;
 		bundle->netns_path = strdup(path);
@@ -100,5 +137,5 @@ int bundle_take_namespaces(struct bundle *bundle, struct json_object *linux_obje
 			error_hint(err, "%s", host_hints[type]);
 		}
 	}
-	return rc;
+	return rc ? rc : check_network(bundle, err);
 }

@@ -10,8 +10,9 @@
 
 #include "bundle.h"
 
-/* annotations io.pmvm.*; and those of a pod, whose further containers are refused */
+/* annotations io.pmvm.*, and then those of a pod */
 int bundle_take_annotations(struct bundle *bundle, struct vpmem_error *err);
+int bundle_take_pod(struct bundle *bundle, struct vpmem_error *err);
 /* hooks */
 int bundle_take_hooks(struct bundle *bundle, struct vpmem_error *err);
 /* linux.namespaces */

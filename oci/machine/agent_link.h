@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 1
+#define LINK_VERSION 2
 #define LINK_STRANGERS_MAX 8u
 #define LINK_REQUESTS_MAX 64u /* as many as the agent takes */
 #define LINK_TOKEN_MAX 64u    /* bytes */

@@ -221,7 +221,7 @@ int parts_make(struct parts *parts, const struct machine_plan *plan, struct vpme
 
 	if (rc < 0)
 		return rc;
-	config = bundle_guest_config(plan->bundle);
+	config = bundle_guest_config(plan->bundle, &plan->place);
 	if (!config)
 		return error_set(err, -ENOMEM, "out of memory");
 	json_object_object_add(parts->create, "config", config);

@@ -5,10 +5,11 @@
 #ifndef PMVM_OCI_PLAN_H
 #define PMVM_OCI_PLAN_H
 
+#include "bundle.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bundle; /* bundle.h */
 struct nics;   /* nics.h */
 struct rootfs; /* layers.h */
 
@@ -26,6 +27,7 @@ struct machine_plan {
 	unsigned cpus;
 	uint32_t uid_base; /* pmvm runs as a user of its own, with a number of 28 bits added to this; 0: as root */
 	const struct bundle *bundle;
+	struct guest_place place;
 	const struct rootfs *rootfs;
 	struct nics *nics;          /* of nics_make; the keeper calls nics_join and nics_fini */
 	const char *console_socket; /* NULL: none */

@@ -309,6 +309,11 @@ int container_create(struct command *cmd, const struct create_options *opts, pid
 		rc = state_name(cmd->root, opts->id, &c.state, err);
 	if (rc == 0)
 		rc = bundle_load(opts->bundle ? opts->bundle : ".", &c.bundle, err);
+	if (rc == 0 && c.bundle.pod.role == POD_CONTAINER) {
+		rc = error_set(err, -ENOTSUP, "a container in the machine of pod %s: not supported",
+		               bundle_pod_name(&c.bundle));
+		error_hint(err, "use another runtime class for pods");
+	}
 	if (rc == 0 && geteuid() != 0) {
 		rc = error_set(err, -EPERM, "only root can create a container");
 		error_hint(err, "rootless engines are not supported");

@@ -73,17 +73,20 @@ static void check_mounts(struct json_object *mounts)
 
 		CHECK(text_of(mount, "destination")[0] == '/');
 		if (strcmp(text_of(mount, "type"), "bind") == 0)
-			CHECK(strncmp(source, BUNDLE_GUEST_SHARES "/", strlen(BUNDLE_GUEST_SHARES) + 1) == 0 ||
-			      strncmp(source, BUNDLE_GUEST_PMEM "/", strlen(BUNDLE_GUEST_PMEM) + 1) == 0);
+			CHECK(strncmp(source, "/run/oci/7/share/", 17) == 0 ||
+			      strncmp(source, "/run/oci/7/pmem/", 16) == 0 ||
+			      strncmp(source, BUNDLE_GUEST_MEMORY "/", strlen(BUNDLE_GUEST_MEMORY) + 1) == 0 ||
+			      strcmp(source, BUNDLE_GUEST_SHM) == 0);
 	}
 }
 
 static void check_guest(const struct bundle *bundle)
 {
-	struct json_object *config = bundle_guest_config(bundle);
+	const struct guest_place place = { .number = 7, .pod_pid = 9 };
+	struct json_object *config = bundle_guest_config(bundle, &place);
 
 	CHECK(config);
-	CHECK(strcmp(text_of(json_object_object_get(config, "root"), "path"), BUNDLE_GUEST_ROOTFS) == 0);
+	CHECK(strcmp(text_of(json_object_object_get(config, "root"), "path"), "/run/oci/7/rootfs") == 0);
 	CHECK(!json_object_object_get(config, "hooks") && !json_object_object_get(config, "annotations"));
 	check_mounts(json_object_object_get(config, "mounts"));
 	json_object_put(config);

@@ -117,7 +117,7 @@ class OciGuest:
             self.control = self.accept()
             hello = receive_frame(self.control)
             self.token = hello.pop("token")
-            assert hello == {"hello": 1} and len(self.token) == 32, hello
+            assert hello == {"hello": 2} and len(self.token) == 32, hello
         except BaseException:
             self.vm.__exit__(AssertionError)
             raise

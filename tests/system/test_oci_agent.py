@@ -157,7 +157,7 @@ def test_too_little_memory(guest):
         ("there is no request 'x'", {"do": "x"}),
         ("created before", {"do": "create", "config": config(process("true")), "rootfs": "ok"}),
         ("'config' is missing", {"do": "create"}),
-        ("'process' is not init or exec-N", {"do": "exec", "process": "exec-1/../x", "spec": {}}),
+        ("'process' is not exec-N", {"do": "exec", "process": "exec-1/../x", "spec": {}}),
         ("'spec' is not of the type object", {"do": "exec", "process": "exec-1", "spec": []}),
         ("'signal' is not from 1 to 64", {"do": "signal", "process": "init", "signal": 65}),
         ("'init' has no terminal", {"do": "resize", "process": "init", "rows": 1, "columns": 1}),
@@ -218,7 +218,7 @@ def test_what_is_written_is_in_the_hosts_directory(layers, tmp_path):
     path = tmp_path / "fs.sock"
     options = "sandbox=chroot,xattr,modcaps=+sys_admin"
     device = ["-chardev", f"socket,id=fs,path={path}", "-device", "vhost-user-fs-pci,chardev=fs,tag=share"]
-    volume = {"destination": "/mnt", "type": "bind", "source": "/run/share/0", "options": ["rbind"]}
+    volume = {"destination": "/mnt", "type": "bind", "source": "/run/oci/0/share/0", "options": ["rbind"]}
     upper = {"kind": "share", "upper": "root/diff", "work": "root/work/pmvm"}
     with Backend([VIRTIOFSD, f"--socket-path={path}", "-o", f"source={share},{options}"], path):
         with OciGuest(layers, args=[*RAM, *device]) as guest:

@@ -49,62 +49,83 @@ void agent_send(struct agent *agent, struct json_object *message)
 	fake_container.nsent++;
 }
 
-int container_create(struct agent *agent, int64_t id, struct json_object *config, const struct rootfs_spec *rootfs,
-                     struct vpmem_error *err)
+int container_create(struct agent *agent, int64_t id, unsigned container, struct json_object *config,
+                     const struct rootfs_spec *rootfs, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
+	fake_container.number = container;
 	(void)err;
 	CHECK(json_object_is_type(json_object_object_get(config, "process"), json_type_object));
 	CHECK(rootfs->path || rootfs->nlayers > 0);
 	CHECK(rootfs->share || (!rootfs->path && rootfs->upper != UPPER_SHARE));
+	CHECK(container <= CONTAINER_NUMBER_MAX && rootfs->nmemory <= MEMORY_MOUNTS_MAX);
+	for (unsigned i = 0; i < rootfs->nmemory; i++)
+		CHECK(rootfs->memory[i].name[0] != '.' && !strchr(rootfs->memory[i].name, '/'));
 	CHECK(rootfs->nlayers <= LAYERS_MAX && rootfs->nmounts <= PMEM_MOUNTS_MAX);
 	CHECK(!rootfs->path || (rootfs->path[0] != '/' && strncmp(rootfs->path, "../", 3) != 0));
 	CHECK(!rootfs->path || !strstr(rootfs->path, "/../"));
 	return called("create");
 }
 
-int container_start(struct agent *agent, int64_t id, struct vpmem_error *err)
+int container_start(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
+	fake_container.number = container;
 	(void)err;
 	return called("start");
 }
 
-int container_exec(struct agent *agent, int64_t id, const char *name, struct json_object *spec, struct vpmem_error *err)
+int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
+                   struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
+	fake_container.number = container;
 	(void)err;
 	CHECK(process_name_wellformed(name) && strlen(name) < PROCESS_NAME_SIZE);
 	CHECK(json_object_is_type(spec, json_type_object));
 	return called("exec");
 }
 
-int container_signal_all(struct agent *agent, int64_t id, int signo, struct vpmem_error *err)
+int container_signal_all(struct agent *agent, int64_t id, unsigned container, int signo, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
+	fake_container.number = container;
 	(void)err;
 	CHECK(signo >= 1 && signo <= 64);
 	return called("signal_all");
 }
 
-int container_ps(struct agent *agent, int64_t id, struct vpmem_error *err)
+int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
+	fake_container.number = container;
 	return error_set(err, -EIO, "crun says no");
 }
 
-int container_update(struct agent *agent, int64_t id, struct json_object *resources, struct vpmem_error *err)
+int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,
+                     struct vpmem_error *err)
+{
+	(void)agent;
+	(void)id;
+	fake_container.number = container;
+	(void)err;
+	CHECK(json_object_is_type(resources, json_type_object));
+	return called("update");
+}
+
+int container_remove(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
 	(void)err;
-	CHECK(json_object_is_type(resources, json_type_object));
-	return called("update");
+	CHECK(container > 0 && container <= CONTAINER_NUMBER_MAX);
+	fake_container.number = container;
+	return called("remove");
 }
 
 int container_shutdown(struct agent *agent, int64_t id, struct vpmem_error *err)

@@ -5,6 +5,7 @@
 #include "unit_test.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct agent agent;
@@ -54,6 +55,10 @@ static void good_requests_are_passed_on(void **state)
 		{ "{\"id\":2,\"do\":\"signal\",\"process\":\"init\",\"signal\":9,\"all\":true}", "signal_all" },
 		{ "{\"id\":2,\"do\":\"update\",\"resources\":{}}", "update" },
 		{ "{\"id\":2,\"do\":\"shutdown\"}", "shutdown" },
+		{ "{\"id\":2,\"do\":\"remove\",\"container\":99999999}", "remove" },
+		{ CREATE("\"container\":7,\"rootfs\":{" LAYERS ",\"upper\":{\"kind\":\"none\"}},"
+		         "\"memory\":[{\"name\":\"cache\",\"size\":0,\"mode\":511,\"uid\":0,\"gid\":1}]"),
+		  "create" },
 	};
 
 	(void)state;
@@ -61,6 +66,24 @@ static void good_requests_are_passed_on(void **state)
 		assert_int_equal(serve(cases[i].text), 0);
 		assert_string_equal(fake_container.last, cases[i].call);
 	}
+}
+
+static void a_request_is_about_one_container(void **state)
+{
+	static const char *const verbs[] = { "start", "update\",\"resources\":{},\"x\":\"",
+		                             "exec\",\"process\":\"exec-1\",\"spec\":{},\"x\":\"",
+		                             "signal\",\"signal\":9,\"all\":true,\"x\":\"" };
+	char text[160];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(verbs); i++) {
+		snprintf(text, sizeof(text), "{\"id\":1,\"container\":3,\"do\":\"%s\"}", verbs[i]);
+		assert_int_equal(serve(text), 0);
+		assert_int_equal(fake_container.ncalls, 1);
+		assert_int_equal(fake_container.number, 3);
+	}
+	assert_int_equal(serve("{\"id\":1,\"do\":\"start\"}"), 0);
+	assert_int_equal(fake_container.number, 0);
 }
 
 static void wrong_requests_get_an_error(void **state)
@@ -94,9 +117,22 @@ static void wrong_requests_get_an_error(void **state)
 		{ CREATE("\"rootfs\":{" LAYERS ",\"upper\":{\"kind\":\"none\"}},\"mounts\":"
 		         "[{\"pci\":\"0000:00:08.0\",\"filesystem\":\"xfs\"}]"),
 		  "'filesystem' is not ext4 or erofs" },
-		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-\",\"spec\":{}}", "'process' is not init or exec-N" },
-		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1234567890\",\"spec\":{}}",
+		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-\",\"spec\":{}}", "'process' is not exec-N" },
+		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1234567890\",\"spec\":{}}", "'process' is not exec-N" },
+		{ "{\"id\":1,\"do\":\"signal\",\"process\":\"init-1\",\"signal\":9}",
 		  "'process' is not init or exec-N" },
+		{ "{\"id\":1,\"container\":2,\"do\":\"signal\",\"process\":\"init\",\"signal\":9}",
+		  "the process 'init' does not run" },
+		{ "{\"id\":1,\"do\":\"remove\"}", "the first container ends with the guest" },
+		{ "{\"id\":1,\"do\":\"start\",\"container\":100000000}", "'container' is not from 0 to 99999999" },
+		{ "{\"id\":1,\"do\":\"start\",\"container\":-1}", "'container' is not from 0" },
+		{ "{\"id\":1,\"do\":\"start\",\"container\":\"1\"}", "'container' is not of the type int" },
+		{ CREATE("\"rootfs\":{" LAYERS ",\"upper\":{\"kind\":\"none\"}},\"memory\":"
+		         "[{\"name\":\"../x\",\"size\":0,\"mode\":0,\"uid\":0,\"gid\":0}]"),
+		  "'name' is no name of a volume" },
+		{ CREATE("\"rootfs\":{" LAYERS ",\"upper\":{\"kind\":\"none\"}},\"memory\":"
+		         "[{\"name\":\"x\",\"size\":-1,\"mode\":0,\"uid\":0,\"gid\":0}]"),
+		  "'size' is not from 0" },
 		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"init\",\"spec\":{}}", "'process' is not exec-N" },
 		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":1}", "'spec' is not of the type object" },
 		{ "{\"id\":1,\"do\":\"signal\",\"process\":\"init\",\"signal\":0}", "'signal' is not from 1 to 64" },
@@ -153,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_requests_are_passed_on),
+		cmocka_unit_test(a_request_is_about_one_container),
 		cmocka_unit_test(wrong_requests_get_an_error),
 		cmocka_unit_test(what_can_be_answered_at_once),
 		cmocka_unit_test(what_is_no_request_ends_the_connection),

@@ -10,12 +10,14 @@
 
 #include <linux/magic.h>
 
+static const struct guest_place first = { 0 };
+
 static struct json_object *guest(struct bundle *bundle)
 {
 	struct json_object *config;
 
 	config_load(bundle);
-	config = bundle_guest_config(bundle);
+	config = bundle_guest_config(bundle, &first);
 	assert_non_null(config);
 	return config;
 }
@@ -40,11 +42,11 @@ static void mounts_of_shares(void **state)
 	config = guest(&bundle);
 	check(config, "mounts/0/destination", "/data");
 	check(config, "mounts/0/type", "bind");
-	check(config, "mounts/0/source", "/run/share/0");
+	check(config, "mounts/0/source", "/run/oci/0/share/0");
 	check(config, "mounts/0/options", "[ \"rbind\", \"nosuid\", \"rprivate\", \"ro\" ]");
 	check(config, "mounts/7/destination", "/etc/hosts");
-	check(config, "mounts/7/source", "/run/share/1");
-	snprintf(expected, sizeof(expected), "/run/share/%zu", bundle.nshares - 1);
+	check(config, "mounts/7/source", "/run/oci/0/share/1");
+	snprintf(expected, sizeof(expected), "/run/oci/0/share/%zu", bundle.nshares - 1);
 	check(config, "mounts/10/destination", "/etc/hostname");
 	check(config, "mounts/10/source", expected);
 	json_object_put(config);
@@ -111,7 +113,7 @@ static void shared_memory_is_the_guests(void **state)
 	assert_non_null(strstr(config_get(config, "mounts/8/options"), "\"mode=1777\""));
 	if (st.f_blocks > 0)
 		assert_non_null(strstr(config_get(config, "mounts/8/options"), "\"size="));
-	check(config, "mounts/9/source", "/run/share/2"); // the number that it would have had
+	check(config, "mounts/9/source", "/run/oci/0/share/2"); // the number that it would have had
 	json_object_put(config);
 	bundle_fini(&bundle);
 }
@@ -126,7 +128,7 @@ static void volumes_of_pmem(void **state)
 	config = guest(&bundle);
 	check(config, "mounts/12/destination", "/db");
 	check(config, "mounts/12/type", "bind");
-	check(config, "mounts/12/source", "/run/pmem/0");
+	check(config, "mounts/12/source", "/run/oci/0/pmem/0");
 	check(config, "mounts/12/options", "[ \"rbind\", \"ro\" ]");
 	json_object_put(config);
 	bundle_fini(&bundle);
@@ -174,7 +176,7 @@ static void what_belongs_to_the_host_is_left_out(void **state)
 	config_load(&bundle);
 	for (unsigned i = 0; i < COUNT(gone); i++)
 		assert_string_not_equal(config_get(bundle.config, gone[i]), ""); // it is there on the host
-	config = bundle_guest_config(&bundle);
+	config = bundle_guest_config(&bundle, &first);
 	for (unsigned i = 0; i < COUNT(gone); i++)
 		check(config, gone[i], "");
 	check(config, "linux/resources/unified/memory.high", "1000");
@@ -212,8 +214,8 @@ static void the_rest_is_kept(void **state)
 		assert_string_not_equal(config_get(bundle.config, kept[i]), "");
 		check(config, kept[i], config_get(bundle.config, kept[i]));
 	}
-	check(config, "root", "{ \"path\": \"\\/run\\/oci\\/rootfs\", \"readonly\": true }");
-	check(config, "linux/cgroupsPath", "/container");
+	check(config, "root", "{ \"path\": \"\\/run\\/oci\\/0\\/rootfs\", \"readonly\": true }");
+	check(config, "linux/cgroupsPath", "/container-0");
 	json_object_put(config);
 	bundle_fini(&bundle);
 }

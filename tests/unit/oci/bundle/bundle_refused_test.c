@@ -184,9 +184,10 @@ static void annotations_and_hooks(void **state)
 		{ "annotations/io.pmvm.pmem.b", "\"@DIR@/data:/data\"", -EINVAL, "io.pmvm.pmem.b: /tmp", NULL },
 		{ "annotations/io.pmvm.kernel", "\"/no/kernel\"", -ENOENT, "io.pmvm.kernel: /no/kernel", NULL },
 		{ "annotations", "[]", -EINVAL, "annotations: not an object", NULL },
-		{ "annotations/io.kubernetes.cri.container-type", "\"container\"", -ENOTSUP,
-		  "of pod without a name (without an id)", "runtime class" },
-		{ "annotations/io.kubernetes.cri-o.ContainerType", "\"container\"", -ENOTSUP, "not supported", NULL },
+		{ "annotations/io.kubernetes.cri.container-type", "\"container\"", -EINVAL,
+		  "without the id of its sandbox", "sandbox-id" },
+		{ "annotations/io.kubernetes.cri-o.ContainerType", "\"container\"", -EINVAL,
+		  "without the id of its sandbox", "SandboxID" },
 		{ "hooks", "{\"createContainer\": [{\"path\": \"/a\"}]}", -ENOTSUP,
 		  "hooks.createContainer: runs a program of the host", "createRuntime" },
 		{ "hooks", "{\"startContainer\": [{\"path\": \"/a\"}]}", -ENOTSUP, "hooks.startContainer", NULL },
@@ -204,21 +205,33 @@ static void annotations_and_hooks(void **state)
 	check(list, COUNT(list));
 }
 
-static void a_container_of_a_pod_names_the_pod(void **state)
+static void of_a_container_of_a_pod(void **state)
 {
-	struct vpmem_error err = { .text = "" };
-	struct bundle bundle;
+	static const struct refusal {
+		const char *path, *json, *text;
+	} list[] = {
+		{ "annotations/io.pmvm.upper", "\"pmem\"",
+		  "annotations: io.pmvm.upper=pmem for a container in the machine of pod web-0: not supported" },
+		{ "annotations/io.pmvm.pmem", "\"@DIR@/image:/db\"",
+		  "annotations: io.pmvm.pmem for a container in the machine of pod web-0: not supported" },
+		{ "linux/namespaces/1/type", "\"network\"",
+		  "linux.namespaces: network: one of its own for a container in the machine of pod web-0: not supported" },
+	};
 
 	(void)state;
-	config_set("annotations/io.kubernetes.cri.container-type", "\"container\"");
-	config_set("annotations/io.kubernetes.cri.sandbox-id", "\"abc123\"");
-	config_set("annotations/io.kubernetes.cri.sandbox-name", "\"web-0\"");
-	assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -ENOTSUP);
-	assert_string_equal(
-		err.text, "config.json: annotations: a container in the machine of pod web-0 (abc123): not supported");
-	config_set("annotations/io.kubernetes.cri.container-type", "\"sandbox\"");
-	config_load(&bundle);
-	bundle_fini(&bundle);
+	for (size_t i = 0; i < COUNT(list); i++) {
+		struct vpmem_error err = { .text = "" };
+		struct bundle bundle;
+
+		config_use("podman.json");
+		config_set("annotations/io.kubernetes.cri.container-type", "\"container\"");
+		config_set("annotations/io.kubernetes.cri.sandbox-id", "\"abc123\"");
+		config_set("annotations/io.kubernetes.cri.sandbox-name", "\"web-0\"");
+		config_set(list[i].path, list[i].json);
+		assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -ENOTSUP);
+		assert_string_equal(err.text + strlen("config.json: "), list[i].text);
+		assert_true(err.hint[0] != '\0');
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bundle_make, bundle_remove)
@@ -231,7 +244,7 @@ int main(void)
 		TEST(of_linux),
 		TEST(of_process_and_root),
 		TEST(annotations_and_hooks),
-		TEST(a_container_of_a_pod_names_the_pod),
+		TEST(of_a_container_of_a_pod),
 	};
 
 	return cmocka_run_group_tests_name("bundle_refused", tests, NULL, NULL);

@@ -72,7 +72,7 @@ class Agent:
         self.control = None
         self.token = {"token": "0123456789abcdef0123456789abcdef"}
 
-    def hello(self, version=1):
+    def hello(self, version=2):
         self.world.kept.append(self)
         self.control = connect(self.world.agent_socket)
         send(self.control, {"hello": version} | self.token)

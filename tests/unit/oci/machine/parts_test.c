@@ -11,8 +11,9 @@
 #include <json-c/json.h>
 #include <string.h>
 
-struct json_object *bundle_guest_config(const struct bundle *bundle)
+struct json_object *bundle_guest_config(const struct bundle *bundle, const struct guest_place *place)
 {
+	(void)place;
 	(void)bundle;
 	return json_object_new_object();
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // A place to mount on: of the same kind as the source.
@@ -123,6 +124,61 @@ int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct 
 	free(fds);
 	return rc;
 }
+
+// ---- a view that exists
+
+int binds_take(const char *source, struct vpmem_error *err)
+{
+	int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	return fd < 0 ? error_set(err, -errno, "cannot share '%s': %s", source, strerror(errno)) : fd;
+}
+
+// In the namespace of the helper.
+static int change_view(const char *path, int tree_fd)
+{
+	if (tree_fd >= 0)
+		return place_tree(tree_fd, path, false);
+	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 || unlink(path) < 0 ? -errno : 0;
+}
+
+static int change_in(int namespace_fd, const char *dir, const char *name, int tree_fd)
+{
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		int rc = setns(namespace_fd, CLONE_NEWNS) < 0 ? -errno : change_view(path, tree_fd);
+
+		_exit(-rc);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+int binds_place(int namespace_fd, const char *dir, const char *name, int tree_fd, struct vpmem_error *err)
+{
+	int rc = change_in(namespace_fd, dir, name, tree_fd);
+
+	return rc ? error_set(err, rc, "cannot show %s to pmvm: %s", name, strerror(-rc)) : 0;
+}
+
+int binds_displace(int namespace_fd, const char *dir, const char *name, struct vpmem_error *err)
+{
+	int rc = change_in(namespace_fd, dir, name, -1);
+
+	return rc ? error_set(err, rc, "cannot take %s away from pmvm: %s", name, strerror(-rc)) : 0;
+}
+
+// ---- the keeper itself
 
 // Who joins a namespace begins at what is mounted last on its root; who is in it stays where it is.
 int binds_cover_root(const char *dir, struct vpmem_error *err)

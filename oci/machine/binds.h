@@ -28,6 +28,19 @@ struct bind {
 int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err);
 
 /*
+ * For a view that exists: a file or directory of the host as a descriptor, which can be passed to the process that places it.
+ * The descriptor, or -errno.
+ */
+int binds_take(const char *source, struct vpmem_error *err);
+/*
+ * Mounts it in the view at dir of a helper whose mount namespace this is, with this name. Borrows the descriptors. A child does
+ * it, as a process that has joined another namespace does not come back.
+ */
+int binds_place(int namespace_fd, const char *dir, const char *name, int tree_fd, struct vpmem_error *err);
+/* Takes it out again. */
+int binds_displace(int namespace_fd, const char *dir, const char *name, struct vpmem_error *err);
+
+/*
  * Leaves the mount namespace of the host for one in which everybody who joins it has this directory as root. An engine
  * joins that of a container's pid to copy files (`podman cp`), and would read and write those of the host. This process
  * and those that it starts go on with the host's root.

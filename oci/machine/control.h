@@ -13,7 +13,8 @@
  *   stats                           what the agent reports, and "pmem", what pmvm counts of each layer and volume:
  *                                   [{"file", "readonly", "size", "resident", "flushes", "failed"}, ...]
  *
- * `exec` is that of session.h.
+ * `exec` is that of session.h. A request with "container", an id, is about that further container of a pod; member.h has
+ * what such a container's own process says.
  */
 #ifndef PMVM_OCI_CONTROL_H
 #define PMVM_OCI_CONTROL_H

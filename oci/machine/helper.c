@@ -60,11 +60,15 @@ _Noreturn static void run(const struct helper_options *opts, int output_fd, int 
 {
 	struct failure failure = { 0 };
 
-	failure.rc = die_with_parent(parent, &failure.err);
+	if (!opts->outlives_us)
+		failure.rc = die_with_parent(parent, &failure.err);
 	if (failure.rc == 0 && opts->prepare)
 		failure.rc = opts->prepare(opts->prepare_owner, &failure.err);
 	if (failure.rc == 0) {
 		reset_signals();
+		// What it prints then has no reader.
+		if (opts->outlives_us)
+			(void)signal(SIGPIPE, SIG_IGN);
 		failure.rc = set_descriptors(opts, output_fd, &failure.err);
 	}
 	if (failure.rc == 0) {
@@ -172,6 +176,18 @@ static void on_exited(void *owner, short revents)
 	reap(helper);
 	if (helper->ended)
 		helper->ended(helper->owner);
+}
+
+void helper_abandon(struct helper *helper)
+{
+	if (!helper->loop)
+		return;
+	loop_del(helper->loop, &helper->exited);
+	loop_del(helper->loop, &helper->output);
+	if (helper->pid_fd >= 0)
+		close(helper->pid_fd);
+	close(helper->output.fd);
+	*helper = (struct helper) { 0 };
 }
 
 void helper_end(struct helper *helper, unsigned wait_ms)

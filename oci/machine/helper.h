@@ -10,6 +10,7 @@
 
 #include "loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <vpmem.h>
@@ -37,6 +38,7 @@ struct helper_options {
 	/* Runs in the new process before the program does. 0, or -errno with *err. May be NULL. */
 	int (*prepare)(void *owner, struct vpmem_error *err);
 	void *prepare_owner;
+	bool outlives_us; /* it is not killed when this process ends; helper_abandon */
 	/* It has ended. From the event loop. */
 	void (*ended)(void *owner);
 	void *owner;
@@ -47,6 +49,9 @@ int helper_start(struct helper *helper, const struct helper_options *opts, struc
 
 /* The last line that it printed, else what ended it. In size bytes; returns buf. */
 const char *helper_last_words(struct helper *helper, char *buf, size_t size);
+
+/* Leaves one that outlives us to itself, and to whoever is the parent after us. */
+void helper_abandon(struct helper *helper);
 
 /* Gives it wait_ms to end by itself, then SIGKILL. Waits for its end, without `ended`. */
 void helper_end(struct helper *helper, unsigned wait_ms);

@@ -139,12 +139,15 @@ static void tear_down(struct keeper *k)
 	helper_end(&k->pmvm, k->phase == KEEPER_OVER ? 0 : HELPER_END_MS);
 	// It ends by itself when pmvm has.
 	helper_end(&k->virtiofsd, HELPER_END_MS);
+	keeper_pod_free(k);
 	control_close(&k->control);
 	keeper_exec_free(k);
 	streams_close(&k->streams);
 	parts_fini(&k->parts);
 	if (k->signals.fd >= 0)
 		close(k->signals.fd);
+	if (k->view_fd >= 0)
+		close(k->view_fd);
 	if (k->plan->nics)
 		nics_fini(k->plan->nics);
 }
@@ -172,6 +175,7 @@ int keeper_run_with(const struct machine_plan *plan, int ready_fd, transport_ope
 		.status = KEEPER_FAILED,
 		.transport = { .listener_fd = -1, .vhost_fd = -1 },
 		.signals = { .fd = -1 },
+		.view_fd = -1,
 	};
 
 	pthread_mutex_lock(&k.lock);

@@ -52,6 +52,11 @@ static void on_shutdown(void *owner, struct json_object *ok, const char *error)
 	(void)error;
 }
 
+static void ask_shutdown(struct keeper *k)
+{
+	link_ask(&k->link, "shutdown", NULL, SHUTDOWN_MS, on_shutdown, k);
+}
+
 static void on_drained(void *owner)
 {
 	struct keeper *k = owner;
@@ -61,7 +66,7 @@ static void on_drained(void *owner)
 	if (k->kill_end_ms)
 		limit_ms = k->kill_end_ms > now_ms ? (unsigned)(k->kill_end_ms - now_ms) : 0;
 	keeper_arm(k, limit_ms, on_shutdown_timeout);
-	link_ask(&k->link, "shutdown", NULL, SHUTDOWN_MS, on_shutdown, k);
+	keeper_pod_end(k, ask_shutdown);
 }
 
 void keeper_container_exited(struct keeper *k, int status)

@@ -70,7 +70,7 @@ static void on_answer(void *owner, struct json_object *ok, const char *error)
 	free(start);
 }
 
-void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request)
+void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request, unsigned number)
 {
 	struct json_object *arguments = json_object_new_object();
 	struct keeper_exec *exec = calloc(1, sizeof(*exec));
@@ -90,27 +90,32 @@ void keeper_exec_begin(struct keeper *k, struct control_client *client, struct j
 	client->exec_idx = exec->idx;
 	snprintf(process, sizeof(process), PREFIX "%" PRIu64, exec->idx);
 	json_object_object_add(arguments, "process", json_object_new_string(process));
+	if (number > 0)
+		json_object_object_add(arguments, "container", json_object_new_int64(number));
 	json_object_object_add(arguments, "spec", json_object_get(json_object_object_get(request, "process")));
 	link_ask(&k->link, "exec", arguments, EXEC_MS, on_answer, start);
 }
 
 // ---- while it runs
 
-int keeper_exec_stream(struct keeper *k, const char *process, const char *which, int fd)
+int keeper_tell_stream(struct control_client *session, const char *which, int fd)
 {
-	struct keeper_exec *exec = find(k, process);
-	struct control_client *session = exec ? control_client_of(exec->session) : NULL;
-	struct json_object *message;
+	struct json_object *message = json_object_new_object();
 	int rc;
 
-	if (!session)
-		return -ENOENT;
-	message = json_object_new_object();
 	json_object_object_add(message, "stream", json_object_new_string(which));
 	rc = control_tell(session, message, fd);
 	if (rc == 0)
 		close(fd);
 	return rc;
+}
+
+int keeper_exec_stream(struct keeper *k, const char *process, const char *which, int fd)
+{
+	struct keeper_exec *exec = find(k, process);
+	struct control_client *session = exec ? control_client_of(exec->session) : NULL;
+
+	return session ? keeper_tell_stream(session, which, fd) : -ENOENT;
 }
 
 static void on_killed(void *owner, struct json_object *ok, const char *error)

@@ -7,6 +7,8 @@
  *   keeper_end.c     what ends it
  *   keeper_verbs.c   requests of the control socket
  *   keeper_exec.c    processes of exec
+ *   keeper_pod.c     the further containers of a pod
+ *   keeper_plug.c    their devices
  *
  * All runs in one thread. The lock is there because the event loop wants one.
  */
@@ -43,6 +45,14 @@ struct keeper_exec {
 	struct keeper_exec *next;
 };
 
+struct keeper_member;
+
+/* A device that is plugged later, by the number that vm_pmem_address takes. */
+struct keeper_slot {
+	bool is_used, is_share;
+	bool is_placed, has_backend, is_plugged; /* how far it has come */
+};
+
 struct keeper {
 	const struct machine_plan *plan;
 	int ready_fd; /* -1: it was reported */
@@ -60,6 +70,13 @@ struct keeper {
 	bool has_answered; /* the agent, to `create` */
 	struct keeper_exec *execs;
 	uint64_t last_exec;
+	int view_fd;       /* the mount namespace of pmvm; -1: nothing is plugged later */
+	int64_t guest_pid; /* of the container's init, in the guest */
+	struct keeper_member *members;
+	unsigned last_number; /* of a member, in the guest */
+	struct keeper_slot slots[VM_PMEM_MAX];
+	unsigned nending; /* members that are removed before the machine ends */
+	void (*pod_ended)(struct keeper *k);
 	struct loop_source signals;
 	struct loop_timer timer; /* what it bounds depends on the phase */
 	uint64_t kill_end_ms; /* SIGKILL: when the machine is ended at the latest, by monotonic_ms; 0: none was sent */
@@ -91,12 +108,42 @@ extern const struct control_ops keeper_control_ops;
 /* A signal for the container. ticket.client NULL: nobody waits for the answer. */
 void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket ticket);
 
-/* keeper_exec.c */
-void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request);
+/* The machine can be asked. False: the answer says why not. */
+bool keeper_may_ask(struct keeper *k, struct control_ticket ticket);
+
+/* keeper_exec.c; number is that of the container. */
+void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request, unsigned number);
+/* Passes a stream on, which is taken on success. */
+int keeper_tell_stream(struct control_client *session, const char *which, int fd);
 int keeper_exec_stream(struct keeper *k, const char *process, const char *which, int fd);
 void keeper_exec_exited(struct keeper *k, const char *process, int status);
 void keeper_exec_gone(struct keeper *k, struct control_client *client);
 void keeper_exec_free(struct keeper *k);
+
+/* keeper_pod.c; id is that of a container, process its "init-N". */
+void keeper_pod_request(struct keeper *k, struct control_client *client, const char *verb, const char *id,
+                        struct json_object *request);
+int keeper_pod_stream(struct keeper *k, const char *process, const char *which, int fd);
+void keeper_pod_exited(struct keeper *k, const char *process, int status);
+void keeper_pod_gone(struct keeper *k, struct control_client *client);
+void keeper_pod_slot_gone(struct keeper *k, unsigned slot);
+/* What they wrote reaches the host; then `ended`, at once or later. */
+void keeper_pod_end(struct keeper *k, void (*ended)(struct keeper *k));
+void keeper_pod_free(struct keeper *k);
+
+/*
+ * keeper_plug.c: the life of a slot. One that is taken is freed by keeper_slot_free, whatever failed in between; it is kept
+ * while the guest has not let its device go.
+ */
+int keeper_slots_take(struct keeper *k, size_t n, unsigned *slots, struct vpmem_error *err);
+/* tree_fd: an image, or the socket of virtiofsd (binds_take), borrowed. */
+int keeper_slot_prepare(struct keeper *k, unsigned slot, bool is_share, int tree_fd, struct vpmem_error *err);
+int keeper_slot_plug(struct keeper *k, unsigned slot, unsigned number, struct vpmem_error *err);
+/* Asks the guest; keeper_pod_slot_gone follows. */
+void keeper_slot_unplug(struct keeper *k, unsigned slot);
+void keeper_slot_free(struct keeper *k, unsigned slot);
+void keeper_on_deleted(void *owner, const char *id);
+void keeper_on_unserved(void *owner, const char *id);
 
 /* keeper_pmem.c: the host's path of image number idx. */
 const char *keeper_image_file(const struct keeper *k, size_t idx);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order in which a machine comes up: shares, pmvm, the agent, the container.
 #include "bundle.h"
+#include "descriptor.h"
 #include "error.h"
 #include "keeper_internal.h"
 #include "layers.h"
@@ -8,6 +9,7 @@
 #include "ready.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #define CREATE_MS 120000u /* if the plan does not say */
+#define VIEW_MS 10000
 
 static unsigned create_ms(const struct keeper *k)
 {
@@ -53,7 +56,7 @@ static void on_created(void *owner, struct json_object *ok, const char *error)
 {
 	struct keeper *k = owner;
 
-	(void)ok;
+	k->guest_pid = ok ? json_object_get_int64(json_object_object_get(ok, "pid")) : 0;
 	k->has_answered = true;
 	if (k->phase == KEEPER_CREATING && error)
 		keeper_fail(k, "%s", error);
@@ -73,6 +76,8 @@ static int on_stream(void *owner, const char *process, const char *which, int fd
 	struct keeper *k = owner;
 	int rc;
 
+	if (strncmp(process, "init-", 5) == 0)
+		return keeper_pod_stream(k, process, which, fd);
 	if (strcmp(process, "init") != 0)
 		return keeper_exec_stream(k, process, which, fd);
 	rc = k->phase == KEEPER_CREATING ? streams_attach(&k->streams, which, fd) : -EINVAL;
@@ -86,6 +91,8 @@ static void on_exited(void *owner, const char *process, int status)
 
 	if (strcmp(process, "init") == 0)
 		keeper_container_exited(k, status);
+	else if (strncmp(process, "init-", 5) == 0)
+		keeper_pod_exited(k, process, status);
 	else
 		keeper_exec_exited(k, process, status);
 }
@@ -109,11 +116,27 @@ static void on_create_timeout(void *owner)
 
 // ---- pmvm
 
+struct preparation {
+	const struct keeper *k;
+	int view_fd; /* a socket: who sends further images needs the mount namespace; -1: nobody does */
+};
+
+static int send_view(int socket_fd, struct vpmem_error *err)
+{
+	int rc, fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	rc = fd < 0 ? -errno : descriptor_send(socket_fd, fd);
+	if (fd >= 0)
+		close(fd);
+	return rc ? error_set(err, rc, "its mount namespace: %s", strerror(-rc)) : 0;
+}
+
 static int prepare_images(void *owner, struct vpmem_error *err)
 {
-	const struct keeper *k = owner;
+	const struct preparation *p = owner;
+	int rc = binds_make(p->k->parts.image_dir, p->k->parts.images, p->k->parts.nimages, err);
 
-	return binds_make(k->parts.image_dir, k->parts.images, k->parts.nimages, err);
+	return rc || p->view_fd < 0 ? rc : send_view(p->view_fd, err);
 }
 
 static void copy_nics(const struct keeper *k, struct vm_nic *nics, size_t *n)
@@ -128,6 +151,7 @@ static void copy_nics(const struct keeper *k, struct vm_nic *nics, size_t *n)
 
 static int spawn_pmvm(struct keeper *k, const struct vm_config *cfg, struct vpmem_error *err)
 {
+	struct preparation preparation = { .k = k, .view_fd = -1 };
 	char **argv = vm_args_make(cfg, err);
 	const struct rootfs *rootfs = k->plan->rootfs;
 	int fds[4 + 2 * VM_NICS_MAX] = { cfg->qmp_fd, cfg->vhost_vsock_fd, cfg->share_fd,
@@ -137,21 +161,31 @@ static int spawn_pmvm(struct keeper *k, const struct vm_config *cfg, struct vpme
 		.argv = (const char *const *)argv,
 		.fds = fds,
 		.nfds = 4,
-		.prepare = k->parts.nimages > 0 ? prepare_images : NULL,
-		.prepare_owner = k,
+		.prepare = k->parts.nimages > 0 || k->plan->is_pod ? prepare_images : NULL,
+		.prepare_owner = &preparation,
 		.ended = keeper_on_pmvm_ended,
 		.owner = k,
 	};
-	int rc;
+	int view[2] = { -1, -1 }, rc = 0;
 
 	if (!argv)
 		return -EINVAL;
+	if (k->plan->is_pod && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, view) < 0)
+		rc = error_set(err, -errno, "cannot make a socket: %s", strerror(errno));
+	preparation.view_fd = view[1];
 	for (size_t i = 0; i < cfg->nnics; i++) {
 		fds[opts.nfds++] = cfg->nics[i].tap_fd;
 		fds[opts.nfds++] = cfg->nics[i].vhost_fd;
 	}
-	rc = helper_start(&k->pmvm, &opts, &k->loop, err);
+	rc = rc ? rc : helper_start(&k->pmvm, &opts, &k->loop, err);
 	vm_args_free(argv);
+	if (rc == 0 && k->plan->is_pod) {
+		k->view_fd = descriptor_receive(view[0], VIEW_MS);
+		rc = k->view_fd < 0 ? error_set(err, k->view_fd, "pmvm has no mount namespace of its own") : 0;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (view[i] >= 0)
+			close(view[i]);
 	return rc;
 }
 
@@ -169,6 +203,7 @@ static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_e
 		.cpus = plan->cpus,
 		// No other machine of this host has its CID.
 		.uid = plan->uid_base ? plan->uid_base + (k->transport.cid & 0x0fffffff) : 0,
+		.root = plan->is_pod ? k->parts.image_dir : NULL,
 		.cid = k->transport.cid,
 		.port = k->transport.port,
 		.qmp_fd = qmp_fd,
@@ -186,7 +221,7 @@ static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_e
 	copy_nics(k, nics, &cfg.nnics);
 	if (plan->debug)
 		rc = make_dir(console_dir, err);
-	if (rc == 0 && cfg.npmem > 0)
+	if (rc == 0 && (cfg.npmem > 0 || plan->is_pod))
 		rc = make_dir(k->parts.image_dir, err);
 	return rc ? rc : spawn_pmvm(k, &cfg, err);
 }
@@ -217,6 +252,8 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		return rc;
 	}
 	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, keeper_on_stopped, k, err);
+	k->monitor.deleted = keeper_on_deleted;
+	k->monitor.unserved = keeper_on_unserved;
 	if (rc == -EIO) {
 		struct pollfd fd = { .fd = k->pmvm.pid_fd, .events = POLLIN };
 

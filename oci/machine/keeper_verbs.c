@@ -71,7 +71,7 @@ static struct json_object *arguments_of(struct json_object *request)
 	return arguments;
 }
 
-static bool may_ask(struct keeper *k, struct control_ticket ticket)
+bool keeper_may_ask(struct keeper *k, struct control_ticket ticket)
 {
 	if (k->phase >= KEEPER_ENDING)
 		refuse(ticket, "container not running");
@@ -89,7 +89,7 @@ static void do_pass(struct keeper *k, struct control_client *client, struct json
 {
 	const struct control_ticket ticket = control_ticket(client);
 	const char *verb = json_object_get_string(json_object_object_get(request, "do"));
-	struct wait *wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+	struct wait *wait = keeper_may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 
 	if (wait)
 		link_ask(&k->link, verb, arguments_of(request), ANSWER_MS, pass_answer, wait);
@@ -107,7 +107,7 @@ static void pass_stats(void *owner, struct json_object *ok, const char *error)
 static void do_stats(struct keeper *k, struct control_client *client, struct json_object *request)
 {
 	const struct control_ticket ticket = control_ticket(client);
-	struct wait *wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+	struct wait *wait = keeper_may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 
 	(void)request;
 	if (wait)
@@ -171,7 +171,7 @@ static void do_start(struct keeper *k, struct control_client *client, struct jso
 		refuse(ticket, "cannot start a container that is running");
 		return;
 	}
-	wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+	wait = keeper_may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 	if (!wait)
 		return;
 	keeper_set_phase(k, KEEPER_STARTING);
@@ -235,7 +235,7 @@ void keeper_signal(struct keeper *k, int signo, bool all, struct control_ticket 
 		keeper_killed(k);
 		return;
 	}
-	wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+	wait = keeper_may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 	if (!wait)
 		return;
 	wait->signo = signo;
@@ -272,7 +272,7 @@ static void do_pause(struct keeper *k, struct control_client *client, struct jso
 	struct vpmem_error err = { 0 };
 
 	(void)request;
-	if (!may_ask(k, ticket))
+	if (!keeper_may_ask(k, ticket))
 		return;
 	if (k->phase != KEEPER_RUNNING) {
 		control_refuse(ticket, "cannot pause a container that is not running");
@@ -315,7 +315,7 @@ static void do_for_session(struct keeper *k, struct control_client *client, stru
 	arguments = arguments_of(request);
 	snprintf(process, sizeof(process), "exec-%llu", (unsigned long long)client->exec_idx);
 	json_object_object_add(arguments, "process", json_object_new_string(process));
-	struct wait *wait = may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
+	struct wait *wait = keeper_may_ask(k, ticket) ? make_wait(k, ticket) : NULL;
 	if (wait)
 		link_ask(&k->link, json_object_get_string(json_object_object_get(request, "do")), arguments, ANSWER_MS,
 		         pass_answer, wait);
@@ -325,8 +325,8 @@ static void do_for_session(struct keeper *k, struct control_client *client, stru
 
 static void do_exec(struct keeper *k, struct control_client *client, struct json_object *request)
 {
-	if (may_ask(k, control_ticket(client)))
-		keeper_exec_begin(k, client, request);
+	if (keeper_may_ask(k, control_ticket(client)))
+		keeper_exec_begin(k, client, request, 0);
 }
 
 // ---- the table
@@ -348,6 +348,10 @@ static void on_request(void *owner, struct control_client *client, struct json_o
 	                           json_object_get_string(val) :
 	                           "";
 
+	if (json_object_object_get_ex(request, "container", &val) && json_object_is_type(val, json_type_string)) {
+		keeper_pod_request(owner, client, name, json_object_get_string(val), request);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(verbs[i].name, name) == 0) {
 			verbs[i].serve(owner, client, request);
@@ -360,6 +364,7 @@ static void on_request(void *owner, struct control_client *client, struct json_o
 static void on_gone(void *owner, struct control_client *client)
 {
 	keeper_exec_gone(owner, client);
+	keeper_pod_gone(owner, client);
 }
 
 const struct control_ops keeper_control_ops = { .request = on_request, .gone = on_gone };

@@ -67,7 +67,9 @@ static struct json_object *add_pmem(struct parts *parts, const char *path, bool 
 	if (!device)
 		return NULL;
 	parts->pmem[idx] = (struct vm_pmem) { .path = path, .readonly = readonly };
-	json_object_object_add(device, "pci", json_object_new_string(vm_pmem_address(idx, address)));
+	json_object_object_add(device, "pci",
+	                       json_object_new_string(parts->addresses ? parts->addresses[idx] :
+	                                                                 vm_pmem_address(idx, address)));
 	return device;
 }
 
@@ -139,6 +141,37 @@ static void add_shares(struct parts *parts, const struct bundle *bundle)
 		add_share(parts, bundle->shares[i].host, name, bundle->shares[i].readonly, bundle->shares[i].recursive);
 		add_rule(parts, name, bundle->shares[i].readonly);
 	}
+}
+
+// ---- a container of a pod
+
+static void add_memory(struct parts *parts, const struct bundle *bundle)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < bundle->nmemory; i++) {
+		const struct memory_volume *volume = &bundle->memory[i];
+		struct json_object *entry = json_object_new_object();
+
+		json_object_object_add(entry, "name", json_object_new_string(volume->name));
+		json_object_object_add(entry, "size", json_object_new_int64((int64_t)volume->size));
+		json_object_object_add(entry, "mode", json_object_new_int64(volume->mode));
+		json_object_object_add(entry, "uid", json_object_new_int64(volume->uid));
+		json_object_object_add(entry, "gid", json_object_new_int64(volume->gid));
+		json_object_array_add(list, entry);
+	}
+	json_object_object_add(parts->create, "memory", list);
+}
+
+// Each container has a share of its own.
+static void add_number(struct parts *parts, unsigned number)
+{
+	char tag[VM_TAG_SIZE];
+
+	if (number > 0)
+		json_object_object_add(parts->create, "container", json_object_new_int64(number));
+	if (parts->nshares > 0)
+		json_object_object_add(parts->create, "share", json_object_new_string(vm_share_tag(number, tag)));
 }
 
 // ---- the root
@@ -224,12 +257,14 @@ int parts_make(struct parts *parts, const struct machine_plan *plan, struct vpme
 	config = bundle_guest_config(plan->bundle, &plan->place);
 	if (!config)
 		return error_set(err, -ENOMEM, "out of memory");
+	parts->addresses = plan->addresses;
 	json_object_object_add(parts->create, "config", config);
 	add_root(parts, plan->rootfs);
 	add_volumes(parts, plan->bundle);
+	if (plan->bundle->nmemory > 0)
+		add_memory(parts, plan->bundle);
 	add_shares(parts, plan->bundle);
-	if (parts->nshares > 0)
-		json_object_object_add(parts->create, "share", json_object_new_string(VM_SHARE_TAG));
+	add_number(parts, plan->place.number);
 	return 0;
 }
 

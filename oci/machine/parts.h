@@ -30,7 +30,8 @@ struct parts {
 	size_t nrules;
 	char **texts; /* what the others point to */
 	size_t ntexts;
-	struct json_object *create; /* the arguments of the request */
+	const char *const *addresses; /* of the plan */
+	struct json_object *create;   /* the arguments of the request */
 };
 
 /* *parts is all zeros; parts_fini is legal afterwards in any case. */

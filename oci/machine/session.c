@@ -191,6 +191,8 @@ static int start(struct session *s, struct vpmem_error *err)
 	request = json_object_new_object();
 	json_object_object_add(request, "do", json_object_new_string("exec"));
 	json_object_object_add(request, "process", json_object_get(s->plan->process));
+	if (s->plan->container)
+		json_object_object_add(request, "container", json_object_new_string(s->plan->container));
 	rc = wire_send(s->keeper_fd, request, err);
 	json_object_put(request);
 	return rc;

@@ -10,7 +10,8 @@
 struct json_object;
 
 struct session_plan {
-	const char *state_dir;
+	const char *state_dir;       /* of the keeper */
+	const char *container;       /* id of a further container of its machine; NULL: the first one */
 	struct json_object *process; /* of the OCI configuration, checked; borrowed */
 	bool terminal;
 	const char *console_socket; /* NULL: none */

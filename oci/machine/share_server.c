@@ -8,6 +8,7 @@
 #include "monotonic.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -99,6 +101,23 @@ static int make_sockets(int *listener_fd, int *connected_fd)
 	return 0;
 }
 
+// One that pmvm finds by its name, in a directory whose path may be longer than an address takes. pmvm is another user.
+static int make_named_socket(const char *dir, int *listener_fd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (dir_fd < 0)
+		return -errno;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" SHARE_SOCKET, dir_fd);
+	*listener_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*listener_fd < 0 || bind(*listener_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    chmod(addr.sun_path, 0666) < 0 || listen(*listener_fd, 1) < 0)
+		rc = -errno;
+	close(dir_fd);
+	return rc;
+}
+
 // The head of a vhost-user message; GET_FEATURES has no body, its answer one of 8 bytes.
 struct head {
 	uint32_t request, flags, size;
@@ -134,12 +153,46 @@ static int await_answer(struct helper *helper, int fd, struct vpmem_error *err)
 	return error_set(err, -EIO, "virtiofsd did not start: %.400s", helper_last_words(helper, words, sizeof(words)));
 }
 
+// It accepts, and locks itself in before it answers: its own filter of system calls is the last step.
+static bool is_locked_in(pid_t pid)
+{
+	char path[64], line[128];
+	unsigned mode = 0;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	status = fopen(path, "re");
+	if (!status)
+		return false;
+	while (fgets(line, sizeof(line), status) && sscanf(line, "Seccomp: %u", &mode) != 1)
+		;
+	fclose(status);
+	return mode == 2;
+}
+
+int share_server_await(struct helper *helper, struct vpmem_error *err)
+{
+	const uint64_t end_ms = monotonic_ms() + START_MS;
+	struct pollfd ended = { .fd = helper->pid_fd, .events = POLLIN };
+	char words[512];
+
+	while (!is_locked_in(helper->pid)) {
+		if (poll(&ended, 1, 5) != 0)
+			return error_set(err, -EIO, "virtiofsd did not start: %.400s",
+			                 helper_last_words(helper, words, sizeof(words)));
+		if (monotonic_ms() >= end_ms)
+			return error_set(err, -ETIMEDOUT, "virtiofsd is not ready after %u s", START_MS / 1000);
+	}
+	return 0;
+}
+
 int share_server_start(struct helper *helper, const struct share_plan *plan, struct loop *loop,
                        void (*ended)(void *owner), void *owner, int *vhost_user_fd, struct vpmem_error *err)
 {
 	char source[PATH_MAX + 64], fd_option[32];
 	const char *argv[] = { plan->program, fd_option, "-o", source, NULL };
-	int listener_fd = -1, rc = make_sockets(&listener_fd, vhost_user_fd);
+	int listener_fd = -1, rc = plan->socket_dir ? make_named_socket(plan->socket_dir, &listener_fd) :
+	                                              make_sockets(&listener_fd, vhost_user_fd);
 	const struct helper_options opts = {
 		.name = "virtiofsd",
 		.argv = argv,
@@ -147,6 +200,7 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 		.nfds = 1,
 		.prepare = prepare,
 		.prepare_owner = (void *)plan,
+		.outlives_us = plan->socket_dir,
 		.ended = ended,
 		.owner = owner,
 	};
@@ -160,11 +214,11 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 	snprintf(fd_option, sizeof(fd_option), "--fd=%d", listener_fd);
 	rc = rc ? error_set(err, rc, "virtiofsd: cannot make a socket: %s", strerror(-rc)) :
 	          helper_start(helper, &opts, loop, err);
-	if (rc == 0)
+	if (rc == 0 && !plan->socket_dir)
 		rc = await_answer(helper, *vhost_user_fd, err);
 	if (listener_fd >= 0)
 		close(listener_fd);
-	if (rc < 0 && *vhost_user_fd >= 0) {
+	if (rc < 0 && !plan->socket_dir && *vhost_user_fd >= 0) {
 		close(*vhost_user_fd);
 		*vhost_user_fd = -1;
 	}

@@ -34,13 +34,20 @@ struct share_plan {
 	size_t nbinds;
 	const struct share_rule *rules;
 	size_t nrules;
+	/* With socket_dir it ends when pmvm has let it go, and not with its starter. */
+	const char *socket_dir; /* where it listens, as SHARE_SOCKET; NULL: see share_server_start */
 };
 
+#define SHARE_SOCKET "share.socket"
+
 /*
- * Starts it, and waits until it is ready. *vhost_user_fd is the connection for pmvm, the caller's. The helper is all
- * zeros, helper_end is legal afterwards in any case.
+ * Starts it, and waits until it is ready. *vhost_user_fd is the connection for pmvm, the caller's. With socket_dir there is
+ * none, pmvm connects by itself, and nothing is waited for. The helper is all zeros, helper_end is legal afterwards in any
+ * case.
  */
 int share_server_start(struct helper *helper, const struct share_plan *plan, struct loop *loop,
                        void (*ended)(void *owner), void *owner, int *vhost_user_fd, struct vpmem_error *err);
+/* For one with a socket: waits until it serves the connection of pmvm. It says nothing by itself, so it is watched. */
+int share_server_await(struct helper *helper, struct vpmem_error *err);
 
 #endif

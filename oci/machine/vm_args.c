@@ -52,9 +52,23 @@ const char *vm_pmem_address(size_t idx, char buf[VM_ADDRESS_SIZE])
 	return address(pmem_place(idx), buf);
 }
 
+void vm_pmem_place(size_t idx, char bus[VM_WORD_SIZE], char addr[VM_WORD_SIZE])
+{
+	const struct place place = pmem_place(idx);
+
+	snprintf(bus, VM_WORD_SIZE, "pcie.%u", place.bus & 0xff);
+	snprintf(addr, VM_WORD_SIZE, "%#x", place.slot & 0xff);
+}
+
 const char *vm_nic_address(size_t idx, char buf[VM_ADDRESS_SIZE])
 {
 	return address((struct place) { 0, SLOT_NIC + (unsigned)idx }, buf);
+}
+
+const char *vm_share_tag(unsigned number, char buf[VM_TAG_SIZE])
+{
+	snprintf(buf, VM_TAG_SIZE, number ? "share-%u" : "share", number);
+	return buf;
 }
 
 // ---- words
@@ -110,6 +124,23 @@ static uint64_t ram_kib(uint64_t size)
 	return ((size >> 20) + ((size & ((1u << 20) - 1)) != 0)) << 10;
 }
 
+static void add_run_with(struct words *words, const struct vm_config *cfg)
+{
+	char *root = cfg->root ? escape(cfg->root) : NULL;
+
+	if (cfg->root && !root)
+		words->failed = true;
+	if (cfg->uid || root)
+		add(words, "-run-with");
+	if (cfg->uid && root)
+		add(words, "user=%" PRIu32 ":%" PRIu32 ",chroot=%s", cfg->uid, cfg->uid, root);
+	else if (root)
+		add(words, "chroot=%s", root);
+	else if (cfg->uid)
+		add(words, "user=%" PRIu32 ":%" PRIu32, cfg->uid, cfg->uid);
+	free(root);
+}
+
 static void add_base(struct words *words, const struct vm_config *cfg)
 {
 	add(words, "%s", cfg->pmvm);
@@ -117,10 +148,7 @@ static void add_base(struct words *words, const struct vm_config *cfg)
 	                                                       "-no-reboot", NULL };
 	     *word; word++)
 		add(words, "%s", *word);
-	if (cfg->uid) {
-		add(words, "-run-with");
-		add(words, "user=%" PRIu32 ":%" PRIu32, cfg->uid, cfg->uid);
-	}
+	add_run_with(words, cfg);
 	add(words, "-smp");
 	add(words, "%u", cfg->cpus);
 	// virtiofsd maps the guest's RAM.
@@ -129,7 +157,10 @@ static void add_base(struct words *words, const struct vm_config *cfg)
 	add(words, "-object");
 	add(words, "memory-backend-memfd,id=ram,share=on,size=%" PRIu64 "K", ram_kib(cfg->ram_size));
 	add(words, "-machine");
-	add(words, "memory-backend=ram");
+	if (cfg->root)
+		add(words, "memory-backend=ram,pci-buses=%u", VM_BUSES);
+	else
+		add(words, "memory-backend=ram");
 	add(words, "-kernel");
 	add(words, "%s", cfg->kernel);
 	add(words, "-initrd");
@@ -155,6 +186,8 @@ static void add_console(struct words *words, const struct vm_config *cfg)
 
 static void add_devices(struct words *words, const struct vm_config *cfg)
 {
+	char tag[VM_TAG_SIZE];
+
 	add(words, "-chardev");
 	add(words, "socket,id=qmp,fd=%d", cfg->qmp_fd);
 	add(words, "-mon");
@@ -171,7 +204,7 @@ static void add_devices(struct words *words, const struct vm_config *cfg)
 	add(words, "-chardev");
 	add(words, "socket,id=share,fd=%d", cfg->share_fd);
 	add(words, "-device");
-	add(words, "vhost-user-fs-pci,chardev=share,tag=" VM_SHARE_TAG ",addr=%#x", SLOT_SHARE);
+	add(words, "vhost-user-fs-pci,chardev=share,tag=%s,addr=%#x", vm_share_tag(0, tag), SLOT_SHARE);
 }
 
 static void add_pmem(struct words *words, const struct vm_pmem *pmem, size_t idx)

@@ -50,6 +50,22 @@ static void on_return(struct vm_monitor *monitor, struct json_object *val)
 	monitor->answer = QMP_DONE;
 }
 
+static void on_event(struct vm_monitor *monitor, const char *event, struct json_object *val)
+{
+	struct json_object *data = NULL, *connected = NULL;
+	const char *id;
+
+	monitor->has_stopped |= strcmp(event, "STOP") == 0 && !monitor->is_paused;
+	id = json_object_object_get_ex(val, "data", &data) ? string_of(data, "device") : NULL;
+	if (!id)
+		return;
+	if (monitor->deleted && strcmp(event, "DEVICE_DELETED") == 0)
+		monitor->deleted(monitor->owner, id);
+	if (monitor->unserved && strcmp(event, "VHOST_USER_CHANGE") == 0 &&
+	    json_object_object_get_ex(data, "connected", &connected) && !json_object_get_boolean(connected))
+		monitor->unserved(monitor->owner, id);
+}
+
 static void on_value(void *owner, struct json_object *val, const char *error)
 {
 	struct vm_monitor *monitor = owner;
@@ -59,7 +75,7 @@ static void on_value(void *owner, struct json_object *val, const char *error)
 	if (error)
 		monitor->answer = QMP_OVER;
 	else if (event)
-		monitor->has_stopped |= strcmp(event, "STOP") == 0 && !monitor->is_paused;
+		on_event(monitor, event, val);
 	else if (json_object_object_get_ex(val, "error", &part))
 		on_refusal(monitor, part);
 	else if (json_object_object_get_ex(val, "return", &part))
@@ -94,16 +110,37 @@ static int await(struct vm_monitor *monitor, unsigned timeout_ms)
 
 // ---- commands
 
-static int command(struct vm_monitor *monitor, const char *name, struct vpmem_error *err)
+static int send_command(struct vm_monitor *monitor, const char *name, struct json_object *arguments)
 {
-	char text[64];
-	int rc, len = snprintf(text, sizeof(text), "{\"execute\": \"%s\"}\n", name);
+	struct json_object *message = json_object_new_object();
+	const char *text;
+	size_t len;
+	int rc;
 
-	if (monitor->fd < 0)
+	json_object_object_add(message, "execute", json_object_new_string(name));
+	if (arguments)
+		json_object_object_add(message, "arguments", arguments);
+	text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN);
+	len = strlen(text);
+	rc = socket_send(monitor->fd, text, len, 0) == (ssize_t)len && socket_send(monitor->fd, "\n", 1, 0) == 1 ?
+	             0 :
+	             -errno;
+	json_object_put(message);
+	return rc;
+}
+
+int vm_monitor_run(struct vm_monitor *monitor, const char *name, struct json_object *arguments, struct vpmem_error *err)
+{
+	int rc;
+
+	if (monitor->fd < 0) {
+		json_object_put(arguments);
 		return error_set(err, -EPIPE, "pmvm: %s: it has ended", name);
+	}
 	monitor->answer = QMP_WAITS;
-	if (socket_send(monitor->fd, text, (size_t)len, 0) != len)
-		return error_set(err, -EPIPE, "pmvm: %s: %s", name, strerror(errno));
+	rc = send_command(monitor, name, arguments);
+	if (rc < 0)
+		return error_set(err, -EPIPE, "pmvm: %s: %s", name, strerror(-rc));
 	rc = await(monitor, ANSWER_MS);
 	if (rc == 0)
 		return 0;
@@ -111,6 +148,11 @@ static int command(struct vm_monitor *monitor, const char *name, struct vpmem_er
 	                 monitor->answer == QMP_REFUSED ? monitor->refused :
 	                 rc == -ETIMEDOUT               ? "it does not answer" :
 	                                                  "it has ended");
+}
+
+static int command(struct vm_monitor *monitor, const char *name, struct vpmem_error *err)
+{
+	return vm_monitor_run(monitor, name, NULL, err);
 }
 
 int vm_monitor_pause(struct vm_monitor *monitor, struct vpmem_error *err)

@@ -28,6 +28,12 @@ struct vm_monitor {
 	bool has_stopped;           /* by itself */
 	/* The vCPUs were stopped, not by a command of ours; `state` is QEMU's name of the run state. From the event loop. */
 	void (*stopped)(void *owner, const char *state);
+	/*
+	 * The device of this id is gone; it is there, but its vhost-user back end is gone. NULL: nobody wants to know. From
+	 * whatever reads what pmvm says, which may be another command: they must not run one.
+	 */
+	void (*deleted)(void *owner, const char *id);
+	void (*unserved)(void *owner, const char *id);
 	void *owner;
 };
 
@@ -38,6 +44,9 @@ void vm_monitor_close(struct vm_monitor *monitor);
 
 int vm_monitor_pause(struct vm_monitor *monitor, struct vpmem_error *err);
 int vm_monitor_resume(struct vm_monitor *monitor, struct vpmem_error *err);
+/* A command with arguments (taken, NULL: none), whose answer nobody wants. -EIO with the text of pmvm: it refused. */
+int vm_monitor_run(struct vm_monitor *monitor, const char *name, struct json_object *arguments,
+                   struct vpmem_error *err);
 /* A command without arguments; *answer is what it returns, of any type, the caller's. */
 int vm_monitor_query(struct vm_monitor *monitor, const char *name, struct json_object **answer,
                      struct vpmem_error *err);

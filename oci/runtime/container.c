@@ -11,6 +11,7 @@
 #include "keeper.h"
 #include "launch.h"
 #include "layers.h"
+#include "member.h"
 #include "nics.h"
 #include "oci_log.h"
 #include "share_server.h"
@@ -118,6 +119,11 @@ static struct json_object *resources_of(const struct bundle *bundle)
 	return linux_of ? json_object_object_get(linux_of, "resources") : NULL;
 }
 
+static bool is_member(const struct creation *c)
+{
+	return c->bundle.pod.role == POD_CONTAINER;
+}
+
 static int fill_state(struct creation *c, struct vpmem_error *err)
 {
 	char owner[24];
@@ -131,7 +137,8 @@ static int fill_state(struct creation *c, struct vpmem_error *err)
 	snprintf(owner, sizeof(owner), "%u", (unsigned)getuid());
 	state->bundle = copy(c->bundle.dir);
 	state->rootfs = copy(c->bundle.root_path);
-	state->netns = copy(c->bundle.netns_path);
+	state->sandbox = copy(is_member(c) ? c->bundle.pod.sandbox_id : NULL);
+	state->netns = copy(is_member(c) ? NULL : c->bundle.netns_path);
 	state->owner = strdup(getuid() == 0 ? "root" : owner);
 	state->created = now();
 	state->annotations = json_object_get(c->bundle.annotations);
@@ -149,6 +156,42 @@ static void note_layers(struct creation *c)
 		json_object_array_add(c->state.layers, json_object_new_string(c->rootfs.layers[i].path));
 }
 
+// The pid namespace that a container joins is that of its sandbox, whose pid the engine knows.
+static int check_pidns(const struct creation *c, const struct state *sandbox, struct vpmem_error *err)
+{
+	const char *path = c->bundle.pod.pidns_path;
+	char expected[64];
+
+	snprintf(expected, sizeof(expected), "/proc/%d/ns/pid", (int)sandbox->process.pid);
+	if (!path || strcmp(path, expected) == 0)
+		return 0;
+	error_set(err, -ENOTSUP,
+	          "linux.namespaces: the pid namespace %s, which is not that of the sandbox of pod %s: not supported",
+	          path, bundle_pod_name(&c->bundle));
+	error_hint(err, "a container has a pid namespace of its own, or that of the sandbox");
+	return -ENOTSUP;
+}
+
+static int check_sandbox(const struct creation *c, struct vpmem_error *err)
+{
+	const char *id = c->bundle.pod.sandbox_id, *pod = bundle_pod_name(&c->bundle);
+	struct state sandbox = { 0 };
+	int rc = state_load(c->cmd->root, id, &sandbox, NULL);
+
+	if (rc < 0) {
+		error_set(err, -ENOTSUP, "pod %s: its sandbox '%.200s' has no machine: not supported", pod, id);
+		error_hint(err, "the sandbox has to be created by pmvm-oci as well, with the same --root");
+		rc = -ENOTSUP;
+	} else if (state_status(&sandbox) != STATUS_CREATED && state_status(&sandbox) != STATUS_RUNNING) {
+		rc = error_set(err, -EINVAL, "pod %s: its sandbox '%.200s' is %s", pod, id,
+		               state_status_name(&sandbox));
+	} else {
+		rc = check_pidns(c, &sandbox, err);
+	}
+	state_fini(&sandbox);
+	return rc;
+}
+
 static int make_parts(struct creation *c, struct vpmem_error *err)
 {
 	const struct settings *settings = &c->cmd->settings;
@@ -163,6 +206,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	};
 	int rc = fill_state(c, err);
 
+	if (rc == 0 && is_member(c))
+		rc = check_sandbox(c, err);
 	if (rc == 0)
 		rc = bundle_check_volumes(&c->bundle, err);
 	if (rc == 0)
@@ -181,7 +226,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		oci_log_debug("the root is shared as one directory, without images of layers: %s", c->rootfs.why_none);
 	if (rc == 0)
 		note_layers(c);
-	if (rc == 0)
+	// The network of a pod is that of its sandbox.
+	if (rc == 0 && !is_member(c))
 		rc = nics_make(c->bundle.netns_path, &c->nics, err);
 	return rc;
 }
@@ -202,23 +248,35 @@ static uint64_t ram_of(const struct creation *c)
 {
 	if (c->bundle.ram)
 		return c->bundle.ram;
+	if (c->bundle.pod.role == POD_SANDBOX)
+		return c->cmd->settings.memory + c->bundle.pod.memory;
 	return c->bundle.memory_limit ? c->bundle.memory_limit : c->cmd->settings.memory;
+}
+
+static unsigned cpus_of(const struct creation *c)
+{
+	if (c->bundle.cpus)
+		return c->bundle.cpus;
+	return c->bundle.pod.cpus ? c->bundle.pod.cpus : (unsigned)c->cmd->settings.cpus;
 }
 
 static int run_keeper(void *owner, int ready_fd)
 {
 	struct creation *c = owner;
 	const struct settings *settings = &c->cmd->settings;
+	char pod_dir[STATE_DIR_SIZE];
 	const struct machine_plan plan = {
 		.id = c->state.id,
 		.state_dir = c->state.dir,
+		.pod_dir = is_member(c) ? pod_dir : NULL,
+		.is_pod = c->bundle.pod.role == POD_SANDBOX,
 		.joined_dir = c->rootfs.directory,
 		.paths = { .pmvm = settings->pmvm,
 		           .kernel = c->bundle.kernel ? c->bundle.kernel : settings->kernel,
 		           .initrd = settings->initrd,
 		           .virtiofsd = settings->virtiofsd },
 		.ram_size = ram_of(c),
-		.cpus = c->bundle.cpus ? c->bundle.cpus : (unsigned)settings->cpus,
+		.cpus = cpus_of(c),
 		.uid_base = (uint32_t)settings->machine_uid,
 		.bundle = &c->bundle,
 		.rootfs = &c->rootfs,
@@ -232,7 +290,8 @@ static int run_keeper(void *owner, int ready_fd)
 
 	process_id_of(getpid(), &c->state.process);
 	write_status(c, status_names[STATUS_CREATING]);
-	return keeper_run(&plan, ready_fd);
+	state_control_dir(&c->state, pod_dir);
+	return is_member(c) ? member_run(&plan, ready_fd) : keeper_run(&plan, ready_fd);
 }
 
 static int start_keeper(struct creation *c, struct vpmem_error *err)
@@ -309,11 +368,6 @@ int container_create(struct command *cmd, const struct create_options *opts, pid
 		rc = state_name(cmd->root, opts->id, &c.state, err);
 	if (rc == 0)
 		rc = bundle_load(opts->bundle ? opts->bundle : ".", &c.bundle, err);
-	if (rc == 0 && c.bundle.pod.role == POD_CONTAINER) {
-		rc = error_set(err, -ENOTSUP, "a container in the machine of pod %s: not supported",
-		               bundle_pod_name(&c.bundle));
-		error_hint(err, "use another runtime class for pods");
-	}
 	if (rc == 0 && geteuid() != 0) {
 		rc = error_set(err, -EPERM, "only root can create a container");
 		error_hint(err, "rootless engines are not supported");

@@ -3,8 +3,8 @@
 #include "container.h"
 
 #include "cgroup.h"
-#include "control.h"
 #include "error.h"
+#include "keeper_request.h"
 #include "nics.h"
 #include "oci_log.h"
 
@@ -18,9 +18,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#define ANSWER_MS 10000  /* for the keeper to take a request */
-#define END_MS 10000u    /* for the machine to end after that */
-#define KILLED_MS 10000u /* for a process to end after SIGKILL */
+#define ANSWER_S 10u      /* for the keeper to take a request */
+#define END_MS 10000u     /* for the machine to end after that */
+#define POD_END_MS 45000u /* the same for a container in the machine of a pod, whose devices are unplugged */
+#define KILLED_MS 10000u  /* for a process to end after SIGKILL */
 #define SESSIONS_MS 1000u
 #define MOUNTS_MAX 4096u
 #define OPEN_DIRS_MAX 32
@@ -28,16 +29,12 @@
 // The guest ends the container, so that what it wrote arrives.
 static bool ask_keeper(const struct state *state)
 {
-	struct json_object *request = json_object_new_object();
+	struct json_object *more = json_object_new_object();
 	struct vpmem_error err;
-	int rc;
 
-	json_object_object_add(request, "do", json_object_new_string("kill"));
-	json_object_object_add(request, "signal", json_object_new_int(SIGKILL));
-	json_object_object_add(request, "all", json_object_new_boolean(true));
-	rc = control_call(state->dir, request, ANSWER_MS, NULL, &err);
-	json_object_put(request);
-	return rc == 0;
+	json_object_object_add(more, "signal", json_object_new_int(SIGKILL));
+	json_object_object_add(more, "all", json_object_new_boolean(true));
+	return keeper_request(state, "kill", more, ANSWER_S, NULL, &err) == 0;
 }
 
 static bool ends_by_itself(const struct state *state)
@@ -48,12 +45,14 @@ static bool ends_by_itself(const struct state *state)
 int container_stop(const struct state *state, struct vpmem_error *err)
 {
 	const bool is_alive = process_id_is_alive(&state->process);
+	const unsigned end_ms = state->sandbox ? POD_END_MS : END_MS;
 
 	// One that has stopped is about to end by itself, with the exit status that an engine waits for.
-	if (is_alive && !(ends_by_itself(state) && process_id_wait(&state->process, END_MS)))
+	if (is_alive && !(ends_by_itself(state) && process_id_wait(&state->process, end_ms)))
 		process_id_kill(&state->process, SIGKILL);
 	// Sessions of exec end a little later.
-	if (!cgroup_wait(state->cgroup, is_alive ? SESSIONS_MS : 0))
+	// So does virtiofsd in a pod, which has to serve until the keeper of the pod has taken its device out of the guest.
+	if (!cgroup_wait(state->cgroup, state->sandbox ? POD_END_MS : is_alive ? SESSIONS_MS : 0))
 		cgroup_kill(state->cgroup);
 	if (process_id_wait(&state->process, KILLED_MS))
 		return 0;

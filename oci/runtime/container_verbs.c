@@ -47,8 +47,11 @@ static int start(struct command *cmd, struct state *state, struct vpmem_error *e
 	if (rc < 0)
 		return rc;
 	state->status = STATUS_RUNNING;
+	// The keeper that has started it is another process than the one that notes its status.
+	if (state->sandbox)
+		rc = state_save(state, err);
 	run_hooks(state, "poststart");
-	return 0;
+	return rc;
 }
 
 int container_start(struct command *cmd, const char *id, struct vpmem_error *err)

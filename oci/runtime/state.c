@@ -33,6 +33,7 @@ static const struct text_member {
 	{ .name = "owner", .offset = offsetof(struct state, owner) },
 	{ .name = "cgroup", .offset = offsetof(struct state, cgroup), .is_optional = true },
 	{ .name = "netns", .offset = offsetof(struct state, netns), .is_optional = true },
+	{ .name = "sandbox", .offset = offsetof(struct state, sandbox), .is_optional = true },
 };
 
 static bool is_id_char(char c)
@@ -169,6 +170,7 @@ struct json_object *state_json(const struct state *state)
 	// Ours alone.
 	json_object_object_del(json, "cgroup");
 	json_object_object_del(json, "netns");
+	json_object_object_del(json, "sandbox");
 	return json;
 }
 
@@ -185,6 +187,13 @@ int state_save(const struct state *state, struct vpmem_error *err)
 	rc = json_file_write(path, json, false, err);
 	json_object_put(json);
 	return rc;
+}
+
+void state_control_dir(const struct state *state, char dir[STATE_DIR_SIZE])
+{
+	const int root_len = (int)(state->id - state->dir) - 1;
+
+	snprintf(dir, STATE_DIR_SIZE, "%.*s/%s", root_len, state->dir, state->sandbox ? state->sandbox : state->id);
 }
 
 void state_fini(struct state *state)

@@ -29,10 +29,11 @@ struct state {
 	const char *id;                          /* in dir */
 	char *bundle, *rootfs, *created, *owner; /* absolute paths, a time, a user */
 	char *cgroup, *netns;                    /* absolute paths; NULL: none */
-	struct json_object *annotations;         /* NULL: none */
-	struct json_object *layers;              /* paths of the images in the cache, the topmost first; NULL: none */
-	struct process_id process;               /* the keeper, or the command that creates */
-	enum status status;                      /* as written; see state_status */
+	char *sandbox;                   /* id of the container whose machine it is in; NULL: it has one of its own */
+	struct json_object *annotations; /* NULL: none */
+	struct json_object *layers;      /* paths of the images in the cache, the topmost first; NULL: none */
+	struct process_id process;       /* the keeper, or the command that creates */
+	enum status status;              /* as written; see state_status */
 };
 
 /* The characters that runc allows, and no '.' in front: names that begin so are ours. */
@@ -43,6 +44,9 @@ int state_name(const char *root, const char *id, struct state *state, struct vpm
 int state_load(const char *root, const char *id, struct state *state, struct vpmem_error *err);
 int state_save(const struct state *state, struct vpmem_error *err);
 void state_fini(struct state *state);
+
+/* The directory of the keeper that serves it: its own, or that of its sandbox. */
+void state_control_dir(const struct state *state, char dir[STATE_DIR_SIZE]);
 
 /* What it is now. */
 enum status state_status(const struct state *state);

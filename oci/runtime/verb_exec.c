@@ -70,13 +70,16 @@ static int check_status(const struct state *state, struct vpmem_error *err)
 static int run_session(void *owner, int ready_fd)
 {
 	const struct exec *exec = owner;
+	char dir[STATE_DIR_SIZE];
 	const struct session_plan plan = {
-		.state_dir = exec->state.dir,
+		.state_dir = dir,
+		.container = exec->state.sandbox ? exec->state.id : NULL,
 		.process = exec->process,
 		.terminal = exec->args.has_terminal,
 		.console_socket = exec->console_socket,
 	};
 
+	state_control_dir(&exec->state, dir);
 	return session_run(&plan, ready_fd);
 }
 

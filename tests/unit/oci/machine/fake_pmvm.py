@@ -4,8 +4,8 @@
 SPDX-License-Identifier: Apache-2.0
 
 FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
-monitor. `mode` says what it does: run; exit (at once, with a message); mute (no greeting); refuse (the stop
-command); stay (refuse the cont command).
+monitor, and `arguments` what it got. `mode` says what it does: run; exit (at once, with a message); mute (no greeting);
+refuse (the stop command); stay (refuse the cont command); keep (no device leaves the guest); full (refuse device_add).
 """
 import json
 import os
@@ -31,14 +31,21 @@ if mode == "mute":
     signal.pause()
 monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
 for line in monitor.makefile("r", encoding="utf-8"):
-    command = json.loads(line)["execute"]
+    message = json.loads(line)
+    command = message["execute"]
     with open(folder / "commands", "a", encoding="utf-8") as commands:
         commands.write(command + "\n")
-    if (command, mode) in (("stop", "refuse"), ("cont", "stay")):
+    with open(folder / "arguments", "a", encoding="utf-8") as arguments:
+        arguments.write(json.dumps([command, message.get("arguments")]) + "\n")
+    if (command, mode) in (("stop", "refuse"), ("cont", "stay"), ("device_add", "full")):
         monitor.sendall(b'{"error": {"class": "GenericError", "desc": "not now"}}\r\n')
         continue
     if command == "stop":
         monitor.sendall(b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n')
     answer = {"status": "internal-error"} if command == "query-status" else {}
     monitor.sendall(json.dumps({"return": answer}).encode() + b"\r\n")
+    if command == "device_del" and mode != "keep":
+        device = message["arguments"]["id"]
+        for data in ({"path": f"/machine/{device}/virtio-backend"}, {"path": f"/machine/{device}", "device": device}):
+            monitor.sendall(json.dumps({"event": "DEVICE_DELETED", "data": data}).encode() + b"\r\n")
 signal.pause()

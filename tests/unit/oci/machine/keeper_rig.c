@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * keeper_rig.c - the keeper and the session as programs, for keeper_test.py. Instead of vsock there is a Unix socket, and
- * the machine has neither images nor shares, so that it needs no rights.
+ * keeper_rig.c - the keeper, the session and the process of a pod's container as programs, for keeper_test.py. Instead of vsock there is a Unix socket, and
+ * the machine has neither images nor shares, so that it needs no rights. A container of a pod has one layer, which is
+ * nowhere mounted.
  *
  * keeper_rig keeper STATE_DIR AGENT_SOCKET PMVM READY_FD [CONSOLE_SOCKET]
  * keeper_rig session STATE_DIR READY_FD PROCESS [CONSOLE_SOCKET]
+ * keeper_rig member STATE_DIR READY_FD ID POD_DIR [CONSOLE_SOCKET]
+ *
+ * KEEPER_RIG_POD in the environment: the keeper is that of a sandbox. KEEPER_RIG_CONTAINER: the session is for this one.
  */
 #include "bundle.h"
 #include "error.h"
 #include "json_parse.h"
 #include "keeper_internal.h"
 #include "layers.h"
+#include "member.h"
 #include "nics.h"
 #include "session.h"
 
@@ -44,13 +49,69 @@ static int open_unix(struct transport *transport, struct vpmem_error *err)
 
 int parts_make(struct parts *parts, const struct machine_plan *plan, struct vpmem_error *err)
 {
-	(void)plan;
+	static struct bind layer = { .source = "/dev/null" };
+
+	// The keeper of a sandbox has none.
+	if (plan->addresses) {
+		parts->images = &layer;
+		parts->nimages = 1;
+		parts->create = json_object_new_object();
+		json_object_object_add(parts->create, "container", json_object_new_int64(plan->place.number));
+		json_object_object_add(parts->create, "pci", json_object_new_string(plan->addresses[0]));
+		json_object_object_add(parts->create, "pod_pid", json_object_new_int64(plan->place.pod_pid));
+		return 0;
+	}
+	parts->image_dir = (char *)plan->state_dir;
 	return json_parse("{\"config\": {\"is\": \"the guest's\"}}", &parts->create, err);
 }
 
 void parts_fini(struct parts *parts)
 {
 	json_object_put(parts->create);
+}
+
+// ---- mounts, which need rights
+
+int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err)
+{
+	(void)dir;
+	(void)binds;
+	(void)err;
+	return nbinds == 0 ? 0 : -EINVAL;
+}
+
+int binds_take(const char *source, struct vpmem_error *err)
+{
+	int fd = open(source, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? error_set(err, -errno, "%s: %s", source, strerror(errno)) : fd;
+}
+
+int binds_place(int namespace_fd, const char *dir, const char *name, int tree_fd, struct vpmem_error *err)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (namespace_fd < 0 || tree_fd < 0 || fd < 0)
+		return error_set(err, -EINVAL, "%s: cannot be placed", path);
+	close(fd);
+	return 0;
+}
+
+int binds_displace(int namespace_fd, const char *dir, const char *name, struct vpmem_error *err)
+{
+	char path[4096];
+
+	(void)namespace_fd;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return unlink(path) < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+int binds_cover_root(const char *dir, struct vpmem_error *err)
+{
+	return error_set(err, -ENOTSUP, "%s: nobody joins here", dir);
 }
 
 // There is no network.
@@ -96,6 +157,7 @@ static int run_keeper(char **argv)
 		.rootfs = &rootfs,
 		.console_socket = argv[4],
 		.create_timeout_ms = CREATE_TIMEOUT_MS,
+		.is_pod = getenv("KEEPER_RIG_POD"),
 		.status_changed = note_status,
 		.owner = argv[0],
 	};
@@ -106,7 +168,10 @@ static int run_keeper(char **argv)
 
 static int run_session(char **argv)
 {
-	struct session_plan plan = { .state_dir = argv[0], .terminal = argv[3] != NULL, .console_socket = argv[3] };
+	struct session_plan plan = { .state_dir = argv[0],
+		                     .container = getenv("KEEPER_RIG_CONTAINER"),
+		                     .terminal = argv[3] != NULL,
+		                     .console_socket = argv[3] };
 	int status;
 
 	if (json_parse(argv[2], &plan.process, NULL) < 0)
@@ -116,11 +181,32 @@ static int run_session(char **argv)
 	return status;
 }
 
+static int run_member(char **argv)
+{
+	static struct layer layer;
+	const struct bundle bundle = { .terminal = argv[4] != NULL };
+	const struct rootfs rootfs = { .layers = &layer, .nlayers = 1 };
+	const struct machine_plan plan = {
+		.id = argv[2],
+		.state_dir = argv[0],
+		.pod_dir = argv[3],
+		.bundle = &bundle,
+		.rootfs = &rootfs,
+		.console_socket = argv[4],
+		.status_changed = note_status,
+		.owner = argv[0],
+	};
+
+	return member_run(&plan, atoi(argv[1]));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 6 && strcmp(argv[1], "keeper") == 0)
 		return run_keeper(argv + 2);
 	if (argc >= 5 && strcmp(argv[1], "session") == 0)
 		return run_session(argv + 2);
+	if (argc >= 6 && strcmp(argv[1], "member") == 0)
+		return run_member(argv + 2);
 	return 2;
 }

@@ -105,7 +105,8 @@ class Agent:
 class World:
     """A state directory with a keeper in it. `engine` has our ends of its streams."""
 
-    def __init__(self, mode="run", console=False):
+    def __init__(self, mode="run", console=False, pod=False):
+        self.environment = {"KEEPER_RIG_POD": "1"} if pod else {}
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="keeper-"))
         (self.dir / "mode").write_text(mode, encoding="utf-8")
         self.state = self.dir / "state"
@@ -131,11 +132,29 @@ class World:
             words.append(str(self.dir / "console"))
         process = subprocess.Popen(  # pylint: disable=consider-using-with
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            pass_fds=[theirs.fileno()], env=os.environ | {"FAKE_PMVM": str(self.dir)},
+            pass_fds=[theirs.fileno()], env=os.environ | {"FAKE_PMVM": str(self.dir)} | self.environment,
         )  # fmt: skip
         theirs.close()
         self.processes.append(process)
         return process, ours
+
+    def member(self, name):
+        """The process of a further container of the pod, and what it says when it is ready."""
+        folder = self.dir / name
+        folder.mkdir(exist_ok=True)
+        ours, theirs = socket.socketpair()
+        ours.settimeout(WAIT_MAX)
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [RIG, "member", folder, str(theirs.fileno()), name, self.state],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+        theirs.close()
+        self.processes.append(process)
+        return process, ours
+
+    def arguments(self):
+        """What pmvm was asked for: [[command, its arguments]]."""
+        return [json.loads(line) for line in (self.dir / "arguments").read_text(encoding="utf-8").splitlines()]
 
     def session(self, process, console=False):
         return self.start("session", self.state, json.dumps(process), console=console)

@@ -164,11 +164,38 @@ static void test_refused(void **state)
 	parts_fini(&parts);
 }
 
+static void test_container_of_a_pod(void **state)
+{
+	static const char *const addresses[] = { "0000:00:1f.0", "0000:01:02.0", "0000:01:03.0" };
+	struct memory_volume memory = { .name = (char *)"cache", .size = 4096, .mode = 01777, .uid = 1, .gid = 2 };
+	const struct bundle bundle = { .memory = &memory, .nmemory = 1 };
+	const struct machine_plan plan = { .state_dir = "/run/x",
+		                           .bundle = &bundle,
+		                           .rootfs = &writable,
+		                           .place = { .number = 3, .pod_pid = 9 },
+		                           .addresses = addresses };
+	struct parts parts = { 0 };
+	struct vpmem_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(parts_make(&parts, &plan, &err), 0);
+	assert_create(&parts, "{'config': {}, 'rootfs': {'kind': 'layers', 'layers': [{'pci': '0000:00:1f.0'}, "
+	                      "{'pci': '0000:01:02.0'}], 'upper': {'kind': 'share', 'upper': 'root/diff', "
+	                      "'work': 'root/work/pmvm'}, 'options': []}, 'mounts': [], 'memory': [{'name': 'cache', "
+	                      "'size': 4096, 'mode': 1023, 'uid': 1, 'gid': 2}], 'container': 3, 'share': 'share-3'}");
+	assert_int_equal(parts.nimages, 2);
+	assert_string_equal(parts.images[1].source, "/proc/self/fd/8");
+	parts_fini(&parts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_directory),       cmocka_unit_test(test_layers),
-		cmocka_unit_test(test_readonly_layers), cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_container_of_a_pod),
+		cmocka_unit_test(test_directory),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_readonly_layers),
+		cmocka_unit_test(test_scratch),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -63,6 +63,29 @@ static void test_memory_is_whole_mib(void **state)
 	assert_contains(&cfg, " -m 18014398509481984K ");
 }
 
+static void test_room_for_what_is_plugged_later(void **state)
+{
+	struct vm_config cfg = minimal();
+	char bus[VM_WORD_SIZE], addr[VM_WORD_SIZE], address[VM_ADDRESS_SIZE], tag[VM_TAG_SIZE];
+
+	(void)state;
+	cfg.root = "/run/a,b/images";
+	assert_contains(&cfg, " -run-with chroot=/run/a,,b/images ");
+	assert_contains(&cfg, " -machine memory-backend=ram,pci-buses=3 ");
+	cfg.uid = 1879048200;
+	assert_contains(&cfg, " -run-with user=1879048200:1879048200,chroot=/run/a,,b/images ");
+	vm_pmem_place(0, bus, addr);
+	assert_string_equal(bus, "pcie.0");
+	assert_string_equal(addr, "0xd");
+	// The last one is on a bus that is there.
+	vm_pmem_place(VM_PMEM_MAX - 1, bus, addr);
+	assert_string_equal(bus, "pcie.2");
+	assert_string_equal(addr, "0xa");
+	assert_string_equal(vm_pmem_address(VM_PMEM_MAX - 1, address), "0000:02:0a.0");
+	assert_string_equal(vm_share_tag(0, tag), "share");
+	assert_string_equal(vm_share_tag(12, tag), "share-12");
+}
+
 static void test_minimal(void **state)
 {
 	struct vm_config cfg = minimal();
@@ -185,9 +208,13 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_minimal), cmocka_unit_test(test_memory_is_whole_mib),
-		cmocka_unit_test(test_console), cmocka_unit_test(test_shares),
-		cmocka_unit_test(test_nics),    cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_minimal),
+		cmocka_unit_test(test_room_for_what_is_plugged_later),
+		cmocka_unit_test(test_memory_is_whole_mib),
+		cmocka_unit_test(test_console),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_nics),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_limits),
 	};
 

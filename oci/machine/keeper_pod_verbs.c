@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is asked of a further container of a pod: by its own process, and by the verbs.
+#include "descriptor.h"
+#include "error.h"
+#include "keeper_pod.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CREATE_MS 120000u
+#define START_MS 60000u
+#define TREE_MS 10000
+
+static void refuse(struct control_client *client, const char *why)
+{
+	control_refuse(control_ticket(client), why);
+}
+
+// The descriptors follow the request: of the layers, and of the socket of virtiofsd if there is one.
+static void do_plug(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	const bool has_share = json_object_get_boolean(json_object_object_get(request, "share"));
+	const size_t n = m->nslots - 1 + has_share;
+	struct vpmem_error err = { 0 };
+	int rc = 0;
+
+	// All are taken, also after an error: the next request comes behind them.
+	for (size_t i = 0; i < n; i++) {
+		int fd = descriptor_receive(client->fd, TREE_MS);
+
+		if (fd < 0 && rc == 0)
+			rc = error_set(&err, fd, "plug: a descriptor is missing");
+		if (rc == 0)
+			rc = keeper_slot_prepare(m->k, m->slots[i], i == m->nslots - 1, fd, &err);
+		if (fd >= 0)
+			close(fd);
+	}
+	m->phase = PLUGGED;
+	if (rc < 0)
+		refuse(client, err.text);
+	else
+		control_answer(control_ticket(client), NULL);
+}
+
+static void on_created(void *owner, struct json_object *ok, const char *error)
+{
+	struct member_wait *wait = owner;
+	struct keeper_member *m = member_of_number(wait->k, wait->number);
+
+	if (m && m->phase == CREATING && !error)
+		m->phase = CREATED;
+	member_pass_answer(wait, ok, error);
+}
+
+static void do_create(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	struct json_object *arguments = json_object_object_get(request, "create");
+	struct vpmem_error err = { 0 };
+	int rc = json_object_is_type(arguments, json_type_object) ? 0 :
+	                                                            error_set(&err, -EINVAL, "create: no arguments");
+
+	for (size_t i = 0; i < m->nslots && rc == 0; i++)
+		rc = keeper_slot_plug(m->k, m->slots[i], m->number, &err);
+	if (rc < 0) {
+		refuse(client, err.text);
+		return;
+	}
+	m->phase = CREATING;
+	member_ask(m, "create", json_object_get(arguments), CREATE_MS, on_created, control_ticket(client));
+}
+
+// ---- verbs
+
+static void on_started(void *owner, struct json_object *ok, const char *error)
+{
+	struct member_wait *wait = owner;
+	struct keeper_member *m = member_of_number(wait->k, wait->number);
+
+	if (m && m->phase == STARTING)
+		m->phase = error ? CREATED : RUNNING;
+	member_pass_answer(wait, ok, error);
+}
+
+static void do_start(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	(void)request;
+	if (m->phase != CREATED) {
+		refuse(client, "cannot start a container that is running");
+		return;
+	}
+	m->phase = STARTING;
+	member_ask(m, "start", member_arguments(m), START_MS, on_started, control_ticket(client));
+}
+
+// `kill`, `resize`, `ps`, `update`, `stats`: the agent does it.
+static void do_pass(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	const char *verb = json_object_get_string(json_object_object_get(request, "do"));
+	struct json_object *arguments = member_arguments(m);
+
+	json_object_object_foreach(request, name, val)
+	{
+		if (strcmp(name, "do") != 0 && strcmp(name, "container") != 0)
+			json_object_object_add(arguments, name, json_object_get(val));
+	}
+	if (strcmp(verb, "kill") == 0 || strcmp(verb, "resize") == 0)
+		json_object_object_add(arguments, "process", json_object_new_string("init"));
+	member_ask(m, strcmp(verb, "kill") == 0 ? "signal" : verb, arguments, MEMBER_ANSWER_MS, member_pass_answer,
+	           control_ticket(client));
+}
+
+static void do_exec(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	keeper_exec_begin(m->k, client, request, m->number);
+}
+
+static void do_pause(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	(void)m;
+	(void)request;
+	refuse(client, "the vCPUs are those of the whole pod: not supported; pause or resume its sandbox");
+}
+
+static const struct verb {
+	const char *name;
+	void (*serve)(struct keeper_member *m, struct control_client *client, struct json_object *request);
+	bool is_of_session; /* only for its own process */
+} verbs[] = {
+	{ "plug", do_plug, true },    { "create", do_create, true }, { "resize", do_pass, true },
+	{ "start", do_start, false }, { "kill", do_pass, false },    { "exec", do_exec, false },
+	{ "ps", do_pass, false },     { "update", do_pass, false },  { "stats", do_pass, false },
+	{ "pause", do_pause, false }, { "resume", do_pause, false },
+};
+
+void keeper_pod_request(struct keeper *k, struct control_client *client, const char *verb, const char *id,
+                        struct json_object *request)
+{
+	struct keeper_member *m = member_of_id(k, id);
+
+	if (strcmp(verb, "join") == 0) {
+		member_join(k, client, id, request);
+		return;
+	}
+	if (!m || m->phase == ENDED) {
+		refuse(client, "container not running");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verbs[i].name, verb) != 0 || (verbs[i].is_of_session && !member_is_session(m, client)))
+			continue;
+		if (keeper_may_ask(k, control_ticket(client)))
+			verbs[i].serve(m, client, request);
+		return;
+	}
+	refuse(client, "the keeper of the machine does not know this request");
+}

@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""Further containers of a pod: their processes on the host, their devices, their end.
+
+SPDX-License-Identifier: Apache-2.0
+
+Usage: keeper_pod_test.py KEEPER_RIG. The test is the agent of the guest, and the engine. Prints TAP.
+"""
+import signal
+
+from keeper_world import main, read_all, receive, send, wait_for, world
+
+ADDRESS = "0000:00:0d.0"  # of the first device that is plugged
+
+
+def created(host, agent, name="m", number=1):
+    """The process of a container that is created, and its streams in the guest."""
+    process, ready = host.member(name)
+    request = agent.request("create")
+    assert (request["container"], request["pod_pid"]) == (number, 5), request
+    streams = agent.streams(f"init-{number}")
+    send(agent.control, {"id": request["id"], "ok": {"pid": 9}})
+    assert receive(ready) == {"ok": {}}
+    return process, streams, request
+
+
+def running(host, agent, name="m", number=1):
+    process, streams, request = created(host, agent, name, number)
+    client = host.ask({"do": "start", "container": name})
+    assert agent.serve("start")["container"] == number
+    assert receive(client) == {"ok": {}}
+    return process, streams, request
+
+
+def device_commands(host):
+    return [(command, arguments["id"]) for command, arguments in host.arguments() if arguments and "id" in arguments]
+
+
+def test_life():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, (stdin, stdout, stderr), request = running(host, agent)
+        assert request["pci"] == ADDRESS
+        assert (host.state / "slot0").exists()
+        commands = dict(host.arguments()[-2:])
+        assert commands["object-add"]["mem-path"] == "/slot0" and commands["object-add"]["readonly"] is True
+        assert (commands["device_add"]["bus"], commands["device_add"]["addr"]) == ("pcie.0", "0xd")
+        process.stdin.write(b"in")
+        process.stdin.close()
+        assert read_all(stdin) == b"in"
+        stdout.sendall(b"out")
+        for stream in stdout, stderr:
+            stream.close()
+        agent.exit(7, "init-1")
+        assert agent.serve("remove")["container"] == 1
+        assert process.stdout.read() == b"out" and host.end(process) == 7
+        assert device_commands(host)[-2:] == [("device_del", "slot0"), ("object-del", "image0")]
+        assert not (host.state / "slot0").exists()
+        assert (host.dir / "m/status").read_text(encoding="utf-8").split() == ["created", "stopped"]
+        # The place is free again, the number is not.
+        assert running(host, agent, number=2)[2]["pci"] == ADDRESS
+        assert host.keeper.poll() is None
+
+
+def test_verbs_go_to_the_container_that_they_name():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, _, _ = running(host, agent)
+        expected = {"kill": "signal", "ps": "ps", "update": "update", "stats": "stats"}
+        for verb, request in expected.items():
+            client = host.ask({"do": verb, "container": "m", "signal": 15})
+            got = agent.serve(request, result={"is": verb})
+            assert got["container"] == 1 and (verb != "kill" or (got["process"], got["signal"]) == ("init", 15)), got
+            assert receive(client)["ok"]["is"] == verb
+            client = host.ask({"do": verb, "signal": 15})
+            assert "container" not in agent.serve(request)
+            receive(client)
+        host.environment = {"KEEPER_RIG_CONTAINER": "m"}
+        host.session({"args": ["x"]})
+        assert agent.request("exec")["container"] == 1
+        assert "whole pod: not supported" in host.call({"do": "pause", "container": "m"})["error"]
+        assert host.call({"do": "start", "container": "m"})["error"] == "cannot start a container that is running"
+        assert host.call({"do": "start", "container": "x"})["error"] == "container not running"
+        # Only its own process may say what it has.
+        assert "does not know" in host.call({"do": "create", "container": "m", "create": {}})["error"]
+        process.send_signal(signal.SIGTERM)
+        got = agent.serve("signal")
+        assert (got["container"], got["signal"]) == (1, 15)
+
+
+def test_killed_process_takes_its_container_with_it():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, _, _ = running(host, agent)
+        process.kill()
+        assert agent.serve("remove")["container"] == 1
+        wait_for("the device to go", lambda: ("object-del", "image0") in device_commands(host))
+        assert host.keeper.poll() is None
+
+
+def test_machine_ends():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, _, _ = running(host, agent)
+        host.kill_pmvm()
+        assert host.end(process) == 128 + 9 and host.end() == 255
+
+
+def test_sandbox_ends():
+    """What its containers wrote is unmounted before the guest powers off."""
+    with world(pod=True) as host:
+        agent, streams = host.running()
+        process, _, _ = running(host, agent)
+        for stream in streams:
+            stream.close()
+        agent.exit(0)
+        assert agent.serve("remove")["container"] == 1
+        host.shut_down(agent)
+        assert host.end() == 0 and host.end(process) == 128 + 9
+
+
+def test_create_fails():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, ready = host.member("m")
+        agent.serve("create", error="executable file `x` not found in $PATH")
+        assert receive(ready) == {"error": "executable file `x` not found in $PATH"}
+        assert host.end(process) == 255
+        assert agent.serve("remove")["container"] == 1
+        wait_for("the device to go", lambda: ("object-del", "image0") in device_commands(host))
+
+
+def test_no_device():
+    with world(pod=True, mode="full") as host:
+        agent, _ = host.running()
+        process, ready = host.member("m")
+        assert receive(ready) == {"error": "pmvm: device_add: not now"}
+        assert host.end(process) == 255
+        agent.serve("remove")
+        wait_for("the image to go", lambda: ("object-del", "image0") in device_commands(host))
+
+
+def test_device_that_the_guest_keeps():
+    with world(pod=True, mode="keep") as host:
+        agent, _ = host.running()
+        process, streams, _ = running(host, agent)
+        for stream in streams:
+            stream.close()
+        agent.exit(3, "init-1")
+        agent.serve("remove")
+        assert host.end(process) == 3
+        assert ("object-del", "image0") not in device_commands(host)
+        # Its place stays taken.
+        assert running(host, agent, number=2)[2]["pci"] == "0000:00:0e.0"
+
+
+def test_refusals():
+    with world() as host:
+        host.running()
+        process, ready = host.member("m")
+        assert receive(ready) == {"error": "it is no sandbox of a pod: not supported"}
+        assert host.end(process) == 255
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        running(host, agent)
+        assert "of this id is there" in host.call({"do": "join", "container": "m", "layers": 1})["error"]
+        for layers in 60, 61, -1:
+            assert "layers" in host.call({"do": "join", "container": "n", "layers": layers})["error"]
+
+
+main({name[5:]: test for name, test in list(globals().items()) if name.startswith("test_")})

@@ -63,7 +63,7 @@ def cmd_setup(name, when, handlers=None, brought_up=True):
     """Network and disk of the host called `name`."""
     pathlib.Path("/etc/hostname").write_text(f"{name}\n", encoding="ascii")  # where systemd looks for it
     run("hostname", name)
-    run("modprobe", "-a", "virtio_net", "drbd")
+    run("modprobe", "-a", "virtio_net", "sch_netem", "drbd")
     run("ip", "address", "add", ADDRESSES[name], "dev", "eth0")
     run("ip", "link", "set", "eth0", "up")
     text = (HERE / "drbd.conf").read_text(encoding="utf-8")
@@ -114,22 +114,29 @@ def guest_files():
     return [machine.near(path) for path in (machine.GUESTS / "cloud/bzImage", WORK / "initrd.img")]
 
 
-def guest_append():
-    script = base64.b64encode((HERE / "guest.sh").read_bytes()).decode()
+def guest_append(pace="fast"):
+    script = base64.b64encode(f"pace={pace}\n".encode() + (HERE / "guest.sh").read_bytes()).decode()
     return f"console=ttyS0 quiet pmvm.run={script}"
 
 
-def guest_options(storage):
+def guest_options(storage, pace):
     kernel, initrd = guest_files()
-    linux = ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", guest_append()]
+    linux = ["-m", "256M", "-kernel", kernel, "-initrd", initrd, "-append", guest_append(pace)]
     return [*linux, *machine.pmem(image(storage), 1, LEN)]
 
 
-def cmd_machine(storage):
-    """Takes the disk over and runs the machine; its console is standard output."""
+def cmd_machine(storage, peer, pace):
+    """Takes the disk over and runs the machine; its console is standard output.
+
+    peer: "alive" or "lost"; pace: of the writers, "fast" or "slow".
+    """
+    if peer == "lost":
+        # The test knows it; DRBD would take half a minute.
+        run("drbdadm", "disconnect", "--force", "r0")
     promote(storage)
+    run("drbdadm", "adjust", "r0")
     print("promoted", flush=True)
-    command = [machine.pmvm(), *machine.sandboxed(["-nographic", *guest_options(storage)])]
+    command = [machine.pmvm(), *machine.sandboxed(["-nographic", *guest_options(storage, pace)])]
     sys.exit(subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, check=False).returncode)
 
 

@@ -21,6 +21,9 @@ DISK_LEN = 96 << 20
 MEM = "1280M"
 # The second: at its boot the kernel counts interrupts of a timer for a moment, which a busy machine may not deliver.
 KERNEL = "box.mount=no no_timer_check"
+# Of each packet to the other host. A report of the guest needs up to half a second to leave a busy emulated host. What
+# it reports has to need longer to reach the other disk, so that a report which did not wait for that is found out.
+DELAY = "2s"
 STEP_MAX = 600  # seconds for anything; bounds a wait that would otherwise have no end
 
 
@@ -129,6 +132,11 @@ class Host:
             self.pid = None
             self.box("stop", "--now")
             return True
+
+    def slow_network(self):
+        """From now on, until it is switched off."""
+        netem = ["netem", "delay", DELAY, "limit", "100000"]
+        self.box("run", "--timeout", str(STEP_MAX), "--", "tc", "qdisc", "replace", "dev", "eth0", "root", *netem)
 
     def step(self, *args, part="by_hand"):
         """Runs a command of tests/cluster/PART.py in the box; returns what it prints."""

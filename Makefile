@@ -10,7 +10,8 @@
 #   make check-long  the system tests that are more variants of those, and that take long
 #   make powercut    cuts the power of an emulated host, N=10 times with each guest (or N=bare=18,linux=2);
 #                    BROKEN=early-ack|coalesce|no-map-sync with a defective pmvm
-#   make failover    kills the active one of two emulated hosts, N=10 times; STORAGE=device|file, BY=hand|pacemaker
+#   make failover    kills the active one of two emulated hosts, N=10 times; STORAGE=device|file|nbd,
+#                    BY=hand|pacemaker, BROKEN=early-ack
 #   make root-on-pmem  builds the Debian machine of docs/root-on-pmem.md, and runs it as the page says
 #   make soak        HOURS=1: one machine under load, with reboots and hotplug; checks its data and detects leaks
 #   make fuzz        fuzzes each target: TIME=seconds for each, ONLY=target[,target]

@@ -3,9 +3,9 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Both hosts are test boxes. The machine's disk is replicated by DRBD. docs/cluster.md explains what one failover shows.
-The last line is "N passed, N failed". The exit status is 1 when a record was lost or the file system damaged, 2 when
-the test itself did not work.
+Both hosts are test boxes. The machine's disk is replicated by DRBD, or served by NBD to one host at a time.
+docs/cluster.md explains what one failover shows. The last line is "N passed, N failed". The exit status is 1 when a
+record was lost or the file system damaged, 2 when the test itself did not work.
 """
 import argparse
 import concurrent.futures
@@ -20,6 +20,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent / room) for room in ("cluster", "power")]
 import powercut
+import shared_disk
 from host import PEER, WORK, Host, Switches
 from plan import CHECKOUT, Lost, Trouble, numbers, say
 
@@ -27,7 +28,7 @@ WRITING = (1, 8)  # seconds from the first report of every writer to the end of 
 FILES = ["grown", "one", "two"]
 # Each of their reports is about one flush. A journal needs two, and all is written with the first one.
 IN_PLACE = FILES[1:]
-STORAGES = ["device", "file"]
+STORAGES = ["device", "file", "nbd"]
 
 
 def reported(text):
@@ -69,8 +70,14 @@ class ByHand:
         console.wait_for(lambda text: re.search(r"^promoted$", text, re.MULTILINE), "the disk of the other host")
         self.switch_on(name, "again")
 
+    def slow_down(self, name):
+        self.hosts[name].slow_network()
+
     def wait_replicated(self, name):
         self.hosts[name].step("connected")
+
+    def close(self):
+        """Nothing remains but the hosts."""
 
 
 class ByPacemaker:
@@ -111,6 +118,9 @@ class ByPacemaker:
     def wait_replicated(self, name):
         self.hosts[name].step("ready", part="pacemaker")
 
+    def close(self):
+        """Nothing remains but the hosts."""
+
 
 MANAGERS = {"hand": ByHand, "pacemaker": ByPacemaker}
 
@@ -146,7 +156,7 @@ class Series:
         """
         self.console.wait_for(lambda text: len(reported(text)) == len(FILES), "a record of every writer")
         if pace == "slow":
-            self.hosts[self.active].slow_network()
+            self.manager.slow_down(self.active)
         time.sleep(self.chance.uniform(*WRITING))
         if pace == "slow":
             before = [reported(self.console.text)[name] for name in IN_PLACE]
@@ -155,7 +165,7 @@ class Series:
             raise Trouble(f"host {self.switches.ended[0]} was switched off by the other one before its time")
 
     def failover(self, pace, following):
-        """Returns a text about it. `following`: the pace after it; None: the last one, the lost host does not return."""
+        """Returns a text about it. `following`: the pace after it; None: the last, the lost host does not return."""
         began = time.monotonic()
         self.manager.wait_replicated(self.active)
         self.moment(pace)
@@ -186,7 +196,7 @@ def parse():
         "--storage",
         choices=STORAGES,
         default="device",
-        help="the machine's mem-path: the replicated device, or a file on its ext4",
+        help="the machine's mem-path: the replicated device, a file on its ext4, or a disk that both hosts reach",
     )
     parser.add_argument("--by", choices=MANAGERS, default="hand", help="what starts the machine on the other host")
     parser.add_argument(
@@ -194,14 +204,16 @@ def parse():
     )
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="for the moments")
     args = parser.parse_args()
+    if args.storage == "nbd" and args.by != "hand":
+        parser.error("--storage nbd needs --by hand")
     if args.broken and args.by != "hand":
         parser.error("--broken needs --by hand: only there the test sets the pace at which an early answer shows")
     return args
 
 
-def prepare():
+def prepare(groups):
     for command in (
-        ["tools/install-packages", "box", "cluster", "build"],
+        ["tools/install-packages", "box", *groups, "build"],
         ["guest/build", "cloud", "generic"],
         ["tests/box/build"],  # now, because both boxes start at the same time
     ):
@@ -216,7 +228,7 @@ def prepare():
 
 def run_series(args, program):
     """Returns the number of failovers without a loss, and the loss, if there was one."""
-    hosts = {name: Host(name) for name in PEER}
+    hosts = {name: Host(name, shared_disk.HARDWARE if args.storage == "nbd" else None) for name in PEER}
     for host in hosts.values():
         if host.box("status", check=False).startswith("runs"):
             raise Trouble(
@@ -224,7 +236,8 @@ def run_series(args, program):
             )
     switches = Switches(hosts)
     switches.start()
-    manager = MANAGERS[args.by](hosts, args.storage, program)
+    make = shared_disk.BySharedDisk if args.storage == "nbd" else MANAGERS[args.by]
+    manager = make(hosts, args.storage, program)
     series = Series(hosts, switches, manager, random.Random(args.seed))
     survived = 0
     try:
@@ -242,6 +255,7 @@ def run_series(args, program):
         switches.join()
         for host in hosts.values():
             host.switch_off()
+        manager.close()
     return survived, None
 
 
@@ -250,7 +264,7 @@ def main():
     args = parse()
     began = time.monotonic()
     try:
-        prepare()
+        prepare(["power"] if args.storage == "nbd" else ["drbd"] + ["cluster"] * (args.by == "pacemaker"))
         say(f"failover: seed {args.seed}")
         powercut.WORK.mkdir(parents=True, exist_ok=True)
         program = powercut.build_broken(args.broken) if args.broken else CHECKOUT / "build/pmvm"

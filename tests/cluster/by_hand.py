@@ -20,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 WORK = HERE.parents[1] / "build/failover"
 ADDRESSES = {"a": "10.77.0.1/24", "b": "10.77.0.2/24"}
 DISK = "/dev/drbd0"
+SHARED = "/dev/vda"  # of storage "nbd"
 MOUNTED = pathlib.Path("/mnt/replicated")
 LEN = "64M"
 STEP_MAX = 500  # seconds for anything; bounds a wait that would otherwise have no end
@@ -82,6 +83,8 @@ def cmd_connected():
 
 
 def image(storage):
+    if storage == "nbd":
+        return SHARED
     return DISK if storage == "device" else MOUNTED / "db.img"
 
 
@@ -130,11 +133,12 @@ def cmd_machine(storage, peer, pace):
 
     peer: "alive" or "lost"; pace: of the writers, "fast" or "slow".
     """
-    if peer == "lost":
-        # The test knows it; DRBD would take half a minute.
-        run("drbdadm", "disconnect", "--force", "r0")
-    promote(storage)
-    run("drbdadm", "adjust", "r0")
+    if storage != "nbd":
+        if peer == "lost":
+            # The test knows it; DRBD would take half a minute.
+            run("drbdadm", "disconnect", "--force", "r0")
+        promote(storage)
+        run("drbdadm", "adjust", "r0")
     print("promoted", flush=True)
     command = [machine.pmvm(), *machine.sandboxed(["-nographic", *guest_options(storage, pace)])]
     sys.exit(subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, check=False).returncode)

@@ -72,11 +72,17 @@ class Output:
         self.log.close()
 
 
+class Refused(Trouble):
+    """A host could not start, because the server of its disk has sent it away."""
+
+
 class Host:
     """One of the two, by name. It has a disk that stays, and a box while it is switched on."""
 
-    def __init__(self, name):
+    def __init__(self, name, hardware=None):
+        """hardware: further arguments of its box; without it, a disk of its own and a cable to the other host."""
         self.name = name
+        self.hardware = hardware or ["--disk", str(DISK_LEN), "--peer", f"../{PEER[name]}"]
         self.directory = WORK / name
         self.shared = self.directory / "shared"
         self.shared.mkdir(parents=True, exist_ok=True)
@@ -118,9 +124,12 @@ class Host:
     def switch_on(self):
         for path in self.shared.glob("switch-*"):
             path.unlink()
-        peer = f"../{PEER[self.name]}"
         with self.lock:
-            self.box("start", "--mem", MEM, "--disk", str(DISK_LEN), "--append", KERNEL, "--peer", peer)
+            try:
+                self.box("start", "--mem", MEM, "--append", KERNEL, *self.hardware)
+            except Trouble as trouble:
+                # What QEMU prints when the server closes the connection at once.
+                raise Refused(str(trouble)) if "Failed to read initial magic" in str(trouble) else trouble from None
             self.pid = json.loads((self.directory / "state.json").read_text(encoding="utf-8"))["pid"]
 
     def switch_off(self):

@@ -50,6 +50,7 @@ struct keeper_member;
 /* A device that is plugged later, by the number that vm_pmem_address takes. */
 struct keeper_slot {
 	bool is_used, is_share;
+	bool is_left;                            /* its container has gone without it: the guest keeps the device */
 	bool is_placed, has_backend, is_plugged; /* how far it has come */
 };
 

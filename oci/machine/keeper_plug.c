@@ -46,6 +46,10 @@ int keeper_slots_take(struct keeper *k, size_t n, unsigned *slots, struct vpmem_
 {
 	size_t found = 0;
 
+	// The guest may have let go what it kept for too long.
+	for (unsigned i = 0; i < VM_PMEM_MAX; i++)
+		if (k->slots[i].is_left && !k->slots[i].is_plugged)
+			keeper_slot_free(k, i);
 	for (unsigned i = (unsigned)k->parts.npmem; i < VM_PMEM_MAX && found < n; i++)
 		if (!k->slots[i].is_used)
 			slots[found++] = i;
@@ -172,8 +176,9 @@ void keeper_slot_free(struct keeper *k, unsigned slot)
 	struct vpmem_error err = { 0 };
 	int rc = 0;
 
+	s->is_left = s->is_plugged;
 	if (s->is_plugged) {
-		// Nobody else gets this slot.
+		// Nobody else gets this slot until then.
 		log_error("container %s: the guest keeps the device " DEVICE, k->plan->id, slot);
 		return;
 	}

@@ -5,7 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
 monitor, and `arguments` what it got. `mode` says what it does: run; exit (at once, with a message); mute (no greeting);
-refuse (the stop command); stay (refuse the cont command); keep (no device leaves the guest); full (refuse device_add).
+refuse (the stop command); stay (refuse the cont command); full (refuse device_add); keep (no device leaves the guest
+until SIGUSR2).
 """
 import json
 import os
@@ -25,6 +26,21 @@ if mode == "exit":
     sys.exit("pmvm: first line\npmvm: this is why")
 number = re.search(r"socket,id=qmp,fd=(\d+)", "\n".join(sys.argv))[1]
 monitor = socket.socket(fileno=int(number))
+kept = []
+
+
+def deleted(device):
+    for data in ({"path": f"/machine/{device}/virtio-backend"}, {"path": f"/machine/{device}", "device": device}):
+        monitor.sendall(json.dumps({"event": "DEVICE_DELETED", "data": data}).encode() + b"\r\n")
+
+
+def let_go(*_):
+    for device in kept:
+        deleted(device)
+    (folder / "let-go").touch()
+
+
+signal.signal(signal.SIGUSR2, let_go)
 # It stops by itself, if the test says so.
 signal.signal(signal.SIGUSR1, lambda *_: monitor.sendall(b'{"event": "STOP"}\r\n'))
 if mode == "mute":
@@ -44,8 +60,8 @@ for line in monitor.makefile("r", encoding="utf-8"):
         monitor.sendall(b'{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}\r\n')
     answer = {"status": "internal-error"} if command == "query-status" else {}
     monitor.sendall(json.dumps({"return": answer}).encode() + b"\r\n")
-    if command == "device_del" and mode != "keep":
-        device = message["arguments"]["id"]
-        for data in ({"path": f"/machine/{device}/virtio-backend"}, {"path": f"/machine/{device}", "device": device}):
-            monitor.sendall(json.dumps({"event": "DEVICE_DELETED", "data": data}).encode() + b"\r\n")
+    if command == "device_del" and mode == "keep":
+        kept.append(message["arguments"]["id"])
+    elif command == "device_del":
+        deleted(message["arguments"]["id"])
 signal.pause()

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 Usage: keeper_pod_test.py KEEPER_RIG. The test is the agent of the guest, and the engine. Prints TAP.
 """
+import os
 import signal
 
 from keeper_world import main, read_all, receive, send, wait_for, world
@@ -149,8 +150,14 @@ def test_device_that_the_guest_keeps():
         agent.serve("remove")
         assert host.end(process) == 3
         assert ("object-del", "image0") not in device_commands(host)
-        # Its place stays taken.
+        # Its place stays taken,
         assert running(host, agent, number=2)[2]["pci"] == "0000:00:0e.0"
+        os.kill(host.pid(), signal.SIGUSR2)
+        wait_for("the guest to let it go", (host.dir / "let-go").exists)
+        # until the guest has let it go. The keeper has read that when it next asks pmvm.
+        places = [running(host, agent, name, number)[2]["pci"] for name, number in (("n", 3), ("o", 4))]
+        assert ADDRESS in places, places
+        assert ("object-del", "image0") in device_commands(host)
 
 
 def test_refusals():

@@ -48,6 +48,7 @@ PARTS = {
     "library": "kvm",
     "group": "kvm",
     "flood": "kvm",
+    "write-back-time": "kvm",
     "instructions": "count",
     "write-back": "count",
     "write-back-bound": "count",
@@ -158,7 +159,7 @@ def main():
             measure(part, args.runs, args.inside, SHARED)
         return 0
     subprocess.run([CHECKOUT / "tools/install-packages", "test", "demo", "bench"], check=True)
-    subprocess.run([CHECKOUT / "guest/build", "cloud", "sqlite", "fio"], check=True)
+    subprocess.run([CHECKOUT / "guest/build", "cloud", "sqlite", "fio", "postgresql"], check=True)
     found, missing = peers.present()
     for peer in found:
         say(f"{peer.name}: {peer.about}")

@@ -1,0 +1,27 @@
+"""What write-back costs a database of a Linux guest, in time: the works of write-back-bound, without counting.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import part_write_back_bound as bound
+from bench_common import Figure, say, settle
+from part_instructions import elapsed
+
+RUNS = 3
+HOST = "clock of the machine that runs pmvm; image on that file system, on a RAM disk; ext4-DAX in the guest"
+RATES = {name: Figure(f"for a second: {work.about}", "", HOST) for name, work in bound.WORKS.items()}
+FIGURES = list(RATES.values())
+
+
+def measure(_, runs, samples):
+    for run in range(min(runs, RUNS)):
+        for name, work in bound.WORKS.items():
+            for kind in bound.KINDS:
+                say(f"  write-back-time: run {run + 1} of {min(runs, RUNS)}, {name}, image on {kind}")
+                with bound.ready(kind, name) as guest:
+                    guest.run(work.command.format(n=bound.TRANSACTIONS), timeout=bound.MEASURE_MAX)
+                    settle(guest)
+                    times = [
+                        elapsed(lambda n=n: guest.run(work.command.format(n=n), timeout=bound.MEASURE_MAX))
+                        for n in (1, bound.TRANSACTIONS)
+                    ]
+                samples.add(RATES[name], kind, (bound.TRANSACTIONS - 1) / (times[1] - times[0]) * 1e9)

@@ -25,13 +25,15 @@ SQL = (
     'i=0; { echo "PRAGMA journal_mode=wal; PRAGMA synchronous=full; CREATE TABLE IF NOT EXISTS t(k INTEGER PRIMARY KEY,'
     ' v);"; while [ $i -lt $1 ]; do i=$((i+1)); echo "REPLACE INTO t VALUES($((i*7919%5000)), zeroblob(100));"; done; }'
 )
+PGBENCH = "pgbench -n -c 1 -t {n:<6} --random-seed=1 -h /tmp -U postgres postgres >/dev/null 2>&1"
 # The server refuses to run as root.
 POSTGRES = (
     "echo postgres:x:65534:65534::/:/bin/sh >/etc/passwd; cp -a /srv/postgresql /mnt/ && chown -R postgres"
     " /mnt/postgresql && chmod 700 /mnt/postgresql && { start-stop-daemon -S -c postgres -x /sbin/postgres --"
     " -D /mnt/postgresql -c listen_addresses= -c unix_socket_directories=/tmp -c dynamic_shared_memory_type=sysv"
     " -c shared_buffers=16MB -c max_wal_size=16MB -c autovacuum=off -c jit=off >/tmp/log 2>&1 & } &&"
-    " n=0; until [ -S /tmp/.s.PGSQL.5432 ]; do n=$((n+1)); [ $n -lt 200 ] || { cat /tmp/log; break; }; sleep 1; done;"
+    # Its socket is there before it takes connections.
+    f" n=0; until {PGBENCH.format(n=1)}; do n=$((n+1)); [ $n -lt 200 ] || {{ cat /tmp/log; break; }}; sleep 1; done;"
     " [ -S /tmp/.s.PGSQL.5432 ]"
 )
 
@@ -60,7 +62,7 @@ WORKS = {
         "a transaction of PostgreSQL (pgbench, one client)",
         "postgresql",
         POSTGRES,
-        "pgbench -n -c 1 -t {n:<6} --random-seed=1 -h /tmp -U postgres postgres >/dev/null 2>&1",
+        PGBENCH,
     ),
     "fio": Work(
         "a 4 KiB write at a random place and its fsync (fio)",

@@ -18,10 +18,10 @@ def measure(_, runs, samples):
             for kind in bound.KINDS:
                 say(f"  write-back-time: run {run + 1} of {min(runs, RUNS)}, {name}, image on {kind}")
                 with bound.ready(kind, name) as guest:
-                    guest.run(work.command.format(n=bound.TRANSACTIONS), timeout=bound.MEASURE_MAX)
+                    guest.run(work.command.format(n=work.nmeasured), timeout=bound.MEASURE_MAX)
                     settle(guest)
                     times = [
                         elapsed(lambda n=n: guest.run(work.command.format(n=n), timeout=bound.MEASURE_MAX))
-                        for n in (1, bound.TRANSACTIONS)
+                        for n in (1, work.nmeasured)
                     ]
-                samples.add(RATES[name], kind, (bound.TRANSACTIONS - 1) / (times[1] - times[0]) * 1e9)
+                samples.add(RATES[name], kind, (work.nmeasured - 1) / (times[1] - times[0]) * 1e9)

@@ -17,6 +17,7 @@ import pathlib
 import threading
 import time
 
+import counters
 import peers as peers_module
 from bench_common import Failed, Figure, alternate, directory, format_and_mount, fsyncs, pmem, say, settle
 
@@ -24,6 +25,7 @@ FLUSHES = 100
 RUNS = 2
 TRIES = 4
 MEASURE_MAX = 90  # seconds of the machine outside; 10 are usual
+STILL_MAX = 180  # seconds of the machine outside without a flush, if the guest does nothing else
 WATCH_EVERY = 0.5  # seconds of the box, which may be two minutes outside; the cost of the watch is counted as well
 REAL_TIME = pathlib.Path("/sys/class/rtc/rtc0/since_epoch")
 
@@ -74,13 +76,24 @@ def elapsed(work):
 
 
 @contextlib.contextmanager
-def ended_late(guest, seconds=MEASURE_MAX):
-    """Ends the guest if it takes too long; its result is then StoodStill."""
-    done, late, end = threading.Event(), threading.Event(), int(REAL_TIME.read_text()) + seconds
+def ended_late(guest, seconds=MEASURE_MAX, flushes=False):
+    """Ends the guest if it takes too long; its result is then StoodStill.
+
+    flushes: its work flushes all the time, so no thread of its process that waits any more is a sign that it hangs.
+    """
+    began = int(REAL_TIME.read_text())
+    done, late, end = threading.Event(), threading.Event(), began + seconds
 
     def watch():
+        waits, since = None, began
         while not done.wait(WATCH_EVERY):
-            if int(REAL_TIME.read_text()) > end:
+            now = int(REAL_TIME.read_text())
+            before = waits
+            with contextlib.suppress(OSError):  # it may have ended
+                waits = counters.switches(guest.process.pid) if flushes else None
+            if not flushes or waits != before:
+                since = now
+            if now > end or now - since > STILL_MAX:
                 late.set()
                 with contextlib.suppress(ProcessLookupError):
                     guest.kill()
@@ -92,7 +105,7 @@ def ended_late(guest, seconds=MEASURE_MAX):
         yield
     except (Failed, OSError) as e:
         if late.is_set():
-            raise StoodStill(f"{guest.name}: hung, ended after {seconds} s or more: {str(e).splitlines()[0]}") from e
+            raise StoodStill(f"{guest.name}: hung, and was ended: {str(e).splitlines()[0]}") from e
         raise
     finally:
         done.set()

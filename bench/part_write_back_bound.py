@@ -126,6 +126,7 @@ def ready(kind, name):
             with ended_late(guest, MEASURE_MAX):
                 guest.run("mkfs.ext4 -q -F -b 4096 /dev/pmem0 && mkdir -p /mnt && mount -o dax /dev/pmem0 /mnt")
                 guest.run(work.prepare, timeout=MEASURE_MAX)
+            with ended_late(guest, MEASURE_MAX, flushes=True):
                 yield guest
             guest.kill()
 

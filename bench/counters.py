@@ -52,7 +52,7 @@ def user_exits(pid):
     event_trigger.write_text("hist:keys=common_pid,reason")
     try:
         yield counted
-        threads = {int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+        own = threads(pid)
         for thread, reason, count in re.findall(
             r"common_pid: +(\d+), reason: +(\d+) *\} hitcount: +(\d+)", (event / "hist").read_text()
         ):
@@ -72,11 +72,16 @@ def syncs(pid):
             (event / "trigger").write_text("hist:keys=common_pid")
             stack.callback((event / "trigger").write_text, "!hist:keys=common_pid")
         yield counted
-        threads = {int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+        own = threads(pid)
         for name, event in events.items():
             for thread, count in re.findall(r"common_pid: +(\d+) *\} hitcount: +(\d+)", (event / "hist").read_text()):
-                if int(thread) in threads:
+                if int(thread) in own:
                     counted[name] += int(count)
+
+
+def threads(pid):
+    """The thread ids of a process."""
+    return {int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
 
 
 def switches(pid):

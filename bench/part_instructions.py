@@ -75,11 +75,18 @@ def elapsed(work):
     return time.monotonic_ns() - began
 
 
+def flush_waits(pid):
+    """How often the flush workers of a process have waited."""
+    names = {thread: pathlib.Path(f"/proc/{pid}/task/{thread}/comm").read_text() for thread in counters.threads(pid)}
+    switches = counters.switches(pid)
+    return sum(switches.get(thread, 0) for thread, name in names.items() if name.startswith("flush/"))
+
+
 @contextlib.contextmanager
 def ended_late(guest, seconds=MEASURE_MAX, flushes=False):
     """Ends the guest if it takes too long; its result is then StoodStill.
 
-    flushes: its work flushes all the time, so no thread of its process that waits any more is a sign that it hangs.
+    flushes: its work flushes all the time, so a flush worker that does not wait any more is a sign that it hangs.
     """
     began = int(REAL_TIME.read_text())
     done, late, end = threading.Event(), threading.Event(), began + seconds
@@ -90,7 +97,7 @@ def ended_late(guest, seconds=MEASURE_MAX, flushes=False):
             now = int(REAL_TIME.read_text())
             before = waits
             with contextlib.suppress(OSError):  # it may have ended
-                waits = counters.switches(guest.process.pid) if flushes else None
+                waits = flush_waits(guest.process.pid) if flushes else None
             if not flushes or waits != before:
                 since = now
             if now > end or now - since > STILL_MAX:

@@ -56,7 +56,7 @@ def user_exits(pid):
         for thread, reason, count in re.findall(
             r"common_pid: +(\d+), reason: +(\d+) *\} hitcount: +(\d+)", (event / "hist").read_text()
         ):
-            if int(thread) in threads:
+            if int(thread) in own:
                 counted[int(reason)] += int(count)
     finally:
         event_trigger.write_text("!hist:keys=common_pid,reason")

@@ -12,16 +12,22 @@ RATES = {name: Figure(f"for a second: {work.about}", "", HOST) for name, work in
 FIGURES = list(RATES.values())
 
 
+def rate(guest, work):
+    """Of the work, for a second."""
+
+    def run(number):
+        guest.run(work.command.format(n=number), timeout=bound.MEASURE_MAX)
+
+    run(work.nmeasured)
+    settle(guest)
+    none, some = elapsed(lambda: run(1)), elapsed(lambda: run(work.nmeasured))
+    return (work.nmeasured - 1) / (some - none) * 1e9
+
+
 def measure(_, runs, samples):
     for run in range(min(runs, RUNS)):
         for name, work in bound.WORKS.items():
             for kind in bound.KINDS:
                 say(f"  write-back-time: run {run + 1} of {min(runs, RUNS)}, {name}, image on {kind}")
                 with bound.ready(kind, name) as guest:
-                    guest.run(work.command.format(n=work.nmeasured), timeout=bound.MEASURE_MAX)
-                    settle(guest)
-                    times = [
-                        elapsed(lambda n=n: guest.run(work.command.format(n=n), timeout=bound.MEASURE_MAX))
-                        for n in (1, work.nmeasured)
-                    ]
-                samples.add(RATES[name], kind, (work.nmeasured - 1) / (times[1] - times[0]) * 1e9)
+                    samples.add(RATES[name], kind, rate(guest, work))

@@ -35,7 +35,7 @@ UNIT_MAX = 600  # seconds for one test program; the machine may be busy
 STYLE_MAX = 1500  # seconds for all tests of the sources' style; half a minute is usual
 FUZZ_TIME = 3  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
-CUTS = "bare=4,linux=1"  # power cuts with each guest; `make powercut` does more
+CUTS = "bare=2,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
 
 OPTIMIZATION = 0  # of the builds with sanitizers
@@ -73,6 +73,7 @@ SANITIZERS = {
 ONCE = {"completion", "fences", "install_packages", "seccomp", "watch_dist"}
 # ThreadSanitizer has nothing to find in a program with one thread.
 THREADS_ONLY = {"gcc-tsan-ndebug"}
+THREADS_OF_LIBRARIES = {"watch_metrics"}  # the HTTP server's
 
 # Runs a command with the processor time that other programs do not use. With sched_autogroup the kernel divides the
 # time between sessions, so the command gets a session of its own at low priority. Elsewhere `nice` has that effect.
@@ -121,13 +122,25 @@ def is_wanted(build_name, directory, test):
     """Whether a test runs in a build."""
     if "pmvm:unit" not in test["suite"] or (test["name"] in ONCE and build_name != BUILDS[0][0]):
         return False
-    return build_name not in THREADS_ONLY or has_threads(BUILDS[0][1] / os.path.relpath(test["cmd"][0], directory))
+    if build_name not in THREADS_ONLY or test["name"] in THREADS_OF_LIBRARIES:
+        return True
+    # As the first build has it, the test's program, or those that a script gets.
+    words = [BUILDS[0][1] / (os.path.relpath(word, directory) if word[0] == "/" else word) for word in test["cmd"]]
+    programs = [word for word in words if is_program(word)]
+    return not programs or any(has_threads(program) for program in programs)
+
+
+def is_program(path):
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def has_threads(program):
-    """Whether a program of the first build calls pthread_create; one that is a script may."""
-    done = subprocess.run(["nm", "--dynamic", "--undefined-only", program], capture_output=True, text=True, check=False)
-    return done.returncode != 0 or "pthread_create" in done.stdout
+    """Whether a program calls pthread_create."""
+    done = subprocess.run(["nm", program], capture_output=True, text=True, check=True)
+    return "pthread_create" in done.stdout
 
 
 def run_program(name, command, environment, time_max=UNIT_MAX):

@@ -50,7 +50,7 @@ int helper_start(struct helper *helper, const struct helper_options *opts, struc
 /* The last line that it printed, else what ended it. In size bytes; returns buf. */
 const char *helper_last_words(struct helper *helper, char *buf, size_t size);
 
-/* Leaves one that outlives us to itself, and to whoever is the parent after us. */
+/* Lets one run on that outlives this process: nobody waits for its end any more. */
 void helper_abandon(struct helper *helper);
 
 /* Gives it wait_ms to end by itself, then SIGKILL. Waits for its end, without `ended`. */

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "keeper_internal.h"
 #include "nics.h"
+#include "passed_signals.h"
 #include "ready.h"
 
 #include <errno.h>
@@ -105,27 +106,6 @@ static void on_signal(void *owner, short revents)
 	}
 }
 
-static int watch_signals(struct keeper *k, struct vpmem_error *err)
-{
-	static const int passed[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
-		signal(passed[i], SIG_DFL);
-		sigaddset(&set, passed[i]);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	k->signals = (struct loop_source) {
-		.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN, .ready = on_signal, .owner = k
-	};
-	if (k->signals.fd < 0 || loop_add(&k->loop, &k->signals) < 0)
-		return error_set(err, -ENOMEM, "cannot watch for signals");
-	return 0;
-}
-
 // ---- its life
 
 static void tear_down(struct keeper *k)
@@ -155,7 +135,7 @@ static void tear_down(struct keeper *k)
 static void run(struct keeper *k, transport_open *open)
 {
 	struct vpmem_error err = { 0 };
-	int rc = watch_signals(k, &err);
+	int rc = passed_signals_watch(&k->loop, &k->signals, &err);
 
 	rc = rc ? rc : keeper_start(k, open, &err);
 	if (rc < 0)
@@ -174,7 +154,7 @@ int keeper_run_with(const struct machine_plan *plan, int ready_fd, transport_ope
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.status = KEEPER_FAILED,
 		.transport = { .listener_fd = -1, .vhost_fd = -1 },
-		.signals = { .fd = -1 },
+		.signals = { .fd = -1, .ready = on_signal, .owner = &k },
 		.view_fd = -1,
 	};
 

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "keeper.h"
 #include "log.h"
+#include "passed_signals.h"
 #include "ready.h"
 
 #include <errno.h>
@@ -174,34 +175,13 @@ static void on_signal(void *owner, short revents)
 	(void)member_tell(m, message, NULL);
 }
 
-static int watch_signals(struct member *m, struct vpmem_error *err)
-{
-	static const int passed[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
-		signal(passed[i], SIG_DFL);
-		sigaddset(&set, passed[i]);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	m->signals = (struct loop_source) {
-		.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN, .ready = on_signal, .owner = m
-	};
-	if (m->signals.fd < 0 || loop_add(&m->loop, &m->signals) < 0)
-		return error_set(err, -ENOMEM, "cannot watch for signals");
-	return 0;
-}
-
 // ---- its life
 
 static int start(struct member *m, struct vpmem_error *err)
 {
 	const struct bundle *bundle = m->plan->bundle;
 	const struct terminal_size size = { bundle->console_rows, bundle->console_columns };
-	int rc = watch_signals(m, err);
+	int rc = passed_signals_watch(&m->loop, &m->signals, err);
 
 	rc = rc ? rc : streams_open(&m->streams, &m->loop, bundle->terminal, m->plan->console_socket, size, err);
 	if (rc < 0)
@@ -245,7 +225,7 @@ int member_run(const struct machine_plan *plan, int ready_fd)
 		.ready_fd = ready_fd,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.keeper_fd = -1,
-		.signals = { .fd = -1 },
+		.signals = { .fd = -1, .ready = on_signal, .owner = &m },
 		.status = KEEPER_FAILED,
 	};
 	struct vpmem_error err = { 0 };

@@ -2,9 +2,9 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-The server is nbdkit, on the real machine; the emulator of each host is its client. Its limit is one client: whoever
-comes while the other one is connected is sent away, so two hosts never write. A host has the disk from its start to its
-end; the other one is off meanwhile, and only tries to start.
+The server is nbdkit, on the real machine; the emulator of each host is its client. It takes one client at a time and
+refuses a second one, so two hosts never write. A host has the disk from its start to its end; the other one is off
+meanwhile, and only tries to start.
 """
 import subprocess
 import time

@@ -38,17 +38,12 @@ static int read_all(int fd, char *text, size_t size)
 	return memchr(text, '\0', len) ? -EINVAL : 0;
 }
 
-static int read_config(const char *dir, char **text)
+static int read_config(const char *path, char **text)
 {
-	char *path = NULL;
 	struct stat st;
-	int fd, rc;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
 
-	if (asprintf(&path, "%s/config.json", dir) < 0)
-		return -ENOMEM;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-	free(path);
 	if (rc == 0) {
 		*text = malloc(CONFIG_SIZE_MAX + 1);
 		rc = *text ? read_all(fd, *text, CONFIG_SIZE_MAX + 1) : -ENOMEM;
@@ -58,18 +53,18 @@ static int read_config(const char *dir, char **text)
 	return rc;
 }
 
-static int parse_config(struct bundle *bundle, struct vpmem_error *err)
+static int parse_config(struct bundle *bundle, const char *path, struct vpmem_error *err)
 {
 	struct vpmem_error why = { .text = "" };
 	char *text = NULL;
-	int rc = read_config(bundle->dir, &text);
+	int rc = read_config(path, &text);
 
 	if (rc)
-		error_set(err, rc, "%s/config.json: %s", bundle->dir, strerror(-rc));
+		error_set(err, rc, "%s: %s", path, strerror(-rc));
 	else if ((rc = json_parse(text, &bundle->config, &why)))
-		error_set(err, rc, "%s/config.json: %.400s", bundle->dir, why.text);
+		error_set(err, rc, "%s: %.400s", path, why.text);
 	else if (!json_object_is_type(bundle->config, json_type_object))
-		rc = error_set(err, -EINVAL, "%s/config.json: not an object", bundle->dir);
+		rc = error_set(err, -EINVAL, "%s: not an object", path);
 	free(text);
 	return rc;
 }
@@ -141,15 +136,22 @@ static int take_config(struct bundle *bundle, struct vpmem_error *err)
 	return rc ? rc : bundle_take_hooks(bundle, err);
 }
 
-int bundle_load(const char *dir, struct bundle *bundle, struct vpmem_error *err)
+int bundle_load(const char *dir, const char *file, struct bundle *bundle, struct vpmem_error *err)
 {
 	struct vpmem_error why = { .text = "" };
+	char *path = NULL;
 	int rc;
 
 	*bundle = (struct bundle) { .dir = realpath(dir, NULL) };
 	if (!bundle->dir)
 		return error_set(err, -errno, "bundle %s: %s", dir, strerror(errno));
-	rc = parse_config(bundle, err);
+	rc = *file == '/' ? asprintf(&path, "%s", file) : asprintf(&path, "%s/%s", bundle->dir, file);
+	if (rc < 0) {
+		path = NULL;
+		rc = error_set(err, -ENOMEM, "out of memory");
+	} else {
+		rc = parse_config(bundle, path, err);
+	}
 	if (rc == 0) {
 		rc = take_config(bundle, &why);
 		if (rc) {
@@ -157,6 +159,7 @@ int bundle_load(const char *dir, struct bundle *bundle, struct vpmem_error *err)
 			error_hint(err, "%s", why.hint);
 		}
 	}
+	free(path);
 	if (rc)
 		bundle_fini(bundle);
 	return rc;

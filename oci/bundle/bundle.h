@@ -29,6 +29,8 @@
 
 struct json_object;
 
+#define BUNDLE_CONFIG "config.json"
+
 /* In the guest: the directory of a container by its number there, with `rootfs`, `share` and `pmem`; volumes of memory. */
 #define BUNDLE_GUEST_DIR "/run/oci/%u"
 #define BUNDLE_GUEST_MEMORY "/run/oci/memory"
@@ -129,11 +131,11 @@ struct bundle {
 };
 
 /*
- * Reads DIR/config.json. *bundle is overwritten; bundle_fini is legal afterwards in any case. -EINVAL: it is no valid
- * configuration. -ENOTSUP: it is valid, and a machine cannot do it. -errno of a file that cannot be read. The text
+ * Reads `file`, relative to dir: BUNDLE_CONFIG, unless the caller has another one. *bundle is overwritten; bundle_fini is
+ * legal afterwards in any case. -EINVAL: it is no valid configuration. -ENOTSUP: it is valid, and a machine cannot do it. -errno of a file that cannot be read. The text
  * names the field ("config.json: linux.namespaces: ...").
  */
-int bundle_load(const char *dir, struct bundle *bundle, struct vpmem_error *err);
+int bundle_load(const char *dir, const char *file, struct bundle *bundle, struct vpmem_error *err);
 void bundle_fini(struct bundle *bundle);
 
 /* The name of its pod, or the id, for a message. */

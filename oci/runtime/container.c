@@ -367,7 +367,7 @@ int container_create(struct command *cmd, const struct create_options *opts, pid
 	if (rc == 0)
 		rc = state_name(cmd->root, opts->id, &c.state, err);
 	if (rc == 0)
-		rc = bundle_load(opts->bundle ? opts->bundle : ".", &c.bundle, err);
+		rc = bundle_load(opts->bundle, opts->config, &c.bundle, err);
 	if (rc == 0 && geteuid() != 0) {
 		rc = error_set(err, -EPERM, "only root can create a container");
 		error_hint(err, "rootless engines are not supported");

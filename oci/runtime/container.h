@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 struct create_options {
-	const char *id, *bundle;               /* bundle NULL: the working directory */
+	const char *id, *bundle, *config;      /* config is relative to the bundle */
 	const char *pid_file, *console_socket; /* NULL: none */
 };
 

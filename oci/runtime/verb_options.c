@@ -2,6 +2,7 @@
 // The options that create and run have in common.
 #include "verb_options.h"
 
+#include "bundle.h"
 #include "error.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ int create_arguments_parse(const struct verb *verb, int argc, char **argv, struc
 {
 	const struct argument table[] = {
 		ARGUMENT("bundle", 'b', TEXT, &args->create.bundle, "directory of config.json (the working directory)"),
+		ARGUMENT("config", 'f', TEXT, &args->create.config, "another file than config.json of the bundle"),
 		ARGUMENT("pid-file", 0, TEXT, &args->create.pid_file, "where to write the pid of the container"),
 		ARGUMENT("console-socket", 0, TEXT, &args->create.console_socket, "where to send the terminal"),
 		ARGUMENT("preserve-fds", 0, TEXT, &args->preserve_fds, "only 0 is supported"),
@@ -37,6 +39,10 @@ int create_arguments_parse(const struct verb *verb, int argc, char **argv, struc
 
 	if (first < 0)
 		return first;
+	if (!args->create.bundle)
+		args->create.bundle = ".";
+	if (!args->create.config)
+		args->create.config = BUNDLE_CONFIG;
 	args->create.id = argv[first];
 	return preserve_fds_check(args->preserve_fds, err);
 }

@@ -33,10 +33,10 @@ static void pass(void *owner, int signal)
 	state_fini(&state);
 }
 
-static int wants_terminal(const char *dir, bool *wants, struct vpmem_error *err)
+static int wants_terminal(const struct create_options *opts, bool *wants, struct vpmem_error *err)
 {
 	struct bundle bundle;
-	int rc = bundle_load(dir ? dir : ".", &bundle, err);
+	int rc = bundle_load(opts->bundle, opts->config, &bundle, err);
 
 	*wants = rc == 0 && bundle.terminal;
 	bundle_fini(&bundle);
@@ -66,7 +66,7 @@ static int run_attached(struct command *cmd, struct create_arguments *args, stru
 	struct foreground fg = { .listen_fd = -1, .master_fd = -1, .signal_fd = -1 };
 	bool has_terminal;
 	pid_t keeper = 0;
-	int rc = wants_terminal(args->create.bundle, &has_terminal, err), status;
+	int rc = wants_terminal(&args->create, &has_terminal, err), status;
 
 	if (rc == 0)
 		rc = foreground_open(&fg, has_terminal && !args->create.console_socket, err);

@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	int rc;
 
 	write_config(data, len);
-	rc = bundle_load(dir, &bundle, &err);
+	rc = bundle_load(dir, BUNDLE_CONFIG, &bundle, &err);
 	if (rc == 0) {
 		check_fields(&bundle);
 		check_guest(&bundle);

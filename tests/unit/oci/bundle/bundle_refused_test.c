@@ -23,7 +23,7 @@ static void check(const struct refusal *list, unsigned n)
 
 		config_use("podman.json");
 		config_set(list[i].path, list[i].json);
-		rc = bundle_load(bundle_dir(), &bundle, &err);
+		rc = bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err);
 		if (rc != list[i].rc || !strstr(err.text, list[i].text) ||
 		    strncmp(err.text, "config.json: ", 13) != 0 || (list[i].hint && !strstr(err.hint, list[i].hint)))
 			fail_msg("%s = %s: %d: %s (%s)", list[i].path, list[i].json, rc, err.text, err.hint);
@@ -228,7 +228,7 @@ static void of_a_container_of_a_pod(void **state)
 		config_set("annotations/io.kubernetes.cri.sandbox-id", "\"abc123\"");
 		config_set("annotations/io.kubernetes.cri.sandbox-name", "\"web-0\"");
 		config_set(list[i].path, list[i].json);
-		assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -ENOTSUP);
+		assert_int_equal(bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err), -ENOTSUP);
 		assert_string_equal(err.text + strlen("config.json: "), list[i].text);
 		assert_true(err.hint[0] != '\0');
 	}

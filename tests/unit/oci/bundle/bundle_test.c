@@ -198,11 +198,31 @@ static void a_bundle_by_a_relative_path(void **state)
 	(void)state;
 	config_use("containerd.json");
 	assert_int_equal(chdir(bundle_dir()), 0);
-	assert_int_equal(bundle_load(".", &bundle, NULL), 0);
+	assert_int_equal(bundle_load(".", BUNDLE_CONFIG, &bundle, NULL), 0);
 	assert_int_equal(chdir("/"), 0);
 	assert_string_equal(bundle.dir, bundle_dir());
 	assert_string_equal(bundle.root_path, bundle_file("rootfs"));
 	bundle_fini(&bundle);
+}
+
+static void another_file_is_relative_to_the_bundle(void **state)
+{
+	struct vpmem_error err;
+	struct bundle bundle;
+
+	(void)state;
+	config_use("containerd.json");
+	assert_int_equal(chdir(bundle_dir()), 0);
+	assert_int_equal(rename("config.json", "other"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(bundle_load(bundle_dir(), "other", &bundle, NULL), 0);
+	assert_string_equal(bundle.root_path, bundle_file("rootfs"));
+	bundle_fini(&bundle);
+	assert_int_equal(bundle_load("/tmp", bundle_file("other"), &bundle, NULL), 0);
+	assert_string_equal(bundle.root_path, "/tmp/rootfs");
+	bundle_fini(&bundle);
+	assert_int_equal(bundle_load(bundle_dir(), "../other", &bundle, &err), -ENOENT);
+	assert_non_null(strstr(err.text, bundle_file("../other")));
 }
 
 static void a_volume_has_ext4_with_blocks_of_a_page(void **state)
@@ -258,19 +278,19 @@ static void what_cannot_be_read_is_named(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT(cases); i++) {
 		config_write(cases[i].text, strlen(cases[i].text));
-		assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), cases[i].rc);
+		assert_int_equal(bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err), cases[i].rc);
 		assert_non_null(strstr(err.text, cases[i].said));
 		bundle_fini(&bundle);
 	}
 	memset(large, ' ', sizeof(large));
 	config_write(large, sizeof(large));
-	assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -EFBIG);
+	assert_int_equal(bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err), -EFBIG);
 	config_write("{}\0", 3);
-	assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -EINVAL);
+	assert_int_equal(bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err), -EINVAL);
 	assert_int_equal(unlink(bundle_file("config.json")), 0);
-	assert_int_equal(bundle_load(bundle_dir(), &bundle, &err), -ENOENT);
+	assert_int_equal(bundle_load(bundle_dir(), BUNDLE_CONFIG, &bundle, &err), -ENOENT);
 	assert_non_null(strstr(err.text, bundle_file("config.json")));
-	assert_int_equal(bundle_load("/no/bundle", &bundle, &err), -ENOENT);
+	assert_int_equal(bundle_load("/no/bundle", BUNDLE_CONFIG, &bundle, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "/no/bundle"));
 	bundle_fini(&bundle);
 }
@@ -289,6 +309,7 @@ int main(void)
 		TEST(a_volume_has_ext4_with_blocks_of_a_page),
 		TEST(hooks_of_the_host),
 		TEST(a_bundle_by_a_relative_path),
+		TEST(another_file_is_relative_to_the_bundle),
 		TEST(what_cannot_be_read_is_named),
 	};
 

@@ -171,7 +171,7 @@ void config_load(struct bundle *bundle)
 {
 	struct vpmem_error err = { .text = "" };
 
-	if (bundle_load(dir, bundle, &err))
+	if (bundle_load(dir, BUNDLE_CONFIG, bundle, &err))
 		fail_msg("%s", err.text);
 }
 

@@ -242,6 +242,18 @@ def test_delete_ends_what_was_only_created(run):
         assert process.wait(TIMEOUT) == -signal.SIGKILL
 
 
+def test_delete_of_all_that_match(run):
+    with sleeper() as first, sleeper() as second, sleeper() as other:
+        for name, process in {"test-1": first, "a-test-2": second, "other": other}.items():
+            run.container(name, process.pid)
+        assert "'(' is no regular expression" in run("delete", "--regex", "(", status=1)
+        assert "that is not stopped: running" in run("delete", "--regex", "^test-", status=1)
+        run("delete", "--force", "--regex", "test-[0-9]+$")
+        assert first.wait(TIMEOUT) == second.wait(TIMEOUT) == -signal.SIGKILL
+        assert other.poll() is None and run("list", "--quiet") == "other\n"
+        run("delete", "--regex", "none")
+
+
 def test_delete_removes_what_has_no_state(run):
     (run.root / "c").mkdir(parents=True)
     assert "does not exist" in run("delete", "c", status=1)

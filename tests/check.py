@@ -3,15 +3,15 @@
 
 SPDX-License-Identifier: Apache-2.0
 
-Usage: tests/check.py [--long] [style] [unit] [fuzz] [system] [powercut]      (all when none is named)
+Usage: tests/check.py [--long] [style] [unit] [fuzz] [system] [powercut] [failover]      (all when none is named)
   --long      of the system tests only those that are marked long, which are not run otherwise
 
 tests/style.py tests the style. Unit tests are cmocka programs, built and run once for each entry of BUILDS. Each fuzz
 target is one test: its corpus, and FUZZ_TIME seconds of new inputs; `make fuzz TIME=...` continues from there. System
 tests are pytest files in tests/system. They run where KVM is usable, otherwise in the test box, where one that fails
-runs once more (tests/system_suite.py). Power cuts of tests/powercut.py always run in the test box. Each suite prints a
-line with its totals; the last line is "N passed, N failed, N skipped". A skipped test prints its reason. Logs and
-reports are written to build/check.
+runs once more (tests/system_suite.py). Power cuts of tests/powercut.py and the failover of tests/failover.py always run
+in the test box. Each suite prints a line with its totals; the last line is "N passed, N failed, N skipped". A skipped
+test prints its reason. Logs and reports are written to build/check.
 """
 import collections
 import concurrent.futures
@@ -37,6 +37,7 @@ FUZZ_TIME = 3  # seconds of fuzzing for each target
 FUZZ_MAX = 1800  # seconds for all targets, and for building them
 CUTS = "bare=2,linux=1"  # power cuts with each guest; `make powercut` does more
 CUTS_MAX = 1800  # seconds for them
+FAILOVER_MAX = 1200  # seconds for one failover; one minute is usual
 
 OPTIMIZATION = 0  # of the builds with sanitizers
 # name, directory, compiler, Meson options. The first is what `make` has built. The second has clang's address and
@@ -217,36 +218,46 @@ def fuzz_targets():
     return totals
 
 
-def powercut():
+def hosts_lost(name, command, time_max):
+    """Runs a program that ends emulated hosts without warning, and says at last how many times nothing was lost."""
     began, totals, output = time.monotonic(), Totals(), ""
-    command = [CHECKOUT / "tests/powercut.py", "--cuts", CUTS]
     for _ in range(2):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as process:
             try:
-                output, _ = process.communicate(timeout=CUTS_MAX)
+                output, _ = process.communicate(timeout=time_max)
             except subprocess.TimeoutExpired:
                 process.terminate()
                 output, _ = process.communicate()
-                output += f"not finished after {CUTS_MAX} s"
+                output += f"not finished after {time_max} s"
         found = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
         if found:
             totals.passed, totals.failed = int(found[1]), int(found[2])
             break
         # The emulated host ended or hangs, which is no result of pmvm. Try again.
-        say(f"  powercut: came to no result (exit status {process.returncode}):\n{output[-3000:]}")
+        say(f"  {name}: came to no result (exit status {process.returncode}):\n{output[-3000:]}")
     else:
         totals.failed = 1
     if totals.failed and found:
-        say(f"  FAILED: powercut:\n{output[-6000:]}")
-    say(f"powercut: {totals} ({time.monotonic() - began:.0f} s)")
+        say(f"  FAILED: {name}:\n{output[-6000:]}")
+    say(f"{name}: {totals} ({time.monotonic() - began:.0f} s)")
     return totals
+
+
+def powercut():
+    return hosts_lost("powercut", [CHECKOUT / "tests/powercut.py", "--cuts", CUTS], CUTS_MAX)
+
+
+def failover():
+    # A disk on a server needs one emulated host at a time; `make failover` has two at once, with a disk on both.
+    return hosts_lost("failover", [CHECKOUT / "tests/failover.py", "--failovers=1", "--storage=nbd"], FAILOVER_MAX)
 
 
 # The lanes run at the same time: an emulated host keeps one processor busy, and no more. If it is delayed for long, its
 # timers sometimes stop, so the suites without an emulated host run with low priority (MODEST). A lane that has finished
 # its suites takes files of system tests.
-LANES = [{"style": style, "unit": unit, "fuzz": fuzz_targets}, {"powercut": powercut}]
+LANES = [{"style": style, "unit": unit, "fuzz": fuzz_targets}, {"powercut": powercut, "failover": failover}]
 SUITES = [*LANES[0], *LANES[1], "system"]
+IN_BOX = {"system", *LANES[1]}  # they need guests, and an emulated host (system tests only where KVM is not usable)
 
 
 def run_lane(lane, names, place, groups):
@@ -260,18 +271,18 @@ def run_lane(lane, names, place, groups):
 
 def prepare(names, is_long):
     """Prepares what two lanes would otherwise make at the same time. Returns whether system tests need a box."""
-    groups = ["build", "test"] + (["guest", "sqlite", "box", "power"] if {"system", "powercut"} & names else [])
+    groups = ["build", "test"] + (["guest", "sqlite", "box", "power"] if IN_BOX & names else [])
     groups += ["podman"] if is_long else []
     subprocess.run([CHECKOUT / "tools/install-packages", *groups], check=True)
     REPORTS.mkdir(parents=True, exist_ok=True)
-    if not {"system", "powercut"} & names:
+    if not IN_BOX & names:
         return False
     subprocess.run([CHECKOUT / "guest/build", "cloud", "generic", "ndctl", "sqlite"], check=True)
     subprocess.run([CHECKOUT / "oci/guest/build"], check=True)
     where = subprocess.run(
         [CHECKOUT / "tests/on-kvm", "--where"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
-    if where == "box" or "powercut" in names:
+    if where == "box" or IN_BOX - {"system"} & names:
         subprocess.run([CHECKOUT / "tests/box/build"], check=True)
     return where == "box"
 

@@ -40,11 +40,18 @@ PR_SET_CHILD_SUBREAPER = 36
 FOREVER = "trap 'exit 5' TERM; echo ready; while :; do sleep 1; done"
 
 
-def why_not():
-    """Why containers cannot run here; empty: they can."""
+def why_not_on_host():
+    """Why this host cannot have containers; empty: it can."""
     subprocess.run(["modprobe", "-a", "vhost_vsock", "vhost_net", "tun"], check=False, capture_output=True)
     if not pathlib.Path("/dev/vhost-vsock").exists():
         return "this host has no /dev/vhost-vsock: modprobe vhost_vsock"
+    return ""
+
+
+def why_not():
+    """Why containers cannot run here; empty: they can."""
+    if why := why_not_on_host():
+        return why
     if not (PROGRAM.parent / "oci/initrd.img").exists():
         return "there is no build/oci/initrd.img: oci/guest/build"
     return ""

@@ -106,6 +106,9 @@ def cmd_format(storage):
         MOUNTED.mkdir()
         run("mount", "-t", "ext4", DISK, MOUNTED)
         run("truncate", "-s", LEN, image(storage))
+        # The unit of the machine has this group; a device has it everywhere.
+        run("chgrp", "disk", image(storage))
+        run("chmod", "660", image(storage))
     run("mkfs.ext4", "-qF", "-b", "4096", image(storage), LEN)
     if storage == "file":
         run("umount", MOUNTED)

@@ -16,6 +16,7 @@ import pyte
 
 WAIT_MAX = 300  # seconds
 
+
 class Program:
     """A program with a terminal of its own, until the context ends."""
 

@@ -4,7 +4,7 @@
 
 #include "error.h"
 #include "fresh_process.h"
-#include "monotonic.h"
+#include "socket_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,19 +86,21 @@ static void become(const struct hook *hook)
 
 static int wait_for(const struct hook *hook, pid_t pid, struct vpmem_error *err)
 {
-	struct pollfd ended = { .fd = pidfd_open(pid, 0), .events = POLLIN };
-	bool is_late = ended.fd >= 0 && poll(&ended, 1, hook->timeout_ms) == 0;
-	int status = 0;
+	int fd = pidfd_open(pid, 0), status = 0;
+	int rc = fd < 0 ? -errno : socket_wait(fd, POLLIN, socket_deadline(hook->timeout_ms));
 
-	if (is_late)
+	if (rc < 0)
 		kill(pid, SIGKILL);
-	if (ended.fd >= 0)
-		close(ended.fd);
+	if (fd >= 0)
+		close(fd);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (is_late)
-		return error_set(err, -ETIMEDOUT, "%s hook %s: it did not end within %d s", hook->moment, hook->path,
+	if (rc == -ETIMEDOUT)
+		return error_set(err, rc, "%s hook %s: it did not end within %d s", hook->moment, hook->path,
 		                 hook->timeout_ms / 1000);
+	if (rc < 0)
+		return error_set(err, rc, "%s hook %s: cannot wait for it: %s", hook->moment, hook->path,
+		                 strerror(-rc));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	return error_set(err, -ECHILD, "%s hook %s: %s %d", hook->moment, hook->path,

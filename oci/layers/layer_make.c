@@ -118,7 +118,9 @@ static int run_mkfs(const char *directory, const struct layer_settings *settings
 	const char *const argv[] = {
 		settings->mkfs_erofs, "-E", "noinline_data", "-U", IMAGE_UUID, "--quiet", "--", tmp, directory, NULL
 	};
-	struct program program = { .argv = argv, .stdin_fd = -1, .file_size_max = settings->limit };
+	struct program program = {
+		.argv = argv, .stdin_fd = -1, .file_size_max = settings->limit, .timeout_s = settings->timeout_s
+	};
 	struct vpmem_error why = { .text = "" };
 	int rc = program_run(&program, &why);
 
@@ -133,10 +135,12 @@ static int run_mkfs(const char *directory, const struct layer_settings *settings
 		error_hint(err, "apt-get install erofs-utils, or set the path of mkfs.erofs in /etc/pmvm/oci.conf");
 		return rc;
 	}
-	if (rc && is_disk_full(settings->cache))
+	if (rc == -EIO && is_disk_full(settings->cache))
 		rc = -ENOSPC;
 	if (rc)
 		error_set(err, rc, "layers: %s: %s", directory, why.text);
+	if (rc == -ETIMEDOUT)
+		error_hint(err, "raise layer-timeout in /etc/pmvm/oci.conf");
 	return rc;
 }
 

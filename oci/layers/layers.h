@@ -44,6 +44,7 @@ enum layer_share {
 struct layer_settings {
 	const char *cache;      /* absolute; made with mode 0700 if it is missing */
 	const char *mkfs_erofs; /* absolute path */
+	unsigned timeout_s;     /* that mkfs.erofs has for one image; 0: no limit */
 	uint64_t limit; /* bytes on disk of all images; 0: none. Beyond it the least recently used ones are removed */
 	enum layer_share share;
 	const char *owner;     /* LAYER_SHARE_SAME_OWNER: any text */
@@ -77,7 +78,8 @@ struct rootfs {
 /*
  * Finds the layers of root_path, makes the images that are missing, and locks all. *rootfs is overwritten;
  * rootfs_fini is legal afterwards in any case. -ENOENT, -ENOTDIR: there is no such directory. -ENOSPC: the disk, or the
- * limit. -EIO: mkfs.erofs has failed; err has its words. Nothing of an image that failed is left.
+ * limit. -EIO: mkfs.erofs has failed; err has its words. -ETIMEDOUT, -EINTR: it was
+ * ended (program.h). Nothing of an image that failed is left.
  */
 int rootfs_find(const char *root_path, const struct layer_settings *settings, struct rootfs *rootfs,
                 struct vpmem_error *err);

@@ -198,6 +198,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	const struct layer_settings layers = {
 		.cache = settings->layer_cache,
 		.mkfs_erofs = settings->mkfs_erofs,
+		.timeout_s = (unsigned)settings->layer_timeout_s,
 		.limit = settings->layer_cache_size,
 		.share = (enum layer_share)settings->share_layers,
 		.owner = c->state.owner,

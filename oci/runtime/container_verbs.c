@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -127,6 +128,16 @@ static int delete (struct command *cmd, const char *id, bool is_forced, struct s
 	return rc;
 }
 
+// A create that makes an image of a layer takes long. The signal ends it, and it takes back what it has made.
+static void end_creation(struct command *cmd, const char *id)
+{
+	struct state state = { 0 };
+
+	if (state_load(cmd->root, id, &state, NULL) == 0 && state.status == STATUS_CREATING)
+		process_id_kill(&state.process, SIGTERM);
+	state_fini(&state);
+}
+
 int container_delete(struct command *cmd, const char *id, bool is_forced, struct vpmem_error *err)
 {
 	struct state state = { 0 };
@@ -135,6 +146,8 @@ int container_delete(struct command *cmd, const char *id, bool is_forced, struct
 	// An engine deletes what it never made: that leaves no lock.
 	if (rc == 0 && !has_directory(&state))
 		rc = error_set(err, -ENOENT, "container '%s' does not exist", id);
+	if (rc == 0 && is_forced)
+		end_creation(cmd, id);
 	if (rc == 0)
 		rc = state_lock(cmd->root, id, "delete", &lock_fd, err);
 	if (rc == 0)

@@ -38,6 +38,7 @@ static const struct setting settings_table[] = {
 	{ .name = "mkfs.erofs", .type = SETTING_PATH, .offset = FIELD(mkfs_erofs) },
 	{ .name = "layer-cache", .type = SETTING_PATH, .offset = FIELD(layer_cache) },
 	{ .name = "layer-cache-size", .type = SETTING_SIZE, .offset = FIELD(layer_cache_size), .max = INT64_MAX },
+	{ .name = "layer-timeout", .type = SETTING_NUMBER, .offset = FIELD(layer_timeout_s), .max = 86400 },
 	{ .name = "share-layers", .type = SETTING_SHARE, .offset = FIELD(share_layers) },
 	{ .name = "memory", .type = SETTING_SIZE, .offset = FIELD(memory), .min = 64u << 20, .max = INT64_MAX },
 	{ .name = "memory-overhead", .type = SETTING_SIZE, .offset = FIELD(memory_overhead), .max = INT64_MAX },
@@ -194,6 +195,7 @@ int settings_set_defaults(const char *program, struct settings *settings, struct
 	settings->memory_overhead = 128u << 20;
 	settings->cpus = 1;
 	settings->create_timeout_s = 120;
+	settings->layer_timeout_s = 600;
 	settings->machine_uid = MACHINE_UID;
 	return rc;
 }

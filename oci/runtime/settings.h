@@ -22,6 +22,7 @@ struct settings {
 	char *pmvm, *kernel, *initrd, *virtiofsd, *mkfs_erofs; /* absolute paths */
 	char *layer_cache;                                     /* a directory */
 	uint64_t layer_cache_size;                             /* bytes; 0: no limit */
+	uint64_t layer_timeout_s;                              /* that an image of a layer may take; 0: no limit */
 	uint64_t share_layers;                                 /* enum layer_share */
 	uint64_t memory;                                       /* bytes of RAM of a machine without a memory limit */
 	uint64_t memory_overhead; /* bytes that the cgroup's limit has beyond the container's */

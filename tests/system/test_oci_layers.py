@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from oci_runtime import FOREVER, make_bundle
+from oci_runtime import COMMAND_MAX, FOREVER, eventually, make_bundle
 
 MIB = 1 << 20
 
@@ -96,6 +96,37 @@ def test_a_root_without_layers_has_no_persistent_memory(oci, tmp_path):
     error = oci.create("c", bundle, status=1)
     assert "io.pmvm.upper=pmem: the root has no layers" in error and "leave the annotation out" in error, error
     assert oci.left() == []
+
+
+def slow_mkfs(oci, tmp_path, timeout_s):
+    """mkfs.erofs that has begun its image, and does not end. The file that is there when it has begun."""
+    program, begun = tmp_path / "mkfs", tmp_path / "begun"
+    script = 'for image; do last=$before; before=$image; done; : >"$last"'
+    program.write_text(f"#!/bin/sh\n{script}; : >{begun}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    oci.settings.write_text(oci.settings.read_text() + f"mkfs.erofs = {program}\nlayer-timeout = {timeout_s}\n")
+    return begun
+
+
+def test_delete_by_force_ends_a_create_that_makes_a_layer(store, oci, tmp_path):
+    bundle = store.bundle(tmp_path / "c", [store.layer("base")], "true")
+    begun = slow_mkfs(oci, tmp_path, 0)
+    with oci.popen("create", "--bundle", bundle, "c", stderr=subprocess.PIPE, text=True) as process:
+        oci.containers.add("c")
+        eventually(begun.exists)
+        assert [path.suffix for path in oci.cache.iterdir() if path.suffix != ".lock"] == [".tmp"]
+        oci("delete", "--force", "c")
+        assert process.wait(COMMAND_MAX) == 1
+        assert "got signal 15" in process.stderr.read()
+    assert oci.left() == [] and not list(oci.cache.iterdir())
+
+
+def test_a_layer_that_takes_too_long_fails_create(store, oci, tmp_path):
+    bundle = store.bundle(tmp_path / "c", [store.layer("base")], "true")
+    slow_mkfs(oci, tmp_path, 1)
+    error = oci.create("c", bundle, status=1)
+    assert "it did not end within 1 s" in error and "layer-timeout" in error, error
+    assert oci.left() == [] and not list(oci.cache.iterdir())
 
 
 @contextlib.contextmanager

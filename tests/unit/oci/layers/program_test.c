@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int run(const char *script, struct program *program, struct vpmem_error *err)
@@ -103,6 +104,41 @@ static void a_file_beyond_the_limit_ends_it(void **state)
 	unlink(path);
 }
 
+static void one_that_is_late_is_ended(void **state)
+{
+	struct program program = { .stdin_fd = -1, .timeout_s = 1 };
+	struct vpmem_error err;
+
+	(void)state;
+	// The first prints all the time, the second nothing.
+	assert_int_equal(run("while :; do echo x; done", &program, &err), -ETIMEDOUT);
+	assert_int_equal(run("exec sleep 1000", &program, &err), -ETIMEDOUT);
+	assert_string_equal(err.text, "/bin/sh: it did not end within 1 s");
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	program.timeout_s = 60;
+	assert_int_equal(run("exec sleep 0.1", &program, &err), 0);
+}
+
+static void a_signal_ends_it_and_not_this_process(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	struct program program = { .stdin_fd = -1, .timeout_s = 60 };
+	struct vpmem_error err;
+	char script[64], text[80];
+	sigset_t after;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		snprintf(script, sizeof(script), "kill -%d $PPID; exec sleep 1000", signals[i]);
+		snprintf(text, sizeof(text), "/bin/sh: ended, as this process got signal %d", signals[i]);
+		assert_int_equal(run(script, &program, &err), -EINTR);
+		assert_string_equal(err.text, text);
+		assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		sigprocmask(SIG_SETMASK, NULL, &after);
+		assert_int_equal(sigismember(&after, signals[i]), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +147,8 @@ int main(void)
 		cmocka_unit_test(its_state_is_clean),
 		cmocka_unit_test(reads_a_descriptor),
 		cmocka_unit_test(a_file_beyond_the_limit_ends_it),
+		cmocka_unit_test(one_that_is_late_is_ended),
+		cmocka_unit_test(a_signal_ends_it_and_not_this_process),
 	};
 
 	return cmocka_run_group_tests_name("program", tests, NULL, NULL);

@@ -21,7 +21,7 @@ import time
 
 sys.dont_write_bytecode = True
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(CHECKOUT / "guest"), str(CHECKOUT / "bench")]
+sys.path[:0] = [str(CHECKOUT / folder) for folder in ("guest", "bench", "tests/system")]
 import bench_svg
 import peers
 import report
@@ -45,6 +45,8 @@ PARTS = {
     "plug": "kvm",
     "devices": "kvm",
     "net": "kvm",
+    "containers": "kvm",
+    "containers-time": "kvm",
     "library": "kvm",
     "group": "kvm",
     "flood": "kvm",
@@ -158,8 +160,9 @@ def main():
         for part in args.parts:
             measure(part, args.runs, args.inside, SHARED)
         return 0
-    subprocess.run([CHECKOUT / "tools/install-packages", "test", "demo", "bench"], check=True)
+    subprocess.run([CHECKOUT / "tools/install-packages", "test", "demo", "oci", "bench"], check=True)
     subprocess.run([CHECKOUT / "guest/build", "cloud", "sqlite", "fio", "postgresql"], check=True)
+    subprocess.run([CHECKOUT / "oci/guest/build"], check=True)
     found, missing = peers.present()
     for peer in found:
         say(f"{peer.name}: {peer.about}")

@@ -14,6 +14,7 @@
 #define DRAIN_READER_TICKS 300u /* 30 s */
 #define DRAIN_TOTAL_TICKS 100u  /* 10 s: of those in which no reader is waited for */
 #define DRAIN_BYTES_MAX (UINT64_C(64) << 20)
+#define RELEASE_MS 2000u
 
 static const char *const names[STREAMS] = { "stdin", "stdout", "stderr" };
 
@@ -31,7 +32,7 @@ static bool writes_host(const struct streams *streams, unsigned idx)
 
 /*
  * An end of file at the other end of 0 and 1 comes when the last holder has closed it, so this process keeps one copy of
- * each, in `host`. Descriptor 2 stays: errors of this process go there.
+ * each, in `host`. Descriptor 2 stays as long as the program has it: errors of this process go there.
  */
 static int take_standard(struct stream *stream, int std_fd, int null_fd)
 {
@@ -58,6 +59,23 @@ static int take_all(struct streams *streams, struct vpmem_error *err)
 	return rc ? error_set(err, rc, "standard streams: %s", strerror(-rc)) : 0;
 }
 
+/*
+ * The program has closed its standard error and runs on, as a daemon does: the caller, which may wait for the end of
+ * file, gets it. A program that has ended, or a machine that has failed, is seen before the timer expires, and then
+ * there may be an error to report.
+ */
+static void release_stderr(void *owner)
+{
+	struct streams *streams = owner;
+	int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	loop_del_timer(streams->loop, &streams->release);
+	if (null_fd < 0)
+		return;
+	(void)dup2(null_fd, STDERR_FILENO);
+	close(null_fd);
+}
+
 static void close_host(struct stream *stream)
 {
 	nonblock_close(&stream->host);
@@ -74,9 +92,11 @@ int streams_open(struct streams *streams, struct loop *loop, bool terminal, cons
 	streams->loop = loop;
 	streams->terminal = terminal;
 	streams->slave_fd = -1;
+	streams->release = (struct loop_timer) { .expired = release_stderr, .owner = streams };
 	streams->n = terminal ? 1 : STREAMS;
 	for (unsigned i = 0; i < STREAMS; i++)
-		streams->streams[i] = (struct stream) { .host = { .fd = -1 }, .guest = { .fd = -1 }, .host_fd = -1 };
+		streams->streams[i] =
+			(struct stream) { .of = streams, .host = { .fd = -1 }, .guest = { .fd = -1 }, .host_fd = -1 };
 	if (!terminal)
 		return take_all(streams, err);
 	rc = terminal_open(console_socket, size, &streams->slave_fd, err);
@@ -120,12 +140,15 @@ static void on_input_ended(void *owner, enum pump_end how)
 static void on_output_ended(void *owner, enum pump_end how)
 {
 	struct stream *stream = owner;
+	struct streams *streams = stream->of;
 
 	(void)how;
 	if (!is_over(stream))
 		return;
 	close_host(stream);
 	close_guest(stream);
+	if (stream == &streams->streams[STDERR_FILENO] && loop_add_timer(streams->loop, &streams->release) == 0)
+		loop_arm(streams->loop, &streams->release, RELEASE_MS);
 }
 
 static int start_pumps(struct streams *streams, unsigned idx)
@@ -222,6 +245,7 @@ void streams_drain(struct streams *streams, void (*drained)(void *owner), void *
 {
 	bool waits;
 
+	loop_del_timer(streams->loop, &streams->release);
 	streams->drained = drained;
 	streams->owner = owner;
 	streams->drain = (struct loop_timer) { .expired = on_tick, .owner = streams };
@@ -237,6 +261,7 @@ void streams_close(struct streams *streams)
 {
 	if (!streams->loop)
 		return;
+	loop_del_timer(streams->loop, &streams->release);
 	loop_del_timer(streams->loop, &streams->drain);
 	for (unsigned i = 0; i < STREAMS; i++) {
 		pump_stop(&streams->streams[i].to_guest);

@@ -16,6 +16,7 @@
 #define STREAMS 3u
 
 struct stream {
+	struct streams *of;
 	struct nonblock host, guest; /* fd -1: none */
 	int host_fd;                 /* ours, which `host` may use; -1: none */
 	struct pump to_guest, to_host;
@@ -28,7 +29,7 @@ struct streams {
 	int slave_fd;
 	unsigned n; /* 3, or 1: the terminal */
 	struct stream streams[STREAMS];
-	struct loop_timer drain;
+	struct loop_timer release, drain;
 	uint64_t drain_moved; /* at the last tick of the timer */
 	unsigned drain_ticks; /* without progress */
 	unsigned drain_guest_ticks;
@@ -38,8 +39,8 @@ struct streams {
 };
 
 /*
- * Takes the descriptors 0 and 1 of this process, which are /dev/null afterwards, and a copy of 2; with a terminal it takes
- * none, and makes a terminal (terminal.h). *streams is all zeros; streams_close is legal afterwards in any case.
+ * Takes the descriptors 0 and 1 of this process, which are /dev/null afterwards, and a copy of 2, which is /dev/null when
+ * the program has closed its own and runs on; with a terminal it takes none, and makes a terminal (terminal.h). *streams is all zeros; streams_close is legal afterwards in any case.
  */
 int streams_open(struct streams *streams, struct loop *loop, bool terminal, const char *console_socket,
                  struct terminal_size size, struct vpmem_error *err);

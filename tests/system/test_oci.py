@@ -84,6 +84,17 @@ def test_exec_has_streams_and_a_status(running):
     assert "executable file not found in" in missing or "no such file or directory" in missing.lower()
 
 
+def test_the_pipe_of_a_program_ends_when_the_program_closes_it(oci, tmp_path):
+    """As crun's tests want it, whose output and errors are one pipe. The program runs on."""
+    bundle = make_bundle(tmp_path / "bundle", "echo said >&2; exec >&- 2>&-; while :; do sleep 1; done")
+    oci.containers.add("c")
+    with oci.popen(
+        "run", "--detach", "--bundle", bundle, "c", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:  # fmt: skip
+        assert process.communicate(timeout=COMMAND_MAX)[0] == "said\n"
+    assert process.returncode == 0 and oci.status("c") == "running"
+
+
 def test_exec_can_be_detached(running, tmp_path):
     oci, name, _ = running
     process = {"args": ["/bin/sh", "-c", "exit 4"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}

@@ -73,6 +73,7 @@ check-system: all
 
 check-long: all
 	-@tests/foreign-tools
+	-@tests/foreign-suites
 	@tests/check.py --long
 
 fuzz:

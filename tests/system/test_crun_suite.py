@@ -1,0 +1,127 @@
+"""crun's own tests of an OCI runtime, with pmvm-oci as the runtime.
+
+SPDX-License-Identifier: Apache-2.0
+
+tests/foreign-suites downloads them, and they run as they are. The table below has those that cannot hold for a machine,
+and those for which something is missing, each with its reason. They run as well: one that passes has to leave the
+table. With PMVM_OCI_RUNTIME=crun the same tests are given to crun.
+"""
+import ast
+import os
+import pathlib
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import oci_engine
+import oci_runtime
+import pytest
+from podman import machines
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+SUITE = CHECKOUT / "build/suites/crun/tests"
+TEST_MAX = 900  # seconds; some start ten machines
+
+# A test waits some seconds for `create` before it calls `start`. An emulated host needs longer.
+WRAPPER = """#!/bin/sh
+if [ "$3" = start ]; then
+    while {program} "$1" "$2" state "$4" 2>/dev/null | grep -q '"creating"'; do sleep 0.2; done
+fi
+exec {program} {options} "$@"
+"""
+
+FILES = "capabilities cwd delete detach exec hostname limits pid_file rlimits start tty uid_gid".split()
+# Beside these, tests of notifications to systemd skip themselves, because --version does not have +SYSTEMD.
+CANNOT = {
+    "exec/exec-root-netns-with-userns": "of the host: its network, which a machine cannot join",
+    "exec/exec_add_no_new_privileges": "crun's own: exec drops noNewPrivileges of the container, and here it keeps it",
+    "start/start": "crun's own: after the output it reads crun's state file",
+    "start/listen_pid_env": "of the host: a socket of systemd, which cannot be passed into a machine",
+    "tty/test-detach-tty": "crun's own: an argument that is a number, which the specification does not allow",
+    "uid_gid/keep-groups": "of the host: the groups of the caller, which a machine does not have",
+    "uid_gid/userns-full-mapping": "missing: sysfs in a user namespace, whose mount the guest's kernel refuses",
+}
+
+pytestmark = pytest.mark.long
+
+
+def names(path):
+    """The tests of a file, from its table all_tests."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "all_tests":
+            return [key.value for key in node.value.keys]
+    raise AssertionError(f"{path} has no table of its tests")
+
+
+def parameters():
+    """(file, test) of all."""
+    if not (SUITE / "init").exists():
+        return [pytest.param("", "", marks=pytest.mark.skip("crun's tests are not there: run tests/foreign-suites"))]
+    found = []
+    for file in FILES:
+        for name in names(SUITE / f"test_{file}.py"):
+            key = f"{file}/{name}"
+            why = oci_engine.IS_OURS and CANNOT.get(key)
+            marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
+            found.append(pytest.param(file, name, id=key, marks=marks))
+    return found
+
+
+@pytest.fixture(scope="module", name="suite")
+def suite_fixture(tmp_path_factory):
+    """A directory that looks like crun's source, and the environment of its tests."""
+    folder = tmp_path_factory.mktemp("crun")
+    shutil.copytree(SUITE, folder / "tests")
+    program, options = oci_engine.RUNTIME, ""
+    if oci_engine.IS_OURS:
+        if why := oci_runtime.why_not():
+            pytest.skip(why)
+        program, options = oci_engine.installed(folder / "pmvm"), f"--config {folder}/oci.conf"
+        settings = f"create-timeout = {oci_runtime.COMMAND_MAX}\nlayer-cache = {folder}/layers\nmemory = 256M\n"
+        (folder / "oci.conf").write_text(settings)
+    (folder / "runtime").write_text(WRAPPER.format(program=program, options=options))
+    (folder / "runtime").chmod(0o755)
+    if os.environ.get("PMVM_IN_BOX"):
+        # A test wants a pid of five digits, which a host that was just started does not have.
+        pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text("20000")
+    environment = {"OCI_RUNTIME": folder / "runtime", "INIT": folder / "tests/init", "PYTHONDONTWRITEBYTECODE": "1"}
+    yield folder, os.environ | {name: str(value) for name, value in environment.items()}
+    assert not machines(), "machines are left"
+
+
+def collect(descriptor, chunks):
+    try:
+        while chunk := os.read(descriptor, 4096):
+            chunks.append(chunk)
+    except OSError:
+        pass  # nobody has the other side any more
+
+
+def on_terminal(command, **more):
+    """The output of a command whose standard output is a terminal, as the tests of terminals want it."""
+    chunks = []
+    ours, theirs = pty.openpty()
+    reader = threading.Thread(target=collect, args=(ours, chunks), daemon=True)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, **more) as process:
+        os.close(theirs)
+        reader.start()
+        try:
+            process.wait(TEST_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    reader.join(10)
+    return b"".join(chunks).decode(errors="replace").replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("file, name", parameters())
+def test_of_crun(suite, file, name):
+    folder, environment = suite
+    output = on_terminal([sys.executable, f"tests/test_{file}.py"], cwd=folder, env=environment | {"RUN_TESTS": name})
+    print(output)
+    if re.search(r"^1\.\.0$", output, re.MULTILINE) or "#SKIP" in output:
+        pytest.skip("crun's test skips itself")
+    assert re.search(rf"^ok 1 - {re.escape(name)}$", output, re.MULTILINE), output[-3000:]

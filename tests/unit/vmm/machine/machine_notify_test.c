@@ -3,6 +3,7 @@
 #include "machine_notify.h"
 
 #include "fake_host.h"
+#include "monotonic.h"
 #include "unit_test.h"
 
 #include <stdio.h>
@@ -148,6 +149,16 @@ static void the_main_loop_feeds_the_watchdog(void **state)
 	assert_true(n >= 3);
 }
 
+// systemd kills a service that is silent for the whole time; sd_watchdog_enabled(3) advises half of it.
+static void the_watchdog_is_fed_twice_in_its_time(void **state)
+{
+	uint64_t before = monotonic_ms();
+
+	(void)state;
+	up("2000000000");
+	assert_in_range(m->notify.watchdog.deadline_ms, before + 1000000, monotonic_ms() + 1000000);
+}
+
 static void the_main_loop_reports(void **state)
 {
 	(void)state;
@@ -165,9 +176,13 @@ static void the_main_loop_reports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(it_is_ready_when_the_guest_runs),  TEST(with_S_it_is_ready_before),
-		TEST(each_run_state_is_reported_once),  TEST(a_report_that_was_not_taken_is_made_again),
-		TEST(the_main_loop_feeds_the_watchdog), TEST(the_main_loop_reports),
+		TEST(it_is_ready_when_the_guest_runs),
+		TEST(with_S_it_is_ready_before),
+		TEST(each_run_state_is_reported_once),
+		TEST(a_report_that_was_not_taken_is_made_again),
+		TEST(the_main_loop_feeds_the_watchdog),
+		TEST(the_watchdog_is_fed_twice_in_its_time),
+		TEST(the_main_loop_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

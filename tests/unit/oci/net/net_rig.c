@@ -23,7 +23,7 @@
 
 #define HEADER_LEN 10u /* struct virtio_net_hdr, until somebody sets another size */
 #define TYPE 0x88b5    /* for experiments */
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 bool net_rig_possible(void)
 {

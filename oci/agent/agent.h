@@ -41,7 +41,7 @@ struct agent {
 };
 
 /* A connection to the host, which does not block once it is there. */
-int agent_connect(const struct agent *agent, int *fd, struct vpmem_error *err);
+int agent_connect(struct agent *agent, int *fd, struct vpmem_error *err);
 /* Takes the message. One that cannot be sent ends the connection. */
 void agent_send(struct agent *agent, struct json_object *message);
 

@@ -135,10 +135,11 @@ static struct process *new_process(struct agent *agent, const char *name, unsign
 static int connect_stream(struct stream *stream, const char *which, struct vpmem_error *err)
 {
 	struct json_object *hello, *names;
-	int rc = agent_connect(stream->process->agent, &stream->host_fd, err);
+	int fd, rc = agent_connect(stream->process->agent, &fd, err);
 
 	if (rc)
 		return rc;
+	stream->host_fd = fd;
 	hello = json_object_new_object();
 	names = json_object_new_object();
 	json_object_object_add(names, "process", json_object_new_string(stream->process->name));

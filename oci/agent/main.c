@@ -18,27 +18,12 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-int agent_connect(const struct agent *agent, int *fd, struct vpmem_error *err)
-{
-	const struct sockaddr_vm host = {
-		.svm_family = AF_VSOCK,
-		.svm_cid = VMADDR_CID_HOST,
-		.svm_port = agent->port,
-	};
-	int socket_fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
-
-	if (socket_fd >= 0 && connect(socket_fd, (const struct sockaddr *)&host, sizeof(host)) == 0 &&
-	    fcntl(socket_fd, F_SETFL, O_NONBLOCK) == 0) {
-		*fd = socket_fd;
-		return 0;
-	}
-	rc = error_set(err, -errno, "vsock port %u of the host: %s", agent->port, strerror(errno));
-	if (socket_fd >= 0)
-		close(socket_fd);
-	return rc;
-}
+#define PROTOCOL_VERSION 3
+#define TRIES 16u
+#define RETRY_NS 20000000
 
 static void host_is_gone(struct agent *agent, const struct vpmem_error *err)
 {
@@ -55,6 +40,71 @@ void agent_send(struct agent *agent, struct json_object *message)
 	if (agent->control_fd >= 0 && wire_send(agent->control_fd, message, &err))
 		host_is_gone(agent, &err);
 	json_object_put(message);
+}
+
+// A port that no process of a container has, or finds first.
+static int bind_random(int fd, unsigned *port)
+{
+	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY };
+	int rc = -EADDRINUSE;
+
+	for (unsigned i = 0; rc == -EADDRINUSE && i < TRIES; i++) {
+		if (getrandom(&addr.svm_port, sizeof(addr.svm_port), 0) != (ssize_t)sizeof(addr.svm_port))
+			return -EIO;
+		// Neither a reserved port nor VMADDR_PORT_ANY.
+		addr.svm_port |= 1u << 30;
+		addr.svm_port &= ~(1u << 31);
+		rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	}
+	*port = addr.svm_port;
+	return rc;
+}
+
+static void announce(struct agent *agent, unsigned port)
+{
+	struct json_object *event = json_object_new_object();
+
+	json_object_object_add(event, "event", json_object_new_string("connect"));
+	json_object_object_add(event, "port", json_object_new_int64(port));
+	agent_send(agent, event);
+}
+
+static int connect_once(struct agent *agent, int *fd)
+{
+	const struct sockaddr_vm host = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_HOST,
+		.svm_port = agent->port,
+	};
+	unsigned port;
+	int rc;
+
+	*fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return -errno;
+	rc = bind_random(*fd, &port);
+	// The first connection is the one by which others are announced.
+	if (rc == 0 && agent->control_fd >= 0)
+		announce(agent, port);
+	if (rc == 0 &&
+	    (connect(*fd, (const struct sockaddr *)&host, sizeof(host)) < 0 || fcntl(*fd, F_SETFL, O_NONBLOCK) < 0))
+		rc = -errno;
+	if (rc)
+		close(*fd);
+	return rc;
+}
+
+int agent_connect(struct agent *agent, int *fd, struct vpmem_error *err)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	int rc = connect_once(agent, fd);
+
+	// The host's queue of connections is full for a moment, when processes of a container fill it.
+	for (unsigned i = 1; rc == -ECONNRESET && i < TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = connect_once(agent, fd);
+	}
+	return rc ? error_set(err, rc, "vsock port %u of the host: %s", agent->port, strerror(-rc)) : 0;
 }
 
 static void host_says(void *owner, short revents)
@@ -99,15 +149,16 @@ static int make_token(struct agent *agent, struct vpmem_error *err)
 
 static int say_hello(struct agent *agent, struct vpmem_error *err)
 {
-	int rc = make_token(agent, err);
+	int fd, rc = make_token(agent, err);
 	struct json_object *hello;
 
 	if (rc == 0)
-		rc = agent_connect(agent, &agent->control_fd, err);
+		rc = agent_connect(agent, &fd, err);
 	if (rc)
 		return rc;
+	agent->control_fd = fd;
 	hello = json_object_new_object();
-	json_object_object_add(hello, "hello", json_object_new_int(2));
+	json_object_object_add(hello, "hello", json_object_new_int(PROTOCOL_VERSION));
 	json_object_object_add(hello, "token", json_object_new_string(agent->token));
 	rc = wire_send(agent->control_fd, hello, err);
 	json_object_put(hello);

@@ -7,8 +7,10 @@
  * more when LINK_STRANGERS_MAX have not said so yet. An answer that nobody waits for, a second control connection, or what
  * is no frame at all, ends the link.
  *
- * A process of the container can connect as well, as vsock knows no namespaces. So the agent sends a token with its hello,
- * before there is a container, and each further connection has to bring it; one without it is closed, and changes nothing.
+ * A process of the container can connect as well, as vsock knows no namespaces. So the agent says by the control connection
+ * from which port it connects next, a port that it has and no other process can have. A connection from another port is
+ * closed at once, so it takes nobody's place. Each also has to bring the token that the agent has sent with its hello, before
+ * there was a container: by then the agent may have given the port up.
  */
 #ifndef PMVM_OCI_AGENT_LINK_H
 #define PMVM_OCI_AGENT_LINK_H
@@ -20,12 +22,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 2
+#define LINK_VERSION 3
 #define LINK_STRANGERS_MAX 8u
+#define LINK_EXPECTED_MAX 32u /* ports */
 #define LINK_REQUESTS_MAX 64u /* as many as the agent takes */
 #define LINK_TOKEN_MAX 64u    /* bytes */
 
 struct json_object;
+struct transport;
 
 struct link_ops {
 	/* The control connection is there. */
@@ -61,12 +65,14 @@ struct agent_link {
 	struct loop *loop; /* NULL: not open */
 	const struct link_ops *ops;
 	void *owner;
-	uint32_t cid; /* the only one that may connect; 0: not vsock, anybody */
-	int listener_fd, control_fd;
+	const struct transport *transport;
+	int control_fd;
 	bool is_lost;
 	struct loop_source listener, control;
 	struct wire_reader reader;
-	char token[LINK_TOKEN_MAX + 1]; /* of the agent; "": it has not said hello */
+	char token[LINK_TOKEN_MAX + 1];       /* of the agent; "": it has not said hello */
+	uint32_t expected[LINK_EXPECTED_MAX]; /* ports from which the agent connects, the oldest first */
+	unsigned nexpected;
 	struct link_stranger strangers[LINK_STRANGERS_MAX];
 	struct loop_timer timer; /* the next deadline */
 	struct link_request *requests;
@@ -74,8 +80,11 @@ struct agent_link {
 	uint64_t last_id;
 };
 
-/* Takes listener_fd, also on failure. *link is all zeros; link_close is legal afterwards in any case. */
-int link_open(struct agent_link *link, int listener_fd, uint32_t cid, struct loop *loop, const struct link_ops *ops,
+/*
+ * Borrows the transport, which lives as long as the link, and takes its listener_fd, also on failure. *link is all zeros;
+ * link_close is legal afterwards in any case.
+ */
+int link_open(struct agent_link *link, const struct transport *transport, struct loop *loop, const struct link_ops *ops,
               void *owner);
 void link_close(struct agent_link *link);
 

@@ -292,7 +292,7 @@ static int start_transport(struct keeper *k, transport_open *open, struct vpmem_
 		k->transport.vhost_fd = -1;
 		return rc;
 	}
-	rc = link_open(&k->link, k->transport.listener_fd, k->transport.cid, &k->loop, &link_ops, k);
+	rc = link_open(&k->link, &k->transport, &k->loop, &link_ops, k);
 	return rc ? error_set(err, rc, "cannot watch for the guest: %s", strerror(-rc)) : 0;
 }
 

@@ -2,7 +2,6 @@
 // vsock: a port of the host, and a number for the guest.
 #include "transport.h"
 
-#include "agent_link.h"
 #include "error.h"
 
 #include <errno.h>
@@ -19,6 +18,8 @@
 #define CID_MIN 1024u /* below are numbers that people choose */
 #define CID_MAX 0x7ffffffeu
 #define TRIES 16u
+#define BACKLOG \
+	128 /* processes of the container can connect as well: until we close them, the agent has to find a place */
 
 // Numbers are random, so that a machine does not get that of another one that has just ended, and its packets.
 static int choose_cid(int vhost_fd, uint32_t *cid)
@@ -46,7 +47,7 @@ static int listen_vsock(unsigned *port, struct vpmem_error *err)
 	socklen_t len = sizeof(addr);
 	int rc, fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(fd, LINK_STRANGERS_MAX) == 0 &&
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(fd, BACKLOG) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&addr, &len) == 0) {
 		*port = addr.svm_port;
 		return fd;
@@ -58,10 +59,20 @@ static int listen_vsock(unsigned *port, struct vpmem_error *err)
 	return rc;
 }
 
+static bool port_of_vsock(const struct transport *transport, const struct sockaddr_storage *peer, uint32_t *port)
+{
+	struct sockaddr_vm addr;
+
+	memcpy(&addr, peer, sizeof(addr));
+	*port = addr.svm_port;
+	return addr.svm_family == AF_VSOCK && addr.svm_cid == transport->cid;
+}
+
 int transport_open_vsock(struct transport *transport, struct vpmem_error *err)
 {
 	int rc;
 
+	transport->port_of = port_of_vsock;
 	transport->vhost_fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (transport->vhost_fd < 0) {
 		rc = -errno;

@@ -4,7 +4,7 @@
  * connects, sends anything and hangs up.
  *
  * The input is text, a step a line; N is the number of a connection, from 0:
- *   c       connect                  fN TEXT   send a frame
+ *   c       connect, from port N     fN TEXT   send a frame
  *   xN      close                    bN BYTES  send bytes without a frame
  *   a       the keeper asks the agent for something
  *
@@ -13,6 +13,7 @@
  */
 #include "agent_link.h"
 #include "fuzz.h"
+#include "transport.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,11 +29,12 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct agent_link agent;
+static struct transport transport;
 static struct loop loop;
 static struct sockaddr_un address;
 static socklen_t address_len;
 static int peers[PEERS_MAX];
-static unsigned npeers, nlost, nhello, nasked, nanswered;
+static unsigned npeers, naccepted, nlost, nhello, nasked, nanswered;
 
 // ---- the keeper
 
@@ -75,6 +77,15 @@ static void on_answered(void *owner, struct json_object *ok, const char *error)
 }
 
 static const struct link_ops ops = { .hello = on_hello, .stream = on_stream, .exited = on_exited, .lost = on_lost };
+
+// Connections are accepted in their order.
+static bool port_of(const struct transport *transport, const struct sockaddr_storage *peer, uint32_t *port)
+{
+	(void)transport;
+	(void)peer;
+	*port = naccepted++;
+	return true;
+}
 
 // ---- the guest
 
@@ -123,14 +134,15 @@ static void begin(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	npeers = nlost = nhello = nasked = nanswered = 0;
+	npeers = naccepted = nlost = nhello = nasked = nanswered = 0;
 	address = (struct sockaddr_un) { .sun_family = AF_UNIX };
 	address_len = sizeof(address);
 	CHECK(bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)) == 0 && listen(fd, PEERS_MAX) == 0);
 	CHECK(getsockname(fd, (struct sockaddr *)&address, &address_len) == 0);
 	CHECK(loop_init(&loop, &lock) == 0);
 	agent = (struct agent_link) { 0 };
-	CHECK(link_open(&agent, fd, 0, &loop, &ops, NULL) == 0);
+	transport = (struct transport) { .listener_fd = fd, .port_of = port_of };
+	CHECK(link_open(&agent, &transport, &loop, &ops, NULL) == 0);
 }
 
 static int lowest_free_descriptor(void)

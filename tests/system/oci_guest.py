@@ -113,23 +113,28 @@ class OciGuest:
         self.ids = itertools.count(1)
         self.streams = {}
         self.events = []
+        self.peer_port = None
         try:
             self.control = self.accept()
             hello = receive_frame(self.control)
             self.token = hello.pop("token")
-            assert hello == {"hello": 2} and len(self.token) == 32, hello
+            assert hello == {"hello": 3} and len(self.token) == 32, hello
         except BaseException:
             self.vm.__exit__(AssertionError)
             raise
 
     def accept(self):
-        sock, _ = self.listener.accept()
+        sock, peer = self.listener.accept()
         sock.settimeout(COMMAND_MAX)
+        self.peer_port = peer[1]
         return sock
 
     def accept_streams(self, name, terminal):
         for expected in ["terminal"] if terminal else ["stdin", "stdout", "stderr"]:
+            while "port" not in (message := receive_frame(self.control)):
+                self.events.append(message)
             sock = self.accept()
+            assert message == {"event": "connect", "port": self.peer_port}
             stream = {"process": name, "which": expected, "token": self.token}
             assert receive_frame(sock) == {"stream": stream}
             self.streams[name, expected] = sock

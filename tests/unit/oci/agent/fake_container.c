@@ -34,7 +34,7 @@ static int called(const char *name)
 	return 0;
 }
 
-int agent_connect(const struct agent *agent, int *fd, struct vpmem_error *err)
+int agent_connect(struct agent *agent, int *fd, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)fd;

@@ -12,7 +12,7 @@ import signal
 import struct
 import threading
 
-from keeper_world import Agent, connect, is_running, main, read_all, receive, send, wait_for, world
+from keeper_world import connect, connect_from, is_running, main, read_all, receive, send, wait_for, world
 
 
 def failed(host, text):
@@ -163,20 +163,20 @@ def test_other_version():
 
 def test_second_control_connection():
     with world() as host:
-        host.created()
-        Agent(host).hello()
+        agent, _ = host.created()
+        send(agent.connect(), {"hello": 3} | agent.token)
         lost(host, "the agent in the guest has connected twice")
 
 
 def test_process_of_the_container_connects():
-    """It knows the port, and vsock has no namespaces; what it does not know is the token."""
+    """It may even have a port that the agent has given up; what it does not know is the token."""
     with world() as host:
         agent, _ = host.running()
         session, ready = host.session({"args": ["x"]})
         request = agent.request("exec")
         for token in ({}, {"token": ""}, {"token": "0"}, {"token": 5}):
-            for message in ({"hello": 2}, {"stream": {"process": request["process"], "which": "stdin"} | token}):
-                stranger = connect(host.agent_socket)
+            for message in ({"hello": 3}, {"stream": {"process": request["process"], "which": "stdin"} | token}):
+                stranger = agent.connect()
                 send(stranger, message | token)
                 assert read_all(stranger) == b"", message
         stdin, _, _ = agent.streams(request["process"])
@@ -207,6 +207,9 @@ RUBBISH = (
     b'{"id": 1}',
     b'{"event": "x"}',
     b'{"event": "exit", "process": "init"}',
+    b'{"event": "connect"}',
+    b'{"event": "connect", "port": -1}',
+    b'{"event": "connect", "port": 4294967296}',
     b'{"event": "exit", "process": 1, "status": 0}',
     b'{"event": "exit", "process": "init", "status": "zero"}',
     b'{"event": "exit", "process": "init", "status": 1000}',
@@ -252,7 +255,7 @@ def test_streams_that_nobody_wants():
             stream = agent.stream(which, process)
             assert read_all(stream) == b""
         for message in ({}, {"stream": 5}, {"stream": {}}, {"stream": {"process": "init"}}, {"do": "x"}, b"rubbish"):
-            stranger = connect(host.agent_socket)
+            stranger = agent.connect()
             send(stranger, message)
             try:
                 assert read_all(stranger) == b""
@@ -266,11 +269,46 @@ def test_streams_that_nobody_wants():
 def test_connections_that_say_nothing():
     with world() as host:
         agent, _ = host.running()
-        silent = [connect(host.agent_socket) for _ in range(8)]
+        silent = [agent.connect() for _ in range(8)]
         # One more is closed at once, as there is no place for it.
-        assert read_all(connect(host.agent_socket)) == b""
+        assert read_all(agent.connect()) == b""
         # After their time they are closed, and others can connect.
         assert all(read_all(sock) == b"" for sock in silent)
+        session, ready = host.session({"args": ["x"]})
+        request = agent.request("exec")
+        agent.streams(request["process"])
+        send(agent.control, {"id": request["id"], "ok": {}})
+        assert receive(ready) == {"ok": {}}
+        agent.exit(0, request["process"])
+        assert host.end(session) == 0
+
+
+def test_connections_that_the_agent_has_not_announced():
+    """Those of a process of the container take nobody's place, however many they are and whatever the port is."""
+    with world() as host:
+        agent, _ = host.running()
+        used = agent.announce()
+        assert connect_from(host.agent_socket, used)
+        os.unlink(host.agent_socket.parent / str(used))
+        for port in (None, used, 4711):
+            silent = [connect_from(host.agent_socket, port)]
+            silent += [connect(host.agent_socket) for _ in range(40)]
+            session, ready = host.session({"args": ["x"]})
+            request = agent.request("exec")
+            agent.streams(request["process"])
+            send(agent.control, {"id": request["id"], "ok": {}})
+            assert receive(ready) == {"ok": {}}
+            assert all(read_all(sock) == b"" for sock in silent)
+            agent.exit(0, request["process"])
+            assert host.end(session) == 0
+
+
+def test_more_announced_than_anybody_connects_from():
+    """An agent that is not ours does so: the latest count."""
+    with world() as host:
+        agent, _ = host.running()
+        for _ in range(100):
+            agent.announce()
         session, ready = host.session({"args": ["x"]})
         request = agent.request("exec")
         agent.streams(request["process"])

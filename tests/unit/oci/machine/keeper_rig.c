@@ -33,6 +33,19 @@
 
 static const char *agent_socket;
 
+// The number in which the path of the agent's socket ends; 0: it has none.
+static bool port_of_unix(const struct transport *transport, const struct sockaddr_storage *peer, uint32_t *port)
+{
+	struct sockaddr_un addr;
+	const char *slash;
+
+	(void)transport;
+	memcpy(&addr, peer, sizeof(addr));
+	slash = strrchr(addr.sun_path, '/');
+	*port = slash ? (uint32_t)strtoul(slash + 1, NULL, 10) : 0;
+	return true;
+}
+
 static int open_unix(struct transport *transport, struct vpmem_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -40,9 +53,10 @@ static int open_unix(struct transport *transport, struct vpmem_error *err)
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", agent_socket);
 	*transport = (struct transport) { .listener_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 		                          .port = 1234,
-		                          .vhost_fd = open("/dev/null", O_RDWR | O_CLOEXEC) };
+		                          .vhost_fd = open("/dev/null", O_RDWR | O_CLOEXEC),
+		                          .port_of = port_of_unix };
 	if (bind(transport->listener_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    listen(transport->listener_fd, 16) < 0)
+	    listen(transport->listener_fd, 64) < 0)
 		return error_set(err, -errno, "%s: %s", agent_socket, strerror(errno));
 	return 0;
 }

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 import array
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -31,8 +32,15 @@ def wait_for(what, condition):
 
 
 def connect(path):
+    return connect_from(path, None)
+
+
+def connect_from(path, port):
+    """From a socket beside it whose name is a number, as the port of vsock is one."""
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(WAIT_MAX)
+    if port:
+        client.bind(str(path.parent / str(port)))
     client.connect(str(path))
     return client
 
@@ -67,19 +75,30 @@ def read_all(sock):
 class Agent:
     """What the guest does: the test decides."""
 
+    ports = itertools.count(1)
+
     def __init__(self, world):
         self.world = world
         self.control = None
         self.token = {"token": "0123456789abcdef0123456789abcdef"}
 
-    def hello(self, version=2):
+    def hello(self, version=3):
         self.world.kept.append(self)
         self.control = connect(self.world.agent_socket)
         send(self.control, {"hello": version} | self.token)
         return self
 
+    def announce(self):
+        """The port from which it connects next."""
+        port = next(self.ports)
+        send(self.control, {"event": "connect", "port": port})
+        return port
+
+    def connect(self):
+        return connect_from(self.world.agent_socket, self.announce())
+
     def stream(self, which, process="init"):
-        sock = connect(self.world.agent_socket)
+        sock = self.connect()
         send(sock, {"stream": {"process": process, "which": which} | self.token})
         self.world.kept.append(sock)
         return sock

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define SHUTDOWN_MS 10000u /* for the guest to unmount and power off */
 #define PMVM_END_MS 500
@@ -91,27 +92,40 @@ void keeper_killed(struct keeper *k)
 
 // ---- one of the processes ends, or the guest does
 
+// SIGKILL is what the kernel sends where the host, or the control group, has no memory left. An engine knows it by 137.
+static void keep_kill_status(struct keeper *k, const struct helper *helper, bool is_known)
+{
+	if (!is_known && helper->pid == 0 && WIFSIGNALED(helper->status) && WTERMSIG(helper->status) == SIGKILL)
+		k->status = 128 + SIGKILL;
+}
+
 void keeper_on_pmvm_ended(void *owner)
 {
 	struct keeper *k = owner;
+	// Before it is created, the container has no status: create fails.
+	const bool is_known = k->phase < KEEPER_CREATED || k->phase >= KEEPER_ENDING;
 	char words[512];
 
 	if (k->why[0])
 		keeper_fail(k, "%s", k->why);
 	else
 		keeper_fail(k, "the machine has ended: %.400s", helper_last_words(&k->pmvm, words, sizeof(words)));
+	keep_kill_status(k, &k->pmvm, is_known);
 }
 
 void keeper_on_virtiofsd_ended(void *owner)
 {
 	struct keeper *k = owner;
+	const bool is_known = k->phase < KEEPER_CREATED || k->phase >= KEEPER_ENDING;
 	struct pollfd pmvm = { .fd = k->pmvm.pid_fd, .events = POLLIN };
 	char words[512];
 
 	// It ends because pmvm does, as a rule. Then the end of pmvm is what counts.
-	if (k->phase < KEEPER_ENDING && !k->why[0] && k->pmvm.pid > 0 && poll(&pmvm, 1, PMVM_END_MS) == 0)
-		keeper_fail(k, "the volumes are gone: virtiofsd: %.400s",
-		            helper_last_words(&k->virtiofsd, words, sizeof(words)));
+	if (k->phase >= KEEPER_ENDING || k->why[0] || k->pmvm.pid == 0 || poll(&pmvm, 1, PMVM_END_MS) != 0)
+		return;
+	keeper_fail(k, "the volumes are gone: virtiofsd: %.400s",
+	            helper_last_words(&k->virtiofsd, words, sizeof(words)));
+	keep_kill_status(k, &k->virtiofsd, is_known);
 }
 
 void keeper_on_stopped(void *owner, const char *state)

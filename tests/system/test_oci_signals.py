@@ -46,3 +46,12 @@ def test_update_changes_limits_of_host_and_guest(running):
     oci("update", "--pids-limit", "-1", "--cpu-quota", "-1", name)
     assert (group / "cpu.max").read_text() == "max 100000\n"
     assert oci("exec", name, "sh", "-c", many) == "started\n"
+
+
+@pytest.mark.long
+def test_a_machine_without_memory_on_the_host_has_the_status_of_a_kill(running):
+    """The kernel ends pmvm, the largest process of the group; the guest has much more RAM than the group may use."""
+    oci, name, pid = running
+    (CGROUPS / f"pmvm-oci-{name}/memory.max").write_text(str(16 * MIB))
+    assert wait_for(pid) == 137
+    eventually(lambda: not oci.members(name))

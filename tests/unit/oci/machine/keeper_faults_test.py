@@ -23,8 +23,8 @@ def failed(host, text):
     wait_for("the end of pmvm", lambda: not is_running(host.pid()))
 
 
-def lost(host, text):
-    assert host.end() == 255
+def lost(host, text, status=255):
+    assert host.end() == status
     errors = host.errors()
     assert f"container c1: {text}" in errors, errors
     wait_for("the end of pmvm", lambda: not is_running(host.pid()))
@@ -54,7 +54,8 @@ def test_pmvm_ends_when_created():
     with world() as host:
         host.created()
         host.kill_pmvm()
-        lost(host, "the machine has ended")
+        # As the kernel does it that has no memory left; engines know it by this status.
+        lost(host, "the machine has ended", 137)
 
 
 def test_pmvm_ends_while_a_request_waits():
@@ -64,6 +65,13 @@ def test_pmvm_ends_while_a_request_waits():
         agent.request("ps")
         host.kill_pmvm()
         assert receive(client)["error"] == "the machine has ended"
+        lost(host, "the machine has ended", 137)
+
+
+def test_pmvm_crashes():
+    with world() as host:
+        host.running()
+        os.kill(host.pid(), signal.SIGABRT)
         lost(host, "the machine has ended")
 
 

@@ -103,7 +103,7 @@ def test_machine_ends():
         agent, _ = host.running()
         process, _, _ = running(host, agent)
         host.kill_pmvm()
-        assert host.end(process) == 128 + 9 and host.end() == 255
+        assert host.end(process) == 128 + 9 and host.end() == 128 + 9
 
 
 def test_sandbox_ends():

@@ -32,8 +32,9 @@ def missing():
     return [name for name in ("containerd", "ctr", "containerd-shim-runc-v2") if not shutil.which(name)]
 
 
-def image_archive(folder):
+def image_archive(folder, name=IMAGE, command=("/bin/sh",)):
     """An OCI image layout with one layer, in a tar archive."""
+    folder.mkdir(exist_ok=True)
     layout = folder / "layout"
     blobs = layout / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -49,7 +50,7 @@ def image_archive(folder):
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]},
+        "config": {"Env": ["PATH=/bin"], "Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
     }
     manifest = {
@@ -58,7 +59,7 @@ def image_archive(folder):
         "layers": [layer],
     }
     entry = blob(json.dumps(manifest).encode(), "manifest.v1+json")
-    entry["annotations"] = {"io.containerd.image.name": IMAGE, "org.opencontainers.image.ref.name": "1"}
+    entry["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1"}
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     archive = folder / "image.tar"
@@ -70,11 +71,12 @@ def image_archive(folder):
 class Containerd:
     """The daemon, until stop(), and ctr(1) as its client."""
 
-    def __init__(self, folder, runtime):
-        folder.mkdir()
+    def __init__(self, folder, runtime, conf=CONF, namespace="test"):
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.runtime = runtime
-        (folder / "config.toml").write_text(CONF.format(folder=folder))
+        self.namespace = namespace
+        (folder / "config.toml").write_text(conf.format(folder=folder, runtime=runtime))
         self.log = folder / "log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -98,7 +100,7 @@ class Containerd:
             self.process.wait()
 
     def command(self, *args):
-        return ["ctr", "--address", self.folder / "containerd.sock", "--namespace", "test", *map(str, args)]
+        return ["ctr", "--address", self.folder / "containerd.sock", "--namespace", self.namespace, *map(str, args)]
 
     def try_(self, *args, **more):
         """Runs ctr; returns how it ended."""

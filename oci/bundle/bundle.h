@@ -131,9 +131,10 @@ struct bundle {
 };
 
 /*
- * Reads `file`, relative to dir: BUNDLE_CONFIG, unless the caller has another one. *bundle is overwritten; bundle_fini is
- * legal afterwards in any case. -EINVAL: it is no valid configuration. -ENOTSUP: it is valid, and a machine cannot do it. -errno of a file that cannot be read. The text
- * names the field ("config.json: linux.namespaces: ...").
+ * Reads `file`, relative to dir: BUNDLE_CONFIG, unless the caller has another one. *bundle is overwritten;
+ * bundle_fini is legal afterwards in any case. -EINVAL: it is no valid configuration. -ENOTSUP: it is valid, and a
+ * machine cannot do it. -errno of a file that cannot be read. The text names the field
+ * ("config.json: linux.namespaces: ...").
  */
 int bundle_load(const char *dir, const char *file, struct bundle *bundle, struct vpmem_error *err);
 void bundle_fini(struct bundle *bundle);

@@ -78,8 +78,8 @@ struct rootfs {
 /*
  * Finds the layers of root_path, makes the images that are missing, and locks all. *rootfs is overwritten;
  * rootfs_fini is legal afterwards in any case. -ENOENT, -ENOTDIR: there is no such directory. -ENOSPC: the disk, or the
- * limit. -EIO: mkfs.erofs has failed; err has its words. -ETIMEDOUT, -EINTR: it was
- * ended (program.h). Nothing of an image that failed is left.
+ * limit. -EIO: mkfs.erofs has failed; err has its words. -ETIMEDOUT, -EINTR: it was ended (program.h). Nothing of an
+ * image that failed is left.
  */
 int rootfs_find(const char *root_path, const struct layer_settings *settings, struct rootfs *rootfs,
                 struct vpmem_error *err);

@@ -4,8 +4,8 @@
  *
  * An engine may call us without PATH, with signals ignored or blocked and with descriptors of its own. The program has
  * an empty environment but for LC_ALL=C, default signals, the descriptors 0, 1 and 2, and ends with the thread that
- * started it. SIGTERM, SIGINT and SIGHUP, which would end this process, end the program instead, and the caller takes back
- * what it has made.
+ * started it. SIGTERM, SIGINT and SIGHUP, which would end this process, end the program instead, and the caller takes
+ * back what it has made.
  */
 #ifndef PMVM_OCI_PROGRAM_H
 #define PMVM_OCI_PROGRAM_H
@@ -24,7 +24,8 @@ struct program {
 
 /*
  * 0: it ended with status 0. -EIO: another one, or a signal; the text has its output. -EFBIG: it wanted to write beyond
- * file_size_max. -ETIMEDOUT: it was ended after timeout_s. -EINTR: a signal has ended it. -ENOENT and others: it could not be started.
+ * file_size_max. -ETIMEDOUT: it was ended after timeout_s. -EINTR: a signal has ended it. -ENOENT and others: it could
+ * not be started.
  */
 int program_run(struct program *program, struct vpmem_error *err);
 

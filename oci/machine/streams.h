@@ -39,8 +39,9 @@ struct streams {
 };
 
 /*
- * Takes the descriptors 0 and 1 of this process, which are /dev/null afterwards, and a copy of 2, which is /dev/null when
- * the program has closed its own and runs on; with a terminal it takes none, and makes a terminal (terminal.h). *streams is all zeros; streams_close is legal afterwards in any case.
+ * Takes the descriptors 0 and 1 of this process, which are /dev/null afterwards, and a copy of 2, which is /dev/null
+ * when the program has closed its own and runs on; with a terminal it takes none, and makes a terminal (terminal.h).
+ * *streams is all zeros; streams_close is legal afterwards in any case.
  */
 int streams_open(struct streams *streams, struct loop *loop, bool terminal, const char *console_socket,
                  struct terminal_size size, struct vpmem_error *err);

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+// The runtime in the guest refuses configurations that say a later one; members that it does not know it ignores.
+#define GUEST_SPEC "1.0.2"
+
 int json_add(struct json_object *object, const char *name, struct json_object *val)
 {
 	if (val && json_object_object_add(object, name, val) == 0)
@@ -197,6 +200,7 @@ struct json_object *bundle_guest_config(const struct bundle *bundle, const struc
 	rc = rc ? rc : json_add(config, "process", bundle_guest_process(json_object_object_get(config, "process")));
 	rc = rc ? rc : change_linux(bundle, place, json_object_object_get(config, "linux"));
 	rc = rc ? rc : change_hostname(bundle, config);
+	rc = rc ? rc : json_add(config, "ociVersion", json_object_new_string(GUEST_SPEC));
 	json_object_put(mounts);
 	if (rc) {
 		json_object_put(config);

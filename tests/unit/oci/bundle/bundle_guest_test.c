@@ -184,10 +184,22 @@ static void what_belongs_to_the_host_is_left_out(void **state)
 	bundle_fini(&bundle);
 }
 
+static void a_later_version_is_one_that_the_guest_knows(void **state)
+{
+	struct bundle bundle;
+	struct json_object *config;
+
+	(void)state;
+	config_set("ociVersion", "\"1.2.0\"");
+	config = guest(&bundle);
+	check(config, "ociVersion", "1.0.2");
+	json_object_put(config);
+	bundle_fini(&bundle);
+}
+
 static void the_rest_is_kept(void **state)
 {
 	static const char *const kept[] = {
-		"ociVersion",
 		"hostname",
 		"process/args",
 		"process/env",
@@ -269,6 +281,7 @@ int main(void)
 		TEST(volumes_of_pmem),
 		TEST(namespaces_are_new),
 		TEST(what_belongs_to_the_host_is_left_out),
+		TEST(a_later_version_is_one_that_the_guest_knows),
 		TEST(the_rest_is_kept),
 		TEST(a_container_without_a_name_has_the_hosts),
 		TEST(a_process_for_exec),

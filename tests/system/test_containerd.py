@@ -128,8 +128,8 @@ def test_two_containers_share_the_image_of_the_layer(containerd):
 
 
 def shared_files(name):
-    """The inodes of the layer cache that the machine of a container has mapped."""
-    cached = {str(path.stat().st_ino) for path in CACHE.rglob("*") if path.is_file()}
+    """The inodes of images that the machine of a container has mapped."""
+    cached = {str(path.stat().st_ino) for path in CACHE.rglob("*.erofs")}
     found = set()
     for path in pathlib.Path("/proc").iterdir():
         try:

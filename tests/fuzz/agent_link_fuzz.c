@@ -79,9 +79,9 @@ static void on_answered(void *owner, struct json_object *ok, const char *error)
 static const struct link_ops ops = { .hello = on_hello, .stream = on_stream, .exited = on_exited, .lost = on_lost };
 
 // Connections are accepted in their order.
-static bool port_of(const struct transport *transport, const struct sockaddr_storage *peer, uint32_t *port)
+static bool port_of(const struct transport *unused, const struct sockaddr_storage *peer, uint32_t *port)
 {
-	(void)transport;
+	(void)unused;
 	(void)peer;
 	*port = naccepted++;
 	return true;

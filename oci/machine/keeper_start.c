@@ -251,7 +251,7 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		close(fds[0]);
 		return rc;
 	}
-	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, keeper_on_stopped, k, err);
+	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, create_ms(k), keeper_on_stopped, k, err);
 	k->monitor.deleted = keeper_on_deleted;
 	k->monitor.unserved = keeper_on_unserved;
 	if (rc == -EIO) {

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define ANSWER_MS 10000u
-#define GREETING_MS 60000u
 
 // ---- what comes
 
@@ -129,7 +128,8 @@ static int send_command(struct vm_monitor *monitor, const char *name, struct jso
 	return rc;
 }
 
-int vm_monitor_run(struct vm_monitor *monitor, const char *name, struct json_object *arguments, struct vpmem_error *err)
+static int run_within(struct vm_monitor *monitor, const char *name, struct json_object *arguments, unsigned limit_ms,
+                      struct vpmem_error *err)
 {
 	int rc;
 
@@ -141,13 +141,18 @@ int vm_monitor_run(struct vm_monitor *monitor, const char *name, struct json_obj
 	rc = send_command(monitor, name, arguments);
 	if (rc < 0)
 		return error_set(err, -EPIPE, "pmvm: %s: %s", name, strerror(-rc));
-	rc = await(monitor, ANSWER_MS);
-	if (rc == 0)
-		return 0;
-	return error_set(err, rc, "pmvm: %s: %s", name,
-	                 monitor->answer == QMP_REFUSED ? monitor->refused :
-	                 rc == -ETIMEDOUT               ? "it does not answer" :
-	                                                  "it has ended");
+	rc = await(monitor, limit_ms);
+	if (rc == -ETIMEDOUT)
+		return error_set(err, rc, "pmvm: %s: it does not answer within %u s", name, limit_ms / 1000);
+	if (rc < 0)
+		error_set(err, rc, "pmvm: %s: %s", name,
+		          monitor->answer == QMP_REFUSED ? monitor->refused : "it has ended");
+	return rc;
+}
+
+int vm_monitor_run(struct vm_monitor *monitor, const char *name, struct json_object *arguments, struct vpmem_error *err)
+{
+	return run_within(monitor, name, arguments, ANSWER_MS, err);
 }
 
 static int command(struct vm_monitor *monitor, const char *name, struct vpmem_error *err)
@@ -204,7 +209,7 @@ static void on_ready(void *owner, short revents)
 	monitor->stopped(monitor->owner, monitor->status);
 }
 
-int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop,
+int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop, unsigned start_ms,
                     void (*stopped)(void *owner, const char *state), void *owner, struct vpmem_error *err)
 {
 	int rc;
@@ -217,11 +222,12 @@ int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop,
 		.stopped = stopped,
 		.owner = owner,
 	};
-	rc = monitor->stream ? await(monitor, GREETING_MS) : -ENOMEM;
+	rc = monitor->stream ? await(monitor, start_ms) : -ENOMEM;
+	if (rc == -ETIMEDOUT)
+		return error_set(err, rc, "pmvm: its monitor does not answer within %u s", start_ms / 1000);
 	if (rc < 0)
-		return error_set(err, rc, "pmvm: %s",
-		                 rc == -ETIMEDOUT ? "its monitor does not answer" : "it has ended at its start");
-	rc = command(monitor, "qmp_capabilities", err);
+		return error_set(err, rc, "pmvm: it has ended at its start");
+	rc = run_within(monitor, "qmp_capabilities", NULL, start_ms, err);
 	rc = rc ? rc : loop_add(loop, &monitor->source);
 	return rc;
 }

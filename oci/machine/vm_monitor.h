@@ -37,8 +37,11 @@ struct vm_monitor {
 	void *owner;
 };
 
-/* Takes fd, also on failure. Waits for the greeting. *monitor is all zeros; vm_monitor_close is legal afterwards in any case. */
-int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop,
+/*
+ * Takes fd, also on failure. Waits for the greeting and for the first answer, each up to start_ms: a host that starts
+ * many machines at once is slow. *monitor is all zeros; vm_monitor_close is legal afterwards in any case.
+ */
+int vm_monitor_open(struct vm_monitor *monitor, int fd, struct loop *loop, unsigned start_ms,
                     void (*stopped)(void *owner, const char *state), void *owner, struct vpmem_error *err);
 void vm_monitor_close(struct vm_monitor *monitor);
 

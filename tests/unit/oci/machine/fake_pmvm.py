@@ -5,8 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 
 FAKE_PMVM in the environment is a directory. It gets `argv` and `pid`; `commands` has a line for each command of the
 monitor, and `arguments` what it got. `mode` says what it does: run; exit (at once, with a message); mute (no greeting);
-refuse (the stop command); stay (refuse the cont command); full (refuse device_add); keep (no device leaves the guest
-until SIGUSR2).
+dumb (the greeting, and no answer); refuse (the stop command); stay (refuse the cont command); full (refuse device_add);
+keep (no device leaves the guest until SIGUSR2).
 """
 import json
 import os
@@ -46,6 +46,8 @@ signal.signal(signal.SIGUSR1, lambda *_: monitor.sendall(b'{"event": "STOP"}\r\n
 if mode == "mute":
     signal.pause()
 monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
+if mode == "dumb":
+    signal.pause()
 for line in monitor.makefile("r", encoding="utf-8"):
     message = json.loads(line)
     command = message["execute"]

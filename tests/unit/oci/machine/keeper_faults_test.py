@@ -143,6 +143,12 @@ def test_signal_before_it_is_created():
         assert host.end() == 143
 
 
+def test_the_monitor_has_the_time_of_a_creation():
+    for mode, text in ("mute", "its monitor does not answer"), ("dumb", "qmp_capabilities: it does not answer"):
+        with world(mode=mode) as host:
+            failed(host, f"pmvm: {text} within 3 s")
+
+
 def test_agent_says_nothing():
     with world() as host:
         host.agent()

@@ -41,7 +41,7 @@ static bool is_at(const char *block, const char *pci)
 	return strstr(target, part);
 }
 
-static bool find_now(const char *pci, char *dev, size_t size)
+static bool find_now(const char *prefix, const char *pci, char *dev, size_t size)
 {
 	DIR *dir = opendir(BLOCK_DEVICES);
 	bool found = false;
@@ -49,7 +49,7 @@ static bool find_now(const char *pci, char *dev, size_t size)
 	if (!dir)
 		return false;
 	for (struct dirent *entry; !found && (entry = readdir(dir));) {
-		found = strncmp(entry->d_name, "pmem", 4) == 0 && is_at(entry->d_name, pci);
+		found = strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && is_at(entry->d_name, pci);
 		if (found)
 			snprintf(dev, size, "/dev/%s", entry->d_name);
 	}
@@ -57,14 +57,21 @@ static bool find_now(const char *pci, char *dev, size_t size)
 	return found && access(dev, F_OK) == 0;
 }
 
-int pmem_find(const char *pci, char *dev, size_t size, struct vpmem_error *err)
+int block_find(const char *prefix, const char *pci, char *dev, size_t size, struct vpmem_error *err)
 {
 	const uint64_t end_ms = monotonic_ms() + WAIT_MS;
 
-	while (!find_now(pci, dev, size)) {
+	while (!find_now(prefix, pci, dev, size)) {
 		if (monotonic_ms() > end_ms)
-			return error_set(err, -ENODEV, "there is no persistent memory at the PCI address %s", pci);
+			return error_set(err, -ENODEV, "there is no /dev/%s* at the PCI address %s", prefix, pci);
 		usleep(2000);
 	}
 	return 0;
+}
+
+int pmem_find(const char *pci, char *dev, size_t size, struct vpmem_error *err)
+{
+	int rc = block_find("pmem", pci, dev, size, NULL);
+
+	return rc ? error_set(err, rc, "there is no persistent memory at the PCI address %s", pci) : 0;
 }

@@ -14,5 +14,7 @@ bool pci_wellformed(const char *pci);
 
 /* "/dev/pmem3" into dev. Waits for it: the kernel registers it in the background. -ENODEV: there is none. */
 int pmem_find(const char *pci, char *dev, size_t size, struct vpmem_error *err);
+/* The same of another driver: the names of its block devices begin with prefix, as "vd" of virtio-blk. */
+int block_find(const char *prefix, const char *pci, char *dev, size_t size, struct vpmem_error *err);
 
 #endif

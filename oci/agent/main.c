@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL_VERSION 3
 #define TRIES 16u
 #define RETRY_NS 20000000
 
@@ -158,7 +157,7 @@ static int say_hello(struct agent *agent, struct vpmem_error *err)
 		return rc;
 	agent->control_fd = fd;
 	hello = json_object_new_object();
-	json_object_object_add(hello, "hello", json_object_new_int(PROTOCOL_VERSION));
+	json_object_object_add(hello, "hello", json_object_new_int(WIRE_AGENT_VERSION));
 	json_object_object_add(hello, "token", json_object_new_string(agent->token));
 	rc = wire_send(agent->control_fd, hello, err);
 	json_object_put(hello);

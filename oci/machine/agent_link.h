@@ -7,10 +7,10 @@
  * more when LINK_STRANGERS_MAX have not said so yet. An answer that nobody waits for, a second control connection, or what
  * is no frame at all, ends the link.
  *
- * A process of the container can connect as well, as vsock knows no namespaces. So the agent says by the control connection
- * from which port it connects next, a port that it has and no other process can have. A connection from another port is
- * closed at once, so it takes nobody's place. Each also has to bring the token that the agent has sent with its hello, before
- * there was a container: by then the agent may have given the port up.
+ * A process of the container can connect as well, as vsock knows no namespaces. So the agent says by the control
+ * connection from which port it connects next, a port that it has and no other process can have. A connection from
+ * another port is closed at once, so it takes nobody's place. Each also has to bring the token that the agent has sent
+ * with its hello, before there was a container: by then the agent may have given the port up.
  */
 #ifndef PMVM_OCI_AGENT_LINK_H
 #define PMVM_OCI_AGENT_LINK_H
@@ -22,7 +22,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 3
 #define LINK_STRANGERS_MAX 8u
 #define LINK_EXPECTED_MAX 32u /* ports */
 #define LINK_REQUESTS_MAX 64u /* as many as the agent takes */
@@ -81,8 +80,8 @@ struct agent_link {
 };
 
 /*
- * Borrows the transport, which lives as long as the link, and takes its listener_fd, also on failure. *link is all zeros;
- * link_close is legal afterwards in any case.
+ * Borrows the transport, which lives as long as the link, and takes its listener_fd, also on failure. *link is all
+ * zeros; link_close is legal afterwards in any case.
  */
 int link_open(struct agent_link *link, const struct transport *transport, struct loop *loop, const struct link_ops *ops,
               void *owner);

@@ -76,11 +76,11 @@ static void become_control(struct link_stranger *stranger, int64_t version, stru
 		link_lose(link, "the agent in the guest has connected twice");
 		return;
 	}
-	if (version != LINK_VERSION) {
+	if (version != WIRE_AGENT_VERSION) {
 		hang_up(stranger);
 		link_lose(link,
 		          "the agent in the guest speaks version %" PRId64 " of the protocol, and pmvm-oci version %d",
-		          version, LINK_VERSION);
+		          version, WIRE_AGENT_VERSION);
 		return;
 	}
 	if (!token || token[0] == '\0' || strlen(token) > LINK_TOKEN_MAX) {

@@ -117,6 +117,9 @@ void net_rig_begin(struct net_rig *rig, bool has_eth0)
 	in_container(rig,
 	             "ip link set lo up && ip link set eth0 mtu 1400 up && ip addr add 10.1.1.2/24 brd + dev eth0 && "
 	             "ip route add default via 10.1.1.1");
+	// The first of the two that was set up takes frames, and drops them, until the kernel has noticed its carrier.
+	outside("timeout 60 sh -c 'until ip link show dev out | grep -q \"state UP\"; do sleep 0.05; done'");
+	outside("ip link set out up"); // returns when that is done
 	rig->packet_fd = open_packet();
 }
 

@@ -81,7 +81,8 @@ struct keeper {
 	struct loop_source signals;
 	struct loop_timer timer; /* what it bounds depends on the phase */
 	uint64_t kill_end_ms; /* SIGKILL: when the machine is ended at the latest, by monotonic_ms; 0: none was sent */
-	char why[512];        /* the link was lost: why, until the end of pmvm says more */
+	uint64_t begin_ms, monitor_ms, hello_ms; /* by monotonic_ms: the start, pmvm's first answer, the agent's */
+	char why[512];                           /* the link was lost: why, until the end of pmvm says more */
 };
 
 /* keeper_run with another way from the guest to here. */

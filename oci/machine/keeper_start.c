@@ -5,6 +5,7 @@
 #include "error.h"
 #include "keeper_internal.h"
 #include "layers.h"
+#include "monotonic.h"
 #include "nics.h"
 #include "ready.h"
 
@@ -34,6 +35,17 @@ static int make_dir(const char *path, struct vpmem_error *err)
 
 // ---- the agent, from here on in the event loop
 
+static void report_times(struct keeper *k)
+{
+	unsigned monitor = (unsigned)(k->monitor_ms - k->begin_ms), agent = (unsigned)(k->hello_ms - k->begin_ms);
+	unsigned created = (unsigned)(monotonic_ms() - k->begin_ms);
+	char note[160];
+
+	snprintf(note, sizeof(note), "pmvm answered after %u ms, the agent after %u ms, the container after %u ms",
+	         monitor, agent, created);
+	ready_report_note(&k->ready_fd, note);
+}
+
 // The streams and the answer are several connections, so what was sent first may be seen last.
 static void check_created(struct keeper *k)
 {
@@ -49,7 +61,7 @@ static void check_created(struct keeper *k)
 	}
 	loop_del_timer(&k->loop, &k->timer);
 	keeper_set_phase(k, KEEPER_CREATED);
-	ready_report(&k->ready_fd, NULL);
+	report_times(k);
 }
 
 static void on_created(void *owner, struct json_object *ok, const char *error)
@@ -67,6 +79,7 @@ static void on_hello(void *owner)
 {
 	struct keeper *k = owner;
 
+	k->hello_ms = monotonic_ms();
 	// The deadline that counts is that of `timer`, which is for all that comes before as well.
 	link_ask(&k->link, "create", json_object_get(k->parts.create), 2 * create_ms(k), on_created, k);
 }
@@ -252,6 +265,7 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		return rc;
 	}
 	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, create_ms(k), keeper_on_stopped, k, err);
+	k->monitor_ms = monotonic_ms();
 	k->monitor.deleted = keeper_on_deleted;
 	k->monitor.unserved = keeper_on_unserved;
 	if (rc == -EIO) {
@@ -300,8 +314,10 @@ int keeper_start(struct keeper *k, transport_open *open, struct vpmem_error *err
 {
 	const struct bundle *bundle = k->plan->bundle;
 	const struct terminal_size size = { bundle->console_rows, bundle->console_columns };
-	int share_fd = -1, rc = parts_make(&k->parts, k->plan, err);
+	int share_fd = -1, rc;
 
+	k->begin_ms = monotonic_ms();
+	rc = parts_make(&k->parts, k->plan, err);
 	if (rc == 0)
 		rc = control_open(&k->control, k->plan->state_dir, &k->loop, &keeper_control_ops, k, err);
 	if (rc == 0)

@@ -12,5 +12,7 @@ struct vpmem_error;
  * with -1 it does nothing. A command that has gone is not an error.
  */
 void ready_report(int *ready_fd, const struct vpmem_error *error);
+/* {"ok":{"note":"text"}}: it is ready, and text is for --debug. */
+void ready_report_note(int *ready_fd, const char *note);
 
 #endif

@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "layers.h"
 #include "member.h"
+#include "monotonic.h"
 #include "nics.h"
 #include "oci_log.h"
 #include "share_server.h"
@@ -342,14 +343,17 @@ static void undo(struct creation *c)
 
 static int create(struct creation *c, struct vpmem_error *err)
 {
+	uint64_t begin_ms = monotonic_ms();
 	int rc = make_dir(c, err);
 
 	if (rc == -EEXIST)
 		return rc;
 	if (rc == 0)
 		rc = make_parts(c, err);
-	if (rc == 0)
+	if (rc == 0) {
+		oci_log_debug("layers and network: %u ms", (unsigned)(monotonic_ms() - begin_ms));
 		rc = start_keeper(c, err);
+	}
 	if (rc == 0)
 		rc = run_hooks(c, err);
 	if (rc == 0)

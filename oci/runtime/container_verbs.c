@@ -8,6 +8,7 @@
 #include "json_file.h"
 #include "keeper_request.h"
 #include "layers.h"
+#include "monotonic.h"
 #include "oci_log.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static void run_hooks(const struct state *state, const char *moment)
 static int start(struct command *cmd, struct state *state, struct vpmem_error *err)
 {
 	enum status status = state_status(state);
+	uint64_t begin_ms = monotonic_ms();
 	int rc;
 
 	if (status != STATUS_CREATED)
@@ -47,6 +49,7 @@ static int start(struct command *cmd, struct state *state, struct vpmem_error *e
 	rc = keeper_request(state, "start", NULL, (unsigned)cmd->settings.create_timeout_s, NULL, err);
 	if (rc < 0)
 		return rc;
+	oci_log_debug("the program runs after %u ms", (unsigned)(monotonic_ms() - begin_ms));
 	state->status = STATUS_RUNNING;
 	// The keeper that has started it is another process than the one that notes its status.
 	if (state->sandbox)

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "frame.h"
 #include "fresh_process.h"
+#include "oci_log.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -68,7 +69,7 @@ int launch(const struct launch_options *opts, pid_t *pid, int *ready_fd, struct 
 
 static const char *text_of(struct json_object *report, const char *name)
 {
-	struct json_object *text = json_object_object_get(report, name);
+	struct json_object *text = report ? json_object_object_get(report, name) : NULL;
 
 	return json_object_is_type(text, json_type_string) ? json_object_get_string(text) : NULL;
 }
@@ -79,8 +80,11 @@ int launch_wait(int ready_fd, const char *what, unsigned timeout_s, struct vpmem
 	struct vpmem_error why = { "", "" };
 	int rc = wire_receive(ready_fd, (int)timeout_s * 1000, &report, &why);
 	const char *text = rc == 0 ? text_of(report, "error") : NULL;
+	const char *note = rc == 0 ? text_of(json_object_object_get(report, "ok"), "note") : NULL;
 
 	close(ready_fd);
+	if (note)
+		oci_log_debug("%s: %s", what, note);
 	if (rc == -ETIMEDOUT) {
 		error_set(err, rc, "%s: no answer within %u s", what, timeout_s);
 		error_hint(err, "see create-timeout of the settings, and --debug");

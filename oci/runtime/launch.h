@@ -23,7 +23,7 @@ int launch(const struct launch_options *opts, pid_t *pid, int *ready_fd, struct 
 
 /*
  * Waits for the report, and closes ready_fd. 0, -ETIMEDOUT, or -EREMOTEIO with the text that it reported; `what` names it
- * where it ended without any.
+ * where it ended without any. A note of the report is a message of --debug.
  */
 int launch_wait(int ready_fd, const char *what, unsigned timeout_s, struct vpmem_error *err);
 

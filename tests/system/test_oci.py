@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -16,13 +17,14 @@ from oci_runtime import COMMAND_MAX, FOREVER, eventually, make_bundle, wait_for
 
 def test_run_gives_output_and_status(oci, tmp_path):
     bundle = make_bundle(tmp_path / "bundle", "read line; echo got $line; uname -r; id -u; exit 3")
-    with oci.popen(
-        "run", "--bundle", bundle, "c", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:  # fmt: skip
-        output, _ = process.communicate("a line\n", timeout=COMMAND_MAX)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with oci.popen("run", "--bundle", bundle, "c", options=["--debug"], text=True, **pipes) as process:
+        output, errors = process.communicate("a line\n", timeout=COMMAND_MAX)
     first, kernel, uid = output.splitlines()
     assert process.returncode == 3 and first == "got a line" and uid == "0", output
     assert kernel != os.uname().release, "it did not run in a guest"
+    for step in r"layers and network: \d+ ms", r"the machine: pmvm answered after \d+ ms", r"program runs after \d+ ms":
+        assert re.search(step, errors), errors
     assert oci.left() == []
 
 

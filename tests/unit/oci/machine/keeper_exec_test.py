@@ -130,7 +130,7 @@ def test_terminal():
         agent = host.agent().hello()
         agent.serve("create")
         agent.stream("terminal")
-        assert receive(host.ready) == {"ok": {}}
+        host.is_ready()
         session, ready = host.session(process, console=True)
         request = agent.request("exec")
         master = host.terminal()

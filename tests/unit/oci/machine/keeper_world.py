@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -22,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 RIG = sys.argv[1] if len(sys.argv) > 1 else "keeper_rig"
 WAIT_MAX = 60
 AT_ONCE = 6  # tests
+NOTE = re.compile(r"pmvm answered after (\d+) ms, the agent after (\d+) ms, the container after (\d+) ms")
 
 
 def wait_for(what, condition):
@@ -189,8 +191,15 @@ class World:
         request = agent.request("create")
         streams = agent.streams()
         send(agent.control, {"id": request["id"], "ok": {"pid": 5}})
-        assert receive(self.ready) == {"ok": {}}
+        self.is_ready()
         return agent, streams
+
+    def is_ready(self):
+        """The keeper says so, with the times of its steps in their order."""
+        note = receive(self.ready)["ok"]["note"]
+        times = NOTE.fullmatch(note)
+        assert times, note
+        assert sorted(map(int, times.groups())) == list(map(int, times.groups())), note
 
     def running(self):
         agent, streams = self.created()

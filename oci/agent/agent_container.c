@@ -204,18 +204,24 @@ int container_start(struct agent *agent, int64_t id, unsigned container, struct 
 }
 
 int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
-                   struct vpmem_error *err)
+                   const char *cgroup, struct vpmem_error *err)
 {
 	char file[80] = "--process=";
-	const char *args[] = { "exec", "--detach", file, name_of(container), NULL };
+	char group[CGROUP_MAX + 16];
+	const char *args[6] = { "exec", "--detach", file };
 	char *path = file + strlen(file);
 	struct crun_job *job = new_job(agent, id, process_is_there, err);
 	bool is_terminal;
+	unsigned n = 3;
 	int rc;
 
 	if (!job)
 		return -EBUSY;
 	crun_file(job, "json", path, sizeof(file) - strlen(file));
+	snprintf(group, sizeof(group), "--cgroup=%s", cgroup ? cgroup : "");
+	if (cgroup)
+		args[n++] = group;
+	args[n] = name_of(container);
 	rc = member_bool(spec, "terminal", &is_terminal, err);
 	if (rc == 0)
 		rc = write_json(path, spec, err);

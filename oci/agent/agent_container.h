@@ -14,15 +14,15 @@ struct agent;
 struct json_object;
 struct rootfs_spec;
 
-enum { CONTAINER_NUMBER_MAX = 99999999 };
+enum { CONTAINER_NUMBER_MAX = 99999999, CGROUP_MAX = 255 };
 
 /* Changes config, which is an object with the object "process". -EEXIST; -EBUSY: there are too many. */
 int container_create(struct agent *agent, int64_t id, unsigned container, struct json_object *config,
                      const struct rootfs_spec *rootfs, struct vpmem_error *err);
 int container_start(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
-/* name is well-formed, spec an OCI process object. */
+/* name is well-formed, spec an OCI process object, cgroup a path below that of the container, or NULL. */
 int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
-                   struct vpmem_error *err);
+                   const char *cgroup, struct vpmem_error *err);
 int container_signal_all(struct agent *agent, int64_t id, unsigned container, int signo, struct vpmem_error *err);
 int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
 int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,

@@ -84,14 +84,18 @@ static int do_network(struct agent *agent, struct request *request, struct vpmem
 static int do_exec(struct agent *agent, struct request *request, struct vpmem_error *err)
 {
 	struct json_object *spec;
-	const char *name;
+	const char *name, *cgroup = NULL;
 	int rc = member_string(request->body, "process", &name, err);
 
 	if (rc == 0 && !process_name_wellformed(name))
 		rc = error_set(err, -EINVAL, "'process' is not exec-N");
 	if (rc == 0)
 		rc = member_get(request->body, "spec", json_type_object, &spec, err);
-	return rc ? rc : container_exec(agent, request->id, request->container, name, spec, err);
+	if (rc == 0 && json_object_object_get(request->body, "cgroup"))
+		rc = member_string(request->body, "cgroup", &cgroup, err);
+	if (rc == 0 && cgroup && strlen(cgroup) > CGROUP_MAX)
+		rc = error_set(err, -EINVAL, "'cgroup' is too long");
+	return rc ? rc : container_exec(agent, request->id, request->container, name, spec, cgroup, err);
 }
 
 static int do_signal(struct agent *agent, struct request *request, struct vpmem_error *err)

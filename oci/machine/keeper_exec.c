@@ -72,7 +72,7 @@ static void on_answer(void *owner, struct json_object *ok, const char *error)
 
 void keeper_exec_begin(struct keeper *k, struct control_client *client, struct json_object *request, unsigned number)
 {
-	struct json_object *arguments = json_object_new_object();
+	struct json_object *arguments = json_object_new_object(), *cgroup = json_object_object_get(request, "cgroup");
 	struct keeper_exec *exec = calloc(1, sizeof(*exec));
 	struct start *start = calloc(1, sizeof(*start));
 	char process[32];
@@ -93,6 +93,8 @@ void keeper_exec_begin(struct keeper *k, struct control_client *client, struct j
 	if (number > 0)
 		json_object_object_add(arguments, "container", json_object_new_int64(number));
 	json_object_object_add(arguments, "spec", json_object_get(json_object_object_get(request, "process")));
+	if (cgroup)
+		json_object_object_add(arguments, "cgroup", json_object_get(cgroup));
 	link_ask(&k->link, "exec", arguments, EXEC_MS, on_answer, start);
 }
 

@@ -193,6 +193,8 @@ static int start(struct session *s, struct vpmem_error *err)
 	json_object_object_add(request, "process", json_object_get(s->plan->process));
 	if (s->plan->container)
 		json_object_object_add(request, "container", json_object_new_string(s->plan->container));
+	if (s->plan->cgroup)
+		json_object_object_add(request, "cgroup", json_object_new_string(s->plan->cgroup));
 	rc = wire_send(s->keeper_fd, request, err);
 	json_object_put(request);
 	return rc;

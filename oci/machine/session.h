@@ -13,6 +13,7 @@ struct session_plan {
 	const char *state_dir;       /* of the keeper */
 	const char *container;       /* id of a further container of its machine; NULL: the first one */
 	struct json_object *process; /* of the OCI configuration, checked; borrowed */
+	const char *cgroup;          /* its control group, below that of the container; NULL: the same */
 	bool terminal;
 	const char *console_socket; /* NULL: none */
 };

@@ -18,7 +18,7 @@
 
 struct exec {
 	struct exec_arguments args;
-	const char *console_socket, *pid_file;
+	const char *console_socket, *pid_file, *cgroup;
 	bool is_detached, ignores_paused;
 	struct state state;
 	struct json_object *process;
@@ -44,7 +44,7 @@ static int parse(struct exec *exec, int argc, char **argv, struct vpmem_error *e
 		ARGUMENT("preserve-fds", 0, TEXT, &preserve_fds, "only 0 is supported"),
 		ARGUMENT("process-label", 0, TEXT, &ignored, NULL),
 		ARGUMENT("apparmor", 0, TEXT, &ignored, NULL),
-		ARGUMENT("cgroup", 0, TEXT, &ignored, NULL),
+		ARGUMENT("cgroup", 0, TEXT, &exec->cgroup, "its control group, below that of the container"),
 		ARGUMENT("no-subreaper", 0, FLAG, &is_ignored, NULL),
 	};
 	const struct verb_operands operands = {
@@ -75,6 +75,7 @@ static int run_session(void *owner, int ready_fd)
 		.state_dir = dir,
 		.container = exec->state.sandbox ? exec->state.id : NULL,
 		.process = exec->process,
+		.cgroup = exec->cgroup,
 		.terminal = exec->args.has_terminal,
 		.console_socket = exec->console_socket,
 	};

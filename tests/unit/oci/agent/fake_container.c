@@ -9,6 +9,7 @@
 #include "error.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,7 @@ int container_start(struct agent *agent, int64_t id, unsigned container, struct 
 }
 
 int container_exec(struct agent *agent, int64_t id, unsigned container, const char *name, struct json_object *spec,
-                   struct vpmem_error *err)
+                   const char *cgroup, struct vpmem_error *err)
 {
 	(void)agent;
 	(void)id;
@@ -86,6 +87,8 @@ int container_exec(struct agent *agent, int64_t id, unsigned container, const ch
 	(void)err;
 	CHECK(process_name_wellformed(name) && strlen(name) < PROCESS_NAME_SIZE);
 	CHECK(json_object_is_type(spec, json_type_object));
+	CHECK(!cgroup || (*cgroup && strlen(cgroup) <= CGROUP_MAX));
+	snprintf(fake_container.cgroup, sizeof(fake_container.cgroup), "%s", cgroup ? cgroup : "");
 	return called("exec");
 }
 

@@ -11,6 +11,7 @@ struct fake_container {
 	unsigned ncalls;          /* that would start crun */
 	const char *last;         /* the name of the function */
 	unsigned number;          /* of the container */
+	char cgroup[256];         /* of exec; empty: none */
 	struct json_object *sent; /* the last message of the agent; NULL: there was none */
 	unsigned nsent;
 };

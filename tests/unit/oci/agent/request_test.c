@@ -86,6 +86,16 @@ static void a_request_is_about_one_container(void **state)
 	assert_int_equal(fake_container.number, 0);
 }
 
+static void exec_in_a_control_group(void **state)
+{
+	(void)state;
+	assert_int_equal(serve("{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":{},\"cgroup\":\"/group\"}"),
+	                 0);
+	assert_string_equal(fake_container.cgroup, "/group");
+	assert_int_equal(serve("{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":{}}"), 0);
+	assert_string_equal(fake_container.cgroup, "");
+}
+
 static void wrong_requests_get_an_error(void **state)
 {
 	static const struct {
@@ -135,6 +145,10 @@ static void wrong_requests_get_an_error(void **state)
 		  "'size' is not from 0" },
 		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"init\",\"spec\":{}}", "'process' is not exec-N" },
 		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":1}", "'spec' is not of the type object" },
+		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":{},\"cgroup\":\"\"}",
+		  "'cgroup' is empty" },
+		{ "{\"id\":1,\"do\":\"exec\",\"process\":\"exec-1\",\"spec\":{},\"cgroup\":1}",
+		  "'cgroup' is not of the type string" },
 		{ "{\"id\":1,\"do\":\"signal\",\"process\":\"init\",\"signal\":0}", "'signal' is not from 1 to 64" },
 		{ "{\"id\":1,\"do\":\"signal\",\"process\":\"init\",\"signal\":9}", "the process 'init' does not run" },
 		{ "{\"id\":1,\"do\":\"resize\",\"process\":\"init\",\"rows\":1,\"columns\":65536}",
@@ -190,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_requests_are_passed_on),
 		cmocka_unit_test(a_request_is_about_one_container),
+		cmocka_unit_test(exec_in_a_control_group),
 		cmocka_unit_test(wrong_requests_get_an_error),
 		cmocka_unit_test(what_can_be_answered_at_once),
 		cmocka_unit_test(what_is_no_request_ends_the_connection),

@@ -44,6 +44,17 @@ def test_exec():
         assert host.keeper.poll() is None
 
 
+def test_a_control_group():
+    with world() as host:
+        agent, _ = host.running()
+        host.environment = {"KEEPER_RIG_CGROUP": "/group"}
+        host.session(PROCESS)
+        assert agent.request("exec")["cgroup"] == "/group"
+        host.environment = {}
+        host.session(PROCESS)
+        assert "cgroup" not in agent.request("exec")
+
+
 def test_error_is_relayed():
     with world() as host:
         agent, _ = host.running()

@@ -9,6 +9,7 @@
  * keeper_rig member STATE_DIR READY_FD ID POD_DIR [CONSOLE_SOCKET]
  *
  * KEEPER_RIG_POD in the environment: the keeper is that of a sandbox. KEEPER_RIG_CONTAINER: the session is for this one.
+ * KEEPER_RIG_CGROUP: the process of the session gets this control group.
  */
 #include "bundle.h"
 #include "error.h"
@@ -184,6 +185,7 @@ static int run_session(char **argv)
 {
 	struct session_plan plan = { .state_dir = argv[0],
 		                     .container = getenv("KEEPER_RIG_CONTAINER"),
+		                     .cgroup = getenv("KEEPER_RIG_CGROUP"),
 		                     .terminal = argv[3] != NULL,
 		                     .console_socket = argv[3] };
 	int status;

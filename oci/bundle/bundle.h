@@ -158,6 +158,11 @@ struct guest_place {
  */
 struct json_object *bundle_guest_config(const struct bundle *bundle, const struct guest_place *place);
 
+/* Removes from linux.resources, for the runtime inside the guest, what is a matter of the host. */
+void bundle_guest_resources(struct json_object *resources);
+/* Whether a member of linux.resources.unified is a limit of the host. The others are the guest's. */
+bool bundle_is_host_limit(const char *file);
+
 /* Checks an OCI process, such as that of exec --process. -EINVAL with the name of the field. */
 int bundle_process_check(struct json_object *process, struct vpmem_error *err);
 /* The same for the runtime inside the guest. The caller owns it. NULL: out of memory. */

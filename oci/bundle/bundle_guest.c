@@ -39,10 +39,18 @@ static bool starts_with_any(const char *text, const char *const *list)
 	return false;
 }
 
-// Removes the members whose names begin with none of the list. An object may be NULL.
+bool bundle_is_host_limit(const char *file)
+{
+	static const char *const host[] = { "memory.swap.", "memory.zswap.", "io.",   "cpuset.",
+		                            "hugetlb.",     "rdma.",         "misc.", NULL };
+
+	return starts_with_any(file, host);
+}
+
+// Removes the members whose names begin with none of the list.
 static void keep_members(struct json_object *object, const char *const *list)
 {
-	if (!object)
+	if (!json_object_is_type(object, json_type_object))
 		return;
 	json_object_object_foreach(object, name, val)
 	{
@@ -52,24 +60,33 @@ static void keep_members(struct json_object *object, const char *const *list)
 	}
 }
 
+static void remove_host_limits(struct json_object *unified)
+{
+	if (!json_object_is_type(unified, json_type_object))
+		return;
+	json_object_object_foreach(unified, name, val)
+	{
+		(void)val;
+		if (bundle_is_host_limit(name))
+			json_object_object_del(unified, name);
+	}
+}
+
 /*
  * Memory, processes and time of CPUs are limited in the guest as well, so that the container sees its limits. Swap,
- * disks, huge pages and numbers of CPUs are those of the host.
+ * disks, huge pages and numbers of CPUs are those of the host. The runtime in the guest refuses other files of control
+ * groups that do not exist.
  */
-static void keep_resources(struct json_object *resources)
+void bundle_guest_resources(struct json_object *resources)
 {
 	static const char *const all[] = { "devices", "memory", "pids", "cpu", "unified", NULL };
 	static const char *const memory[] = { "limit", "reservation", NULL };
 	static const char *const cpu[] = { "shares", "quota", "period", "burst", "idle", NULL };
-	static const char *const unified[] = { "memory.max", "memory.min", "memory.low", "memory.high",
-		                               "pids.",      "cpu.",       NULL };
 
-	if (!resources)
-		return;
 	keep_members(resources, all);
 	keep_members(json_object_object_get(resources, "memory"), memory);
 	keep_members(json_object_object_get(resources, "cpu"), cpu);
-	keep_members(json_object_object_get(resources, "unified"), unified);
+	remove_host_limits(json_object_object_get(resources, "unified"));
 }
 
 static int add_namespace(struct json_object *list, const char *type, const char *path)
@@ -134,7 +151,7 @@ static int change_linux(const struct bundle *bundle, const struct guest_place *p
 	char path[64];
 	int rc = replace_namespaces(bundle, place, linux_object);
 
-	keep_resources(json_object_object_get(linux_object, "resources"));
+	bundle_guest_resources(json_object_object_get(linux_object, "resources"));
 	json_object_object_del(linux_object, "mountLabel");
 	snprintf(path, sizeof(path), BUNDLE_GUEST_CGROUP, place->number);
 	return rc ? rc : json_add(linux_object, "cgroupsPath", json_object_new_string(path));

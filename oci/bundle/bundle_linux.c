@@ -32,7 +32,7 @@ static void set_cpus(struct bundle *bundle, int64_t quota, int64_t period)
 
 static int take_resources(struct bundle *bundle, struct json_object *linux_object, struct vpmem_error *err)
 {
-	struct json_object *resources, *memory, *cpu, *pids;
+	struct json_object *resources, *memory, *cpu, *pids, *unified;
 	int64_t limit = 0, quota = 0, period = 100000, number;
 	int rc = field_get(linux_object, "linux", "resources", json_type_object, &resources, err);
 
@@ -43,6 +43,7 @@ static int take_resources(struct bundle *bundle, struct json_object *linux_objec
 	rc = rc ? rc : field_int(cpu, "linux.resources.cpu", "period", 0, INT64_MAX, &period, err);
 	rc = rc ? rc : field_get(resources, "linux.resources", "pids", json_type_object, &pids, err);
 	rc = rc ? rc : field_int(pids, "linux.resources.pids", "limit", -1, INT64_MAX, &number, err);
+	rc = rc ? rc : field_get(resources, "linux.resources", "unified", json_type_object, &unified, err);
 	if (rc)
 		return rc;
 	bundle->memory_limit = limit > 0 ? (uint64_t)limit : 0;

@@ -2,6 +2,7 @@
 // linux.resources as the limits of a control group of version 2.
 #include "cgroup.h"
 
+#include "bundle.h"
 #include "error.h"
 #include "oci_log.h"
 
@@ -40,6 +41,14 @@ static int write_limit(const struct limits *l, const char *name, const char *tex
 	if (fd >= 0)
 		close(fd);
 	return rc;
+}
+
+static bool has_file(const struct limits *l, const char *name)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/%s", l->path, name);
+	return access(file, F_OK) == 0;
 }
 
 static struct json_object *member(const struct limits *l, const char *group, const char *name)
@@ -130,6 +139,31 @@ static int limit_set(const struct limits *l, const char *name, const char *file)
 	return write_limit(l, file, json_object_get_string(val));
 }
 
+// What is no matter of the guest. A file that is not there is an error, as the specification demands it.
+static int limit_unified(const struct limits *l)
+{
+	struct json_object *unified = json_object_object_get(l->resources, "unified");
+	int rc = 0;
+
+	if (!json_object_is_type(unified, json_type_object))
+		return 0;
+	json_object_object_foreach(unified, name, val)
+	{
+		if (!bundle_is_host_limit(name))
+			continue;
+		if (strchr(name, '/') || !json_object_is_type(val, json_type_string))
+			rc = error_set(l->err, -EINVAL, "linux.resources.unified: %s: not a file with a text", name);
+		else if (!has_file(l, name))
+			rc = error_set(l->err, -ENOENT, "linux.resources.unified: cgroup %s: no %s: %s", l->path, name,
+			               strerror(ENOENT));
+		else
+			rc = write_limit(l, name, json_object_get_string(val));
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
 int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
                  struct vpmem_error *err)
 {
@@ -149,5 +183,7 @@ int cgroup_limit(const char *path, struct json_object *resources, uint64_t memor
 		rc = limit_set(&l, "cpus", "cpuset.cpus");
 	if (rc == 0)
 		rc = limit_set(&l, "mems", "cpuset.mems");
+	if (rc == 0)
+		rc = limit_unified(&l);
 	return rc;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // update: other limits for a running container.
+#include "bundle.h"
 #include "cgroup.h"
 #include "error.h"
 #include "json_file.h"
@@ -95,9 +96,10 @@ static int apply(struct command *cmd, const char *id, struct json_object *resour
 	struct state state = { 0 };
 	int rc = state_load(cmd->root, id, &state, err);
 
-	json_object_object_add(more, "resources", json_object_get(resources));
 	if (rc == 0)
 		rc = cgroup_limit(state.cgroup, resources, cmd->settings.memory_overhead, true, err);
+	bundle_guest_resources(resources);
+	json_object_object_add(more, "resources", json_object_get(resources));
 	if (rc == 0) {
 		rc = keeper_request(&state, "update", more, KEEPER_ANSWER_S, NULL, err);
 		more = NULL;

@@ -172,14 +172,15 @@ static void what_belongs_to_the_host_is_left_out(void **state)
 	config_set("linux/resources/blockIO", "{\"weight\": 10}");
 	config_set("linux/resources/network", "{\"classID\": 10}");
 	config_set("linux/resources/cpu/cpus", "\"0-1\"");
-	config_set("linux/resources/unified", "{\"io.max\": \"8:0 rbps=1\", \"memory.high\": \"1000\"}");
+	config_set("linux/resources/unified",
+	           "{\"io.max\": \"8:0 rbps=1\", \"memory.high\": \"1000\", \"foo.bar\": \"x\"}");
 	config_load(&bundle);
 	for (unsigned i = 0; i < COUNT(gone); i++)
 		assert_string_not_equal(config_get(bundle.config, gone[i]), ""); // it is there on the host
 	config = bundle_guest_config(&bundle, &first);
 	for (unsigned i = 0; i < COUNT(gone); i++)
 		check(config, gone[i], "");
-	check(config, "linux/resources/unified/memory.high", "1000");
+	check(config, "linux/resources/unified", "{ \"memory.high\": \"1000\", \"foo.bar\": \"x\" }");
 	json_object_put(config);
 	bundle_fini(&bundle);
 }

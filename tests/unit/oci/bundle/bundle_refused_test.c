@@ -114,6 +114,7 @@ static void of_linux(void **state)
 		  NULL },
 		{ "linux/resources/cpu/quota", "1.5", -EINVAL, "linux.resources.cpu.quota: not an integer", NULL },
 		{ "linux/resources/cpu", "[]", -EINVAL, "linux.resources.cpu: not an object", NULL },
+		{ "linux/resources/unified", "5", -EINVAL, "linux.resources.unified: not an object", NULL },
 		{ "linux/maskedPaths", "[1]", -EINVAL, "linux.maskedPaths[0]: not a string", NULL },
 		{ "linux/sysctl", "[]", -EINVAL, "linux.sysctl: not an object", NULL },
 		{ "linux/cgroupsPath", "1", -EINVAL, "linux.cgroupsPath: not a string", NULL },

@@ -201,6 +201,24 @@ static void the_memory_of_a_running_machine_is_never_lowered(void **state)
 	file_is("memory.max", "max0\n");
 }
 
+static void other_limits_by_the_names_of_their_files(void **state)
+{
+	(void)state;
+	// memory.high and foo.bar are for the guest, which refuses what it does not have.
+	assert_int_equal(
+		limit("{\"unified\": {\"memory.swap.max\": \"7\", \"cpuset.cpus\": \"0\", \"memory.high\": \"9\","
+	              "\"foo.bar\": \"1\"}}"),
+		0);
+	file_is("memory.swap.max", "7");
+	file_is("cpuset.cpus", "0");
+	assert_int_equal(limit("{\"unified\": {\"hugetlb.2MB.max\": \"0\"}}"), -ENOENT);
+	assert_non_null(strstr(err.text, "No such file or directory"));
+	assert_int_equal(limit("{\"unified\": {\"cpuset./../memory.max\": \"0\"}}"), -EINVAL);
+	assert_int_equal(limit("{\"unified\": {\"cpuset.cpus\": 1}}"), -EINVAL);
+	assert_int_equal(limit("{\"unified\": \"odd\"}"), 0);
+	file_is("memory.max", "");
+}
+
 static void a_group_with_processes_is_refused(void **state)
 {
 	(void)state;
@@ -232,6 +250,7 @@ int main(void)
 		cmocka_unit_test(other_paths_are_refused),
 		cmocka_unit_test(there_is_no_group_without_version_2),
 		cmocka_unit_test_setup_teardown(limits_become_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(other_limits_by_the_names_of_their_files, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(no_limit_is_max_and_nothing_is_left_as_it_is, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_memory_of_a_running_machine_is_never_lowered, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_group_with_processes_is_refused, make_dir, remove_dir),

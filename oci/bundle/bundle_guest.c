@@ -176,6 +176,57 @@ static int change_sources(const struct guest_place *place, struct json_object *m
 	return rc;
 }
 
+static bool has_user_namespace(struct json_object *linux_object)
+{
+	struct json_object *list = json_object_object_get(linux_object, "namespaces");
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *type = json_object_object_get(json_object_array_get_idx(list, i), "type");
+
+		if (strcmp(json_object_get_string(type), "user") == 0)
+			return true;
+	}
+	return false;
+}
+
+// The mount of all of /sys has the control groups of the guest as well.
+static int mask_groups(struct json_object *linux_object)
+{
+	struct json_object *masked = json_object_object_get(linux_object, "maskedPaths");
+	int rc = 0;
+
+	if (!masked) {
+		masked = json_object_new_array();
+		rc = json_add(linux_object, "maskedPaths", masked);
+	}
+	return rc ? rc : json_append(masked, json_object_new_string("/sys/fs/cgroup"));
+}
+
+/*
+ * Who mounts sysfs needs the right to administrate the network namespace. That is the guest's, and a user namespace has
+ * no rights in it. So the guest's sysfs is bound, as crun does it where only some of the ids are mapped.
+ */
+static int bind_sysfs(struct json_object *mounts, struct json_object *linux_object)
+{
+	bool is_bound = false, has_groups = false;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < json_object_array_length(mounts); i++) {
+		struct json_object *mount = json_object_array_get_idx(mounts, i);
+		const char *type = json_object_get_string(json_object_object_get(mount, "type"));
+		const char *target = json_object_get_string(json_object_object_get(mount, "destination"));
+
+		has_groups |= strcmp(target, "/sys/fs/cgroup") == 0;
+		if (!type || strcmp(type, "sysfs") != 0)
+			continue;
+		is_bound = true;
+		rc = json_add(mount, "type", json_object_new_string("bind"));
+		rc = rc ? rc : json_add(mount, "source", json_object_new_string("/sys"));
+		rc = rc ? rc : json_append(json_object_object_get(mount, "options"), json_object_new_string("rbind"));
+	}
+	return rc || !is_bound || has_groups ? rc : mask_groups(linux_object);
+}
+
 static int change_root(const struct bundle *bundle, const struct guest_place *place, struct json_object *config)
 {
 	char path[64];
@@ -212,6 +263,8 @@ struct json_object *bundle_guest_config(const struct bundle *bundle, const struc
 	    json_object_deep_copy(bundle->guest_mounts, &mounts, NULL) < 0)
 		rc = -ENOMEM;
 	rc = rc ? rc : change_sources(place, mounts);
+	if (rc == 0 && has_user_namespace(json_object_object_get(config, "linux")))
+		rc = bind_sysfs(mounts, json_object_object_get(config, "linux"));
 	rc = rc ? rc : json_add(config, "mounts", json_object_get(mounts));
 	rc = rc ? rc : change_root(bundle, place, config);
 	rc = rc ? rc : json_add(config, "process", bundle_guest_process(json_object_object_get(config, "process")));

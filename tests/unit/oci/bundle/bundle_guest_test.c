@@ -150,6 +150,31 @@ static void namespaces_are_new(void **state)
 	bundle_fini(&bundle);
 }
 
+static void a_user_namespace_has_the_sysfs_of_the_guest(void **state)
+{
+	struct bundle bundle;
+	struct json_object *config;
+
+	(void)state;
+	config_set("linux/namespaces/5", "{\"type\": \"user\"}");
+	config = guest(&bundle);
+	check(config, "mounts/4/destination", "/sys");
+	check(config, "mounts/4/type", "bind");
+	check(config, "mounts/4/source", "/sys");
+	check(config, "mounts/4/options", "[ \"nosuid\", \"noexec\", \"nodev\", \"ro\", \"rbind\" ]");
+	check(config, "linux/maskedPaths", config_get(bundle.config, "linux/maskedPaths"));
+	json_object_put(config);
+	bundle_fini(&bundle);
+
+	// Without a mount for its control group it would see those of the guest.
+	config_set("mounts/11", "-");
+	config_set("linux/maskedPaths", "[]");
+	config = guest(&bundle);
+	check(config, "linux/maskedPaths", "[ \"\\/sys\\/fs\\/cgroup\" ]");
+	json_object_put(config);
+	bundle_fini(&bundle);
+}
+
 static void what_belongs_to_the_host_is_left_out(void **state)
 {
 	static const char *const gone[] = {
@@ -281,6 +306,7 @@ int main(void)
 		TEST(shared_memory_is_the_guests),
 		TEST(volumes_of_pmem),
 		TEST(namespaces_are_new),
+		TEST(a_user_namespace_has_the_sysfs_of_the_guest),
 		TEST(what_belongs_to_the_host_is_left_out),
 		TEST(a_later_version_is_one_that_the_guest_knows),
 		TEST(the_rest_is_kept),

@@ -33,17 +33,26 @@ fi
 exec {program} {options} "$@"
 """
 
-FILES = "capabilities cwd delete detach exec hostname limits mounts pid_file rlimits start tty uid_gid".split()
-# Beside these, tests of notifications to systemd skip themselves, because --version does not have +SYSTEMD.
+FILES = "capabilities checkpoint_restore cwd delete detach devices exec hooks hostname limits mounts paths pid".split()
+FILES += "pid_file preserve_fds resources rlimits seccomp start tty uid_gid update".split()
+# Beside these, tests of systemd and of checkpoints skip themselves, because --version has neither +SYSTEMD nor +CRIU,
+# and that of update, because it knows control groups of version 1 alone.
 CANNOT = {
+    "devices/owner-device": "of the host: a block device",
+    "devices/deny-devices": "of the host: its /dev",
+    "devices/allow-device": "of the host: its /dev",
+    "devices/allow-access": "of the host: its /dev",
+    "devices/mknod-device": "of the host: a block device",
     "exec/exec-root-netns-with-userns": "of the host: its network, which a machine cannot join",
     "exec/exec_add_no_new_privileges": "crun's own: exec drops noNewPrivileges of the container, and here it keeps it",
     "mounts/mount-ro-cgroup": "of the host: its network, which half of its containers have",
+    "pid/pid": "of the host: its network and its shared memory",
+    "preserve_fds/preserve-fds-some": "of the host: descriptors, which cannot be passed into a machine",
+    "seccomp/seccomp-listener": "of the host: a process that answers for system calls of the container",
     "start/start": "crun's own: after the output it reads crun's state file",
     "start/listen_pid_env": "of the host: a socket of systemd, which cannot be passed into a machine",
     "tty/test-detach-tty": "crun's own: an argument that is a number, which the specification does not allow",
     "uid_gid/keep-groups": "of the host: the groups of the caller, which a machine does not have",
-    "uid_gid/userns-full-mapping": "missing: a user namespace with all ids, where the mount of sysfs is refused",
 }
 
 pytestmark = pytest.mark.long
@@ -85,6 +94,8 @@ def suite_fixture(tmp_path_factory):
         (folder / "oci.conf").write_text(settings)
     (folder / "runtime").write_text(WRAPPER.format(program=program, options=options))
     (folder / "runtime").chmod(0o755)
+    # The tests of devices want /dev/fuse.
+    subprocess.run(["modprobe", "fuse"], check=False, capture_output=True)
     if os.environ.get("PMVM_IN_BOX"):
         # A test wants a pid of five digits, which a host that was just started does not have.
         pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text("20000")

@@ -91,6 +91,38 @@ def test_what_a_container_writes_can_be_persistent_memory(store, oci, tmp_path):
     assert oci("exec", "c", "cat", "/file") == "of the layer"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("has_layers", [True, False], ids=["layers", "directory"])
+def test_links_of_a_root_do_not_lead_out_of_it(store, oci, tmp_path, has_layers):
+    """An image may have any link: for the program, and for where a volume is mounted, its root is the container's."""
+    outside, volume = tmp_path / "outside", tmp_path / "volume"
+    outside.mkdir()
+    volume.mkdir()
+    (outside / "secret").write_text("of the host")
+    mount = {"destination": "/way/data", "type": "bind", "source": str(volume), "options": ["rbind", "rw"]}
+    script = "cat /way/secret /up/secret; echo x >/up/new; echo x >/way/data/new; mkdir -p /up/made; ls /way"
+    if has_layers:
+        links = store.layer("links", {"empty": b""})
+        bundle = store.bundle(tmp_path / "c", [links, store.layer("base")], script)
+    else:
+        bundle = make_bundle(tmp_path / "c", script)
+        links = bundle / "rootfs"
+    # What the links name is in the container as well: without it crun refuses the volume.
+    (links / str(outside)[1:]).mkdir(parents=True)
+    (links / "way").symlink_to(outside)
+    (links / "up").symlink_to("../" * 20 + str(outside)[1:])
+    config = json.loads((bundle / "config.json").read_text())
+    config["mounts"].append(mount)
+    (bundle / "config.json").write_text(json.dumps(config))
+    with oci.popen(
+        "run", "--bundle", bundle, "c", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:  # fmt: skip
+        output, _ = process.communicate(timeout=COMMAND_MAX)
+    assert "of the host" not in output and output.splitlines()[-3:] == ["data", "made", "new"], output
+    assert [path.name for path in outside.iterdir()] == ["secret"], output
+    assert (volume / "new").read_text() == "x\n", output
+
+
 def test_a_root_without_layers_has_no_persistent_memory(oci, tmp_path):
     bundle = make_bundle(tmp_path / "c", "true", annotations={"io.pmvm.upper": "pmem"})
     error = oci.create("c", bundle, status=1)

@@ -13,8 +13,15 @@
  */
 int boot_file_systems(struct vpmem_error *err);
 
-/* Loads the modules of /modules/list, in its order. One that finds no device of its kind is no error. */
+/* Loads the modules of /modules/list, in its order, and removes them. One that finds no device of its kind is no error. */
 int boot_modules(struct vpmem_error *err);
+
+/*
+ * Free memory goes back to the host in small blocks. The kernel's own choice, 2 MiB, leaves the host with what is between
+ * pages in use. After boot_modules: Linux 6.1 overwrites what its command line says when virtio_balloon is loaded. A
+ * kernel without page reporting is no error.
+ */
+int boot_reporting(struct vpmem_error *err);
 
 /* The value of pmvm.port= on the kernel's command line. */
 int boot_port(unsigned *port, struct vpmem_error *err);

@@ -185,6 +185,8 @@ static int start(struct agent *agent, struct vpmem_error *err)
 		rc = file_write("/proc/self/oom_score_adj", "-1000", err);
 	if (rc == 0)
 		rc = boot_modules(err);
+	if (rc == 0)
+		rc = boot_reporting(err);
 	// lo, as a runtime of the host would; the rest of the network comes with a request, if there is any.
 	if (rc == 0)
 		rc = agent_net_configure(NULL, err);

@@ -104,7 +104,7 @@ static void test_minimal(void **state)
 	assert_contains(&cfg, " -run-with user=1879048200:1879048200 -smp ");
 	assert_contains(&cfg, " -smp 3 -m 65536K ");
 	assert_contains(&cfg, " memory-backend-memfd,id=ram,share=on,size=65536K -machine memory-backend=ram ");
-	assert_contains(&cfg, " panic=-1 cryptomgr.notests pmvm.port=77 ");
+	assert_contains(&cfg, " panic=-1 cryptomgr.notests initcall_blacklist=tracer_init_tracefs pmvm.port=77 ");
 	assert_contains(&cfg, " vhost-vsock-pci,guest-cid=4294967290,vhostfd=6,");
 	assert_contains(&cfg, " socket,id=qmp,fd=5 -mon chardev=qmp,mode=control ");
 }

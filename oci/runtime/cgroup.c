@@ -50,12 +50,16 @@ static bool leaves(const char *path)
 	return false;
 }
 
-// "a-b.slice" is in "a.slice".
+// "a-b.slice" is in "a.slice", and "-.slice" is the root.
 static int add_slices(FILE *out, const char *slice)
 {
 	const char *end = strstr(slice, ".slice");
 
 	if (!end || end[6] != '\0' || end == slice || strchr(slice, '/'))
+		return -EINVAL;
+	if (strcmp(slice, "-.slice") == 0)
+		return 0;
+	if (*slice == '-' || end[-1] == '-' || strstr(slice, "--"))
 		return -EINVAL;
 	for (const char *dash = slice; (dash = strchr(dash, '-')); dash++)
 		fprintf(out, "/%.*s.slice", (int)(dash - slice), slice);
@@ -63,21 +67,45 @@ static int add_slices(FILE *out, const char *slice)
 	return 0;
 }
 
-static int add_systemd(FILE *out, const char *text)
+static bool take_name(char name[CGROUP_UNIT_SIZE], const char *prefix, size_t prefix_len, const char *text,
+                      const char *end)
 {
-	const char *prefix = strchr(text, ':'), *name = prefix ? strchr(prefix + 1, ':') : NULL;
-	char slice[256] = "system.slice";
-	int prefix_len;
+	int len = snprintf(name, CGROUP_UNIT_SIZE, "%.*s%s%s%s", (int)prefix_len, prefix, prefix_len ? "-" : "", text,
+	                   end);
 
-	if (!name || name[1] == '\0' || strchr(prefix, '/') || prefix - text >= (ssize_t)sizeof(slice))
-		return -EINVAL;
-	if (prefix > text)
-		snprintf(slice, sizeof(slice), "%.*s", (int)(prefix - text), text);
-	if (add_slices(out, slice) < 0)
-		return -EINVAL;
-	prefix_len = (int)(name - prefix) - 1;
-	fprintf(out, "/%.*s%s%s.scope", prefix_len, prefix + 1, prefix_len > 0 ? "-" : "", name + 1);
-	return 0;
+	return len > 0 && len < CGROUP_UNIT_SIZE && !strchr(name, '/');
+}
+
+int cgroup_unit_of(const char *cgroups_path, const char *id, struct cgroup_unit *unit, struct vpmem_error *err)
+{
+	const char *text = cgroups_path && *cgroups_path ? cgroups_path : "";
+	const char *prefix = strchr(text, ':'), *name = prefix ? strchr(prefix + 1, ':') : NULL;
+	bool is_good;
+
+	snprintf(unit->slice, sizeof(unit->slice), "system.slice");
+	if (!*text) {
+		is_good = take_name(unit->scope, "pmvm-oci", strlen("pmvm-oci"), id, ".scope");
+	} else {
+		is_good = name && name[1] && prefix - text < CGROUP_UNIT_SIZE &&
+		          take_name(unit->scope, prefix + 1, (size_t)(name - prefix) - 1, name + 1, ".scope");
+		if (is_good && prefix > text)
+			snprintf(unit->slice, sizeof(unit->slice), "%.*s", (int)(prefix - text), text);
+	}
+	if (is_good)
+		return 0;
+	return error_set(err, -EINVAL, "linux.cgroupsPath '%s': not of the form SLICE:PREFIX:NAME", text);
+}
+
+static int add_systemd(FILE *out, const char *text, const char *id)
+{
+	struct cgroup_unit unit;
+	int rc = cgroup_unit_of(text, id, &unit, NULL);
+
+	if (rc == 0)
+		rc = add_slices(out, unit.slice);
+	if (rc == 0)
+		fprintf(out, "/%s", unit.scope);
+	return rc;
 }
 
 int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char **path, struct vpmem_error *err)
@@ -94,10 +122,10 @@ int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char 
 	if (!out)
 		return error_set(err, -ENOMEM, "out of memory");
 	fprintf(out, "%s", root);
-	if (!cgroups_path || cgroups_path[0] == '\0')
+	if (is_systemd)
+		rc = add_systemd(out, cgroups_path, id);
+	else if (!cgroups_path || cgroups_path[0] == '\0')
 		fprintf(out, "/pmvm-oci-%s", id);
-	else if (is_systemd)
-		rc = add_systemd(out, cgroups_path);
 	else if (leaves(cgroups_path) || strspn(cgroups_path, "/") == strlen(cgroups_path))
 		rc = -EINVAL;
 	else
@@ -108,7 +136,7 @@ int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char 
 		return 0;
 	free(*path);
 	*path = NULL;
-	return error_set(err, rc, "linux.cgroupsPath '%s': %s", cgroups_path,
+	return error_set(err, rc, "linux.cgroupsPath '%s': %s", cgroups_path ? cgroups_path : "",
 	                 is_systemd ? "not of the form SLICE:PREFIX:NAME" : "not a path below the root of the groups");
 }
 

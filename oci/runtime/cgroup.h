@@ -10,6 +10,8 @@
 #ifndef PMVM_OCI_CGROUP_H
 #define PMVM_OCI_CGROUP_H
 
+#include "scope.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <vpmem.h>
@@ -18,10 +20,17 @@ struct json_object;
 
 /*
  * The directory of a container's group: of linux.cgroupsPath, which is a path below the root of all groups, or
- * `SLICE:PREFIX:NAME` as for systemd with is_systemd: then it is the directory that systemd would use. NULL: "/pmvm-oci-ID".
- * *path is malloc'ed, or NULL: no version 2. -EINVAL: it is no such path.
+ * `SLICE:PREFIX:NAME` as for systemd with is_systemd: then it is the directory that systemd makes. NULL: "/pmvm-oci-ID", or
+ * ":pmvm-oci:ID". *path is malloc'ed, or NULL: no version 2. -EINVAL: it is no such path.
  */
 int cgroup_path(const char *cgroups_path, bool is_systemd, const char *id, char **path, struct vpmem_error *err);
+
+/* The unit of systemd of `SLICE:PREFIX:NAME`, or of the id where that is missing or empty. -EINVAL: of another form. */
+#define CGROUP_UNIT_SIZE 256
+struct cgroup_unit {
+	char slice[CGROUP_UNIT_SIZE], scope[CGROUP_UNIT_SIZE];
+};
+int cgroup_unit_of(const char *cgroups_path, const char *id, struct cgroup_unit *unit, struct vpmem_error *err);
 
 /* Makes it and its parents, with their controllers. -EEXIST: it has processes already. */
 int cgroup_make(const char *path, struct vpmem_error *err);
@@ -32,6 +41,15 @@ int cgroup_make(const char *path, struct vpmem_error *err);
  */
 int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
                  struct vpmem_error *err);
+
+/*
+ * The same limits as properties of a unit of systemd, which sets those that it knows of, and no others, when it reads its
+ * configuration again. Returns their number. Their texts are those of resources.
+ */
+#define CGROUP_LIMITS_MAX 8
+size_t cgroup_properties(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
+                         struct scope_limit properties[CGROUP_LIMITS_MAX]);
+
 /* The calling process enters it. */
 int cgroup_enter(const char *path, struct vpmem_error *err);
 /* true: within this time nothing was in it any more. */

@@ -15,16 +15,26 @@
 #include <unistd.h>
 
 #define CPU_PERIOD_DEFAULT_US 100000
+#define CPU_PERCENT_US 10000u /* in a second */
+
+// A file of the group, and the same as properties of a unit of systemd.
+struct limit {
+	const char *file;
+	char text[64];
+	struct scope_limit properties[2];
+	unsigned nproperties;
+};
 
 struct limits {
 	const char *path;
 	struct json_object *resources;
 	uint64_t memory_overhead;
 	bool is_running;
-	struct vpmem_error *err;
+	struct limit list[CGROUP_LIMITS_MAX];
+	unsigned n;
 };
 
-static int write_limit(const struct limits *l, const char *name, const char *text)
+static int write_text(const struct limits *l, const char *name, const char *text, struct vpmem_error *err)
 {
 	char file[PATH_MAX];
 	int fd, rc = 0;
@@ -37,10 +47,17 @@ static int write_limit(const struct limits *l, const char *name, const char *tex
 		return 0;
 	}
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		rc = error_set(l->err, -errno, "cgroup %s: %s: '%s': %s", l->path, name, text, strerror(errno));
+		rc = error_set(err, -errno, "cgroup %s: %s: '%s': %s", l->path, name, text, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return rc;
+}
+
+static int write_limit(const struct limits *l, const struct limit *limit, struct vpmem_error *err)
+{
+	const char *list = limit->properties[0].list;
+
+	return write_text(l, limit->file, list ? list : limit->text, err);
 }
 
 static bool has_file(const struct limits *l, const char *name)
@@ -69,13 +86,22 @@ static bool number(const struct limits *l, const char *group, const char *name, 
 	return *val != 0;
 }
 
-static int limit_bytes(const struct limits *l, const char *file, int64_t val)
+static struct limit *add(struct limits *l, const char *file, const char *property, uint64_t val)
 {
-	char text[32] = "max";
+	struct limit *limit = &l->list[l->n++];
 
-	if (val > 0 && (uint64_t)val <= INT64_MAX - l->memory_overhead)
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)((uint64_t)val + l->memory_overhead));
-	return write_limit(l, file, text);
+	*limit = (struct limit) { .file = file, .text = "max", .nproperties = 1 };
+	limit->properties[0] = (struct scope_limit) { .name = property, .val = val };
+	if (val != SCOPE_NO_LIMIT)
+		snprintf(limit->text, sizeof(limit->text), "%llu", (unsigned long long)val);
+	return limit;
+}
+
+static void add_bytes(struct limits *l, const char *file, const char *property, int64_t val)
+{
+	const bool is_limit = val > 0 && (uint64_t)val <= INT64_MAX - l->memory_overhead;
+
+	add(l, file, property, is_limit ? (uint64_t)val + l->memory_overhead : SCOPE_NO_LIMIT);
 }
 
 // Whether the limit would be smaller than it is. One that cannot be read is "max".
@@ -87,60 +113,71 @@ static bool is_lowered(const struct limits *l, int64_t limit)
 	       (!cgroup_read(l->path, "memory.max", &is_now) || (uint64_t)limit + l->memory_overhead < is_now);
 }
 
-static int limit_memory(const struct limits *l)
+static void add_memory(struct limits *l)
 {
 	int64_t limit = 0, swap;
-	int rc = 0;
 
 	if (number(l, "memory", "limit", &limit) && !(l->is_running && is_lowered(l, limit)))
-		rc = limit_bytes(l, "memory.max", limit);
-
+		add_bytes(l, "memory.max", "MemoryMax", limit);
 	// The specification's limit is that of memory and swap together, this one's of swap alone.
-	if (rc == 0 && number(l, "memory", "swap", &swap)) {
-		char text[32] = "max";
-
-		if (swap > 0)
-			snprintf(text, sizeof(text), "%lld", (long long)(swap > limit ? swap - limit : 0));
-		rc = write_limit(l, "memory.swap.max", text);
-	}
-	if (rc == 0 && number(l, "memory", "reservation", &limit))
-		rc = limit_bytes(l, "memory.low", limit);
-	return rc;
+	if (number(l, "memory", "swap", &swap))
+		add(l, "memory.swap.max", "MemorySwapMax",
+		    swap <= 0 ? SCOPE_NO_LIMIT : (uint64_t)(swap > limit ? swap - limit : 0));
+	if (number(l, "memory", "reservation", &limit))
+		add_bytes(l, "memory.low", "MemoryLow", limit);
 }
 
-static int limit_cpu(const struct limits *l)
+// systemd has whole percents of a processor, and writes them so when it reads its configuration again: rounded up.
+static uint64_t quota_per_second(int64_t quota, int64_t period)
+{
+	const double per_second = (double)quota * 1e6 / (double)period;
+
+	return per_second < 1e15 ? ((uint64_t)per_second + CPU_PERCENT_US - 1) / CPU_PERCENT_US * CPU_PERCENT_US :
+	                           SCOPE_NO_LIMIT;
+}
+
+static void add_cpu(struct limits *l)
 {
 	int64_t quota = 0, period = CPU_PERIOD_DEFAULT_US, shares;
-	char text[64];
-	int rc = 0;
 
-	number(l, "cpu", "period", &period);
+	if (!number(l, "cpu", "period", &period) || period < 0)
+		period = CPU_PERIOD_DEFAULT_US;
 	if (number(l, "cpu", "quota", &quota)) {
+		const uint64_t per_second = quota > 0 ? quota_per_second(quota, period) : SCOPE_NO_LIMIT;
+		struct limit *limit = add(l, "cpu.max", "CPUQuotaPerSecUSec", per_second);
+
 		if (quota > 0)
-			snprintf(text, sizeof(text), "%lld %lld", (long long)quota, (long long)period);
+			snprintf(limit->text, sizeof(limit->text), "%lld %lld", (long long)quota, (long long)period);
 		else
-			snprintf(text, sizeof(text), "max %lld", (long long)period);
-		rc = write_limit(l, "cpu.max", text);
+			snprintf(limit->text, sizeof(limit->text), "max %lld", (long long)period);
+		limit->properties[limit->nproperties++] =
+			(struct scope_limit) { .name = "CPUQuotaPeriodUSec", .val = (uint64_t)period };
 	}
-	if (rc == 0 && number(l, "cpu", "shares", &shares) && shares >= 2 && shares <= 262144) {
-		// From 2 to 262144, as version 1 has them, to 1 to 10000: as runc and crun do.
-		snprintf(text, sizeof(text), "%lld", (long long)(1 + (shares - 2) * 9999 / 262142));
-		rc = write_limit(l, "cpu.weight", text);
-	}
-	return rc;
+	// From 2 to 262144, as version 1 has them, to 1 to 10000: as runc and crun do.
+	if (number(l, "cpu", "shares", &shares) && shares >= 2 && shares <= 262144)
+		add(l, "cpu.weight", "CPUWeight", (uint64_t)(1 + (shares - 2) * 9999 / 262142));
 }
 
-static int limit_set(const struct limits *l, const char *name, const char *file)
+static void add_set(struct limits *l, const char *name, const char *file, const char *property)
 {
 	struct json_object *val = member(l, "cpu", name);
 
-	if (!json_object_is_type(val, json_type_string) || json_object_get_string_len(val) == 0)
-		return 0;
-	return write_limit(l, file, json_object_get_string(val));
+	if (json_object_is_type(val, json_type_string) && json_object_get_string_len(val) > 0)
+		add(l, file, property, 0)->properties[0].list = json_object_get_string(val);
+}
+
+static void find_limits(struct limits *l)
+{
+	if (!l->path || !json_object_is_type(l->resources, json_type_object))
+		return;
+	add_memory(l);
+	add_cpu(l);
+	add_set(l, "cpus", "cpuset.cpus", "AllowedCPUs");
+	add_set(l, "mems", "cpuset.mems", "AllowedMemoryNodes");
 }
 
 // What is no matter of the guest. A file that is not there is an error, as the specification demands it.
-static int limit_unified(const struct limits *l)
+static int limit_unified(const struct limits *l, struct vpmem_error *err)
 {
 	struct json_object *unified = json_object_object_get(l->resources, "unified");
 	int rc = 0;
@@ -152,12 +189,12 @@ static int limit_unified(const struct limits *l)
 		if (!bundle_is_host_limit(name))
 			continue;
 		if (strchr(name, '/') || !json_object_is_type(val, json_type_string))
-			rc = error_set(l->err, -EINVAL, "linux.resources.unified: %s: not a file with a text", name);
+			rc = error_set(err, -EINVAL, "linux.resources.unified: %s: not a file with a text", name);
 		else if (!has_file(l, name))
-			rc = error_set(l->err, -ENOENT, "linux.resources.unified: cgroup %s: no %s: %s", l->path, name,
+			rc = error_set(err, -ENOENT, "linux.resources.unified: cgroup %s: no %s: %s", l->path, name,
 			               strerror(ENOENT));
 		else
-			rc = write_limit(l, name, json_object_get_string(val));
+			rc = write_text(l, name, json_object_get_string(val), err);
 		if (rc < 0)
 			break;
 	}
@@ -167,23 +204,32 @@ static int limit_unified(const struct limits *l)
 int cgroup_limit(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
                  struct vpmem_error *err)
 {
-	const struct limits l = { .path = path,
-		                  .resources = resources,
-		                  .memory_overhead = memory_overhead,
-		                  .is_running = is_running,
-		                  .err = err };
-	int rc;
+	struct limits l = {
+		.path = path, .resources = resources, .memory_overhead = memory_overhead, .is_running = is_running
+	};
+	int rc = 0;
 
 	if (!path || !json_object_is_type(resources, json_type_object))
 		return 0;
-	rc = limit_memory(&l);
+	find_limits(&l);
+	for (unsigned i = 0; rc == 0 && i < l.n; i++)
+		rc = write_limit(&l, &l.list[i], err);
 	if (rc == 0)
-		rc = limit_cpu(&l);
-	if (rc == 0)
-		rc = limit_set(&l, "cpus", "cpuset.cpus");
-	if (rc == 0)
-		rc = limit_set(&l, "mems", "cpuset.mems");
-	if (rc == 0)
-		rc = limit_unified(&l);
+		rc = limit_unified(&l, err);
 	return rc;
+}
+
+size_t cgroup_properties(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
+                         struct scope_limit properties[CGROUP_LIMITS_MAX])
+{
+	struct limits l = {
+		.path = path, .resources = resources, .memory_overhead = memory_overhead, .is_running = is_running
+	};
+	size_t n = 0;
+
+	find_limits(&l);
+	for (unsigned i = 0; i < l.n; i++)
+		for (unsigned k = 0; k < l.list[i].nproperties; k++)
+			properties[n++] = l.list[i].properties[k];
+	return n;
 }

@@ -15,6 +15,7 @@
 #include "monotonic.h"
 #include "nics.h"
 #include "oci_log.h"
+#include "scope_group.h"
 #include "share_server.h"
 #include "text.h"
 
@@ -39,6 +40,7 @@ struct creation {
 	struct bundle bundle;
 	struct rootfs rootfs;
 	struct nics nics;
+	struct scope_group scope;
 	int lock_fd;
 	pid_t keeper;
 	bool is_made; // the directory, and so all that container_remove removes
@@ -125,13 +127,59 @@ static bool is_member(const struct creation *c)
 	return c->bundle.pod.role == POD_CONTAINER;
 }
 
+// That of systemd may be another one in the end: systemd says so when it has made it.
+static int name_group(struct creation *c, struct vpmem_error *err)
+{
+	struct state *state = &c->state;
+	struct cgroup_unit unit;
+	int rc;
+
+	if (c->cmd->has_no_cgroup)
+		return 0;
+	rc = cgroup_path(c->bundle.cgroups_path, c->cmd->is_systemd, state->id, &state->cgroup, err);
+	if (rc < 0 || !c->cmd->is_systemd)
+		return rc;
+	rc = cgroup_unit_of(c->bundle.cgroups_path, state->id, &unit, err);
+	state->scope = rc == 0 ? strdup(unit.scope) : NULL;
+	return rc == 0 && !state->scope ? error_set(err, -ENOMEM, "out of memory") : rc;
+}
+
+static int make_scope(struct creation *c, struct vpmem_error *err)
+{
+	struct scope_limit properties[CGROUP_LIMITS_MAX];
+	struct state *state = &c->state;
+	struct cgroup_unit unit;
+	size_t n = cgroup_properties(state->cgroup, resources_of(&c->bundle), c->cmd->settings.memory_overhead, false,
+	                             properties);
+	int rc = cgroup_unit_of(c->bundle.cgroups_path, state->id, &unit, err);
+
+	if (rc == 0)
+		rc = scope_group_make(&c->scope, &unit, state->id, properties, n, &state->cgroup, err);
+	if (rc == 0)
+		return state_save(state, err);
+	// Nothing of it is there, or it is another one's: not for undo.
+	if (rc == -ENOTCONN || rc == -EEXIST) {
+		free(state->scope);
+		free(state->cgroup);
+		state->scope = state->cgroup = NULL;
+	}
+	return rc;
+}
+
+static int make_group(struct creation *c, struct vpmem_error *err)
+{
+	int rc = c->state.scope ? make_scope(c, err) : cgroup_make(c->state.cgroup, err);
+
+	return rc ? rc :
+	            cgroup_limit(c->state.cgroup, resources_of(&c->bundle), c->cmd->settings.memory_overhead, false,
+	                         err);
+}
+
 static int fill_state(struct creation *c, struct vpmem_error *err)
 {
 	char owner[24];
 	struct state *state = &c->state;
-	int rc = c->cmd->has_no_cgroup ?
-	                 0 :
-	                 cgroup_path(c->bundle.cgroups_path, c->cmd->is_systemd, state->id, &state->cgroup, err);
+	int rc = name_group(c, err);
 
 	if (rc < 0)
 		return rc;
@@ -217,9 +265,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	if (rc == 0)
 		rc = save_config(c, err);
 	if (rc == 0)
-		rc = cgroup_make(c->state.cgroup, err);
-	if (rc == 0)
-		rc = cgroup_limit(c->state.cgroup, resources_of(&c->bundle), settings->memory_overhead, false, err);
+		rc = make_group(c, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
 	if (rc == 0 && c->bundle.upper == UPPER_PMEM)
@@ -309,7 +355,10 @@ static int start_keeper(struct creation *c, struct vpmem_error *err)
 	// The keeper holds them: what stays open here would keep a layer in use, and a card alive.
 	rootfs_fini(&c->rootfs);
 	nics_release(&c->nics);
-	return launch_wait(ready_fd, "the machine", (unsigned)c->cmd->settings.create_timeout_s + KEEPER_EXTRA_S, err);
+	rc = launch_wait(ready_fd, "the machine", (unsigned)c->cmd->settings.create_timeout_s + KEEPER_EXTRA_S, err);
+	// The keeper is in the group, or has failed.
+	scope_group_release(&c->scope);
+	return rc;
 }
 
 static int run_hooks(struct creation *c, struct vpmem_error *err)
@@ -332,6 +381,7 @@ static void undo(struct creation *c)
 {
 	struct vpmem_error err = { "", "" };
 
+	scope_group_release(&c->scope);
 	if (c->keeper > 0 && container_stop(&c->state, &err) == 0)
 		waitpid(c->keeper, NULL, 0);
 	if (container_remove(&c->state, &err) < 0)

@@ -96,8 +96,13 @@ static int remove_dir(const struct state *state, struct vpmem_error *err)
 
 int container_remove(const struct state *state, struct vpmem_error *err)
 {
-	struct vpmem_error nics_error = { "", "" };
-	int rc = cgroup_remove(state->cgroup, err), removed;
+	struct vpmem_error nics_error = { "", "" }, scope_error = { "", "" };
+	int rc, removed;
+
+	// Without systemd, which may have ended meanwhile, it is a directory as others.
+	if (state->scope && scope_stop(state->scope, &scope_error) < 0)
+		oci_log_warn("%s", scope_error.text);
+	rc = cgroup_remove(state->cgroup, err);
 
 	if (nics_clean(state->netns, &nics_error) < 0)
 		oci_log_warn("%s", nics_error.text);

@@ -32,6 +32,7 @@ static const struct text_member {
 	{ .name = "created", .offset = offsetof(struct state, created) },
 	{ .name = "owner", .offset = offsetof(struct state, owner) },
 	{ .name = "cgroup", .offset = offsetof(struct state, cgroup), .is_optional = true },
+	{ .name = "systemd-scope", .offset = offsetof(struct state, scope), .is_optional = true }, // as crun has it
 	{ .name = "netns", .offset = offsetof(struct state, netns), .is_optional = true },
 	{ .name = "sandbox", .offset = offsetof(struct state, sandbox), .is_optional = true },
 };

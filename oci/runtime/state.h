@@ -29,6 +29,7 @@ struct state {
 	const char *id;                          /* in dir */
 	char *bundle, *rootfs, *created, *owner; /* absolute paths, a time, a user */
 	char *cgroup, *netns;                    /* absolute paths; NULL: none */
+	char *scope;                             /* the unit of systemd that the group is; NULL: none */
 	char *sandbox;                   /* id of the container whose machine it is in; NULL: it has one of its own */
 	struct json_object *annotations; /* NULL: none */
 	struct json_object *layers;      /* paths of the images in the cache, the topmost first; NULL: none */

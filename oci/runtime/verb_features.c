@@ -17,7 +17,7 @@ static const char features[] =
 	"  'tmpcopyup'],"
 	" 'linux': {"
 	"  'namespaces': ['cgroup', 'ipc', 'mount', 'network', 'pid', 'uts'],"
-	"  'cgroup': {'v1': false, 'v2': true, 'systemd': false, 'systemdUser': false},"
+	"  'cgroup': {'v1': false, 'v2': true, 'systemd': true, 'systemdUser': false},"
 	"  'seccomp': {'enabled': true},"
 	"  'apparmor': {'enabled': false},"
 	"  'selinux': {'enabled': false},"

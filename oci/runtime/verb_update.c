@@ -90,6 +90,20 @@ static int resources_from(const struct update *update, struct json_object **reso
 	return rc;
 }
 
+// systemd would undo what it does not know.
+static int limit_group(struct command *cmd, const struct state *state, struct json_object *resources,
+                       struct vpmem_error *err)
+{
+	const uint64_t overhead = cmd->settings.memory_overhead;
+	struct scope_limit properties[CGROUP_LIMITS_MAX];
+	int rc = 0;
+
+	if (state->scope)
+		rc = scope_limit(state->scope, properties,
+		                 cgroup_properties(state->cgroup, resources, overhead, true, properties), err);
+	return rc ? rc : cgroup_limit(state->cgroup, resources, overhead, true, err);
+}
+
 static int apply(struct command *cmd, const char *id, struct json_object *resources, struct vpmem_error *err)
 {
 	struct json_object *more = json_object_new_object();
@@ -97,7 +111,7 @@ static int apply(struct command *cmd, const char *id, struct json_object *resour
 	int rc = state_load(cmd->root, id, &state, err);
 
 	if (rc == 0)
-		rc = cgroup_limit(state.cgroup, resources, cmd->settings.memory_overhead, true, err);
+		rc = limit_group(cmd, &state, resources, err);
 	bundle_guest_resources(resources);
 	json_object_object_add(more, "resources", json_object_get(resources));
 	if (rc == 0) {

@@ -73,33 +73,27 @@ def install(directory, conf, env):
     return units
 
 
-class Service:
-    """A systemd with the unit, as a context manager."""
+class Manager:
+    """A systemd with the units of a directory, as a context manager. `group` is its root of all control groups."""
 
-    def __init__(self, directory, group, args, config="", settings=(), environment=""):
+    def __init__(self, directory, group=None):
         self.directory = directory
-        units = install(directory, config, f'PMVM_ARGS="{args}"\n{environment}\n')
-        own = OF_MACHINES.format(group=group, settings="\n".join(settings))
-        for unit, text in (UNIT, OF_ALL + own), (METRICS_UNIT, OF_ALL):
-            drop_in = units / f"{unit}.d/test.conf"
-            drop_in.parent.mkdir()
-            drop_in.write_text(text.replace("{directory}", str(directory)))
+        self.group = group
         self.manager = self.process = None
 
     def __enter__(self):
         # Nothing of the host's configuration, and no trace in its directories.
-        names = ("UNIT", "GENERATOR", "ENVIRONMENT_GENERATOR")
-        env = os.environ | {f"SYSTEMD_{name}_PATH": str(self.directory / "units") for name in names}
+        units = self.directory / "units"
+        env = os.environ | {f"SYSTEMD_{name}_PATH": str(units) for name in ("GENERATOR", "ENVIRONMENT_GENERATOR")}
+        env |= {"SYSTEMD_UNIT_PATH": f"{units}:/run/systemd/transient", "container": "pmvm-test"}
         mounts = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib"
+        if self.group:
+            mounts += f" && echo 0 >{self.group}/cgroup.procs"
         start = f"{mounts} && exec {SYSTEMD} --system --unit={TARGET} --log-target=console --show-status=no"
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         with open(self.directory / "systemd", "wb") as log:
             self.process = subprocess.Popen(
-                [*unshare, "sh", "-c", start],
-                env=env | {"container": "pmvm-test"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                [*unshare, "sh", "-c", start], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.manager = wait_until(self._find)
         wait_until(self.path("/run/systemd/private").exists)
@@ -113,31 +107,55 @@ class Service:
     def __exit__(self, kind, *_):
         if kind is not None:
             print(self.log())
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self.systemctl("stop", UNIT, METRICS_UNIT, check=False)
         self.process.kill()
         self.process.wait()
 
     def log(self):
-        """What the service has printed, and systemd before it has a log."""
+        """What the services have printed, and systemd before it has a log."""
         texts = [(self.directory / name) for name in ("systemd", "output")]
         return "".join(path.read_text(errors="replace")[-8000:] for path in texts if path.exists())
 
     def path(self, name):
-        """A file that the service sees under this name."""
+        """A file that services see under this name."""
         return pathlib.Path(f"/proc/{self.manager}/root{name}")
 
+    def inside(self):
+        """The prefix of a command that systemd and its services see."""
+        return [NSENTER, "-t", self.manager, "-m", "-p"]
+
     def systemctl(self, *args, check=True):
-        command = [NSENTER, "-t", self.manager, "-m", "-p", SYSTEMCTL, "--no-pager", *args]
+        command = [*self.inside(), SYSTEMCTL, "--no-pager", *args]
         done = subprocess.run(command, capture_output=True, text=True, timeout=JOB_MAX, check=False)
         assert not check or done.returncode == 0, f"systemctl {args}: {done.stderr}\n{self.log()}"
         return done.stdout
 
-    def show(self, *names):
-        """Properties of the unit, in this order."""
-        lines = self.systemctl("show", UNIT, *(f"--property={name}" for name in names)).splitlines()
+    def properties(self, unit, *names):
+        """Properties of a unit, in this order."""
+        lines = self.systemctl("show", unit, *(f"--property={name}" for name in names)).splitlines()
         values = dict(line.split("=", 1) for line in lines)
         return [values[name] for name in names]
+
+
+class Service(Manager):
+    """A systemd with the unit, as a context manager."""
+
+    def __init__(self, directory, group, args, config="", settings=(), environment=""):
+        super().__init__(directory)
+        units = install(directory, config, f'PMVM_ARGS="{args}"\n{environment}\n')
+        own = OF_MACHINES.format(group=group, settings="\n".join(settings))
+        for unit, text in (UNIT, OF_ALL + own), (METRICS_UNIT, OF_ALL):
+            drop_in = units / f"{unit}.d/test.conf"
+            drop_in.parent.mkdir()
+            drop_in.write_text(text.replace("{directory}", str(directory)))
+
+    def __exit__(self, kind, *rest):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.systemctl("stop", UNIT, METRICS_UNIT, check=False)
+        super().__exit__(kind, *rest)
+
+    def show(self, *names):
+        """Properties of the unit, in this order."""
+        return self.properties(UNIT, *names)
 
     def state(self):
         """How systemctl status shows it."""

@@ -44,7 +44,8 @@ static void a_path_is_below_the_root(void **state)
 	path_is("/libpod_parent/libpod-1", false, "/sys/fs/cgroup/libpod_parent/libpod-1");
 	path_is("k8s.io/x", false, "/sys/fs/cgroup/k8s.io/x");
 	path_is(NULL, false, "/sys/fs/cgroup/pmvm-oci-c1");
-	path_is("", true, "/sys/fs/cgroup/pmvm-oci-c1");
+	path_is("", true, "/sys/fs/cgroup/system.slice/pmvm-oci-c1.scope");
+	path_is(NULL, true, "/sys/fs/cgroup/system.slice/pmvm-oci-c1.scope");
 	v2_at = "/sys/fs/cgroup/unified";
 	path_is("/a", false, "/sys/fs/cgroup/unified/a");
 }
@@ -57,13 +58,15 @@ static void slices_are_inside_each_other(void **state)
 	path_is("a-b-c.slice:cri:1", true, "/sys/fs/cgroup/a.slice/a-b.slice/a-b-c.slice/cri-1.scope");
 	path_is(":crio:1", true, "/sys/fs/cgroup/system.slice/crio-1.scope");
 	path_is("a.slice::1", true, "/sys/fs/cgroup/a.slice/1.scope");
+	path_is("-.slice:cri:1", true, "/sys/fs/cgroup/cri-1.scope");
 }
 
 static void other_paths_are_refused(void **state)
 {
 	const char *const wrong[] = { "/", "//", "..", "/a/../b", "a/..", "/../a" };
-	const char *const wrong_for_systemd[] = { "/a/b",  "a.slice",    "a.slice:b",      "a.slice:b:",
-		                                  "a:b:c", ".slice:b:c", "a.slice:../x:c", "../a.slice:b:c" };
+	const char *const wrong_for_systemd[] = { "/a/b",         "a.slice",        "a.slice:b",      "a.slice:b:",
+		                                  "a:b:c",        ".slice:b:c",     "a.slice:../x:c", "../a.slice:b:c",
+		                                  "-a.slice:b:c", "a--b.slice:b:c", "a-.slice:b:c" };
 	char *path;
 
 	(void)state;
@@ -170,6 +173,50 @@ static void limits_become_files(void **state)
 	file_is("cpuset.mems", "0");
 }
 
+static void property_is(const struct scope_limit *property, const char *name, uint64_t val)
+{
+	assert_string_equal(property->name, name);
+	assert_int_equal(property->val, val);
+	assert_null(property->list);
+}
+
+static size_t properties_of(const char *resources, struct json_object **json, struct scope_limit *properties)
+{
+	*json = json_tokener_parse(resources);
+	assert_non_null(*json);
+	return cgroup_properties(dir, *json, 1000, true, properties);
+}
+
+static void limits_become_properties_of_a_unit(void **state)
+{
+	struct scope_limit properties[CGROUP_LIMITS_MAX];
+	struct json_object *json;
+
+	(void)state;
+	put("memory.max", "6000\n");
+	assert_int_equal(properties_of("{\"memory\": {\"limit\": 7000, \"swap\": 8000, \"reservation\": 100},"
+	                               "\"cpu\": {\"quota\": 50001, \"period\": 200000, \"shares\": 1024,"
+	                               "\"cpus\": \"0-1\", \"mems\": \"0\"}, \"pids\": {\"limit\": 5}}",
+	                               &json, properties),
+	                 8);
+	property_is(&properties[0], "MemoryMax", 8000);
+	property_is(&properties[1], "MemorySwapMax", 1000);
+	property_is(&properties[2], "MemoryLow", 1100);
+	property_is(&properties[3], "CPUQuotaPerSecUSec", 260000); // 250005, rounded up
+	property_is(&properties[4], "CPUQuotaPeriodUSec", 200000);
+	property_is(&properties[5], "CPUWeight", 39);
+	assert_string_equal(properties[6].name, "AllowedCPUs");
+	assert_string_equal(properties[6].list, "0-1");
+	assert_string_equal(properties[7].name, "AllowedMemoryNodes");
+	json_object_put(json);
+	// As for the files: the machine has this memory.
+	assert_int_equal(properties_of("{\"memory\": {\"limit\": 10}, \"cpu\": {\"quota\": -1}}", &json, properties),
+	                 2);
+	property_is(&properties[0], "CPUQuotaPerSecUSec", SCOPE_NO_LIMIT);
+	property_is(&properties[1], "CPUQuotaPeriodUSec", 100000);
+	json_object_put(json);
+}
+
 static void no_limit_is_max_and_nothing_is_left_as_it_is(void **state)
 {
 	(void)state;
@@ -251,6 +298,7 @@ int main(void)
 		cmocka_unit_test(there_is_no_group_without_version_2),
 		cmocka_unit_test_setup_teardown(limits_become_files, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(other_limits_by_the_names_of_their_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(limits_become_properties_of_a_unit, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(no_limit_is_max_and_nothing_is_left_as_it_is, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_memory_of_a_running_machine_is_never_lowered, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_group_with_processes_is_refused, make_dir, remove_dir),

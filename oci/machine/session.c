@@ -103,8 +103,12 @@ static void on_keeper(void *owner, short revents)
 	} else if (rc < 0) {
 		loop_set_events(&s->loop, &s->keeper, 0);
 		error_set(&err, rc, "the machine has ended");
-		if (!s->has_exited)
-			fail(s, &err);
+		if (s->has_exited)
+			return;
+		// The process has ended with it, as one that is killed. One that did not run is an error of exec.
+		if (s->is_started)
+			s->status = 128 + SIGKILL;
+		fail(s, &err);
 	}
 }
 

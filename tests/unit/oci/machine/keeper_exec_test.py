@@ -176,7 +176,7 @@ def test_machine_ends():
         agent, _ = host.running()
         session, _, _ = begin(host, agent)
         host.kill_pmvm()
-        assert host.end(session) == 255
+        assert host.end(session) == 137
         assert b"the machine has ended" in session.stderr.read()
         assert host.end() == 137
 

@@ -256,6 +256,25 @@ static void answer_pids(void *agent, struct crun_job *job, int rc, const struct 
 	request_answer(agent, job->request_id, rc, result, &err);
 }
 
+// Of the cgroup, by the kernel's freezer.
+static int freeze(struct agent *agent, int64_t id, unsigned container, const char *verb, struct vpmem_error *err)
+{
+	const char *args[] = { verb, name_of(container), NULL };
+	struct crun_job *job = new_job(agent, id, answer_nothing, err);
+
+	return job ? crun_start(job, args, NULL, err) : -EBUSY;
+}
+
+int container_pause(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
+{
+	return freeze(agent, id, container, "pause", err);
+}
+
+int container_resume(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
+{
+	return freeze(agent, id, container, "resume", err);
+}
+
 int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
 {
 	const char *args[] = { "ps", "--format=json", name_of(container), NULL };

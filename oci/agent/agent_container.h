@@ -27,6 +27,9 @@ int container_signal_all(struct agent *agent, int64_t id, unsigned container, in
 int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
 int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,
                      struct vpmem_error *err);
+/* All its processes stop, or go on. One that is killed ends in any case. */
+int container_pause(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
+int container_resume(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
 /* Ends it with all its processes, and unmounts what it has. Legal if there is none. */
 int container_remove(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err);
 /* Ends container 0, unmounts, and powers off after the answer. */

@@ -155,6 +155,16 @@ static int do_stats(struct agent *agent, struct request *request, struct vpmem_e
 	return NOW;
 }
 
+static int do_pause(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	return container_pause(agent, request->id, request->container, err);
+}
+
+static int do_resume(struct agent *agent, struct request *request, struct vpmem_error *err)
+{
+	return container_resume(agent, request->id, request->container, err);
+}
+
 static int do_remove(struct agent *agent, struct request *request, struct vpmem_error *err)
 {
 	if (request->container == 0)
@@ -180,6 +190,8 @@ static const struct verb {
 	{ .name = "ps", .serve = do_ps },
 	{ .name = "update", .serve = do_update },
 	{ .name = "stats", .serve = do_stats },
+	{ .name = "pause", .serve = do_pause },
+	{ .name = "resume", .serve = do_resume },
 	{ .name = "remove", .serve = do_remove },
 	{ .name = "shutdown", .serve = do_shutdown },
 };

@@ -17,6 +17,7 @@ struct keeper_member {
 	unsigned number; /* in the guest */
 	struct control_ticket session;
 	enum member_phase phase;
+	bool is_paused; /* the guest has frozen it */
 	bool is_removing;
 	unsigned *slots; /* of its layers, and the last one for its share */
 	size_t nslots;

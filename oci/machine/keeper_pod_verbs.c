@@ -114,14 +114,51 @@ static void do_pass(struct keeper_member *m, struct control_client *client, stru
 
 static void do_exec(struct keeper_member *m, struct control_client *client, struct json_object *request)
 {
-	keeper_exec_begin(m->k, client, request, m->number);
+	// crun would start it, and it would not run.
+	if (m->is_paused)
+		refuse(client, "the container is paused: resume it first");
+	else
+		keeper_exec_begin(m->k, client, request, m->number);
+}
+
+// ---- pause, resume: the vCPUs are those of the whole pod, so the guest freezes the container
+
+static void on_paused(void *owner, struct json_object *ok, const char *error)
+{
+	struct member_wait *wait = owner;
+	struct keeper_member *m = member_of_number(wait->k, wait->number);
+
+	if (m && !error)
+		m->is_paused = true;
+	member_pass_answer(wait, ok, error);
+}
+
+static void on_resumed(void *owner, struct json_object *ok, const char *error)
+{
+	struct member_wait *wait = owner;
+	struct keeper_member *m = member_of_number(wait->k, wait->number);
+
+	if (m && !error)
+		m->is_paused = false;
+	member_pass_answer(wait, ok, error);
 }
 
 static void do_pause(struct keeper_member *m, struct control_client *client, struct json_object *request)
 {
-	(void)m;
 	(void)request;
-	refuse(client, "the vCPUs are those of the whole pod: not supported; pause or resume its sandbox");
+	if (m->phase != RUNNING || m->is_paused)
+		refuse(client, "cannot pause a container that is not running");
+	else
+		member_ask(m, "pause", member_arguments(m), MEMBER_ANSWER_MS, on_paused, control_ticket(client));
+}
+
+static void do_resume(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	(void)request;
+	if (!m->is_paused)
+		refuse(client, "the container is not paused");
+	else
+		member_ask(m, "resume", member_arguments(m), MEMBER_ANSWER_MS, on_resumed, control_ticket(client));
 }
 
 static const struct verb {
@@ -129,10 +166,10 @@ static const struct verb {
 	void (*serve)(struct keeper_member *m, struct control_client *client, struct json_object *request);
 	bool is_of_session; /* only for its own process */
 } verbs[] = {
-	{ "plug", do_plug, true },    { "create", do_create, true }, { "resize", do_pass, true },
-	{ "start", do_start, false }, { "kill", do_pass, false },    { "exec", do_exec, false },
-	{ "ps", do_pass, false },     { "update", do_pass, false },  { "stats", do_pass, false },
-	{ "pause", do_pause, false }, { "resume", do_pause, false },
+	{ "plug", do_plug, true },    { "create", do_create, true },  { "resize", do_pass, true },
+	{ "start", do_start, false }, { "kill", do_pass, false },     { "exec", do_exec, false },
+	{ "ps", do_pass, false },     { "update", do_pass, false },   { "stats", do_pass, false },
+	{ "pause", do_pause, false }, { "resume", do_resume, false },
 };
 
 void keeper_pod_request(struct keeper *k, struct control_client *client, const char *verb, const char *id,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pause and resume: the vCPUs of the machine stop and go on.
+// pause and resume: the vCPUs of the machine stop and go on, or the guest freezes a container of a pod.
 #include "error.h"
 #include "keeper_request.h"
 #include "state.h"
@@ -22,6 +22,11 @@ static int request(const struct verb *verb, struct command *cmd, int argc, char 
 		               state_status_name(&state), status_names[wanted]);
 	if (rc == 0)
 		rc = keeper_request(&state, verb->name, NULL, KEEPER_ANSWER_S, NULL, err);
+	// The keeper of the pod is another process than the one that notes its status.
+	if (rc == 0 && state.sandbox) {
+		state.status = wanted == STATUS_RUNNING ? STATUS_PAUSED : STATUS_RUNNING;
+		rc = state_save(&state, err);
+	}
 	state_fini(&state);
 	return rc;
 }
@@ -39,13 +44,13 @@ static int run_resume(struct command *cmd, int argc, char **argv, struct vpmem_e
 const struct verb verb_pause = {
 	.name = "pause",
 	.operands = "ID",
-	.summary = "stop the vCPUs of a running container",
+	.summary = "stop a running container: its vCPUs, or its processes in a pod",
 	.run = run_pause,
 };
 
 const struct verb verb_resume = {
 	.name = "resume",
 	.operands = "ID",
-	.summary = "let the vCPUs of a paused container go on",
+	.summary = "let a paused container go on",
 	.run = run_resume,
 };

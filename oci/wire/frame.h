@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <vpmem.h>
 
-enum { WIRE_AGENT_VERSION = 3 };           /* of what the agent and pmvm-oci say to each other */
+enum { WIRE_AGENT_VERSION = 4 };           /* of what the agent and pmvm-oci say to each other */
 enum { WIRE_FRAME_MAX = 1 << 20 };         /* bytes of JSON */
 enum { WIRE_SEND_TIMEOUT_MS = 10 * 1000 }; /* for the peer to take one frame */
 

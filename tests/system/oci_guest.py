@@ -118,7 +118,7 @@ class OciGuest:
             self.control = self.accept()
             hello = receive_frame(self.control)
             self.token = hello.pop("token")
-            assert hello == {"hello": 3} and len(self.token) == 32, hello
+            assert hello == {"hello": 4} and len(self.token) == 32, hello
         except BaseException:
             self.vm.__exit__(AssertionError)
             raise

@@ -134,8 +134,19 @@ def check_verbs(oci):
     assert oci("exec", "a", "/bin/sh", "-c", "cat; exit 9", stdin="input", status=9) == ""
     assert len(json.loads(oci("ps", "--format", "json", "b"))) == 1
     assert json.loads(oci("events", "--stats", "a"))["data"]["memory"]["current"] > 0
-    assert "those of the whole pod: not supported" in oci("pause", "a", status=1)
     oci("update", "--pids-limit", "50", "a")
+
+
+def check_pause(oci, pid):
+    """Of one container: it gets the signal when it is resumed. The others go on."""
+    oci("pause", "a")
+    assert oci.status("a") == "paused" and "is paused" in oci("exec", "a", "true", status=255)
+    oci("kill", "a", "TERM")
+    assert oci("exec", "b", "sh", "-c", "sleep 3; echo b goes on") == "b goes on\n"
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0) and oci.status("a") == "paused"
+    oci("resume", "a")
+    # The exit status of one is no matter of the others.
+    assert wait_for(pid) == 7 and oci.status("a") == "stopped"
 
 
 def test_containers_come_and_go_in_the_machine_of_their_sandbox(pod, oci):
@@ -149,9 +160,7 @@ def test_containers_come_and_go_in_the_machine_of_their_sandbox(pod, oci):
     check_namespaces(oci)
     check_volumes(oci, pod.mounts)
     check_verbs(oci)
-    # The exit status of one is no matter of the others.
-    oci("kill", "a", "TERM")
-    assert wait_for(pid_a) == 7 and oci.status("a") == "stopped"
+    check_pause(oci, pid_a)
     assert "container not running" in oci("kill", "a", "TERM", status=1)
     assert (pod.store.folder / "a-own/diff/new").read_text() == "of a\n"
     oci("delete", "a")

@@ -110,6 +110,24 @@ int container_ps(struct agent *agent, int64_t id, unsigned container, struct vpm
 	return error_set(err, -EIO, "crun says no");
 }
 
+int container_pause(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
+{
+	(void)agent;
+	(void)id;
+	(void)err;
+	fake_container.number = container;
+	return called("pause");
+}
+
+int container_resume(struct agent *agent, int64_t id, unsigned container, struct vpmem_error *err)
+{
+	(void)agent;
+	(void)id;
+	(void)err;
+	fake_container.number = container;
+	return called("resume");
+}
+
 int container_update(struct agent *agent, int64_t id, unsigned container, struct json_object *resources,
                      struct vpmem_error *err)
 {

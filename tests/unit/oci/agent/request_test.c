@@ -54,6 +54,8 @@ static void good_requests_are_passed_on(void **state)
 		{ "{\"id\":2,\"do\":\"exec\",\"process\":\"exec-12\",\"spec\":{}}", "exec" },
 		{ "{\"id\":2,\"do\":\"signal\",\"process\":\"init\",\"signal\":9,\"all\":true}", "signal_all" },
 		{ "{\"id\":2,\"do\":\"update\",\"resources\":{}}", "update" },
+		{ "{\"id\":2,\"do\":\"pause\",\"container\":1}", "pause" },
+		{ "{\"id\":2,\"do\":\"resume\",\"container\":1}", "resume" },
 		{ "{\"id\":2,\"do\":\"shutdown\"}", "shutdown" },
 		{ "{\"id\":2,\"do\":\"remove\",\"container\":99999999}", "remove" },
 		{ CREATE("\"container\":7,\"rootfs\":{" LAYERS ",\"upper\":{\"kind\":\"none\"}},"

@@ -178,7 +178,7 @@ def test_other_version():
 def test_second_control_connection():
     with world() as host:
         agent, _ = host.created()
-        send(agent.connect(), {"hello": 3} | agent.token)
+        send(agent.connect(), {"hello": 4} | agent.token)
         lost(host, "the agent in the guest has connected twice")
 
 
@@ -189,7 +189,7 @@ def test_process_of_the_container_connects():
         session, ready = host.session({"args": ["x"]})
         request = agent.request("exec")
         for token in ({}, {"token": ""}, {"token": "0"}, {"token": 5}):
-            for message in ({"hello": 3}, {"stream": {"process": request["process"], "which": "stdin"} | token}):
+            for message in ({"hello": 4}, {"stream": {"process": request["process"], "which": "stdin"} | token}):
                 stranger = agent.connect()
                 send(stranger, message | token)
                 assert read_all(stranger) == b"", message

@@ -78,7 +78,6 @@ def test_verbs_go_to_the_container_that_they_name():
         host.environment = {"KEEPER_RIG_CONTAINER": "m"}
         host.session({"args": ["x"]})
         assert agent.request("exec")["container"] == 1
-        assert "whole pod: not supported" in host.call({"do": "pause", "container": "m"})["error"]
         assert host.call({"do": "start", "container": "m"})["error"] == "cannot start a container that is running"
         assert host.call({"do": "start", "container": "x"})["error"] == "container not running"
         # Only its own process may say what it has.
@@ -96,6 +95,35 @@ def test_killed_process_takes_its_container_with_it():
         assert agent.serve("remove")["container"] == 1
         wait_for("the device to go", lambda: ("object-del", "image0") in device_commands(host))
         assert host.keeper.poll() is None
+
+
+def test_pause():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        running(host, agent)
+        assert "is not paused" in host.call({"do": "resume", "container": "m"})["error"]
+        client = host.ask({"do": "pause", "container": "m"})
+        assert agent.serve("pause")["container"] == 1 and receive(client) == {"ok": {}}
+        assert "not running" in host.call({"do": "pause", "container": "m"})["error"]
+        assert "paused: resume it" in host.call({"do": "exec", "container": "m", "process": {}})["error"]
+        # The sandbox and the machine run.
+        host.session({"args": ["x"]})
+        agent.serve("exec")
+        assert "stop" not in (host.dir / "commands").read_text(encoding="utf-8").split()
+        client = host.ask({"do": "resume", "container": "m"})
+        assert agent.serve("resume")["container"] == 1 and receive(client) == {"ok": {}}
+
+
+def test_pause_fails():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        created(host, agent)
+        assert "not running" in host.call({"do": "pause", "container": "m"})["error"]
+        running(host, agent, "n", 2)
+        client = host.ask({"do": "pause", "container": "n"})
+        agent.serve("pause", error="no freezer")
+        assert receive(client) == {"error": "no freezer"}
+        assert "is not paused" in host.call({"do": "resume", "container": "n"})["error"]
 
 
 def test_machine_ends():

@@ -84,7 +84,7 @@ class Agent:
         self.control = None
         self.token = {"token": "0123456789abcdef0123456789abcdef"}
 
-    def hello(self, version=3):
+    def hello(self, version=4):
         self.world.kept.append(self)
         self.control = connect(self.world.agent_socket)
         send(self.control, {"hello": version} | self.token)

@@ -175,10 +175,14 @@ int loop_once(struct loop *loop)
 		(void)eventfd_read(loop->wake_efd, &count);
 	for (nfds_t i = 0; i < nfds; i++) {
 		struct loop_source *source = loop->sources[places[i]];
+		short revents = fds[i].revents;
 
-		// A callback may remove sources, also its neighbours: serve one only while it is still there.
-		if (fds[i].revents && source && source->fd == fds[i].fd)
-			source->ready(source->owner, fds[i].revents);
+		// A callback may remove sources, also its neighbours, or let them wait for something else.
+		if (!source || source->fd != fds[i].fd || source->events == 0)
+			continue;
+		revents &= (short)(source->events | POLLERR | POLLHUP | POLLNVAL);
+		if (revents)
+			source->ready(source->owner, revents);
 	}
 	run_timers(loop);
 	return 0;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -125,6 +126,31 @@ static void on_request_what_is_there_is_delivered_first(void **state)
 	assert_comes_out("last");
 }
 
+static void end_pump(void *owner, short revents)
+{
+	(void)revents;
+	loop_del(&loop, owner);
+	pump_end_when_empty(&pump);
+}
+
+// The process has ended, and its last bytes are seen in the same turn of the loop.
+static void last_bytes_and_the_request_may_be_seen_at_once(void **state)
+{
+	struct loop_source child = { .fd = eventfd(1, EFD_CLOEXEC), .events = POLLIN, .ready = end_pump };
+
+	(void)state;
+	child.owner = &child;
+	pump_stop(&pump);
+	assert_int_equal(loop_add(&loop, &child), 0);
+	assert_int_equal(pump_start(&pump, &loop, in[0], out[1], NULL), 0);
+	assert_int_equal(write(in[1], "last", 4), 4);
+	assert_int_equal(loop_once(&loop), 0);
+	assert_int_equal(loop_once(&loop), 0);
+	assert_int_equal(nfinished, 1);
+	assert_comes_out("last");
+	close(child.fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -134,6 +160,7 @@ int main(void)
 		TEST(a_reader_that_leaves_ends_it),
 		TEST(an_empty_pipe_is_the_end_on_request),
 		TEST(on_request_what_is_there_is_delivered_first),
+		TEST(last_bytes_and_the_request_may_be_seen_at_once),
 	};
 
 	return cmocka_run_group_tests_name("oci_pump", tests, NULL, NULL);

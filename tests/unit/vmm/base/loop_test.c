@@ -18,6 +18,8 @@ struct event {
 	unsigned nready;
 	struct event *remove; // another one that the callback takes out of the loop
 	struct event *add;    // and one that it adds
+	struct event *change; // and one that waits for other events from then on
+	short changed;
 };
 
 static void on_ready(void *owner, short revents)
@@ -33,6 +35,8 @@ static void on_ready(void *owner, short revents)
 	if (event->add)
 		assert_int_equal(loop_add(&loop, &event->add->source), 0);
 	event->add = NULL;
+	if (event->change)
+		loop_set_events(&loop, &event->change->source, event->changed);
 }
 
 static void event_init(struct event *event)
@@ -112,6 +116,34 @@ static void a_removed_neighbour_is_not_served(void **state)
 	assert_int_equal(a.nready + b.nready, 1);
 	close(a.source.fd);
 	close(b.source.fd);
+}
+
+// What was ready before is not what it waits for.
+static void a_neighbour_whose_events_were_changed_is_not_served(void **state)
+{
+	const short changed[] = { 0, POLLOUT };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct event a, b;
+
+		event_init(&a);
+		event_init(&b);
+		a.change = &b;
+		a.changed = changed[i];
+		eventfd_write(a.source.fd, 1);
+		eventfd_write(b.source.fd, 1);
+		settle();
+		assert_int_equal(a.nready, 1);
+		assert_int_equal(b.nready, 0);
+		loop_set_events(&loop, &b.source, POLLIN);
+		settle();
+		assert_int_equal(b.nready, 1);
+		loop_del(&loop, &a.source);
+		loop_del(&loop, &b.source);
+		close(a.source.fd);
+		close(b.source.fd);
+	}
 }
 
 // A descriptor that is closed and opened again has the same number: what was ready belongs to the former one.
@@ -212,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(serves_what_is_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_resting_source_is_not_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_removed_neighbour_is_not_served, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_neighbour_whose_events_were_changed_is_not_served, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_source_with_the_number_of_a_removed_one_waits_for_the_next_turn,
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(a_timer_expires_once, setup, teardown),

@@ -9,7 +9,9 @@ import subprocess
 
 import pytest
 
+import oci_engine
 import oci_runtime
+import podman as podman_of
 import systemd_unit
 from oci_runtime import CGROUPS, eventually
 
@@ -151,3 +153,35 @@ def test_without_systemd_it_is_refused_with_the_next_step(runtime, tmp_path):
     assert "systemd not running on this host, cannot use systemd cgroups manager" in said
     assert "--cgroup-manager=cgroupfs" in said
     assert not list(CGROUPS.rglob("pmvm-c1.scope"))
+
+
+class Podman(podman_of.Podman):
+    """podman(1) as systemd and its services see it, with systemd as manager of control groups."""
+
+    def __init__(self, folder, runtime, manager):
+        super().__init__(folder, runtime)
+        self.manager = manager
+        conf = self.conf.read_text().replace('"cgroupfs"', '"systemd"')
+        # There is no journal.
+        self.conf.write_text(conf.replace("[containers]", '[containers]\nlog_driver = "k8s-file"'))
+
+    def command(self, *args):
+        return [*self.manager.inside(), *super().command(*args)]
+
+
+@needs_systemd
+@pytest.mark.skipif(bool(podman_of.MISSING), reason=f"missing: {', '.join(podman_of.MISSING)}")
+def test_podman_gives_its_containers_to_systemd(manager, tmp_path, tmp_path_factory):
+    # podman wants a path that is not longer than 50 characters.
+    podman = Podman(tmp_path_factory.mktemp("podman") / "engine", oci_engine.installed(tmp_path / "pmvm"), manager)
+    podman_of.base_tar(tmp_path / "base.tar")
+    podman("import", tmp_path / "base.tar", "localhost/base")
+    command = ["localhost/base", "sh", "-c", "trap exit TERM; while :; do sleep 1; done"]
+    name = podman("run", "-d", "--network=none", "--memory=200m", *command).strip()
+    unit = f"libpod-{name}.scope"
+    expected = ["active", "machine.slice", str(200 * MIB + OVERHEAD)]
+    assert manager.properties(unit, "ActiveState", "Slice", "MemoryMax") == expected
+    assert podman("exec", name, "uname", "-s") == "Linux\n"
+    podman("rm", "-f", "-t", "30", name)
+    assert manager.properties(unit, "LoadState", "ActiveState") == ["not-found", "inactive"]
+    assert not podman_of.machines(), "machines are left"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -210,8 +211,11 @@ void fake_manager_start(const struct fake_manager *how)
 	server = dbus_server_listen(address, NULL);
 	assert(calls && server);
 	process = fork();
-	if (process == 0)
+	if (process == 0) {
+		// After a test that has failed nobody ends it.
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve(server);
+	}
 	fclose(calls);
 }
 

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXEC_MS 60000u
 #define SIGNAL_MS 10000u
 #define PREFIX "exec-"
 
@@ -95,7 +94,7 @@ void keeper_exec_begin(struct keeper *k, struct control_client *client, struct j
 	json_object_object_add(arguments, "spec", json_object_get(json_object_object_get(request, "process")));
 	if (cgroup)
 		json_object_object_add(arguments, "cgroup", json_object_get(cgroup));
-	link_ask(&k->link, "exec", arguments, EXEC_MS, on_answer, start);
+	link_ask(&k->link, "exec", arguments, keeper_create_ms(k), on_answer, start);
 }
 
 // ---- while it runs

@@ -91,6 +91,9 @@ int keeper_run_with(const struct machine_plan *plan, int ready_fd, transport_ope
 /* keeper_start.c: -errno with *err, or the machine is on its way, and keeper_created or keeper_fail follows. */
 int keeper_start(struct keeper *k, transport_open *open, struct vpmem_error *err);
 
+/* The time that a guest has for its start, and then for the start of a container or a process. */
+unsigned keeper_create_ms(const struct keeper *k);
+
 /* keeper.c: the phase changes, and the owner of the plan hears of it. */
 void keeper_set_phase(struct keeper *k, enum keeper_phase phase);
 const char *keeper_status_name(const struct keeper *k);

@@ -7,7 +7,7 @@
 
 #include "keeper_internal.h"
 
-#define MEMBER_ANSWER_MS 10000u
+#define MEMBER_ANSWER_MS 50000u /* less than KEEPER_ANSWER_S of the command */
 
 enum member_phase { JOINED, PLUGGED, CREATING, CREATED, STARTING, RUNNING, ENDED };
 

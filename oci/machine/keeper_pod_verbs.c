@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CREATE_MS 120000u
-#define START_MS 60000u
 #define TREE_MS 10000
 
 static void refuse(struct control_client *client, const char *why)
@@ -69,7 +67,7 @@ static void do_create(struct keeper_member *m, struct control_client *client, st
 		return;
 	}
 	m->phase = CREATING;
-	member_ask(m, "create", json_object_get(arguments), CREATE_MS, on_created, control_ticket(client));
+	member_ask(m, "create", json_object_get(arguments), keeper_create_ms(m->k), on_created, control_ticket(client));
 }
 
 // ---- verbs
@@ -92,7 +90,7 @@ static void do_start(struct keeper_member *m, struct control_client *client, str
 		return;
 	}
 	m->phase = STARTING;
-	member_ask(m, "start", member_arguments(m), START_MS, on_started, control_ticket(client));
+	member_ask(m, "start", member_arguments(m), keeper_create_ms(m->k), on_started, control_ticket(client));
 }
 
 // `kill`, `resize`, `ps`, `update`, `stats`: the agent does it.

@@ -21,7 +21,7 @@
 #define CREATE_MS 120000u /* if the plan does not say */
 #define VIEW_MS 10000
 
-static unsigned create_ms(const struct keeper *k)
+unsigned keeper_create_ms(const struct keeper *k)
 {
 	return k->plan->create_timeout_ms ? k->plan->create_timeout_ms : CREATE_MS;
 }
@@ -81,7 +81,7 @@ static void on_hello(void *owner)
 
 	k->hello_ms = monotonic_ms();
 	// The deadline that counts is that of `timer`, which is for all that comes before as well.
-	link_ask(&k->link, "create", json_object_get(k->parts.create), 2 * create_ms(k), on_created, k);
+	link_ask(&k->link, "create", json_object_get(k->parts.create), 2 * keeper_create_ms(k), on_created, k);
 }
 
 static int on_stream(void *owner, const char *process, const char *which, int fd)
@@ -121,7 +121,7 @@ static void on_create_timeout(void *owner)
 {
 	struct keeper *k = owner;
 
-	keeper_fail(k, "the guest is not ready after %u s: %s", create_ms(k) / 1000,
+	keeper_fail(k, "the guest is not ready after %u s: %s", keeper_create_ms(k) / 1000,
 	            k->link.control_fd < 0 ? "its kernel or its agent did not start" :
 	            k->has_answered        ? "its agent has not connected the container's streams" :
 	                                     "its agent does not answer");
@@ -264,7 +264,7 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		close(fds[0]);
 		return rc;
 	}
-	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, create_ms(k), keeper_on_stopped, k, err);
+	rc = vm_monitor_open(&k->monitor, fds[0], &k->loop, keeper_create_ms(k), keeper_on_stopped, k, err);
 	k->monitor_ms = monotonic_ms();
 	k->monitor.deleted = keeper_on_deleted;
 	k->monitor.unserved = keeper_on_unserved;
@@ -337,6 +337,6 @@ int keeper_start(struct keeper *k, transport_open *open, struct vpmem_error *err
 		return rc;
 	if (k->plan->nics)
 		nics_release(k->plan->nics);
-	keeper_arm(k, create_ms(k), on_create_timeout);
+	keeper_arm(k, keeper_create_ms(k), on_create_timeout);
 	return 0;
 }

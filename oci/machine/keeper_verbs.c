@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_MS 10000u
-#define START_MS 60000u
+#define ANSWER_MS 50000u /* the command waits longer, so that this error is the one that it prints: KEEPER_ANSWER_S */
 /*
  * From SIGKILL to the end of the machine. podman waits 5 s for the end of the process. The guest has nothing then that the
  * host lacks, unless it has mounted a volume itself, which needs its journal written.
@@ -156,7 +155,7 @@ static void on_network(void *owner, struct json_object *ok, const char *error)
 	if (error)
 		start_failed(wait, error);
 	else
-		link_ask(&wait->k->link, "start", NULL, START_MS, on_started, wait);
+		link_ask(&wait->k->link, "start", NULL, keeper_create_ms(wait->k), on_started, wait);
 }
 
 static void do_start(struct keeper *k, struct control_client *client, struct json_object *request)
@@ -180,7 +179,7 @@ static void do_start(struct keeper *k, struct control_client *client, struct jso
 	else if (nics_join(k->plan->nics, &network, &err) < 0)
 		start_failed(wait, err.text);
 	else
-		link_ask(&k->link, "network", network, ANSWER_MS, on_network, wait);
+		link_ask(&k->link, "network", network, keeper_create_ms(k), on_network, wait);
 }
 
 // ---- kill

@@ -297,6 +297,17 @@ def test_pause_that_pmvm_refuses():
         assert host.call({"do": "state"}) == {"ok": {"status": "running"}}
 
 
+def test_start_has_the_time_of_a_creation():
+    with world() as host:
+        agent, _ = host.created()
+        first = host.ask({"do": "start"})
+        agent.request("start")
+        assert receive(first) == {"error": 'the agent in the guest did not answer "start" in time'}
+        second = host.ask({"do": "start"})
+        agent.serve("start")
+        assert receive(second) == {"ok": {}}
+
+
 def test_unknown_request():
     with world() as host:
         host.created()

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -164,7 +165,8 @@ class Runtime:
             process = self.popen(
                 "create", "--bundle", bundle, "--pid-file", pid_file, *options, name, stdout=out, stderr=errors
             )
-            got = process.wait(COMMAND_MAX)
+            await_end(process.pid)
+            got = process.wait()
         self.containers.add(name)
         assert got == status, (got, said.read_text())
         return int(pid_file.read_text()) if status == 0 else said.read_text()
@@ -203,16 +205,22 @@ class Runtime:
         return [*self.processes().values(), *mounts, *files, *[path for path in groups if path.exists()]]
 
 
+def await_end(pid):
+    """Waits until a child has ended, without asking again and again: a slow host may have twenty that wait."""
+    fd = os.pidfd_open(pid)
+    try:
+        if not select.select([fd], [], [], COMMAND_MAX)[0]:
+            os.kill(pid, signal.SIGKILL)
+            raise AssertionError("it does not end")
+    finally:
+        os.close(fd)
+
+
 def wait_for(pid):
     """The exit status of a child, as conmon gives it to its engine."""
-    end = time.monotonic() + COMMAND_MAX
-    while time.monotonic() < end:
-        got, status = os.waitpid(pid, os.WNOHANG)
-        if got == pid:
-            return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-    raise AssertionError("it does not end")
+    await_end(pid)
+    status = os.waitpid(pid, 0)[1]
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def eventually(question):

@@ -40,27 +40,27 @@ network_backend = "netavark"
 """
 
 
-def base_tar(path):
-    """A root file system with busybox."""
+def base_tar(path, directories=tuple(DIRECTORIES), files=None):
+    """A root file system with busybox. Of files, those that begin as a script are programs."""
 
     def add(name, mode, content=None, **more):
         info = tarfile.TarInfo(name)
-        info.mode, info.mtime = mode, 1700000000
+        info.mode, info.mtime = mode, 1600000000
         for key, value in more.items():
             setattr(info, key, value)
         info.size = len(content or b"")
         tar.addfile(info, io.BytesIO(content) if content else None)
 
     with tarfile.open(path, "w") as tar:
-        for name in DIRECTORIES:
-            add(name, 0o1777 if name == "tmp" else 0o755, type=tarfile.DIRTYPE)
+        for name in directories:
+            add(name, {".": 0o555, "tmp": 0o1777}.get(name, 0o755), type=tarfile.DIRTYPE)
         add("bin/busybox", 0o755, BUSYBOX.read_bytes())
         applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
         for applet in applets:
             if applet != "busybox":
                 add(f"bin/{applet}", 0o777, type=tarfile.SYMTYPE, linkname="busybox")
-        for name, text in FILES.items():
-            add(name, 0o644, text.encode())
+        for name, text in (files or FILES).items():
+            add(name, 0o755 if text.startswith("#!") else 0o644, text.encode())
 
 
 def missing():

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network namespace: opened, locked, entered by the calling thread.
+// A network namespace: opened, locked, entered by a thread.
 #include "netns.h"
 
 #include "error.h"
@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -65,24 +65,55 @@ int netns_lock(int netns_fd, const char *path, struct vpmem_error *err)
 	return error_set(err, rc, "network namespace %s: could not lock it: %s", path, strerror(-rc));
 }
 
-int netns_enter(int netns_fd, struct vpmem_error *err)
+static void *make(void *argument)
 {
-	int old_fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), rc;
+	int *fd = argument;
 
-	if (old_fd < 0)
-		return error_set(err, -errno, OWN_NETNS ": %s", strerror(errno));
-	if (setns(netns_fd, CLONE_NEWNET) == 0)
-		return old_fd;
-	rc = -errno;
-	close(old_fd);
-	return error_set(err, rc, "could not enter the network namespace: %s", strerror(-rc));
+	*fd = unshare(CLONE_NEWNET) < 0 ? -1 : open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0)
+		*fd = -errno;
+	return NULL;
 }
 
-void netns_leave(int old_fd)
+int netns_make(struct vpmem_error *err)
 {
-	if (setns(old_fd, CLONE_NEWNET) < 0) {
-		perror("could not return from the container's network namespace");
-		abort();
-	}
-	close(old_fd);
+	pthread_t thread;
+	int fd, rc = pthread_create(&thread, NULL, make, &fd);
+
+	if (rc)
+		return error_set(err, -rc, "network: could not start a thread: %s", strerror(rc));
+	pthread_join(thread, NULL);
+	return fd < 0 ? error_set(err, fd, "could not make a network namespace: %s", strerror(-fd)) : fd;
+}
+
+struct visitor {
+	int netns_fd;
+	netns_fn *fn;
+	void *owner;
+	struct vpmem_error *err;
+	int rc;
+};
+
+static void *visit(void *argument)
+{
+	struct visitor *visitor = argument;
+
+	if (setns(visitor->netns_fd, CLONE_NEWNET) == 0)
+		visitor->rc = visitor->fn(visitor->owner, visitor->err);
+	else
+		visitor->rc =
+			error_set(visitor->err, -errno, "could not enter the network namespace: %s", strerror(errno));
+	return NULL;
+}
+
+int netns_run(int netns_fd, netns_fn *fn, void *owner, struct vpmem_error *err)
+{
+	struct visitor visitor = { .netns_fd = netns_fd, .fn = fn, .owner = owner, .err = err };
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, visit, &visitor);
+
+	if (rc)
+		return error_set(err, -rc, "network: could not start a thread: %s", strerror(rc));
+	pthread_join(thread, NULL);
+	return visitor.rc;
 }

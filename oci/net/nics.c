@@ -41,28 +41,24 @@ void nics_release(struct nics *nics)
 
 /* ---- what is done inside the namespace ------------------------------------------------------------------------- */
 
-/* The calling thread is in the namespace, sock belongs to it. */
 struct visit {
-	int old_fd;
-	struct nl_sock *sock;
+	/* sock belongs to the namespace. */
+	int (*fn)(struct visit *visit, struct nl_sock *sock, struct vpmem_error *err);
+	struct nics *nics;
+	struct json_object **network;
 };
 
-static int visit_begin(struct visit *visit, int netns_fd, struct vpmem_error *err)
+static int visit_inside(void *owner, struct vpmem_error *err)
 {
-	visit->old_fd = netns_enter(netns_fd, err);
-	if (visit->old_fd < 0)
-		return visit->old_fd;
-	visit->sock = rtnl_open(err);
-	if (visit->sock)
-		return 0;
-	netns_leave(visit->old_fd);
-	return -EIO;
-}
+	struct visit *visit = owner;
+	struct nl_sock *sock = rtnl_open(err);
+	int rc;
 
-static void visit_end(struct visit *visit)
-{
-	nl_socket_free(visit->sock);
-	netns_leave(visit->old_fd);
+	if (!sock)
+		return -EIO;
+	rc = visit->fn(visit, sock, err);
+	nl_socket_free(sock);
+	return rc;
 }
 
 /* ---- at create ---------------------------------------------------------------------------------------------------- */
@@ -97,20 +93,13 @@ static int make_taps(struct nics *nics, const struct link *links, size_t nlinks,
 	return rc;
 }
 
-static int make_inside(struct nics *nics, struct vpmem_error *err)
+static int make_inside(struct visit *visit, struct nl_sock *sock, struct vpmem_error *err)
 {
 	struct link links[NICS_MAX];
-	struct visit visit;
 	size_t nlinks;
-	int rc = visit_begin(&visit, nics->netns_fd, err);
+	int rc = links_read(sock, links, &nlinks, err);
 
-	if (rc)
-		return rc;
-	rc = links_read(visit.sock, links, &nlinks, err);
-	if (rc == 0)
-		rc = make_taps(nics, links, nlinks, err);
-	visit_end(&visit);
-	return rc;
+	return rc ? rc : make_taps(visit->nics, links, nlinks, err);
 }
 
 static int lock(int netns_fd, const char *path, struct vpmem_error *err)
@@ -128,8 +117,32 @@ static int lock(int netns_fd, const char *path, struct vpmem_error *err)
 	return rc;
 }
 
+// Drops everything after an error.
+static int made(struct nics *nics, int rc)
+{
+	if (rc) {
+		nics_release(nics);
+		close(nics->netns_fd);
+		nics_init(nics);
+	}
+	return rc;
+}
+
+int nics_make_namespace(struct nics *nics, struct vpmem_error *err)
+{
+	struct visit visit = { .fn = make_inside, .nics = nics };
+	int fd = netns_make(err);
+
+	nics_init(nics);
+	if (fd < 0)
+		return fd;
+	nics->netns_fd = fd;
+	return made(nics, netns_run(fd, visit_inside, &visit, err));
+}
+
 int nics_make(const char *netns_path, struct nics *nics, struct vpmem_error *err)
 {
+	struct visit visit = { .fn = make_inside, .nics = nics };
 	int rc;
 
 	nics_init(nics);
@@ -143,13 +156,8 @@ int nics_make(const char *netns_path, struct nics *nics, struct vpmem_error *err
 	}
 	rc = lock(nics->netns_fd, netns_path, err);
 	if (rc == 0)
-		rc = make_inside(nics, err);
-	if (rc) {
-		nics_release(nics);
-		close(nics->netns_fd);
-		nics_init(nics);
-	}
-	return rc;
+		rc = netns_run(nics->netns_fd, visit_inside, &visit, err);
+	return made(nics, rc);
 }
 
 /* ---- at start ------------------------------------------------------------------------------------------------------- */
@@ -220,8 +228,10 @@ static struct json_object *unused_json(const struct nics *nics)
 	return network_whole(list, rc);
 }
 
-static int join_inside(struct nics *nics, struct nl_sock *sock, struct json_object **network, struct vpmem_error *err)
+static int join_inside(struct visit *visit, struct nl_sock *sock, struct vpmem_error *err)
 {
+	struct nics *nics = visit->nics;
+	struct json_object **network = visit->network;
 	struct link links[NICS_MAX];
 	size_t nlinks;
 	int rc = links_read(sock, links, &nlinks, err);
@@ -246,42 +256,39 @@ static int join_inside(struct nics *nics, struct nl_sock *sock, struct json_obje
 
 int nics_join(struct nics *nics, struct json_object **network, struct vpmem_error *err)
 {
-	struct visit visit;
-	int rc;
+	struct visit visit = { .fn = join_inside, .nics = nics, .network = network };
 
 	*network = NULL;
 	if (nics->netns_fd < 0) {
 		*network = json_tokener_parse("{\"interfaces\":[],\"unused\":[],\"routes\":[],\"neighbours\":[]}");
 		return *network ? 0 : error_set(err, -ENOMEM, "network: out of memory");
 	}
-	rc = visit_begin(&visit, nics->netns_fd, err);
-	if (rc)
-		return rc;
-	rc = join_inside(nics, visit.sock, network, err);
-	visit_end(&visit);
-	return rc;
+	return netns_run(nics->netns_fd, visit_inside, &visit, err);
 }
 
 /* ---- at the end ------------------------------------------------------------------------------------------------------- */
 
 /* All links of the namespace: a mirror is recognised by itself. */
-static int remove_mirrors(int netns_fd, struct vpmem_error *err)
+static int remove_inside(struct visit *visit, struct nl_sock *sock, struct vpmem_error *err)
 {
 	struct link links[NICS_MAX];
-	struct visit visit;
 	size_t nlinks;
-	int rc = visit_begin(&visit, netns_fd, err);
+	int rc = links_read(sock, links, &nlinks, err);
 
-	if (rc)
-		return rc;
-	rc = links_read(visit.sock, links, &nlinks, err);
+	(void)visit;
 	for (size_t i = 0; i < nlinks; i++) {
-		int failed = mirror_remove(visit.sock, links[i].name, links[i].idx, rc ? NULL : err);
+		int failed = mirror_remove(sock, links[i].name, links[i].idx, rc ? NULL : err);
 
 		rc = rc ? rc : failed;
 	}
-	visit_end(&visit);
 	return rc;
+}
+
+static int remove_mirrors(int netns_fd, struct vpmem_error *err)
+{
+	struct visit visit = { .fn = remove_inside };
+
+	return netns_run(netns_fd, visit_inside, &visit, err);
 }
 
 void nics_fini(struct nics *nics)

@@ -19,7 +19,7 @@
  * One machine can be in a namespace, as two cannot answer for one address: nics_make locks the namespace until nics_fini,
  * or the end of the process. What a machine leaves that was killed is removed by the next one, or by nics_clean.
  *
- * All functions are called from one thread, which is in another network namespace for the time of the call.
+ * All functions are called from one thread. What they do in the namespace is done by another one that ends with the call.
  * They return 0 or -errno, with the text in err.
  */
 #ifndef PMVM_OCI_NICS_H
@@ -57,6 +57,12 @@ struct nics {
 };
 
 void nics_init(struct nics *nics);
+
+/*
+ * At create, for a namespace that has no path yet: makes it, with one tap for what the engine puts into it. The engine finds
+ * the namespace as that of the keeper, which has to enter it. On failure *nics is as after nics_init.
+ */
+int nics_make_namespace(struct nics *nics, struct vpmem_error *err);
 
 /*
  * At create. netns_path NULL: no network, n is 0. Refused: our own namespace, which is the host's network; one that holds a

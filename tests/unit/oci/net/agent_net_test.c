@@ -3,7 +3,6 @@
 #include "agent_net.h"
 
 #include "net_rig.h"
-#include "netns.h"
 #include "nics.h"
 #include "unit_test.h"
 
@@ -28,10 +27,10 @@ static struct json_object *read_network(const struct net_rig *rig)
 
 static int configure(const struct net_rig *guest, struct json_object *network)
 {
-	int old_fd = netns_enter(guest->container_fd, NULL), rc;
+	int old_fd = enter_netns(guest->container_fd), rc;
 
 	rc = agent_net_configure(network, &err);
-	netns_leave(old_fd);
+	leave_netns(old_fd);
 	return rc;
 }
 

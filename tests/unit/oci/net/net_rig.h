@@ -29,6 +29,10 @@ bool net_rig_possible(void);
 void net_rig_begin(struct net_rig *rig, bool has_eth0);
 void net_rig_end(struct net_rig *rig);
 
+/* The calling thread enters a namespace; the descriptor is for leave_netns, which closes it. */
+int enter_netns(int netns_fd);
+void leave_netns(int old_fd);
+
 /* A cable from an interface "far" outside, which is down, to one in the container's namespace, also down. */
 void add_link(const struct net_rig *rig, const char *far, const char *name, const char *mac);
 

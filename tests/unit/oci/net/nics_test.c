@@ -200,6 +200,29 @@ static void a_namespace_with_lo_alone_has_a_spare_nic(void **state)
 	net_rig_end(&rig);
 }
 
+/* The engine finds it by the process that has entered it. */
+static void a_namespace_without_a_path_is_made(void **state)
+{
+	struct json_object *network;
+	struct net_rig rig;
+	struct nics nics;
+	int old_fd;
+
+	(void)state;
+	net_rig_begin(&rig, false);
+	assert_int_equal(nics_make_namespace(&nics, &err), 0);
+	assert_int_equal(nics.n, 1);
+	old_fd = enter_netns(nics.netns_fd);
+	outside("ip tuntap add dev tap0 mode tap && ip addr add 10.0.2.100/24 dev tap0");
+	leave_netns(old_fd);
+	assert_int_not_equal(system("ip link show tap0 2>/dev/null"), 0);
+	assert_int_equal(nics_join(&nics, &network, &err), 0);
+	assert_length(network, "interfaces", 1);
+	json_object_put(network);
+	nics_fini(&nics);
+	net_rig_end(&rig);
+}
+
 /* slirp4netns makes its tap in a namespace between create and start. */
 static void a_link_made_after_create_is_joined(void **state)
 {
@@ -413,6 +436,7 @@ int main(void)
 		cmocka_unit_test(the_agent_gets_what_the_namespace_has),
 		cmocka_unit_test(no_network_is_empty),
 		cmocka_unit_test(a_namespace_with_lo_alone_has_a_spare_nic),
+		cmocka_unit_test(a_namespace_without_a_path_is_made),
 		cmocka_unit_test(a_link_made_after_create_is_joined),
 		cmocka_unit_test(each_link_has_its_nic),
 		cmocka_unit_test(nothing_stays_after_the_end),

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "fresh_process.h"
 #include "oci_log.h"
+#include "rootless.h"
 #include "state.h"
 #include "suggest.h"
 #include "verb.h"
@@ -77,6 +78,14 @@ static int use_log(const struct globals *globals, struct vpmem_error *err)
 	return oci_log_check(err);
 }
 
+static int use_rootless(const char *word, struct command *cmd, struct vpmem_error *err)
+{
+	cmd->is_rootless = strcmp(word, "true") == 0 || (strcmp(word, "auto") == 0 && rootless_is());
+	if (cmd->is_rootless || strcmp(word, "auto") == 0 || strcmp(word, "false") == 0)
+		return 0;
+	return error_set(err, -EINVAL, "--rootless %s: not one of true, false, auto", word);
+}
+
 static int use_globals(const struct globals *globals, struct command *cmd, struct vpmem_error *err)
 {
 	const char *manager = globals->cgroup_manager ? globals->cgroup_manager : "cgroupfs";
@@ -84,7 +93,7 @@ static int use_globals(const struct globals *globals, struct command *cmd, struc
 
 	if (rc < 0)
 		return rc;
-	cmd->root = globals->root ? globals->root : STATE_ROOT;
+	cmd->root = globals->root ? globals->root : rootless_state_root();
 	if (cmd->root[0] != '/')
 		return error_set(err, -EINVAL, "--root %s: not an absolute path", cmd->root);
 	cmd->config = globals->config;
@@ -93,23 +102,24 @@ static int use_globals(const struct globals *globals, struct command *cmd, struc
 	cmd->has_no_cgroup = strcmp(manager, "disabled") == 0;
 	if (!cmd->is_systemd && !cmd->has_no_cgroup && strcmp(manager, "cgroupfs") != 0)
 		return error_set(err, -EINVAL, "--cgroup-manager %s: not one of cgroupfs, systemd, disabled", manager);
-	if (globals->rootless && strcmp(globals->rootless, "true") == 0)
-		return error_set(err, -ENOTSUP, "--rootless true: not supported: run pmvm-oci as root");
-	return 0;
+	return use_rootless(globals->rootless ? globals->rootless : "auto", cmd, err);
 }
 
 static int run(int argc, char **argv, int *failure, struct vpmem_error *err)
 {
 	struct globals globals = { 0 };
 	const struct argument table[] = {
-		ARGUMENT("root", 0, TEXT, &globals.root, "where the state of containers is (" STATE_ROOT ")"),
-		ARGUMENT("config", 0, TEXT, &globals.config, "the settings (" SETTINGS_FILE ")"),
+		ARGUMENT("root", 0, TEXT, &globals.root,
+		         "where the state of containers is (" STATE_ROOT "; without root XDG_RUNTIME_DIR/pmvm-oci)"),
+		ARGUMENT("config", 0, TEXT, &globals.config,
+		         "the settings (" SETTINGS_FILE "; without root also ~/" SETTINGS_FILE_OWN ")"),
 		ARGUMENT("log", 0, TEXT, &globals.log, "a file for messages, beside standard error"),
 		ARGUMENT("log-format", 0, TEXT, &globals.log_format, "of that file: text or json"),
 		ARGUMENT("debug", 0, FLAG, &globals.debug, "more messages; the console of the guest is kept"),
 		ARGUMENT("systemd-cgroup", 0, FLAG, &globals.systemd, "cgroupsPath is SLICE:PREFIX:NAME"),
 		ARGUMENT("cgroup-manager", 0, TEXT, &globals.cgroup_manager, "cgroupfs, systemd or disabled"),
-		ARGUMENT("rootless", 0, TEXT, &globals.rootless, "auto or false; true is not supported"),
+		ARGUMENT("rootless", 0, TEXT, &globals.rootless,
+		         "true, false or auto: leave out control groups that may not be made"),
 		ARGUMENT("criu", 0, TEXT, &globals.criu, NULL),
 		ARGUMENT("version", 'v', FLAG, &globals.version, "print the version"),
 		ARGUMENT("help", 'h', FLAG, &globals.help, "print this"),

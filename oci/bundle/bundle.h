@@ -74,7 +74,8 @@ struct pod {
 };
 
 enum bundle_net {
-	NET_NEW,  /* a new network namespace, which has lo only */
+	NET_NEW, /* a new network namespace, which has lo only */
+	NET_LATE, /* a new one that the engine may fill between create and start, as it does where there is a user namespace */
 	NET_PATH, /* that of netns_path */
 };
 

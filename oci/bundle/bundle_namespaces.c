@@ -137,5 +137,7 @@ int bundle_take_namespaces(struct bundle *bundle, struct json_object *linux_obje
 			error_hint(err, "%s", host_hints[type]);
 		}
 	}
+	if (bundle->net == NET_NEW && seen & 1u << USER)
+		bundle->net = NET_LATE;
 	return rc ? rc : check_network(bundle, err);
 }

@@ -50,6 +50,16 @@ int cgroup_limit(const char *path, struct json_object *resources, uint64_t memor
 size_t cgroup_properties(const char *path, struct json_object *resources, uint64_t memory_overhead, bool is_running,
                          struct scope_limit properties[CGROUP_LIMITS_MAX]);
 
+/*
+ * Where there is no group: -EPERM with the first limit of the resources that needs one, and `why` there is none. The limit of
+ * pids does not: it is the guest's alone.
+ */
+int cgroup_refuse_limits(struct json_object *resources, const char *why, struct vpmem_error *err);
+/*
+ * cgroup_make for a user who is not root. Where the user may not make the group, or not move processes into it, *path is
+ * freed and NULL afterwards; the result is that of cgroup_refuse_limits. So it is where *path is NULL before.
+ */
+int cgroup_make_rootless(char **path, struct json_object *resources, struct vpmem_error *err);
 /* The calling process enters it. */
 int cgroup_enter(const char *path, struct vpmem_error *err);
 /* true: within this time nothing was in it any more. */

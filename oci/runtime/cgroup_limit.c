@@ -53,11 +53,11 @@ static int write_text(const struct limits *l, const char *name, const char *text
 	return rc;
 }
 
-static int write_limit(const struct limits *l, const struct limit *limit, struct vpmem_error *err)
+static const char *text_of(const struct limit *limit)
 {
 	const char *list = limit->properties[0].list;
 
-	return write_text(l, limit->file, list ? list : limit->text, err);
+	return list ? list : limit->text;
 }
 
 static bool has_file(const struct limits *l, const char *name)
@@ -168,7 +168,7 @@ static void add_set(struct limits *l, const char *name, const char *file, const 
 
 static void find_limits(struct limits *l)
 {
-	if (!l->path || !json_object_is_type(l->resources, json_type_object))
+	if (!json_object_is_type(l->resources, json_type_object))
 		return;
 	add_memory(l);
 	add_cpu(l);
@@ -213,7 +213,7 @@ int cgroup_limit(const char *path, struct json_object *resources, uint64_t memor
 		return 0;
 	find_limits(&l);
 	for (unsigned i = 0; rc == 0 && i < l.n; i++)
-		rc = write_limit(&l, &l.list[i], err);
+		rc = write_text(&l, l.list[i].file, text_of(&l.list[i]), err);
 	if (rc == 0)
 		rc = limit_unified(&l, err);
 	return rc;
@@ -227,9 +227,38 @@ size_t cgroup_properties(const char *path, struct json_object *resources, uint64
 	};
 	size_t n = 0;
 
-	find_limits(&l);
+	if (path)
+		find_limits(&l);
 	for (unsigned i = 0; i < l.n; i++)
 		for (unsigned k = 0; k < l.list[i].nproperties; k++)
 			properties[n++] = l.list[i].properties[k];
 	return n;
+}
+
+static int refuse(const char *file, const char *text, const char *why, struct vpmem_error *err)
+{
+	if (strncmp(text, "max", 3) == 0)
+		return 0;
+	error_set(err, -EPERM, "linux.resources: %s = %s: no control group can have it: %s", file, text, why);
+	error_hint(err, "leave it out: the annotations io.pmvm.memory and io.pmvm.cpus limit the machine by itself");
+	return -EPERM;
+}
+
+int cgroup_refuse_limits(struct json_object *resources, const char *why, struct vpmem_error *err)
+{
+	struct limits l = { .resources = resources };
+	struct json_object *unified = json_object_object_get(resources, "unified");
+	int rc = 0;
+
+	find_limits(&l);
+	for (unsigned i = 0; rc == 0 && i < l.n; i++)
+		rc = refuse(l.list[i].file, text_of(&l.list[i]), why, err);
+	if (rc < 0 || !json_object_is_type(unified, json_type_object))
+		return rc;
+	json_object_object_foreach(unified, name, val)
+	{
+		if (rc == 0 && bundle_is_host_limit(name))
+			rc = refuse(name, json_object_get_string(val), why, err);
+	}
+	return rc;
 }

@@ -3,7 +3,7 @@
 #include "container.h"
 
 #include "bundle.h"
-#include "cgroup.h"
+#include "container_group.h"
 #include "control.h"
 #include "error.h"
 #include "hooks.h"
@@ -15,13 +15,14 @@
 #include "monotonic.h"
 #include "nics.h"
 #include "oci_log.h"
-#include "scope_group.h"
+#include "pid_file.h"
 #include "share_server.h"
 #include "text.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,28 +46,6 @@ struct creation {
 	pid_t keeper;
 	bool is_made; // the directory, and so all that container_remove removes
 };
-
-int pid_file_write(const char *path, pid_t pid, struct vpmem_error *err)
-{
-	char temporary[PATH_MAX];
-	FILE *file;
-	int rc;
-
-	if (!path)
-		return 0;
-	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
-		return error_set(err, -ENAMETOOLONG, "--pid-file: the path is too long");
-	file = fopen(temporary, "we");
-	if (!file)
-		return error_set(err, -errno, "--pid-file %s: %s", path, strerror(errno));
-	rc = fprintf(file, "%d", (int)pid) < 0 ? -EIO : 0;
-	if (fclose(file) != 0 || (rc == 0 && rename(temporary, path) < 0))
-		rc = -errno;
-	if (rc == 0)
-		return 0;
-	unlink(temporary);
-	return error_set(err, rc, "--pid-file %s: %s", path, strerror(-rc));
-}
 
 static char *now(void)
 {
@@ -115,71 +94,16 @@ static int save_config(const struct creation *c, struct vpmem_error *err)
 	return json_file_write(path, c->bundle.config, false, err);
 }
 
-static struct json_object *resources_of(const struct bundle *bundle)
-{
-	struct json_object *linux_of = json_object_object_get(bundle->config, "linux");
-
-	return linux_of ? json_object_object_get(linux_of, "resources") : NULL;
-}
-
 static bool is_member(const struct creation *c)
 {
 	return c->bundle.pod.role == POD_CONTAINER;
-}
-
-// That of systemd may be another one in the end: systemd says so when it has made it.
-static int name_group(struct creation *c, struct vpmem_error *err)
-{
-	struct state *state = &c->state;
-	struct cgroup_unit unit;
-	int rc;
-
-	if (c->cmd->has_no_cgroup)
-		return 0;
-	rc = cgroup_path(c->bundle.cgroups_path, c->cmd->is_systemd, state->id, &state->cgroup, err);
-	if (rc < 0 || !c->cmd->is_systemd)
-		return rc;
-	rc = cgroup_unit_of(c->bundle.cgroups_path, state->id, &unit, err);
-	state->scope = rc == 0 ? strdup(unit.scope) : NULL;
-	return rc == 0 && !state->scope ? error_set(err, -ENOMEM, "out of memory") : rc;
-}
-
-static int make_scope(struct creation *c, struct vpmem_error *err)
-{
-	struct scope_limit properties[CGROUP_LIMITS_MAX];
-	struct state *state = &c->state;
-	struct cgroup_unit unit;
-	size_t n = cgroup_properties(state->cgroup, resources_of(&c->bundle), c->cmd->settings.memory_overhead, false,
-	                             properties);
-	int rc = cgroup_unit_of(c->bundle.cgroups_path, state->id, &unit, err);
-
-	if (rc == 0)
-		rc = scope_group_make(&c->scope, &unit, state->id, properties, n, &state->cgroup, err);
-	if (rc == 0)
-		return state_save(state, err);
-	// Nothing of it is there, or it is another one's: not for undo.
-	if (rc == -ENOTCONN || rc == -EEXIST) {
-		free(state->scope);
-		free(state->cgroup);
-		state->scope = state->cgroup = NULL;
-	}
-	return rc;
-}
-
-static int make_group(struct creation *c, struct vpmem_error *err)
-{
-	int rc = c->state.scope ? make_scope(c, err) : cgroup_make(c->state.cgroup, err);
-
-	return rc ? rc :
-	            cgroup_limit(c->state.cgroup, resources_of(&c->bundle), c->cmd->settings.memory_overhead, false,
-	                         err);
 }
 
 static int fill_state(struct creation *c, struct vpmem_error *err)
 {
 	char owner[24];
 	struct state *state = &c->state;
-	int rc = name_group(c, err);
+	int rc = container_name_group(c->cmd, &c->bundle, state, err);
 
 	if (rc < 0)
 		return rc;
@@ -241,6 +165,15 @@ static int check_sandbox(const struct creation *c, struct vpmem_error *err)
 	return rc;
 }
 
+// The network of a pod is that of its sandbox.
+static int make_nics(struct creation *c, struct vpmem_error *err)
+{
+	if (is_member(c))
+		return 0;
+	return c->bundle.net == NET_LATE ? nics_make_namespace(&c->nics, err) :
+	                                   nics_make(c->bundle.netns_path, &c->nics, err);
+}
+
 static int make_parts(struct creation *c, struct vpmem_error *err)
 {
 	const struct settings *settings = &c->cmd->settings;
@@ -265,7 +198,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	if (rc == 0)
 		rc = save_config(c, err);
 	if (rc == 0)
-		rc = make_group(c, err);
+		rc = container_make_group(c->cmd, &c->bundle, &c->state, &c->scope, err);
 	if (rc == 0)
 		rc = rootfs_find(c->bundle.root_path, &layers, &c->rootfs, err);
 	if (rc == 0 && c->bundle.upper == UPPER_PMEM)
@@ -274,9 +207,8 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 		oci_log_debug("the root is shared as one directory, without images of layers: %s", c->rootfs.why_none);
 	if (rc == 0)
 		note_layers(c);
-	// The network of a pod is that of its sandbox.
-	if (rc == 0 && !is_member(c))
-		rc = nics_make(c->bundle.netns_path, &c->nics, err);
+	if (rc == 0)
+		rc = make_nics(c, err);
 	return rc;
 }
 
@@ -336,6 +268,9 @@ static int run_keeper(void *owner, int ready_fd)
 		.owner = c,
 	};
 
+	// The engine takes the namespace for that of the container.
+	if (c->bundle.net == NET_LATE && setns(c->nics.netns_fd, CLONE_NEWNET) < 0)
+		return KEEPER_FAILED;
 	process_id_of(getpid(), &c->state.process);
 	write_status(c, status_names[STATUS_CREATING]);
 	state_control_dir(&c->state, pod_dir);
@@ -424,8 +359,8 @@ int container_create(struct command *cmd, const struct create_options *opts, pid
 	if (rc == 0)
 		rc = bundle_load(opts->bundle, opts->config, &c.bundle, err);
 	if (rc == 0 && geteuid() != 0) {
-		rc = error_set(err, -EPERM, "only root can create a container");
-		error_hint(err, "rootless engines are not supported");
+		rc = error_set(err, -EPERM, "only root, or root of a user namespace, can create a container");
+		error_hint(err, "let podman call it, or call it in the shell of podman unshare");
 	}
 	if (rc == 0)
 		rc = state_lock(cmd->root, opts->id, "create", &c.lock_fd, err);

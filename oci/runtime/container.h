@@ -38,7 +38,4 @@ int container_remove(const struct state *state, struct vpmem_error *err);
 /* With share-layers=never nobody else uses the images of its layers: removes them. */
 void container_drop_layers(struct command *cmd, const char *id);
 
-/* Replaces the file by one with the number. */
-int pid_file_write(const char *path, pid_t pid, struct vpmem_error *err);
-
 #endif

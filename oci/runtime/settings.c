@@ -5,6 +5,7 @@
 #include "error.h"
 #include "layers.h"
 #include "parse.h"
+#include "rootless.h"
 #include "suggest.h"
 
 #include <ctype.h>
@@ -200,12 +201,60 @@ int settings_set_defaults(const char *program, struct settings *settings, struct
 	return rc;
 }
 
+static int read_settings(const char *path, bool may_be_missing, struct settings *settings, struct vpmem_error *err)
+{
+	FILE *file = fopen(path, "re");
+	int rc;
+
+	if (!file && errno == ENOENT && may_be_missing)
+		return 0;
+	if (!file)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	rc = read_lines(path, file, settings, err);
+	fclose(file);
+	return rc;
+}
+
+// What the administrator chose for root's machines cannot be had: the cache is root's, and so are the users of machines.
+static void take_own_places(struct settings *settings)
+{
+	char *cache = rootless_home(".local/share/pmvm/layers");
+
+	settings->machine_uid = 0;
+	if (!cache)
+		return;
+	free(settings->layer_cache);
+	settings->layer_cache = cache;
+}
+
+static int check_own(const struct settings *settings, struct vpmem_error *err)
+{
+	if (settings->machine_uid == 0)
+		return 0;
+	error_set(err, -ENOTSUP,
+	          "machine-uid: not supported without root: all machines run as the user who starts them");
+	error_hint(err, "leave the line out");
+	return -ENOTSUP;
+}
+
+static int load_own(const char *path, struct settings *settings, struct vpmem_error *err)
+{
+	char *own = path ? NULL : rootless_home(SETTINGS_FILE_OWN);
+	int rc = path ? 0 : read_settings(SETTINGS_FILE, true, settings, err);
+
+	take_own_places(settings);
+	if (rc == 0 && path)
+		rc = read_settings(path, false, settings, err);
+	else if (rc == 0 && own)
+		rc = read_settings(own, true, settings, err);
+	free(own);
+	return rc ? rc : check_own(settings, err);
+}
+
 int settings_load(const char *path, struct settings *settings, struct vpmem_error *err)
 {
-	const char *name = path ? path : SETTINGS_FILE;
 	char program[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	FILE *file;
 	int rc;
 
 	if (len < 0)
@@ -214,14 +263,9 @@ int settings_load(const char *path, struct settings *settings, struct vpmem_erro
 	rc = settings_set_defaults(program, settings, err);
 	if (rc < 0)
 		return rc;
-	file = fopen(name, "re");
-	if (!file && errno == ENOENT && !path)
-		return 0;
-	if (!file)
-		return error_set(err, -errno, "%s: %s", name, strerror(errno));
-	rc = read_lines(name, file, settings, err);
-	fclose(file);
-	return rc;
+	if (rootless_is())
+		return load_own(path, settings, err);
+	return read_settings(path ? path : SETTINGS_FILE, !path, settings, err);
 }
 
 void settings_fini(struct settings *settings)

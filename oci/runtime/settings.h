@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define SETTINGS_FILE "/etc/pmvm/oci.conf"
+#define SETTINGS_FILE_OWN ".config/pmvm/oci.conf" /* in the home directory of a user who is not root */
 
 struct settings {
 	char *pmvm, *kernel, *initrd, *virtiofsd, *mkfs_erofs; /* absolute paths */
@@ -34,6 +35,9 @@ struct settings {
 /*
  * Reads the file; path NULL: SETTINGS_FILE, which need not exist. *settings is all zeros before, and settings_fini is legal
  * afterwards in any case. -EINVAL: a line that is none of ours, with its number and what is meant.
+ *
+ * For a user who is not root (rootless.h) SETTINGS_FILE_OWN is read after SETTINGS_FILE. The cache of layers is then below
+ * .local/share/pmvm, and machine_uid is 0, unless SETTINGS_FILE_OWN or `path` say otherwise. -ENOTSUP: a machine_uid.
  */
 int settings_load(const char *path, struct settings *settings, struct vpmem_error *err);
 void settings_fini(struct settings *settings);

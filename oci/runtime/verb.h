@@ -16,6 +16,7 @@ struct command {
 	const char *root;   /* --root */
 	const char *config; /* --config; NULL: SETTINGS_FILE */
 	bool is_systemd, has_no_cgroup, is_debug;
+	bool is_rootless;         /* --rootless, or not root: a control group that may not be made is left out */
 	struct settings settings; /* of command_settings */
 };
 

@@ -7,6 +7,7 @@
 #include "foreground.h"
 #include "keeper.h"
 #include "launch.h"
+#include "pid_file.h"
 #include "session.h"
 #include "verb.h"
 #include "verb_options.h"

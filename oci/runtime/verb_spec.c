@@ -77,7 +77,9 @@ static int run(struct command *cmd, int argc, char **argv, struct vpmem_error *e
 	if (rc < 0)
 		return rc;
 	if (is_rootless)
-		return error_set(err, -ENOTSUP, "spec --rootless: not supported: only root can create a container");
+		return error_set(
+			err, -ENOTSUP,
+			"spec --rootless: not supported: leave it out, the same spec holds in a user namespace");
 	return write_config(dir, err);
 }
 

@@ -276,6 +276,42 @@ static void a_group_with_processes_is_refused(void **state)
 	assert_non_null(strstr(err.text, "in use"));
 }
 
+static int refuse(const char *text)
+{
+	struct json_object *resources = json_tokener_parse(text);
+	int rc = cgroup_refuse_limits(resources, "no rights", &err);
+
+	json_object_put(resources);
+	return rc;
+}
+
+static void a_limit_without_a_group_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(cgroup_refuse_limits(NULL, "no rights", &err), 0);
+	assert_int_equal(
+		refuse("{\"pids\": {\"limit\": 2048}, \"devices\": [{\"allow\": false}], \"memory\": {\"limit\": -1},"
+	               "\"cpu\": {\"quota\": -1, \"period\": 100000, \"cpus\": \"\"}}"),
+		0);
+	assert_int_equal(refuse("{\"memory\": {\"limit\": 4096}}"), -EPERM);
+	assert_non_null(strstr(err.text, "memory.max = 4096"));
+	assert_non_null(strstr(err.text, "no rights"));
+	assert_int_equal(refuse("{\"cpu\": {\"quota\": 50000}}"), -EPERM);
+	assert_int_equal(refuse("{\"cpu\": {\"cpus\": \"0\"}}"), -EPERM);
+}
+
+static void no_group_is_needed_without_limits(void **state)
+{
+	struct json_object *resources = json_tokener_parse("{\"memory\": {\"limit\": 4096}}");
+	char *path = NULL;
+
+	(void)state;
+	assert_int_equal(cgroup_make_rootless(&path, NULL, &err), 0);
+	assert_null(path);
+	assert_int_equal(cgroup_make_rootless(&path, resources, &err), -EPERM);
+	json_object_put(resources);
+}
+
 static void a_number_is_read(void **state)
 {
 	uint64_t val = 0;
@@ -302,6 +338,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_limit_is_max_and_nothing_is_left_as_it_is, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_memory_of_a_running_machine_is_never_lowered, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_group_with_processes_is_refused, make_dir, remove_dir),
+		cmocka_unit_test(a_limit_without_a_group_is_refused),
+		cmocka_unit_test(no_group_is_needed_without_limits),
 		cmocka_unit_test_setup_teardown(a_number_is_read, make_dir, remove_dir),
 	};
 

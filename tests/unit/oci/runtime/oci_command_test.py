@@ -129,13 +129,13 @@ def test_what_a_machine_cannot_do_is_refused_by_name(run):
     assert "checkpoint: not supported: CRIU" in run("checkpoint", "--image-path", "/x", "c", status=1)
     assert "restore: not supported: CRIU" in run("restore", "c", status=1)
     assert "--preserve-fds 2: not supported" in run("create", "--preserve-fds", "2", "c", status=1)
-    assert "--rootless true: not supported" in run("list", status=1, glob=["--rootless", "true"])
     assert "spec --rootless: not supported" in run("spec", "--rootless", status=1)
 
 
 def test_global_values_are_checked(run):
     assert "--log-format xml: neither" in run("list", status=1, glob=["--log-format", "xml"])
     assert "--cgroup-manager x: not one of" in run("list", status=1, glob=["--cgroup-manager", "x"])
+    assert "--rootless maybe: not one of" in run("list", status=1, glob=["--rootless", "maybe"])
     assert "--root here: not an absolute path" in run("list", status=1, glob=["--root", "here"])
     assert "--log /nowhere/log: No such file" in run("list", status=1, glob=["--log", "/nowhere/log"])
 
@@ -444,6 +444,36 @@ def test_what_leaks_in_does_not_stay(run):
     assert os.read(reader, 1) == b""
     os.close(reader)
     assert not run.root.exists() or list(run.root.iterdir()) == [], list(run.root.iterdir())
+
+
+def test_root_of_a_user_namespace_has_places_of_the_user(run):
+    """As podman makes one: its root is an ordinary user outside."""
+    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode:
+        print("# SKIPPED: no user namespace can be made")
+        return
+    home, runtime_dir = run.folder / "home", run.folder / "run"
+    (home / ".config/pmvm").mkdir(parents=True)
+    Runtime(runtime_dir).container("c", os.getpid())
+    (runtime_dir / "root").rename(runtime_dir / "pmvm-oci")
+    (run.folder / "passwd").write_text(f"me:x:{os.geteuid()}:{os.getegid()}::{home}:/bin/sh\n")
+
+    def as_user(*args, status=0):
+        script = 'mount --bind passwd /etc/passwd; exec "$@"'
+        done = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", script, "sh", PROGRAM, *args], cwd=run.folder, timeout=TIMEOUT, check=False,
+            env={"XDG_RUNTIME_DIR": str(runtime_dir)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == status, done
+        return done.stderr if status else done.stdout
+
+    assert as_user("list", "-q") == "c\n"
+    cache = home / ".local/share/pmvm/layers"
+    cache.mkdir(parents=True)
+    (cache / "key.tmp").write_text("left by a crash")
+    as_user("layers", "prune")
+    assert not list(cache.iterdir())
+    (home / ".config/pmvm/oci.conf").write_text("machine-uid = 1000\n")
+    assert "machine-uid: not supported without root" in as_user("layers", "list", status=1)
 
 
 TESTS = [value for name, value in list(globals().items()) if name.startswith("test_")]

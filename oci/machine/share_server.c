@@ -6,6 +6,7 @@
 #include "landlock.h"
 #include "log.h"
 #include "monotonic.h"
+#include "user_namespace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -208,9 +209,10 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 	if (!share_server_is_confined())
 		log_warn("virtiofsd runs without Landlock, which this kernel does not have in version %d",
 		         LANDLOCK_VERSION_MIN);
-	// trusted.* attributes, which overlayfs keeps in the writable layer, need CAP_SYS_ADMIN.
-	snprintf(source, sizeof(source), "source=%s,sandbox=chroot,xattr,modcaps=+sys_admin,announce_submounts",
-	         plan->dir);
+	// trusted.* attributes, which overlayfs keeps in the writable layer, need CAP_SYS_ADMIN of the host. Without root there
+	// are none: overlayfs has attributes user.* in a user namespace.
+	snprintf(source, sizeof(source), "source=%s,sandbox=chroot,xattr,%sannounce_submounts", plan->dir,
+	         user_namespace_is_initial() ? "modcaps=+sys_admin," : "");
 	snprintf(fd_option, sizeof(fd_option), "--fd=%d", listener_fd);
 	rc = rc ? error_set(err, rc, "virtiofsd: cannot make a socket: %s", strerror(-rc)) :
 	          helper_start(helper, &opts, loop, err);

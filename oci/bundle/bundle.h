@@ -75,7 +75,11 @@ struct pod {
 
 enum bundle_net {
 	NET_NEW, /* a new network namespace, which has lo only */
-	NET_LATE, /* a new one that the engine may fill between create and start, as it does where there is a user namespace */
+	/*
+	 * A new one that the engine may fill between create and start. podman does where the container has a user namespace,
+	 * buildah where it is not root.
+	 */
+	NET_LATE,
 	NET_PATH, /* that of netns_path */
 };
 
@@ -113,6 +117,7 @@ struct bundle {
 	uint64_t memory_limit;                  /* linux.resources.memory.limit; 0: none */
 	uint64_t ram;                           /* of io.pmvm.memory; 0: not given */
 	unsigned cpus; /* io.pmvm.cpus, else the quota of cpu time rounded up; at most the host's; 0: not given */
+	bool has_user_namespace;
 	enum bundle_net net;
 	char *netns_path;   /* NET_PATH; else NULL. Of a POD_CONTAINER it is another name of the machine's network. */
 	char *cgroups_path; /* as it stands there; NULL: none */

@@ -303,6 +303,8 @@ static int take_mount(struct bundle *bundle, struct json_object *mount, const ch
 		                 json_object_get_string(target));
 	if (maps)
 		return refuse_option(where, "uidMappings", err);
+	if (bundle_is_engines_sys(source, json_object_get_string(target)))
+		return bundle_make_sysfs(mount) ? error_set(err, -ENOMEM, "%s: out of memory", where) : 0;
 	rc = take_options(mount, where, &wishes, kept, err);
 	if (rc)
 		return rc;

@@ -4,6 +4,7 @@
 #include "bundle_parts.h"
 #include "error.h"
 #include "suggest.h"
+#include "user_namespace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -137,7 +138,8 @@ int bundle_take_namespaces(struct bundle *bundle, struct json_object *linux_obje
 			error_hint(err, "%s", host_hints[type]);
 		}
 	}
-	if (bundle->net == NET_NEW && seen & 1u << USER)
+	bundle->has_user_namespace = seen & 1u << USER;
+	if (bundle->net == NET_NEW && (bundle->has_user_namespace || !user_namespace_is_initial()))
 		bundle->net = NET_LATE;
 	return rc ? rc : check_network(bundle, err);
 }

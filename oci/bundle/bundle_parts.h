@@ -22,6 +22,13 @@ int bundle_take_linux(struct bundle *bundle, struct json_object *linux_object, s
 /* mounts: shares and guest_mounts. After the annotations, whose volumes become mounts. */
 int bundle_take_mounts(struct bundle *bundle, struct vpmem_error *err);
 
+/*
+ * Engines without root bind the /sys of the host, as buildah does, because root of a user namespace may not mount a sysfs. In
+ * a guest it may: the mount becomes that of a sysfs, read-only. -ENOMEM.
+ */
+bool bundle_is_engines_sys(const char *source, const char *target);
+int bundle_make_sysfs(struct json_object *mount);
+
 /* The CPUs that this process may use. */
 unsigned bundle_host_cpus(void);
 void bundle_hooks_fini(struct hooks hooks[HOOK_POINTS]);

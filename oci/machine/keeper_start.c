@@ -290,6 +290,7 @@ static int start_shares(struct keeper *k, int *fd, struct vpmem_error *err)
 		.nbinds = k->parts.nshares,
 		.rules = k->parts.rules,
 		.nrules = k->parts.nrules,
+		.has_user_namespace = k->plan->bundle->has_user_namespace,
 	};
 	int rc = make_dir(plan.dir, err);
 

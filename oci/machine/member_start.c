@@ -89,6 +89,7 @@ static int start_share(struct member *m, void (*virtiofsd_ended)(void *owner), s
 		.nbinds = m->parts.nshares,
 		.rules = m->parts.rules,
 		.nrules = m->parts.nrules,
+		.has_user_namespace = m->plan->bundle->has_user_namespace,
 		.socket_dir = m->plan->state_dir,
 	};
 	int none = -1;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,8 +74,12 @@ static int confine(const struct share_plan *plan, struct vpmem_error *err)
 static int prepare(void *owner, struct vpmem_error *err)
 {
 	const struct share_plan *plan = owner;
+	const int bits = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED;
 	int rc = binds_make(plan->dir, plan->binds, plan->nbinds, err);
 
+	// The kernel of the guest has checked the rights of its users; it can act as each of them anyway.
+	if (rc == 0 && plan->has_user_namespace && prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
+		rc = error_set(err, -errno, "securebits: %s", strerror(errno));
 	if (rc == 0 && share_server_is_confined())
 		rc = confine(plan, err);
 	return rc;

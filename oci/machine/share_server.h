@@ -34,6 +34,11 @@ struct share_plan {
 	size_t nbinds;
 	const struct share_rule *rules;
 	size_t nrules;
+	/*
+	 * The container has a user namespace. Its root is an ordinary user for this host, whom the kernel of the guest lets do
+	 * more: virtiofsd keeps its capabilities also where it acts for this user.
+	 */
+	bool has_user_namespace;
 	/* With socket_dir it ends when pmvm has let it go, and not with its starter. */
 	const char *socket_dir; /* where it listens, as SHARE_SOCKET; NULL: see share_server_start */
 };

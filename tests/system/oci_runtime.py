@@ -141,8 +141,8 @@ class Runtime:
         program.chmod(0o755)
         return program
 
-    def popen(self, *args, options=(), **kwargs):
-        command = [PROGRAM, "--root", self.root, "--config", self.settings, *options, *map(str, args)]
+    def popen(self, *args, options=(), prefix=(), **kwargs):
+        command = [*prefix, PROGRAM, "--root", self.root, "--config", self.settings, *options, *map(str, args)]
         return subprocess.Popen(command, **({"env": {}, "stdin": subprocess.DEVNULL} | kwargs))
 
     def __call__(self, *args, status=0, stdin="", **kwargs):

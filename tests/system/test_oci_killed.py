@@ -1,7 +1,7 @@
 """pmvm-oci whose commands are killed half-way, as an engine that ends takes them with it.
 
-Each command is killed at more and more of its system calls, until one comes to its end. Whatever it had done by then, the
-container has a state, the next command finds its way, and delete leaves nothing.
+Each command is killed at more and more of its system calls, until one comes to its end. Whatever it had done by then,
+the container has a state, the next command finds its way, and delete leaves nothing.
 
 SPDX-License-Identifier: Apache-2.0
 """

@@ -49,7 +49,7 @@ def test_a_volume_is_dax_and_durable_by_fsync(oci, tmp_path):
     assert "in use by another process" in error and str(image) in error, error
     # No end of the machine wrote it: it is killed.
     os.kill(oci.members("c")["pmvm"], signal.SIGKILL)
-    assert wait_for(pid) == 255
+    assert wait_for(pid) == 137
     oci("delete", "--force", "c")
     assert subprocess.run(["/sbin/e2fsck", "-fp", image], check=False, capture_output=True).returncode in (0, 1)
     shown = subprocess.run(["/sbin/debugfs", "-R", "cat /file", image], check=True, capture_output=True, text=True)

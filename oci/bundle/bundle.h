@@ -155,6 +155,7 @@ int bundle_check_volumes(const struct bundle *bundle, struct vpmem_error *err);
 struct guest_place {
 	unsigned number; /* of the container; 0 is the first */
 	int pod_pid;     /* the guest's number of the process whose namespaces a POD_CONTAINER shares */
+	int pidns_pid;   /* the same of its pid namespace, which may be that of another container */
 };
 
 /*

@@ -107,12 +107,13 @@ static int add_common(const struct bundle *bundle, const struct guest_place *pla
 	const struct {
 		const char *type;
 		bool is_shared;
+		int pid;
 	} common[] = {
-		{ "pid", bundle->pod.pidns_path },
-		{ "ipc", bundle->pod.has_ipc },
-		{ "uts", bundle->pod.has_uts },
-		{ "mount", false },
-		{ "cgroup", false },
+		{ "pid", bundle->pod.pidns_path, place->pidns_pid },
+		{ "ipc", bundle->pod.has_ipc, place->pod_pid },
+		{ "uts", bundle->pod.has_uts, place->pod_pid },
+		{ "mount", false, 0 },
+		{ "cgroup", false, 0 },
 	};
 	char path[64];
 	int rc = 0;
@@ -120,7 +121,7 @@ static int add_common(const struct bundle *bundle, const struct guest_place *pla
 	for (unsigned i = 0; rc == 0 && i < sizeof(common) / sizeof(*common); i++) {
 		const bool is_shared = bundle->pod.role == POD_CONTAINER && common[i].is_shared;
 
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", place->pod_pid, common[i].type);
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", common[i].pid, common[i].type);
 		rc = add_namespace(list, common[i].type, is_shared ? path : NULL);
 	}
 	return rc ? rc : add_namespace(list, "network", "/proc/1/ns/net");

@@ -55,14 +55,6 @@ static int take_limits(struct bundle *bundle, struct vpmem_error *err)
 	return 0;
 }
 
-static int refuse(const struct bundle *bundle, const char *what, const char *hint, struct vpmem_error *err)
-{
-	error_set(err, -ENOTSUP, "annotations: %s for a container in the machine of pod %s: not supported", what,
-	          bundle_pod_name(bundle));
-	error_hint(err, "%s", hint);
-	return -ENOTSUP;
-}
-
 static int check_container(const struct bundle *bundle, struct vpmem_error *err)
 {
 	if (!bundle->pod.sandbox_id || !*bundle->pod.sandbox_id) {
@@ -70,11 +62,6 @@ static int check_container(const struct bundle *bundle, struct vpmem_error *err)
 		error_hint(err, "io.kubernetes.cri.sandbox-id, or io.kubernetes.cri-o.SandboxID");
 		return -EINVAL;
 	}
-	if (bundle->upper == UPPER_PMEM)
-		return refuse(bundle, "io.pmvm.upper=pmem", "leave the annotation out: what it writes is on the host",
-		              err);
-	if (bundle->npmem > 0)
-		return refuse(bundle, "io.pmvm.pmem", "run it outside the pod, or mount a directory of the host", err);
 	return 0;
 }
 

@@ -73,6 +73,8 @@ struct rootfs {
 	bool metacopy, redirect_dir, userxattr;
 	bool has_scratch; /* the container writes to the file scratch_fd, not to `upper` */
 	int scratch_fd;   /* O_CLOEXEC; has no name */
+	/* The name that it may get for a moment, to be mounted. A crash leaves it for layers_prune. */
+	char *scratch_path;
 };
 
 /*

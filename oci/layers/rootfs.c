@@ -257,6 +257,7 @@ void rootfs_fini(struct rootfs *rootfs)
 	}
 	if (rootfs->has_scratch)
 		close(rootfs->scratch_fd);
+	free(rootfs->scratch_path);
 	free(rootfs->layers);
 	free(rootfs->directory);
 	free(rootfs->upper);

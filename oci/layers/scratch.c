@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +55,10 @@ int rootfs_make_scratch(struct rootfs *rootfs, const struct layer_settings *sett
 		error_set(err, -ENOTSUP, "annotation io.pmvm.upper=pmem: the root has no layers: %s", rootfs->why_none);
 		error_hint(err, "leave the annotation out: the container then writes to %s", rootfs->directory);
 		return -ENOTSUP;
+	}
+	if (asprintf(&rootfs->scratch_path, "%s/scratch-%d.tmp", settings->cache, (int)getpid()) < 0) {
+		rootfs->scratch_path = NULL;
+		return error_set(err, -ENOMEM, "layers: out of memory");
 	}
 	rc = make_file(settings->cache, size ? size : SCRATCH_SIZE, &fd, err);
 	if (rc == 0) {

@@ -127,11 +127,18 @@ int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct 
 
 // ---- a view that exists
 
-int binds_take(const char *source, struct vpmem_error *err)
+int binds_take(const char *source, bool readonly, struct vpmem_error *err)
 {
-	int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	int rc, fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-	return fd < 0 ? error_set(err, -errno, "cannot share '%s': %s", source, strerror(errno)) : fd;
+	if (fd < 0)
+		return error_set(err, -errno, "cannot share '%s': %s", source, strerror(errno));
+	if (!readonly || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+		return fd;
+	rc = error_set(err, -errno, "cannot share '%s' read-only: %s", source, strerror(errno));
+	close(fd);
+	return rc;
 }
 
 // In the namespace of the helper.

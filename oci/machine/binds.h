@@ -29,9 +29,9 @@ int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct 
 
 /*
  * For a view that exists: a file or directory of the host as a descriptor, which can be passed to the process that places it.
- * The descriptor, or -errno.
+ * readonly: what is placed cannot be written. The descriptor, or -errno.
  */
-int binds_take(const char *source, struct vpmem_error *err);
+int binds_take(const char *source, bool readonly, struct vpmem_error *err);
 /*
  * Mounts it in the view at dir of a helper whose mount namespace this is, with this name. Borrows the descriptors. A child does
  * it, as a process that has joined another namespace does not come back.

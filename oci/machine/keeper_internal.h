@@ -94,6 +94,9 @@ int keeper_start(struct keeper *k, transport_open *open, struct vpmem_error *err
 /* The time that a guest has for its start, and then for the start of a container or a process. */
 unsigned keeper_create_ms(const struct keeper *k);
 
+/* keeper_start.c: whom pmvm runs as. */
+uint32_t keeper_uid(const struct keeper *k);
+
 /* keeper.c: the phase changes, and the owner of the plan hears of it. */
 void keeper_set_phase(struct keeper *k, enum keeper_phase phase);
 const char *keeper_status_name(const struct keeper *k);
@@ -132,6 +135,9 @@ int keeper_pod_stream(struct keeper *k, const char *process, const char *which, 
 void keeper_pod_exited(struct keeper *k, const char *process, int status);
 void keeper_pod_gone(struct keeper *k, struct control_client *client);
 void keeper_pod_slot_gone(struct keeper *k, unsigned slot);
+void keeper_pod_slot_unserved(struct keeper *k, unsigned slot);
+/* One of them can write to an image, so its removal is worth the time that it takes. */
+bool keeper_pod_has_volume(const struct keeper *k);
 /* What they wrote reaches the host; then `ended`, at once or later. */
 void keeper_pod_end(struct keeper *k, void (*ended)(struct keeper *k));
 void keeper_pod_free(struct keeper *k);
@@ -141,8 +147,10 @@ void keeper_pod_free(struct keeper *k);
  * while the guest has not let its device go.
  */
 int keeper_slots_take(struct keeper *k, size_t n, unsigned *slots, struct vpmem_error *err);
+enum keeper_slot_kind { SLOT_OF_IMAGE, SLOT_OF_READONLY_IMAGE, SLOT_OF_SHARE };
 /* tree_fd: an image, or the socket of virtiofsd (binds_take), borrowed. */
-int keeper_slot_prepare(struct keeper *k, unsigned slot, bool is_share, int tree_fd, struct vpmem_error *err);
+int keeper_slot_prepare(struct keeper *k, unsigned slot, enum keeper_slot_kind kind, int tree_fd,
+                        struct vpmem_error *err);
 int keeper_slot_plug(struct keeper *k, unsigned slot, unsigned number, struct vpmem_error *err);
 /* Asks the guest; keeper_pod_slot_gone follows. */
 void keeper_slot_unplug(struct keeper *k, unsigned slot);
@@ -150,9 +158,7 @@ void keeper_slot_free(struct keeper *k, unsigned slot);
 void keeper_on_deleted(void *owner, const char *id);
 void keeper_on_unserved(void *owner, const char *id);
 
-/* keeper_pmem.c: the host's path of image number idx. */
-const char *keeper_image_file(const struct keeper *k, size_t idx);
-/* Adds the member "pmem" if the machine has images: an object for each, as control.h says. */
+/* keeper_pmem.c. Adds the member "pmem" if the machine has images: an object for each, as control.h says. */
 void keeper_add_pmem(struct keeper *k, struct json_object *stats);
 
 #endif

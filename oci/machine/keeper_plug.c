@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Devices that are plugged while the machine runs: layers and shares of the further containers of a pod.
+// Devices that are plugged while the machine runs: images and shares of the further containers of a pod.
 #include "error.h"
 #include "keeper_internal.h"
 #include "log.h"
+#include "owner_map.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 #define OBJECT "image%u"
 #define CHARDEV "share%u"
 #define NAME "slot%u"
+
+// It is asked as soon as it is connected, and has 3 s for the answer: in this time it starts.
+#define RECONNECT_MS 2000
 
 struct name {
 	char text[32];
@@ -54,9 +58,9 @@ int keeper_slots_take(struct keeper *k, size_t n, unsigned *slots, struct vpmem_
 		if (!k->slots[i].is_used)
 			slots[found++] = i;
 	if (found < n) {
-		error_set(err, -ENOSPC, "the machine of the pod has no room for %zu image layers: not supported",
-		          n - 1);
-		error_hint(err, "the containers of a pod can have %u layers at once", VM_PMEM_MAX);
+		error_set(err, -ENOSPC,
+		          "the machine of the pod has no room for %zu image layers and volumes: not supported", n - 1);
+		error_hint(err, "the containers of a pod can have %u at once", VM_PMEM_MAX);
 		return -ENOSPC;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -66,14 +70,14 @@ int keeper_slots_take(struct keeper *k, size_t n, unsigned *slots, struct vpmem_
 
 // ---- the back ends
 
-static int add_image(struct keeper *k, unsigned slot, struct vpmem_error *err)
+static int add_image(struct keeper *k, unsigned slot, bool readonly, struct vpmem_error *err)
 {
 	struct json_object *arguments = with_id(name_of(OBJECT, slot));
 
 	put(arguments, "qom-type", "memory-backend-file");
 	put(arguments, "mem-path", name_of("/" NAME, slot).text);
 	json_object_object_add(arguments, "share", json_object_new_boolean(true));
-	json_object_object_add(arguments, "readonly", json_object_new_boolean(true));
+	json_object_object_add(arguments, "readonly", json_object_new_boolean(readonly));
 	return vm_monitor_run(&k->monitor, "object-add", arguments, err);
 }
 
@@ -84,6 +88,8 @@ static int add_chardev(struct keeper *k, unsigned slot, struct vpmem_error *err)
 	struct json_object *path = json_object_new_object();
 
 	put(path, "path", name_of("/" NAME, slot).text);
+	// member.c: another virtiofsd comes, which refuses all that the guest asks for.
+	json_object_object_add(data, "reconnect-ms", json_object_new_int(RECONNECT_MS));
 	put(address, "type", "unix");
 	json_object_object_add(address, "data", path);
 	json_object_object_add(data, "addr", address);
@@ -94,16 +100,20 @@ static int add_chardev(struct keeper *k, unsigned slot, struct vpmem_error *err)
 	return vm_monitor_run(&k->monitor, "chardev-add", arguments, err);
 }
 
-int keeper_slot_prepare(struct keeper *k, unsigned slot, bool is_share, int tree_fd, struct vpmem_error *err)
+int keeper_slot_prepare(struct keeper *k, unsigned slot, enum keeper_slot_kind kind, int tree_fd,
+                        struct vpmem_error *err)
 {
 	struct keeper_slot *s = &k->slots[slot];
-	int rc = binds_place(k->view_fd, k->parts.image_dir, name_of(NAME, slot).text, tree_fd, err);
+	int rc = kind == SLOT_OF_SHARE ?
+	                 0 :
+	                 owner_map_file(tree_fd, k->view_fd, keeper_uid(k), kind == SLOT_OF_READONLY_IMAGE, err);
 
+	rc = rc ? rc : binds_place(k->view_fd, k->parts.image_dir, name_of(NAME, slot).text, tree_fd, err);
 	if (rc < 0)
 		return rc;
-	s->is_share = is_share;
+	s->is_share = kind == SLOT_OF_SHARE;
 	s->is_placed = true;
-	rc = is_share ? add_chardev(k, slot, err) : add_image(k, slot, err);
+	rc = s->is_share ? add_chardev(k, slot, err) : add_image(k, slot, kind == SLOT_OF_READONLY_IMAGE, err);
 	s->has_backend = rc == 0;
 	return rc;
 }
@@ -124,6 +134,7 @@ int keeper_slot_plug(struct keeper *k, unsigned slot, unsigned number, struct vp
 	if (s->is_share) {
 		put(arguments, "chardev", name_of(CHARDEV, slot).text);
 		put(arguments, "tag", vm_share_tag(number, tag));
+		json_object_object_add(arguments, "repeat", json_object_new_boolean(true));
 	} else {
 		put(arguments, "memdev", name_of(OBJECT, slot).text);
 	}
@@ -157,17 +168,14 @@ void keeper_on_deleted(void *owner, const char *id)
 	}
 }
 
-/*
- * A virtiofsd has died. The guest waits for ever for requests that were under way, with a lock that each mount of a share and
- * each removal needs: no container could come or go any more.
- */
+// A virtiofsd has ended.
 void keeper_on_unserved(void *owner, const char *id)
 {
 	struct keeper *k = owner;
 
 	for (unsigned slot = 0; slot < VM_PMEM_MAX; slot++)
 		if (k->slots[slot].is_share && k->slots[slot].is_plugged && strcmp(name_of(DEVICE, slot).text, id) == 0)
-			keeper_fail(k, "the volumes of a container of the pod are gone: its virtiofsd has ended");
+			keeper_pod_slot_unserved(k, slot);
 }
 
 void keeper_slot_free(struct keeper *k, unsigned slot)

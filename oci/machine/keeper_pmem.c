@@ -2,8 +2,7 @@
 // What pmvm counts of a machine's images, for `stats`.
 #include "bundle.h"
 #include "error.h"
-#include "keeper_internal.h"
-#include "layers.h"
+#include "keeper_pod.h"
 #include "log.h"
 
 #include <json-c/json.h>
@@ -45,25 +44,12 @@ static void copy_number(struct json_object *to, const char *name, struct json_ob
 		json_object_object_add(to, name, json_object_new_int64(json_object_get_int64(val)));
 }
 
-// parts.c adds the layers first, then the scratch file, then the volumes.
-const char *keeper_image_file(const struct keeper *k, size_t idx)
-{
-	const struct rootfs *rootfs = k->plan->rootfs;
-
-	if (idx < rootfs->nlayers)
-		return rootfs->layers[idx].path;
-	idx -= rootfs->nlayers;
-	if (rootfs->has_scratch && idx-- == 0)
-		return "upper";
-	return k->plan->bundle->pmem[idx].file;
-}
-
-static struct json_object *image(const struct keeper *k, size_t idx, struct json_object *device)
+static struct json_object *image(const char *file, bool readonly, struct json_object *device)
 {
 	struct json_object *flushes = member(device, "flushes", json_type_object), *out = json_object_new_object();
 
-	json_object_object_add(out, "file", json_object_new_string(keeper_image_file(k, idx)));
-	json_object_object_add(out, "readonly", json_object_new_boolean(k->parts.pmem[idx].readonly));
+	json_object_object_add(out, "file", json_object_new_string(file));
+	json_object_object_add(out, "readonly", json_object_new_boolean(readonly));
 	copy_number(out, "size", device, "size");
 	copy_number(out, "resident", device, "resident");
 	copy_number(out, "flushes", flushes, "completed");
@@ -71,24 +57,52 @@ static struct json_object *image(const struct keeper *k, size_t idx, struct json
 	return out;
 }
 
+static void add_images(struct json_object *stats, struct json_object *list, struct json_object *images)
+{
+	if (list)
+		json_object_object_add(stats, "pmem", images);
+	else
+		json_object_put(images);
+	json_object_put(list);
+}
+
+// What pmvm says of all images; the caller owns it. NULL: nothing.
+static struct json_object *query(struct keeper *k)
+{
+	struct json_object *list = NULL;
+	struct vpmem_error err = { "", "" };
+
+	if (vm_monitor_query(&k->monitor, "query-pmem", &list, &err) < 0)
+		log_error("container %s: %s", k->plan->id, err.text);
+	if (json_object_is_type(list, json_type_array))
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
 void keeper_add_pmem(struct keeper *k, struct json_object *stats)
 {
-	struct json_object *list = NULL, *images;
-	struct vpmem_error err = { "", "" };
+	struct json_object *list = k->parts.npmem > 0 ? query(k) : NULL, *images = json_object_new_array();
 
 	// The agent, which may be hostile, has none to report.
 	json_object_object_del(stats, "pmem");
-	if (k->parts.npmem == 0)
-		return;
-	if (vm_monitor_query(&k->monitor, "query-pmem", &list, &err) < 0) {
-		log_error("container %s: %s", k->plan->id, err.text);
-		return;
+	for (size_t i = 0; list && i < k->parts.npmem; i++)
+		json_object_array_add(images, image(plan_image_file(k->plan, i), k->parts.pmem[i].readonly,
+		                                    device_of(list, i)));
+	add_images(stats, list, images);
+}
+
+void member_add_pmem(const struct keeper_member *m, struct json_object *stats)
+{
+	struct json_object *list = m->nslots > 1 ? query(m->k) : NULL, *images = json_object_new_array();
+
+	json_object_object_del(stats, "pmem");
+	for (size_t i = 0; list && i < m->nslots - 1; i++) {
+		struct json_object *named = json_object_array_get_idx(m->images, i);
+
+		json_object_array_add(images, image(json_object_get_string(json_object_object_get(named, "file")),
+		                                    json_object_get_boolean(json_object_object_get(named, "readonly")),
+		                                    device_of(list, m->slots[i])));
 	}
-	if (json_object_is_type(list, json_type_array)) {
-		images = json_object_new_array();
-		for (size_t i = 0; i < k->parts.npmem; i++)
-			json_object_array_add(images, image(k, i, device_of(list, i)));
-		json_object_object_add(stats, "pmem", images);
-	}
-	json_object_put(list);
+	add_images(stats, list, images);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,7 @@ static void drop(struct keeper_member *m)
 		place = &(*place)->next;
 	*place = m->next;
 	loop_del_timer(&m->k->loop, &m->timer);
+	json_object_put(m->images);
 	free(m->slots);
 	free(m->id);
 	free(m);
@@ -120,6 +122,9 @@ static void finish(void *owner)
 {
 	struct keeper_member *m = owner;
 
+	// One that was lost is removed before its program has ended.
+	if (m->phase != ENDED)
+		tell(m, "exit", 128 + SIGKILL);
 	for (size_t i = 0; i < m->nslots; i++)
 		keeper_slot_free(m->k, m->slots[i]);
 	// Its session ends its virtiofsd, which nobody needs any more.
@@ -150,7 +155,10 @@ static void on_removed(void *owner, struct json_object *ok, const char *error)
 	struct keeper_member *m = member_of_number(wait->k, wait->number);
 
 	(void)ok;
-	if (error && wait->k->phase < KEEPER_ENDING)
+	if (error && m && m->is_lost)
+		keeper_fail(wait->k, "a container of the pod cannot be removed, and its virtiofsd has ended: %s",
+		            error);
+	else if (error && wait->k->phase < KEEPER_ENDING)
 		log_error("container %s: %s", wait->k->plan->id, error);
 	if (m && wait->k->phase < KEEPER_ENDING) {
 		for (size_t i = 0; i < m->nslots; i++)
@@ -166,6 +174,25 @@ static void begin_removal(struct keeper_member *m)
 		return;
 	m->is_removing = true;
 	member_ask(m, "remove", member_arguments(m), REMOVE_MS, on_removed, (struct control_ticket) { 0 });
+}
+
+void member_lost(struct keeper_member *m)
+{
+	struct keeper *k = m->k;
+
+	// Both its process and pmvm say so. Where the guest or pmvm is about to end, this is why.
+	if (m->is_lost || k->phase >= KEEPER_ENDING || k->why[0])
+		return;
+	m->is_lost = true;
+	begin_removal(m);
+}
+
+void keeper_pod_slot_unserved(struct keeper *k, unsigned slot)
+{
+	for (struct keeper_member *m = k->members; m; m = m->next)
+		for (size_t i = 0; i < m->nslots; i++)
+			if (m->slots[i] == slot)
+				member_lost(m);
 }
 
 void keeper_pod_exited(struct keeper *k, const char *process, int status)
@@ -193,6 +220,16 @@ void keeper_pod_gone(struct keeper *k, struct control_client *client)
 }
 
 // ---- the end of the pod
+
+bool keeper_pod_has_volume(const struct keeper *k)
+{
+	for (const struct keeper_member *m = k->members; m; m = m->next)
+		for (size_t i = 0; m->images && i < json_object_array_length(m->images); i++)
+			if (!json_object_get_boolean(
+				    json_object_object_get(json_object_array_get_idx(m->images, i), "readonly")))
+				return true;
+	return false;
+}
 
 static void on_last_removed(void *owner, struct json_object *ok, const char *error)
 {
@@ -230,7 +267,7 @@ void keeper_pod_free(struct keeper *k)
 
 // ---- how one comes in
 
-static struct keeper_member *new_member(struct keeper *k, struct control_client *client, const char *id, size_t nlayers)
+static struct keeper_member *new_member(struct keeper *k, struct control_client *client, const char *id, size_t nimages)
 {
 	struct keeper_member *m = calloc(1, sizeof(*m));
 
@@ -240,8 +277,8 @@ static struct keeper_member *new_member(struct keeper *k, struct control_client 
 		.k = k,
 		.id = strdup(id),
 		.session = control_ticket(client),
-		.slots = calloc(nlayers + 1, sizeof(*m->slots)),
-		.nslots = nlayers + 1,
+		.slots = calloc(nimages + 1, sizeof(*m->slots)),
+		.nslots = nimages + 1,
 		.timer = { .expired = finish, .owner = m },
 	};
 	if (m->id && m->slots && loop_add_timer(&k->loop, &m->timer) == 0)
@@ -261,13 +298,26 @@ static struct json_object *joined(const struct keeper_member *m)
 		json_object_array_add(addresses, json_object_new_string(vm_pmem_address(m->slots[i], address)));
 	json_object_object_add(ok, "number", json_object_new_int64(m->number));
 	json_object_object_add(ok, "pid", json_object_new_int64(m->k->guest_pid));
+	json_object_object_add(ok, "pidns", json_object_new_int64(m->pidns_pid));
 	json_object_object_add(ok, "addresses", addresses);
 	return ok;
 }
 
+// id: of the container whose pid namespace is joined; NULL, or that of the sandbox. 0: it does not run.
+static int64_t pid_of(struct keeper *k, const char *id)
+{
+	const struct keeper_member *m;
+
+	if (!id || strcmp(id, k->plan->id) == 0)
+		return k->guest_pid;
+	m = member_of_id(k, id);
+	return m && m->phase != ENDED && !m->is_removing ? m->guest_pid : 0;
+}
+
 void member_join(struct keeper *k, struct control_client *client, const char *id, struct json_object *request)
 {
-	const int64_t nlayers = json_object_get_int64(json_object_object_get(request, "layers"));
+	const int64_t nimages = json_object_get_int64(json_object_object_get(request, "images"));
+	const int64_t pidns_pid = pid_of(k, json_object_get_string(json_object_object_get(request, "pidns")));
 	struct vpmem_error err = { 0 };
 	struct keeper_member *m;
 
@@ -277,12 +327,13 @@ void member_join(struct keeper *k, struct control_client *client, const char *id
 	}
 	if (!keeper_may_ask(k, control_ticket(client)))
 		return;
-	if (member_of_id(k, id) || nlayers < 0 || nlayers > VM_PMEM_MAX) {
-		refuse(client,
-		       member_of_id(k, id) ? "a container of this id is there, or about to end" : "join: layers");
+	if (member_of_id(k, id) || nimages < 0 || nimages > VM_PMEM_MAX || pidns_pid == 0) {
+		refuse(client, member_of_id(k, id) ? "a container of this id is there, or about to end" :
+		               pidns_pid == 0      ? "the container whose pid namespace it joins does not run" :
+		                                     "join: images");
 		return;
 	}
-	m = new_member(k, client, id, (size_t)nlayers);
+	m = new_member(k, client, id, (size_t)nimages);
 	if (!m) {
 		refuse(client, "out of memory");
 		return;
@@ -296,6 +347,7 @@ void member_join(struct keeper *k, struct control_client *client, const char *id
 		return;
 	}
 	m->number = ++k->last_number;
+	m->pidns_pid = pidns_pid;
 	m->next = k->members;
 	k->members = m;
 	control_answer(control_ticket(client), joined(m));

@@ -17,13 +17,40 @@ static void refuse(struct control_client *client, const char *why)
 	control_refuse(control_ticket(client), why);
 }
 
-// The descriptors follow the request: of the layers, and of the socket of virtiofsd if there is one.
+static enum keeper_slot_kind kind_of(const struct keeper_member *m, size_t i)
+{
+	struct json_object *image = json_object_array_get_idx(m->images, i);
+
+	if (i == m->nslots - 1)
+		return SLOT_OF_SHARE;
+	return json_object_get_boolean(json_object_object_get(image, "readonly")) ? SLOT_OF_READONLY_IMAGE :
+	                                                                            SLOT_OF_IMAGE;
+}
+
+// pmvm knows it by a name of its own.
+static void name_image(const struct keeper_member *m, size_t i, struct vpmem_error *err)
+{
+	struct json_object *image = json_object_array_get_idx(m->images, i), *file = NULL;
+	const struct vpmem_error why = *err;
+
+	if (json_object_object_get_ex(image, "file", &file))
+		error_set(err, -EIO, "%.200s: %.300s", json_object_get_string(file), why.text);
+}
+
+// The descriptors follow the request: of the images, and of the socket of virtiofsd if there is one.
 static void do_plug(struct keeper_member *m, struct control_client *client, struct json_object *request)
 {
 	const bool has_share = json_object_get_boolean(json_object_object_get(request, "share"));
 	const size_t n = m->nslots - 1 + has_share;
+	struct json_object *images = json_object_object_get(request, "images");
 	struct vpmem_error err = { 0 };
 	int rc = 0;
+
+	if (!m->images && json_object_is_type(images, json_type_array) &&
+	    json_object_array_length(images) == m->nslots - 1)
+		m->images = json_object_get(images);
+	if (!m->images)
+		rc = error_set(&err, -EINVAL, "plug: images");
 
 	// All are taken, also after an error: the next request comes behind them.
 	for (size_t i = 0; i < n; i++) {
@@ -31,8 +58,11 @@ static void do_plug(struct keeper_member *m, struct control_client *client, stru
 
 		if (fd < 0 && rc == 0)
 			rc = error_set(&err, fd, "plug: a descriptor is missing");
-		if (rc == 0)
-			rc = keeper_slot_prepare(m->k, m->slots[i], i == m->nslots - 1, fd, &err);
+		if (rc == 0) {
+			rc = keeper_slot_prepare(m->k, m->slots[i], kind_of(m, i), fd, &err);
+			if (rc < 0 && i < m->nslots - 1)
+				name_image(m, i, &err);
+		}
 		if (fd >= 0)
 			close(fd);
 	}
@@ -48,8 +78,10 @@ static void on_created(void *owner, struct json_object *ok, const char *error)
 	struct member_wait *wait = owner;
 	struct keeper_member *m = member_of_number(wait->k, wait->number);
 
-	if (m && m->phase == CREATING && !error)
+	if (m && m->phase == CREATING && !error) {
 		m->phase = CREATED;
+		m->guest_pid = json_object_get_int64(json_object_object_get(ok, "pid"));
+	}
 	member_pass_answer(wait, ok, error);
 }
 
@@ -93,7 +125,23 @@ static void do_start(struct keeper_member *m, struct control_client *client, str
 	member_ask(m, "start", member_arguments(m), keeper_create_ms(m->k), on_started, control_ticket(client));
 }
 
-// `kill`, `resize`, `ps`, `update`, `stats`: the agent does it.
+static void pass_stats(void *owner, struct json_object *ok, const char *error)
+{
+	struct member_wait *wait = owner;
+	const struct keeper_member *m = member_of_number(wait->k, wait->number);
+
+	if (m && m->images && json_object_is_type(ok, json_type_object))
+		member_add_pmem(m, ok);
+	member_pass_answer(wait, ok, error);
+}
+
+static void do_stats(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	(void)request;
+	member_ask(m, "stats", member_arguments(m), MEMBER_ANSWER_MS, pass_stats, control_ticket(client));
+}
+
+// `kill`, `resize`, `ps`, `update`: the agent does it.
 static void do_pass(struct keeper_member *m, struct control_client *client, struct json_object *request)
 {
 	const char *verb = json_object_get_string(json_object_object_get(request, "do"));
@@ -117,6 +165,14 @@ static void do_exec(struct keeper_member *m, struct control_client *client, stru
 		refuse(client, "the container is paused: resume it first");
 	else
 		keeper_exec_begin(m->k, client, request, m->number);
+}
+
+// Its own process says so.
+static void do_lost(struct keeper_member *m, struct control_client *client, struct json_object *request)
+{
+	(void)request;
+	control_answer(control_ticket(client), NULL);
+	member_lost(m);
 }
 
 // ---- pause, resume: the vCPUs are those of the whole pod, so the guest freezes the container
@@ -166,8 +222,8 @@ static const struct verb {
 } verbs[] = {
 	{ "plug", do_plug, true },    { "create", do_create, true },  { "resize", do_pass, true },
 	{ "start", do_start, false }, { "kill", do_pass, false },     { "exec", do_exec, false },
-	{ "ps", do_pass, false },     { "update", do_pass, false },   { "stats", do_pass, false },
-	{ "pause", do_pause, false }, { "resume", do_resume, false },
+	{ "ps", do_pass, false },     { "update", do_pass, false },   { "stats", do_stats, false },
+	{ "pause", do_pause, false }, { "resume", do_resume, false }, { "lost", do_lost, true },
 };
 
 void keeper_pod_request(struct keeper *k, struct control_client *client, const char *verb, const char *id,

@@ -202,6 +202,12 @@ static int spawn_pmvm(struct keeper *k, const struct vm_config *cfg, struct vpme
 	return rc;
 }
 
+uint32_t keeper_uid(const struct keeper *k)
+{
+	// Another machine of this host has another CID.
+	return k->plan->uid_base ? k->plan->uid_base + (k->transport.cid & 0x0fffffff) : 0;
+}
+
 static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_error *err)
 {
 	const struct machine_plan *plan = k->plan;
@@ -214,8 +220,7 @@ static int start_pmvm(struct keeper *k, int qmp_fd, int share_fd, struct vpmem_e
 		.console_path = plan->debug ? console_path : NULL,
 		.ram_size = plan->ram_size,
 		.cpus = plan->cpus,
-		// No other machine of this host has its CID.
-		.uid = plan->uid_base ? plan->uid_base + (k->transport.cid & 0x0fffffff) : 0,
+		.uid = keeper_uid(k),
 		.root = plan->is_pod ? k->parts.image_dir : NULL,
 		.cid = k->transport.cid,
 		.port = k->transport.port,
@@ -246,7 +251,7 @@ static void hint_at_image(const struct keeper *k, const char *words, struct vpme
 		const char *path = k->parts.pmem[i].path, *at = strstr(words, path);
 
 		if (at && (at[strlen(path)] < '0' || at[strlen(path)] > '9'))
-			error_hint(err, "%s is %s", path, keeper_image_file(k, i));
+			error_hint(err, "%s is %s", path, plan_image_file(k->plan, i));
 	}
 }
 

@@ -208,7 +208,7 @@ static bool has_volume(const struct keeper *k)
 	for (size_t i = 0; i < k->plan->bundle->npmem; i++)
 		if (!k->plan->bundle->pmem[i].readonly)
 			return true;
-	return false;
+	return keeper_pod_has_volume(k);
 }
 
 // The guest may not do it, or not be able to. Only the first one counts.

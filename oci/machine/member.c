@@ -12,13 +12,16 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DESCRIPTOR_MS 10000
+#define KEEPER_END_MS 500
 
 static void note(struct member *m, const char *status)
 {
@@ -55,23 +58,55 @@ static void on_exit_event(struct member *m, struct json_object *message)
 	if (m->has_exited)
 		return;
 	m->has_exited = true;
-	m->status = json_object_get_int(json_object_object_get(message, "status"));
+	m->status = m->lost_status ? m->lost_status : json_object_get_int(json_object_object_get(message, "status"));
 	note(m, "stopped");
 	streams_drain(&m->streams, on_drained, m);
+}
+
+/*
+ * The guest waits without end for what it has asked virtiofsd for, with a lock that all its shares need. A new one, which has
+ * nothing to serve, refuses that with EIO, and all that comes later, as nobody has opened a session with it. So the container
+ * can end, and its device can go.
+ */
+static void replace_virtiofsd(struct member *m)
+{
+	const struct share_plan plan = {
+		.program = m->plan->paths.virtiofsd,
+		.dir = m->parts.share_dir,
+		.socket_dir = m->plan->state_dir,
+		.listener_fd = &m->listener_fd,
+	};
+	struct vpmem_error err = { 0 };
+
+	helper_end(&m->virtiofsd, 0);
+	if (share_server_start(&m->virtiofsd, &plan, &m->loop, NULL, NULL, NULL, &err) < 0)
+		log_error("container %s: %s", m->plan->id, err.text);
 }
 
 static void on_virtiofsd_ended(void *owner)
 {
 	struct member *m = owner;
 	struct vpmem_error err = { 0 };
+	// As for a single container, SIGKILL is what the kernel sends where memory is short.
+	const bool is_killed = WIFSIGNALED(m->virtiofsd.status) && WTERMSIG(m->virtiofsd.status) == SIGKILL;
+	struct pollfd keeper = { .fd = m->keeper_fd, .events = POLLRDHUP };
 	char words[512];
 
 	// It ends because pmvm has let it go, as a rule.
-	if (m->has_exited || m->is_over)
+	if (m->has_exited || m->is_over || poll(&keeper, 1, KEEPER_END_MS) != 0)
 		return;
 	error_set(&err, -EIO, "the volumes are gone: virtiofsd: %.400s",
 	          helper_last_words(&m->virtiofsd, words, sizeof(words)));
-	fail(m, &err);
+	replace_virtiofsd(m);
+	// The keeper hears of it from pmvm, as it does not read while `create` is under way.
+	if (m->ready_fd >= 0) {
+		fail(m, &err);
+		return;
+	}
+	// The keeper takes the container out of the guest, and says when it has ended.
+	(void)member_tell(m, member_request(m, "lost"), NULL);
+	log_error("container %s: %s", m->plan->id, err.text);
+	m->lost_status = is_killed ? 128 + SIGKILL : KEEPER_FAILED;
 }
 
 // ---- what the keeper says
@@ -212,6 +247,8 @@ static void tear_down(struct member *m)
 	parts_fini(&m->parts);
 	free(m->addresses);
 	json_object_put(m->joined);
+	if (m->listener_fd >= 0)
+		close(m->listener_fd);
 	if (m->signals.fd >= 0)
 		close(m->signals.fd);
 	if (m->ready_fd >= 0)
@@ -225,6 +262,7 @@ int member_run(const struct machine_plan *plan, int ready_fd)
 		.ready_fd = ready_fd,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.keeper_fd = -1,
+		.listener_fd = -1,
 		.signals = { .fd = -1, .ready = on_signal, .owner = &m },
 		.status = KEEPER_FAILED,
 	};

@@ -28,12 +28,14 @@ struct member {
 	struct streams streams;
 	struct parts parts;
 	struct helper virtiofsd;
+	int listener_fd;            /* of virtiofsd; -1: there is none */
 	struct json_object *joined; /* what `addresses` points to */
 	const char **addresses;
 	bool is_served;    /* virtiofsd has the connection of pmvm */
 	bool has_answered; /* the keeper, to `create` */
 	bool has_exited, is_drained, is_gone, is_over;
 	int status;
+	int lost_status; /* virtiofsd has ended, so this is the status, whatever the program ends with; 0: it has not */
 };
 
 /* {"do": verb, "container": the id} */

@@ -195,8 +195,10 @@ static struct json_object *add_upper(struct parts *parts, const struct rootfs *r
 
 	if (rootfs->has_scratch) {
 		json_object_put(upper);
-		// pmvm inherits it: what has no name cannot be mounted.
-		scratch = add_pmem(parts, text(parts, "/proc/self/fd/%d", rootfs->scratch_fd), false);
+		// pmvm inherits it: what has no name cannot be mounted. One that is plugged later has a name then.
+		scratch = parts->addresses ?
+		                  add_image(parts, rootfs->scratch_path, false) :
+		                  add_pmem(parts, text(parts, "/proc/self/fd/%d", rootfs->scratch_fd), false);
 		if (scratch)
 			json_object_object_add(scratch, "kind", json_object_new_string("pmem"));
 		return scratch;

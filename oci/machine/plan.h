@@ -22,6 +22,8 @@ struct machine_plan {
 	const char *id;
 	const char *state_dir; /* ROOT/ID; it exists */
 	const char *pod_dir; /* member.h: the state directory of the pod's sandbox; NULL: it has a machine of its own */
+	const char *
+		pidns; /* the id of the pod's container whose pid namespace it joins; NULL: that of the sandbox, or its own */
 	const char *joined_dir; /* what those see as root who join the keeper's mount namespace; NULL: the host's */
 	struct machine_paths paths;
 	uint64_t ram_size; /* bytes */
@@ -41,5 +43,9 @@ struct machine_plan {
 	void (*status_changed)(void *owner, const char *status);
 	void *owner;
 };
+
+/* Its images: of layers, of what it writes, of volumes. The host's path of number idx; the scratch file is "upper". */
+size_t plan_count_images(const struct machine_plan *plan);
+const char *plan_image_file(const struct machine_plan *plan, size_t idx);
 
 #endif

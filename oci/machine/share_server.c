@@ -197,8 +197,10 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 {
 	char source[PATH_MAX + 64], fd_option[32];
 	const char *argv[] = { plan->program, fd_option, "-o", source, NULL };
-	int listener_fd = -1, rc = plan->socket_dir ? make_named_socket(plan->socket_dir, &listener_fd) :
-	                                              make_sockets(&listener_fd, vhost_user_fd);
+	int listener_fd = plan->socket_dir ? *plan->listener_fd : -1;
+	int rc = listener_fd >= 0 ? 0 :
+	         plan->socket_dir ? make_named_socket(plan->socket_dir, &listener_fd) :
+	                            make_sockets(&listener_fd, vhost_user_fd);
 	const struct helper_options opts = {
 		.name = "virtiofsd",
 		.argv = argv,
@@ -223,7 +225,9 @@ int share_server_start(struct helper *helper, const struct share_plan *plan, str
 	          helper_start(helper, &opts, loop, err);
 	if (rc == 0 && !plan->socket_dir)
 		rc = await_answer(helper, *vhost_user_fd, err);
-	if (listener_fd >= 0)
+	if (plan->socket_dir)
+		*plan->listener_fd = listener_fd;
+	else if (listener_fd >= 0)
 		close(listener_fd);
 	if (rc < 0 && !plan->socket_dir && *vhost_user_fd >= 0) {
 		close(*vhost_user_fd);

@@ -41,6 +41,8 @@ struct share_plan {
 	bool has_user_namespace;
 	/* With socket_dir it ends when pmvm has let it go, and not with its starter. */
 	const char *socket_dir; /* where it listens, as SHARE_SOCKET; NULL: see share_server_start */
+	/* With socket_dir: the listening socket, the caller's, which another one after this gets; -1: there was none. */
+	int *listener_fd;
 };
 
 #define SHARE_SOCKET "share.socket"

@@ -16,6 +16,7 @@
 #include "nics.h"
 #include "oci_log.h"
 #include "pid_file.h"
+#include "pod.h"
 #include "share_server.h"
 #include "text.h"
 
@@ -42,6 +43,7 @@ struct creation {
 	struct rootfs rootfs;
 	struct nics nics;
 	struct scope_group scope;
+	char *pidns; // pod.h
 	int lock_fd;
 	pid_t keeper;
 	bool is_made; // the directory, and so all that container_remove removes
@@ -129,42 +131,6 @@ static void note_layers(struct creation *c)
 		json_object_array_add(c->state.layers, json_object_new_string(c->rootfs.layers[i].path));
 }
 
-// The pid namespace that a container joins is that of its sandbox, whose pid the engine knows.
-static int check_pidns(const struct creation *c, const struct state *sandbox, struct vpmem_error *err)
-{
-	const char *path = c->bundle.pod.pidns_path;
-	char expected[64];
-
-	snprintf(expected, sizeof(expected), "/proc/%d/ns/pid", (int)sandbox->process.pid);
-	if (!path || strcmp(path, expected) == 0)
-		return 0;
-	error_set(err, -ENOTSUP,
-	          "linux.namespaces: the pid namespace %s, which is not that of the sandbox of pod %s: not supported",
-	          path, bundle_pod_name(&c->bundle));
-	error_hint(err, "a container has a pid namespace of its own, or that of the sandbox");
-	return -ENOTSUP;
-}
-
-static int check_sandbox(const struct creation *c, struct vpmem_error *err)
-{
-	const char *id = c->bundle.pod.sandbox_id, *pod = bundle_pod_name(&c->bundle);
-	struct state sandbox = { 0 };
-	int rc = state_load(c->cmd->root, id, &sandbox, NULL);
-
-	if (rc < 0) {
-		error_set(err, -ENOTSUP, "pod %s: its sandbox '%.200s' has no machine: not supported", pod, id);
-		error_hint(err, "the sandbox has to be created by pmvm-oci as well, with the same --root");
-		rc = -ENOTSUP;
-	} else if (state_status(&sandbox) != STATUS_CREATED && state_status(&sandbox) != STATUS_RUNNING) {
-		rc = error_set(err, -EINVAL, "pod %s: its sandbox '%.200s' is %s", pod, id,
-		               state_status_name(&sandbox));
-	} else {
-		rc = check_pidns(c, &sandbox, err);
-	}
-	state_fini(&sandbox);
-	return rc;
-}
-
 // The network of a pod is that of its sandbox.
 static int make_nics(struct creation *c, struct vpmem_error *err)
 {
@@ -190,7 +156,7 @@ static int make_parts(struct creation *c, struct vpmem_error *err)
 	int rc = fill_state(c, err);
 
 	if (rc == 0 && is_member(c))
-		rc = check_sandbox(c, err);
+		rc = pod_find(c->cmd->root, &c->bundle, &c->pidns, err);
 	if (rc == 0)
 		rc = bundle_check_volumes(&c->bundle, err);
 	if (rc == 0)
@@ -249,6 +215,7 @@ static int run_keeper(void *owner, int ready_fd)
 		.id = c->state.id,
 		.state_dir = c->state.dir,
 		.pod_dir = is_member(c) ? pod_dir : NULL,
+		.pidns = c->pidns,
 		.is_pod = c->bundle.pod.role == POD_SANDBOX,
 		.joined_dir = c->rootfs.directory,
 		.paths = { .pmvm = settings->pmvm,
@@ -371,6 +338,7 @@ int container_create(struct command *cmd, const struct create_options *opts, pid
 	rootfs_fini(&c.rootfs);
 	nics_release(&c.nics);
 	bundle_fini(&c.bundle);
+	free(c.pidns);
 	state_fini(&c.state);
 	return rc;
 }

@@ -85,6 +85,20 @@ def make_bundle(folder, *args, terminal=False, **changes):
     return folder
 
 
+def make_image(path):
+    """A volume on persistent memory."""
+    with open(path, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", path], check=True)
+    return path
+
+
+def volume(oci, name, image):
+    """What pmvm counts of a volume, or of `upper`."""
+    rows = json.loads(oci("events", "--stats", name))["pmem"]
+    return next(row for row in rows if row["file"] == str(image))
+
+
 class Store:
     """Layers as an engine keeps them, and overlay mounts of them."""
 

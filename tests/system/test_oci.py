@@ -134,8 +134,12 @@ def test_pause_and_resume(running, tmp_path):
 @pytest.mark.parametrize("victim", ["pmvm-oci", "pmvm", "virtiofsd"])
 def test_nothing_is_left_when_a_process_was_killed(running, victim):
     oci, name, pid = running
-    os.kill(oci.members(name)[victim], signal.SIGKILL)
-    status = wait_for(pid)
+    with oci.popen("exec", name, "/bin/sh", "-c", "echo there; sleep 10000", stdout=subprocess.PIPE) as session:
+        assert session.stdout.readline() == b"there\n"
+        os.kill(oci.members(name)[victim], signal.SIGKILL)
+        status = wait_for(pid)
+        # What ran in it was killed.
+        assert session.wait(COMMAND_MAX) == 137
     # Without its files the program may still have ended as it likes.
     assert status == {"pmvm-oci": 137, "pmvm": 137}.get(victim, status) and status != 0
     eventually(lambda: not oci.members(name))

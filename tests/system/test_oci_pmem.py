@@ -2,27 +2,13 @@
 
 SPDX-License-Identifier: Apache-2.0
 """
-import json
 import os
 import signal
 import subprocess
 
 import pytest
 
-from oci_runtime import FOREVER, make_bundle, wait_for
-
-
-def make_image(path):
-    with open(path, "wb") as file:
-        file.truncate(64 << 20)
-    subprocess.run(["/sbin/mkfs.ext4", "-q", "-b", "4096", path], check=True)
-    return path
-
-
-def volume(oci, name, image):
-    """What pmvm counts of it."""
-    rows = json.loads(oci("events", "--stats", name))["pmem"]
-    return next(row for row in rows if row["file"] == str(image))
+from oci_runtime import FOREVER, make_bundle, make_image, volume, wait_for
 
 
 def start(oci, bundle):

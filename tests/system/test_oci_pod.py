@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from oci_runtime import FOREVER, eventually, make_bundle, wait_for
+from oci_runtime import COMMAND_MAX, FOREVER, eventually, make_bundle, make_image, volume, wait_for
 
 CRI = "io.kubernetes.cri."
 CRIO = "io.kubernetes.cri-o."
@@ -35,6 +35,28 @@ def in_pod(bundle, pid, shared=("network", "ipc", "uts"), engine=CRI):
     return bundle
 
 
+def change(bundle, annotations):
+    """More annotations."""
+    config = json.loads((bundle / "config.json").read_text())
+    config["annotations"] |= annotations
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def set_namespace(bundle, kind, path):
+    config = json.loads((bundle / "config.json").read_text())
+    next(one for one in config["linux"]["namespaces"] if one["type"] == kind)["path"] = path
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def read_file(image, path):
+    """Of an ext4, after a crash as well."""
+    assert subprocess.run(["/sbin/e2fsck", "-fp", image], check=False, capture_output=True).returncode in (0, 1)
+    shown = subprocess.run(["/sbin/debugfs", "-R", f"cat {path}", image], check=True, capture_output=True, text=True)
+    return shown.stdout
+
+
 def add_mounts(bundle, *mounts):
     config = json.loads((bundle / "config.json").read_text())
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] not in {to for _, to in mounts}]
@@ -53,6 +75,21 @@ def tmpfs(path):
         yield path
     finally:
         subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture(name="disk")
+def make_disk(tmp_path):
+    """A directory on ext4, whose files can belong to another user in a mount."""
+    image = tmp_path / "disk.img"
+    with open(image, "wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", image], check=True)
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-o", "loop", image, tmp_path / "disk"], check=True)
+    try:
+        yield tmp_path / "disk"
+    finally:
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
 
 
 def namespaces(oci, name):
@@ -182,12 +219,115 @@ def test_containers_come_and_go_in_the_machine_of_their_sandbox(pod, oci):
 
 
 @pytest.mark.long
-def test_a_virtiofsd_that_is_killed_ends_the_pod(pod, oci):
-    pid = start(oci, "a", pod.with_directory("a", "sleep", "10000"))
-    os.kill(oci.members("a")["virtiofsd"], signal.SIGKILL)
-    assert wait_for(pid) in (137, 255) and wait_for(pod.pid) == 255
-    oci("delete", "--force", "a")
-    oci("delete", "--force", "s")
+def test_a_virtiofsd_that_is_killed_ends_its_container_alone(pod, oci):
+    script = "while :; do cat /volume/file >/dev/null; echo x >/volume/file; done"
+    pid = start(oci, "a", pod.with_directory("a", "sh", "-c", script))
+    other = start(oci, "b", pod.with_layers("b", "sleep", "10000"))
+    with oci.popen("exec", "a", "sh", "-c", "echo there; " + script, stdout=subprocess.PIPE) as session:
+        assert session.stdout.readline() == b"there\n"
+        os.kill(oci.members("a")["virtiofsd"], signal.SIGKILL)
+        assert wait_for(pid) == 137
+        # A page of its program that virtiofsd can no longer give is SIGBUS (135), if that comes before SIGKILL of all.
+        assert session.wait(COMMAND_MAX) in (135, 137)
+    assert oci.status("a") == "stopped"
+    oci("delete", "a")
+    # The others have their shares, and new ones can come.
+    assert oci("exec", "b", "sh", "-c", "echo of b >/volume/b; cat /volume/b") == "of b\n"
+    start(oci, "c", pod.with_directory("c", "sleep", "10000"))
+    assert oci("exec", "c", "cat", "/volume/b") == "of b\n"
+    assert os.waitpid(other, os.WNOHANG) == (0, 0) and os.waitpid(pod.pid, os.WNOHANG) == (0, 0)
+    oci("kill", "s", "KILL")
+    assert wait_for(pod.pid) == 137 and wait_for(other) == 137
+    for name in "bcs":
+        oci("delete", "--force", name)
+    assert oci.left() == []
+
+
+@pytest.mark.long
+def test_a_container_with_persistent_memory_in_the_pid_namespace_of_another(disk, pod, oci):
+    before = devices(oci)
+    pid_a = start(oci, "a", pod.with_layers("a", "sleep 4321"))
+    # pmvm runs as another user, whom the file is not for.
+    image = make_image(disk / "data.img")
+    image.chmod(0o600)
+    bundle = pod.with_layers("c", FOREVER)
+    change(bundle, annotations={"io.pmvm.pmem": f"{image}:/data", "io.pmvm.upper": "pmem,size=64M"})
+    set_namespace(bundle, "pid", f"/proc/{pid_a}/ns/pid")
+    pid_c = start(oci, "c", bundle)
+    assert namespaces(oci, "c")["pid"] == namespaces(oci, "a")["pid"] != namespaces(oci, "s")["pid"]
+    assert "sleep 4321" in oci("exec", "c", "ps")
+    mounted = oci("exec", "c", "grep", "-e", " / ", "-e", " /data ", "/proc/mounts")
+    assert " /data ext4 " in mounted and "upperdir=/run/oci/2/upper/diff" in mounted, mounted
+    # Another container does not get it meanwhile.
+    error = oci.create("d", change(pod.with_layers("d", "true"), annotations={"io.pmvm.pmem": f"{image}:/x"}), status=1)
+    assert "in use" in error and str(image) in error, error
+    flushes = volume(oci, "c", image)["flushes"]
+    oci("exec", "c", "sh", "-c", "echo durable >/data/file; echo gone >/file; sync /data/file")
+    assert volume(oci, "c", image)["flushes"] > flushes and volume(oci, "c", "upper")["size"] == 64 << 20
+    # It ends with the one whose namespace it is in. Nothing of it is left in the guest, or on the host.
+    oci("kill", "a", "KILL")
+    assert wait_for(pid_a) == 137 and wait_for(pid_c) == 137
+    error = oci.create("e", set_namespace(pod.with_layers("e", "true"), "pid", f"/proc/{pid_a}/ns/pid"), status=1)
+    assert "not that of a container of pod web-0: not supported" in error, error
+    for name in "ac":
+        oci("delete", "--force", name)
+    assert devices(oci) == before
+    assert read_file(image, "/file") == "durable\n"
+    assert not list((pod.store.folder / "c-own/diff").iterdir()) and not list(oci.cache.glob("scratch*"))
+    # Also when the machine is killed.
+    start(oci, "c", change(pod.with_directory("f", FOREVER), annotations={"io.pmvm.pmem": f"{image}:/data"}))
+    oci("exec", "c", "sh", "-c", "echo again >/data/file; sync /data/file")
+    os.kill(oci.members("s")["pmvm"], signal.SIGKILL)
+    assert wait_for(pod.pid) == 137
+    oci("delete", "--force", "c")
+    assert read_file(image, "/file") == "again\n"
+
+
+@contextlib.contextmanager
+def network_namespace(name):
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        yield f"/var/run/netns/{name}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def as_crio_writes_it(bundle, kind, name, paths):
+    """Namespaces are pinned below /var/run, and only the annotations say what belongs together."""
+    config = json.loads((bundle / "config.json").read_text())
+    texts = {"Annotations": "{}", "ContainerID": name, "ContainerName": f"k8s_{name}_web-0", "ContainerType": kind}
+    texts |= {"HostName": "web-0", "Labels": "{}", "Namespace": "default", "SandboxID": "s", "SandboxName": "web-0"}
+    config["annotations"] = {CRIO + name: text for name, text in texts.items()}
+    if kind == "sandbox":
+        config["hostname"] = "web-0"
+    else:
+        config.pop("hostname", None)
+    for namespace in config["linux"]["namespaces"]:
+        if namespace["type"] in paths:
+            namespace["path"] = paths[namespace["type"]]
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+@pytest.mark.long
+def test_a_pod_as_crio_writes_it(oci, tmp_path):
+    with network_namespace("crio-0") as path:
+        paths = {"network": path, "ipc": "/var/run/ipcns/crio-0", "uts": "/var/run/utsns/crio-0"}
+        pid = start(oci, "s", as_crio_writes_it(make_bundle(tmp_path / "s", FOREVER), "sandbox", "s", paths))
+        paths["pid"] = f"/proc/{pid}/ns/pid"
+        bundle = as_crio_writes_it(make_bundle(tmp_path / "a", "sleep 100; exit 4"), "container", "a", paths)
+        pid_a = start(oci, "a", bundle)
+        of_s, of_a = namespaces(oci, "s"), namespaces(oci, "a")
+        assert {kind: of_a[kind] for kind in ("net", "ipc", "uts", "pid")}.items() <= of_s.items()
+        assert of_a["mnt"] != of_s["mnt"] and oci("exec", "a", "uname", "-n") == "web-0\n"
+        # It has no name for the target of `kubectl debug`.
+        paths["pid"] = "/var/run/pidns/crio-0"
+        bundle = as_crio_writes_it(make_bundle(tmp_path / "b", "true"), "container", "b", paths)
+        error = oci.create("b", bundle, status=1)
+        assert "/var/run/pidns/crio-0, which is not that of a container of pod web-0: not supported" in error, error
+        oci("delete", "--force", "s")
+        assert wait_for(pid) == 137 and wait_for(pid_a) == 137
+        oci("delete", "a")
     assert oci.left() == []
 
 
@@ -207,6 +347,6 @@ def test_a_container_of_another_or_of_no_pod(oci, tmp_path):
     assert "no sandbox of a pod: not supported" in error, error
     shared = "network", "ipc", "uts", "pid"
     error = oci.create("a", in_pod(make_bundle(tmp_path / "b", "true"), os.getpid(), shared), status=1)
-    assert f"/proc/{os.getpid()}/ns/pid, which is not that of the sandbox of pod web-0: not supported" in error, error
+    assert f"/proc/{os.getpid()}/ns/pid, which is not that of a container of pod web-0: not supported" in error, error
     oci("delete", "--force", "s")
     assert oci.left() == []

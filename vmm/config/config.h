@@ -206,6 +206,7 @@ struct vhost_user_config {
 	uint32_t queue_size;                    /* a power of two */
 	bool config_wce, discard, write_zeroes; /* of a blk device */
 	char *tag;                              /* of an fs device */
+	bool repeat;                            /* the same */
 	uint32_t virtio_id, config_size;        /* of any other device */
 };
 extern const struct prop_class vhost_user_blk_pci_class, vhost_user_device_pci_class, vhost_user_fs_pci_class;

@@ -226,6 +226,8 @@ static int fs_create(struct device *dev, struct virtio_pci_config *pci, struct v
 		.nqueues = (uint16_t)(cfg->nqueues + 1),
 		.queue_size = (uint16_t)cfg->queue_size,
 		.config_size = FS_CONFIG_SIZE,
+		.resumes = cfg->repeat,
+		.repeats = cfg->repeat,
 	};
 
 	memcpy(opts.config, cfg->tag, strnlen(cfg->tag, FS_TAG_SIZE));

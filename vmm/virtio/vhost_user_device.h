@@ -50,6 +50,7 @@ struct vhost_user_options {
 	uint8_t writable_feature;
 	bool always_writable; /* whatever was negotiated */
 	bool resumes;         /* another back end can go on where one ended: asks for INFLIGHT_SHMFD */
+	bool repeats;         /* it gets what was under way again, though some of it may be done */
 	uint8_t config[VIRTIO_DEVICE_CONFIG_MAX];
 	struct vhost_user_owner owner;
 	const struct gmem *mem; /* borrowed */

@@ -87,7 +87,7 @@ void vhost_user_device_on_lost(struct vhost_user *vu)
 	struct vhost_user_device *dev = vhost_user_device_of(vu);
 	bool quiet = is_quiet(dev);
 	bool resumes = dev->opts.resumes && dev->expects && vu->link.end == VHOST_USER_CLOSED &&
-	               (quiet || vu->inflight_fd >= 0);
+	               (quiet || vu->inflight_fd >= 0 || dev->opts.repeats);
 
 	snprintf(dev->why, sizeof(dev->why), "%s", vu->link.why);
 	dev->part.wanted = false;

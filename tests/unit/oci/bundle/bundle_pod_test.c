@@ -12,7 +12,7 @@
 
 #include <linux/magic.h>
 
-static const struct guest_place fourth = { .number = 4, .pod_pid = 77 };
+static const struct guest_place fourth = { .number = 4, .pod_pid = 77, .pidns_pid = 78 };
 
 static struct json_object *guest(struct bundle *bundle)
 {
@@ -60,6 +60,29 @@ static void a_sandbox_of_each_engine(void **state)
 		assert_string_equal(bundle_pod_name(&bundle), "web-0");
 		bundle_fini(&bundle);
 	}
+}
+
+// It has a file system of its own like any other container.
+static void a_container_has_persistent_memory(void **state)
+{
+	struct bundle bundle;
+	struct json_object *config;
+	FILE *image = fopen(bundle_file("image"), "w");
+
+	(void)state;
+	assert_non_null(image);
+	fclose(image);
+	use_container();
+	config_set("annotations/io.pmvm.upper", "\"pmem,size=64M\"");
+	config_set("annotations/io.pmvm.pmem", "\"@DIR@/image:/db\"");
+	config = guest(&bundle);
+	assert_int_equal(bundle.upper, UPPER_PMEM);
+	assert_int_equal(bundle.npmem, 1);
+	assert_non_null(
+		strstr(json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+	               "/run/oci/4/pmem/0"));
+	json_object_put(config);
+	bundle_fini(&bundle);
 }
 
 static void the_limits_of_a_sandbox(void **state)
@@ -117,7 +140,7 @@ static void a_container_shares_those_of_the_sandbox(void **state)
 	config_set("linux/namespaces/3/path", "\"/proc/5/ns/uts\"");
 	config = guest(&bundle);
 	assert_string_equal(bundle.pod.pidns_path, "/proc/5/ns/pid");
-	check(config, "linux/namespaces/0/path", "/proc/77/ns/pid");
+	check(config, "linux/namespaces/0/path", "/proc/78/ns/pid");
 	check(config, "linux/namespaces/1/path", "/proc/77/ns/ipc");
 	check(config, "linux/namespaces/2/path", "/proc/77/ns/uts");
 	check(config, "linux/namespaces/3/path", "");
@@ -189,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_sandbox_of_each_engine),
+		TEST(a_container_has_persistent_memory),
 		TEST(the_limits_of_a_sandbox),
 		TEST(a_container_has_namespaces_of_its_own),
 		TEST(a_container_shares_those_of_the_sandbox),

@@ -211,10 +211,6 @@ static void of_a_container_of_a_pod(void **state)
 	static const struct refusal {
 		const char *path, *json, *text;
 	} list[] = {
-		{ "annotations/io.pmvm.upper", "\"pmem\"",
-		  "annotations: io.pmvm.upper=pmem for a container in the machine of pod web-0: not supported" },
-		{ "annotations/io.pmvm.pmem", "\"@DIR@/image:/db\"",
-		  "annotations: io.pmvm.pmem for a container in the machine of pod web-0: not supported" },
 		{ "linux/namespaces/1/type", "\"network\"",
 		  "linux.namespaces: network: one of its own for a container in the machine of pod web-0: not supported" },
 	};

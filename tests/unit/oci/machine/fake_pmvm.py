@@ -41,6 +41,13 @@ def let_go(*_):
 
 
 signal.signal(signal.SIGUSR2, let_go)
+# The back end of the second device has ended.
+signal.signal(
+    signal.SIGHUP,
+    lambda *_: monitor.sendall(
+        b'{"event": "VHOST_USER_CHANGE", "data": {"device": "slot1", "path": "", "connected": false}}\r\n'
+    ),
+)
 # It stops by itself, if the test says so.
 signal.signal(signal.SIGUSR1, lambda *_: monitor.sendall(b'{"event": "STOP"}\r\n'))
 if mode == "mute":

@@ -7,15 +7,16 @@ Usage: keeper_pod_test.py KEEPER_RIG. The test is the agent of the guest, and th
 """
 import os
 import signal
+import socket
 
 from keeper_world import main, read_all, receive, send, wait_for, world
 
 ADDRESS = "0000:00:0d.0"  # of the first device that is plugged
 
 
-def created(host, agent, name="m", number=1):
+def created(host, agent, name="m", number=1, **kwargs):
     """The process of a container that is created, and its streams in the guest."""
-    process, ready = host.member(name)
+    process, ready = host.member(name, **kwargs)
     request = agent.request("create")
     assert (request["container"], request["pod_pid"]) == (number, 5), request
     streams = agent.streams(f"init-{number}")
@@ -24,8 +25,8 @@ def created(host, agent, name="m", number=1):
     return process, streams, request
 
 
-def running(host, agent, name="m", number=1):
-    process, streams, request = created(host, agent, name, number)
+def running(host, agent, name="m", number=1, **kwargs):
+    process, streams, request = created(host, agent, name, number, **kwargs)
     client = host.ask({"do": "start", "container": name})
     assert agent.serve("start")["container"] == number
     assert receive(client) == {"ok": {}}
@@ -87,6 +88,45 @@ def test_verbs_go_to_the_container_that_they_name():
         assert (got["container"], got["signal"]) == (1, 15)
 
 
+def test_pid_namespace_of_another_container():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        running(host, agent)
+        for name, pid in {"m": 9, "c1": 5, None: 5}.items():
+            request = {"do": "join", "container": f"of-{name}", "images": 1} | ({"pidns": name} if name else {})
+            joined = host.call(request)["ok"]
+            assert (joined["pid"], joined["pidns"]) == (5, pid), joined
+            agent.serve("remove")
+        request = {"do": "join", "container": "n", "images": 1, "pidns": "x"}
+        assert "whose pid namespace it joins does not run" in host.call(request)["error"]
+        # One that has ended has none, although it is still there.
+        agent.exit(0, "init-1")
+        agent.request("remove")
+        assert "does not run" in host.call(request | {"pidns": "m"})["error"]
+
+
+def test_images_of_a_container():
+    """They are what its process says, and refused by the name of the file."""
+    with world(pod=True) as host:
+        host.running()
+        client = host.ask({"do": "join", "container": "n", "images": 1})
+        assert receive(client)["ok"]["addresses"] == [ADDRESS, "0000:00:0e.0"]
+        send(client, {"do": "plug", "container": "n", "share": False, "images": []})
+        with open("/dev/null", "rb") as image:
+            socket.send_fds(client, [b"x"], [image.fileno()])
+            assert "plug: images" in receive(client)["error"]
+            images = [{"file": "/f", "readonly": False}]
+            send(client, {"do": "plug", "container": "n", "share": False, "images": images})
+            socket.send_fds(client, [b"x"], [image.fileno()])
+        assert receive(client) == {"ok": {}}
+        assert host.arguments()[-1][0] == "object-add" and host.arguments()[-1][1]["readonly"] is False
+    with world(pod=True) as host:
+        host.running()
+        (host.state / "slot0").touch()
+        _, ready = host.member("m")
+        assert receive(ready)["error"].startswith("/cache/layer.erofs: ")
+
+
 def test_killed_process_takes_its_container_with_it():
     with world(pod=True) as host:
         agent, _ = host.running()
@@ -124,6 +164,77 @@ def test_pause_fails():
         agent.serve("pause", error="no freezer")
         assert receive(client) == {"error": "no freezer"}
         assert "is not paused" in host.call({"do": "resume", "container": "n"})["error"]
+
+
+def virtiofsd(host, name="m"):
+    return (host.dir / name / "share.socket").read_text(encoding="utf-8")
+
+
+def kill_virtiofsd(host):
+    """Another one takes its place."""
+    former = virtiofsd(host)
+    os.kill(int(former), signal.SIGKILL)
+    wait_for("another virtiofsd", lambda: virtiofsd(host) not in ("", former))
+
+
+def test_virtiofsd_is_killed():
+    """Its container ends, whatever the program ends with. The others stay."""
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, streams, _ = running(host, agent, share=True)
+        other = running(host, agent, "n", 2, share=True)[0]
+        kill_virtiofsd(host)
+        request = agent.request("remove")
+        assert request["container"] == 1
+        os.kill(host.pid(), signal.SIGHUP)  # pmvm says the same later
+        for stream in streams:
+            stream.close()
+        agent.exit(3, "init-1")
+        send(agent.control, {"id": request["id"], "ok": {}})
+        assert host.end(process) == 128 + 9
+        assert b"the volumes are gone" in process.stderr.read()
+        assert {("object-del", "image0"), ("device_del", "slot1")} <= set(device_commands(host))
+        assert other.poll() is None and host.keeper.poll() is None
+        # Nothing more was asked of the guest.
+        assert running(host, agent, "o", 3)[2]["pci"] == ADDRESS
+        os.kill(int(virtiofsd(host)), signal.SIGKILL)
+
+
+def test_virtiofsd_ends_as_pmvm_says():
+    """Also where the program is removed before its end is known."""
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, streams, _ = running(host, agent, share=True)
+        os.kill(host.pid(), signal.SIGHUP)
+        agent.serve("remove")
+        for stream in streams:
+            stream.close()
+        assert host.end(process) == 128 + 9
+        assert host.keeper.poll() is None
+        os.kill(int(virtiofsd(host)), signal.SIGKILL)
+
+
+def test_virtiofsd_is_killed_while_its_container_is_created():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process, ready = host.member("m", share=True)
+        agent.request("create")
+        kill_virtiofsd(host)
+        assert "the volumes are gone" in receive(ready)["error"]
+        assert host.end(process) == 255 and agent.serve("remove")["container"] == 1
+        wait_for("the image to go", lambda: ("object-del", "image0") in device_commands(host))
+        assert host.keeper.poll() is None
+        os.kill(int(virtiofsd(host)), signal.SIGKILL)
+
+
+def test_container_without_virtiofsd_that_cannot_be_removed_ends_the_pod():
+    with world(pod=True) as host:
+        agent, _ = host.running()
+        process = running(host, agent, share=True)[0]
+        kill_virtiofsd(host)
+        agent.serve("remove", error="no")
+        assert host.end() == 255 and host.end(process) == 128 + 9
+        os.kill(int(virtiofsd(host)), signal.SIGKILL)
 
 
 def test_machine_ends():
@@ -197,9 +308,9 @@ def test_refusals():
     with world(pod=True) as host:
         agent, _ = host.running()
         running(host, agent)
-        assert "of this id is there" in host.call({"do": "join", "container": "m", "layers": 1})["error"]
-        for layers in 60, 61, -1:
-            assert "layers" in host.call({"do": "join", "container": "n", "layers": layers})["error"]
+        assert "of this id is there" in host.call({"do": "join", "container": "m", "images": 1})["error"]
+        for images in 60, 61, -1:
+            assert "image" in host.call({"do": "join", "container": "n", "images": images})["error"]
 
 
 main({name[5:]: test for name, test in list(globals().items()) if name.startswith("test_")})

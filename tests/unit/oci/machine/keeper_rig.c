@@ -10,6 +10,8 @@
  *
  * KEEPER_RIG_POD in the environment: the keeper is that of a sandbox. KEEPER_RIG_CONTAINER: the session is for this one.
  * KEEPER_RIG_CGROUP: the process of the session gets this control group.
+ * KEEPER_RIG_SHARE: the container of a pod has a share. Its virtiofsd is a program that sleeps, whose pid is in the file that is
+ * the socket otherwise.
  */
 #include "bundle.h"
 #include "error.h"
@@ -64,12 +66,16 @@ static int open_unix(struct transport *transport, struct vpmem_error *err)
 
 int parts_make(struct parts *parts, const struct machine_plan *plan, struct vpmem_error *err)
 {
-	static struct bind layer = { .source = "/dev/null" };
+	static struct bind layer = { .source = "/dev/null", .readonly = true };
+	static struct bind share = { .source = "/" };
 
 	// The keeper of a sandbox has none.
 	if (plan->addresses) {
 		parts->images = &layer;
 		parts->nimages = 1;
+		parts->shares = &share;
+		parts->nshares = getenv("KEEPER_RIG_SHARE") ? 1 : 0;
+		parts->share_dir = (char *)plan->state_dir;
 		parts->create = json_object_new_object();
 		json_object_object_add(parts->create, "container", json_object_new_int64(plan->place.number));
 		json_object_object_add(parts->create, "pci", json_object_new_string(plan->addresses[0]));
@@ -85,6 +91,39 @@ void parts_fini(struct parts *parts)
 	json_object_put(parts->create);
 }
 
+// ---- virtiofsd, which serves nothing
+
+bool share_server_is_confined(void)
+{
+	return true;
+}
+
+int share_server_start(struct helper *helper, const struct share_plan *plan, struct loop *loop,
+                       void (*ended)(void *owner), void *owner, int *vhost_user_fd, struct vpmem_error *err)
+{
+	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
+	const struct helper_options opts = { .name = "virtiofsd", .argv = argv, .ended = ended, .owner = owner };
+	char path[4096];
+	int rc = helper_start(helper, &opts, loop, err);
+	FILE *file;
+
+	(void)vhost_user_fd;
+	if (*plan->listener_fd < 0)
+		*plan->listener_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/" SHARE_SOCKET, plan->socket_dir);
+	file = fopen(path, "w");
+	if (rc || !file)
+		return -EIO;
+	fprintf(file, "%d", (int)helper->pid);
+	fclose(file);
+	return 0;
+}
+
+int share_server_await(struct helper *helper, struct vpmem_error *err)
+{
+	return helper->pid > 0 ? 0 : error_set(err, -EIO, "virtiofsd has ended");
+}
+
 // ---- mounts, which need rights
 
 int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct vpmem_error *err)
@@ -95,8 +134,9 @@ int binds_make(const char *dir, const struct bind *binds, size_t nbinds, struct 
 	return nbinds == 0 ? 0 : -EINVAL;
 }
 
-int binds_take(const char *source, struct vpmem_error *err)
+int binds_take(const char *source, bool readonly, struct vpmem_error *err)
 {
+	(void)readonly;
 	int fd = open(source, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? error_set(err, -errno, "%s: %s", source, strerror(errno)) : fd;
@@ -199,7 +239,7 @@ static int run_session(char **argv)
 
 static int run_member(char **argv)
 {
-	static struct layer layer;
+	static struct layer layer = { .path = (char *)"/cache/layer.erofs" };
 	const struct bundle bundle = { .terminal = argv[4] != NULL };
 	const struct rootfs rootfs = { .layers = &layer, .nlayers = 1 };
 	const struct machine_plan plan = {

@@ -159,7 +159,7 @@ class World:
         self.processes.append(process)
         return process, ours
 
-    def member(self, name):
+    def member(self, name, share=False):
         """The process of a further container of the pod, and what it says when it is ready."""
         folder = self.dir / name
         folder.mkdir(exist_ok=True)
@@ -168,6 +168,7 @@ class World:
         process = subprocess.Popen(  # pylint: disable=consider-using-with
             [RIG, "member", folder, str(theirs.fileno()), name, self.state],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()],
+            env=os.environ | ({"KEEPER_RIG_SHARE": "1"} if share else {}),
         )  # fmt: skip
         theirs.close()
         self.processes.append(process)

@@ -535,6 +535,26 @@ static void requests_under_way_need_a_reset(void **state)
 	assert_false(state_of(u).running);
 }
 
+static void requests_under_way_are_repeated_where_that_is_wanted(void **state)
+{
+	struct rig_user *u = *state;
+	struct vhost_user_options opts = user_options(u);
+
+	u->fake.protocol_features &= ~BIT(12); /* INFLIGHT_SHMFD */
+	opts.repeats = true;
+	assert_int_equal(open_with(u, &opts), 0);
+	plug_device(u);
+	vhost_user_device_expect(u->dev, true);
+	start_driver(u);
+	requests(u, 10, 9);
+	fake_user_end(&u->fake);
+	turn_until_lost(u);
+	assert_false(needs_reset(u));
+	assert_int_equal(another_back_end(u), 0);
+	assert_true(state_of(u).running);
+	assert_int_equal(u->fake.rings[0].base, 9);
+}
+
 static void a_driver_that_starts_meanwhile_waits(void **state)
 {
 	struct rig_user *u = *state;
@@ -627,6 +647,7 @@ int main(void)
 		TEST(one_that_dies_stops_the_device),
 		TEST(an_idle_device_goes_on_with_another_back_end),
 		TEST(requests_under_way_need_a_reset),
+		TEST(requests_under_way_are_repeated_where_that_is_wanted),
 		TEST(a_driver_that_starts_meanwhile_waits),
 		TEST(another_back_end_must_be_as_good),
 		TEST(unplugged_at_work_it_leaves_nothing),

@@ -74,12 +74,11 @@ struct pod {
 };
 
 enum bundle_net {
-	NET_NEW, /* a new network namespace, which has lo only */
 	/*
-	 * A new one that the engine may fill between create and start. podman does where the container has a user namespace,
-	 * buildah where it is not root.
+	 * A new network namespace, which has lo only. The engine may fill it between create and start: buildah does, and podman
+	 * where the container has a user namespace.
 	 */
-	NET_LATE,
+	NET_NEW,
 	NET_PATH, /* that of netns_path */
 };
 

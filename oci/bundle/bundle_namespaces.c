@@ -4,7 +4,6 @@
 #include "bundle_parts.h"
 #include "error.h"
 #include "suggest.h"
-#include "user_namespace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -139,7 +138,5 @@ int bundle_take_namespaces(struct bundle *bundle, struct json_object *linux_obje
 		}
 	}
 	bundle->has_user_namespace = seen & 1u << USER;
-	if (bundle->net == NET_NEW && (bundle->has_user_namespace || !user_namespace_is_initial()))
-		bundle->net = NET_LATE;
 	return rc ? rc : check_network(bundle, err);
 }

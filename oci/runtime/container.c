@@ -136,8 +136,8 @@ static int make_nics(struct creation *c, struct vpmem_error *err)
 {
 	if (is_member(c))
 		return 0;
-	return c->bundle.net == NET_LATE ? nics_make_namespace(&c->nics, err) :
-	                                   nics_make(c->bundle.netns_path, &c->nics, err);
+	return c->bundle.net == NET_NEW ? nics_make_namespace(&c->nics, err) :
+	                                  nics_make(c->bundle.netns_path, &c->nics, err);
 }
 
 static int make_parts(struct creation *c, struct vpmem_error *err)
@@ -236,7 +236,7 @@ static int run_keeper(void *owner, int ready_fd)
 	};
 
 	// The engine takes the namespace for that of the container.
-	if (c->bundle.net == NET_LATE && setns(c->nics.netns_fd, CLONE_NEWNET) < 0)
+	if (!is_member(c) && c->bundle.net == NET_NEW && setns(c->nics.netns_fd, CLONE_NEWNET) < 0)
 		return KEEPER_FAILED;
 	process_id_of(getpid(), &c->state.process);
 	write_status(c, status_names[STATUS_CREATING]);

@@ -257,6 +257,14 @@ def test_top(podman):
 # ---- network ------------------------------------------------------------------------------------------
 
 
+def host_network():
+    """The host's interfaces without those of podman's bridge, and its default routes."""
+    links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
+    names = [link["ifname"] for link in links]
+    routes = subprocess.run(["ip", "route", "show", "default"], capture_output=True, check=True, text=True).stdout
+    return sorted(name for name in names if not re.match("veth|podman|cni", name)), routes
+
+
 def test_no_network(podman):
     assert podman.run("localhost/base", "sh", "-c", "ls /sys/class/net; ip -o addr show | grep -c inet") in (
         "lo\n2\n",
@@ -279,6 +287,20 @@ def test_bridge(podman):
         assert address in hosts
         # Two containers of the same network reach each other.
         assert podman("run", "--rm", "localhost/base", "wget", "-q", "-O", "-", f"http://{address}/page") == "served\n"
+
+
+def test_a_network_that_is_made_between_create_and_start(podman, tmp_path):
+    """In the namespace of the pid that the engine knows: podman does so for a user namespace, and buildah always."""
+    before = host_network()
+    (tmp_path / "Containerfile").write_text(
+        "FROM localhost/base\nRUN ip -4 -o addr show eth0 >/shown && ip route >>/shown && mkdir -p /run/kept\n"
+    )
+    podman("build", "-t", "localhost/networked", tmp_path)
+    shown = podman.run("localhost/networked", "cat", "/shown")
+    assert " inet 10." in shown and "default via 10." in shown
+    show = ["ip", "-4", "-o", "addr", "show", "eth0"]
+    assert " inet 10." in podman("run", "--rm", "--uidmap=0:100000:1000", "localhost/networked", *show)
+    assert host_network() == before
 
 
 def test_host_network_is_refused(podman):

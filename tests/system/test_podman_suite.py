@@ -40,13 +40,6 @@ NOT_HERE = {
     "030-run/podman run --pull": "it needs a registry",
     "030-run/podman run --rmi": "it needs a registry",
 }
-# pmvm-oci has no namespace for a network that is made after create: the host's would be changed. These are not run.
-LATE_NETWORK = {
-    "030-run/podman run - uidmapping has no /sys/kernel mounts",
-    "030-run/podman run no /etc/mtab",
-    "030-run/podman run update /etc/hosts",
-    "030-run/podman top does not use nsenter from image",
-}
 # Tests that assert how long something takes, which an emulated host does not hold, with any runtime.
 TIMED = {
     "035-logs/podman logs - multi k8s-file": "a container that lives 13 s is to be there when the next one was started",
@@ -106,8 +99,6 @@ def marks(key):
         return [pytest.mark.skip("this host has no journald")]
     if why := NOT_HERE.get(key) or (oci_engine.IS_OURS and CANNOT.get(key)):
         return [pytest.mark.xfail(reason=why, strict=True)]
-    if oci_engine.IS_OURS and key in LATE_NETWORK:
-        return [pytest.mark.skip("missing: a network that is made between create and start")]
     if IN_BOX and key in TIMED:
         return [pytest.mark.skip(f"an emulated host is too slow: {TIMED[key]}")]
     return []

@@ -38,17 +38,6 @@ static void the_fields_of_podmans(void **state)
 	bundle_fini(&bundle);
 }
 
-static void a_network_beside_a_user_namespace_comes_late(void **state)
-{
-	struct bundle bundle;
-
-	(void)state;
-	config_set("linux/namespaces/5", "{\"type\": \"user\"}");
-	config_load(&bundle);
-	assert_int_equal(bundle.net, NET_LATE);
-	bundle_fini(&bundle);
-}
-
 static void the_fields_of_containerds(void **state)
 {
 	struct bundle bundle;
@@ -321,7 +310,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_fields_of_podmans),
-		TEST(a_network_beside_a_user_namespace_comes_late),
 		TEST(the_fields_of_containerds),
 		TEST(bind_mounts_are_shares),
 		TEST(cpus_are_the_quota_rounded_up),

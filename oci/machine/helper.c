@@ -137,6 +137,27 @@ static void say_end(const struct helper *helper, char *buf, size_t size)
 	snprintf(buf, size, is_killed ? "it was killed by signal %d" : "it ended with status %d", number);
 }
 
+// The line before `end`, which is moved to its end. Its begin.
+static size_t line_before(const struct helper *helper, size_t *end)
+{
+	size_t begin;
+
+	while (*end > 0 && (helper->tail[*end - 1] == '\n' || helper->tail[*end - 1] == '\r'))
+		--*end;
+	for (begin = *end; begin > 0 && helper->tail[begin - 1] != '\n';)
+		begin--;
+	return begin;
+}
+
+// pmvm's hint is a line of its own, after the error.
+static const char *find_hint(const struct helper *helper, size_t begin, size_t end)
+{
+	static const char mark[] = ": hint: ";
+	const char *at = memmem(helper->tail + begin, end - begin, mark, sizeof(mark) - 1);
+
+	return at ? at + sizeof(mark) - 1 : NULL;
+}
+
 const char *helper_last_words(struct helper *helper, char *buf, size_t size)
 {
 	size_t end, begin;
@@ -145,15 +166,25 @@ const char *helper_last_words(struct helper *helper, char *buf, size_t size)
 	for (unsigned i = 0; i < 64 && helper->output.fd >= 0 && read_output(helper); i++)
 		;
 	end = helper->tail_len;
-	while (end > 0 && (helper->tail[end - 1] == '\n' || helper->tail[end - 1] == '\r'))
-		end--;
-	for (begin = end; begin > 0 && helper->tail[begin - 1] != '\n';)
-		begin--;
+	begin = line_before(helper, &end);
+	if (find_hint(helper, begin, end)) {
+		end = begin;
+		begin = line_before(helper, &end);
+	}
 	if (begin == end)
 		say_end(helper, buf, size);
 	else
 		snprintf(buf, size, "%.*s", (int)(end - begin), helper->tail + begin);
 	return buf;
+}
+
+void helper_last_hint(const struct helper *helper, struct vpmem_error *err)
+{
+	size_t end = helper->tail_len, begin = line_before(helper, &end);
+	const char *hint = find_hint(helper, begin, end);
+
+	if (hint)
+		error_hint(err, "%.*s", (int)(helper->tail + end - hint), hint);
 }
 
 // ---- the end

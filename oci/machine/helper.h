@@ -47,8 +47,10 @@ struct helper_options {
 /* *helper is all zeros. Waits until the program runs. helper_end is legal afterwards in any case. */
 int helper_start(struct helper *helper, const struct helper_options *opts, struct loop *loop, struct vpmem_error *err);
 
-/* The last line that it printed, else what ended it. In size bytes; returns buf. */
+/* The last line that it printed and that is no hint, else what ended it. In size bytes; returns buf. */
 const char *helper_last_words(struct helper *helper, char *buf, size_t size);
+/* After it: the hint of err is the one that follows these words, if there is any. */
+void helper_last_hint(const struct helper *helper, struct vpmem_error *err);
 
 /* Lets one run on that outlives this process: nobody waits for its end any more. */
 void helper_abandon(struct helper *helper);

@@ -279,6 +279,7 @@ static int start_machine(struct keeper *k, int share_fd, struct vpmem_error *err
 		poll(&fd, 1, 1000);
 		error_set(err, rc, "could not start the machine: %.400s",
 		          helper_last_words(&k->pmvm, words, sizeof(words)));
+		helper_last_hint(&k->pmvm, err);
 		hint_at_image(k, words, err);
 	}
 	return rc;

@@ -23,7 +23,7 @@ mode = (folder / "mode").read_text(encoding="utf-8")
 (folder / "pid.new").write_text(str(os.getpid()), encoding="utf-8")
 (folder / "pid.new").rename(folder / "pid")
 if mode == "exit":
-    sys.exit("pmvm: first line\npmvm: this is why")
+    sys.exit("pmvm: first line\npmvm: this is why\npmvm: hint: do that")
 number = re.search(r"socket,id=qmp,fd=(\d+)", "\n".join(sys.argv))[1]
 monitor = socket.socket(fileno=int(number))
 kept = []

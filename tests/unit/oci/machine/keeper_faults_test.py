@@ -15,10 +15,10 @@ import threading
 from keeper_world import connect, connect_from, is_running, main, read_all, receive, send, wait_for, world
 
 
-def failed(host, text):
+def failed(host, text, hint=None):
     """The keeper has said why the container could not be created, and has ended with pmvm."""
     answer = receive(host.ready)
-    assert text in answer["error"], answer
+    assert text in answer["error"] and answer.get("hint") == hint, answer
     assert host.end() == 255
     wait_for("the end of pmvm", lambda: not is_running(host.pid()))
 
@@ -32,7 +32,7 @@ def lost(host, text, status=255):
 
 def test_pmvm_that_does_not_start():
     with world(mode="exit") as host:
-        failed(host, "could not start the machine: pmvm: this is why")
+        failed(host, "could not start the machine: pmvm: this is why", hint="do that")
 
 
 def test_pmvm_ends_before_hello():

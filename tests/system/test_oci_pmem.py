@@ -32,7 +32,7 @@ def test_a_volume_is_dax_and_durable_by_fsync(oci, tmp_path):
     assert after["flushes"] > before["flushes"] and after["failed"] == 0, (before, after)
     # Another machine does not get it meanwhile.
     error = oci.create("d", bundle, status=1)
-    assert "in use by another process" in error and str(image) in error, error
+    assert "is in use by process" in error and str(image) in error, error
     # No end of the machine wrote it: it is killed.
     os.kill(oci.members("c")["pmvm"], signal.SIGKILL)
     assert wait_for(pid) == 137

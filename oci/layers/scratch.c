@@ -56,11 +56,11 @@ int rootfs_make_scratch(struct rootfs *rootfs, const struct layer_settings *sett
 		error_hint(err, "leave the annotation out: the container then writes to %s", rootfs->directory);
 		return -ENOTSUP;
 	}
-	if (asprintf(&rootfs->scratch_path, "%s/scratch-%d.tmp", settings->cache, (int)getpid()) < 0) {
-		rootfs->scratch_path = NULL;
-		return error_set(err, -ENOMEM, "layers: out of memory");
-	}
 	rc = make_file(settings->cache, size ? size : SCRATCH_SIZE, &fd, err);
+	if (rc == 0 && asprintf(&rootfs->scratch_path, "%s/scratch-%d.tmp", settings->cache, (int)getpid()) < 0) {
+		rootfs->scratch_path = NULL;
+		rc = error_set(err, -ENOMEM, "layers: out of memory");
+	}
 	if (rc == 0) {
 		rootfs->has_scratch = true;
 		rootfs->scratch_fd = fd;

@@ -24,3 +24,12 @@ def installed(folder):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / "build" / part, folder / part)
     return folder / "pmvm-oci"
+
+
+def configured(folder, create_timeout):
+    """The words that call the runtime. Ours is a copy below folder, with settings of its own."""
+    if not IS_OURS:
+        return RUNTIME
+    settings = f"create-timeout = {create_timeout}\nlayer-cache = {folder}/layers\nmemory = 256M\n"
+    (folder / "oci.conf").write_text(settings)
+    return f"{installed(folder / 'pmvm')} --config {folder}/oci.conf"

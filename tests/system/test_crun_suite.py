@@ -28,9 +28,9 @@ TEST_MAX = 900  # seconds; some start ten machines
 # A test waits some seconds for `create` before it calls `start`. An emulated host needs longer.
 WRAPPER = """#!/bin/sh
 if [ "$3" = start ]; then
-    while {program} "$1" "$2" state "$4" 2>/dev/null | grep -q '"creating"'; do sleep 0.2; done
+    while {runtime} "$1" "$2" state "$4" 2>/dev/null | grep -q '"creating"'; do sleep 0.2; done
 fi
-exec {program} {options} "$@"
+exec {runtime} "$@"
 """
 
 FILES = "capabilities checkpoint_restore cwd delete detach devices exec hooks hostname limits mounts paths pid".split()
@@ -85,14 +85,10 @@ def suite_fixture(tmp_path_factory):
     """A directory that looks like crun's source, and the environment of its tests."""
     folder = tmp_path_factory.mktemp("crun")
     shutil.copytree(SUITE, folder / "tests")
-    program, options = oci_engine.RUNTIME, ""
-    if oci_engine.IS_OURS:
-        if why := oci_runtime.why_not():
-            pytest.skip(why)
-        program, options = oci_engine.installed(folder / "pmvm"), f"--config {folder}/oci.conf"
-        settings = f"create-timeout = {oci_runtime.COMMAND_MAX}\nlayer-cache = {folder}/layers\nmemory = 256M\n"
-        (folder / "oci.conf").write_text(settings)
-    (folder / "runtime").write_text(WRAPPER.format(program=program, options=options))
+    if oci_engine.IS_OURS and (why := oci_runtime.why_not()):
+        pytest.skip(why)
+    runtime = oci_engine.configured(folder, oci_runtime.COMMAND_MAX)
+    (folder / "runtime").write_text(WRAPPER.format(runtime=runtime))
     (folder / "runtime").chmod(0o755)
     # The tests of devices want /dev/fuse.
     subprocess.run(["modprobe", "fuse"], check=False, capture_output=True)

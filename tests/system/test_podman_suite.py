@@ -130,10 +130,7 @@ def write_runtime(folder):
         return name
     if why := oci_runtime.why_not():
         pytest.skip(why)
-    program = oci_engine.installed(folder / "pmvm")
-    settings = f"create-timeout = {COMMAND_MAX}\nlayer-cache = {folder}/layers\nmemory = 256M\n"
-    (folder / "oci.conf").write_text(settings)
-    write_program(folder / "runtime/pmvm-oci", f'#!/bin/sh\nexec {program} --config {folder}/oci.conf "$@"\n')
+    write_program(folder / "runtime/pmvm-oci", f'#!/bin/sh\nexec {oci_engine.configured(folder, COMMAND_MAX)} "$@"\n')
     return "pmvm-oci"
 
 

@@ -22,7 +22,7 @@ SUITE = CHECKOUT / "build/suites/validation"
 PROGRAM_MAX = 900  # seconds; some start ten machines
 
 WRAPPER = """#!/bin/sh
-exec {program} {options} "$@"
+exec {runtime} "$@"
 """
 
 # What a program reports as a failure: a part of the text, and why it cannot hold. What passes has to leave the table.
@@ -57,14 +57,10 @@ def suite_fixture(tmp_path_factory):
     folder = tmp_path_factory.mktemp("validation")
     for name in ["runtimetest", "rootfs-amd64.tar.gz"]:
         shutil.copy2(SUITE / name, folder / name)
-    program, options = oci_engine.RUNTIME, ""
-    if oci_engine.IS_OURS:
-        if why := oci_runtime.why_not():
-            pytest.skip(why)
-        program, options = oci_engine.installed(folder / "pmvm"), f"--config {folder}/oci.conf"
-        settings = f"create-timeout = {oci_runtime.COMMAND_MAX}\nlayer-cache = {folder}/layers\nmemory = 256M\n"
-        (folder / "oci.conf").write_text(settings)
-    (folder / "runtime").write_text(WRAPPER.format(program=program, options=options))
+    if oci_engine.IS_OURS and (why := oci_runtime.why_not()):
+        pytest.skip(why)
+    runtime = oci_engine.configured(folder, oci_runtime.COMMAND_MAX)
+    (folder / "runtime").write_text(WRAPPER.format(runtime=runtime))
     (folder / "runtime").chmod(0o755)
     yield folder, os.environ | {"RUNTIME": str(folder / "runtime"), "TMPDIR": str(folder)}
     assert not machines(), "machines are left"
